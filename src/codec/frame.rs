@@ -1,0 +1,212 @@
+//! The journal's bytes: file headers and frames.
+//!
+//! ```text
+//! file   = header, zeros up to 512, frame*, zeros up to the capacity
+//! header = magic "ANJFILE1", format u32, store id 16, first position u64, capacity u64,
+//!          chain u32, zeros, checksum u32                                            64 bytes
+//! frame  = header, payload, zeros up to a multiple of 64
+//! header = magic "ANFR", kind u8, zeros 3, payload length u32, events u32, first position u64,
+//!          durable u64, chain u32, payload checksum u32, store id 16, zeros 4, checksum u32
+//! payload = (length u32, record)*, 0xA5
+//! ```
+//! `chain` is the checksum in the header of the frame before, or for a file that of the last frame of
+//! the file before (0 at the very start): it ties the frames to one history. `durable` is the last
+//! position known to be durable when the frame was written, which tells a tail that a power cut left
+//! incomplete from damage. A header of 64 bytes at a multiple of 64 lies in one sector of 512, so
+//! that it is never torn; the final 0xA5 shows that a frame was written to its end.
+
+use uuid::Uuid;
+
+use crate::codec::{FORMAT_VERSION, Reason, checksum::Checksum, u32_at, u64_at};
+
+/// Bytes of a file header and of a frame header; frames start at its multiples.
+pub(crate) const HEADER_BYTES: usize = 64;
+
+/// Where the first frame of a file starts: behind the sector of the file header.
+pub(crate) const FIRST_FRAME_OFFSET: u64 = 512;
+
+const FILE_MAGIC: &[u8; 8] = b"ANJFILE1";
+const FRAME_MAGIC: &[u8; 4] = b"ANFR";
+const KIND_EVENTS: u8 = 1;
+const END: u8 = 0xA5;
+const CHECKSUM_OFFSET: usize = 60;
+
+/// What the header of a journal file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileHeader {
+    pub(crate) format: u32,
+    pub(crate) store_id: Uuid,
+    pub(crate) first_position: u64,
+    pub(crate) capacity: u64,
+    pub(crate) chain: u32,
+}
+
+impl FileHeader {
+    pub(crate) fn encode(&self, checksum: &Checksum) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        bytes.extend_from_slice(FILE_MAGIC);
+        bytes.extend_from_slice(&self.format.to_le_bytes());
+        bytes.extend_from_slice(self.store_id.as_bytes());
+        bytes.extend_from_slice(&self.first_position.to_le_bytes());
+        bytes.extend_from_slice(&self.capacity.to_le_bytes());
+        bytes.extend_from_slice(&self.chain.to_le_bytes());
+        seal_header(bytes, checksum)
+    }
+
+    pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Result<FileHeader, Reason> {
+        if !bytes.starts_with(FILE_MAGIC) {
+            return Err("it does not start as a journal file does".to_owned());
+        }
+        if !header_fits(bytes, checksum) {
+            return Err("the checksum of its header does not fit".to_owned());
+        }
+        Ok(FileHeader {
+            format: u32_at(bytes, 8),
+            store_id: uuid_at(bytes, 12),
+            first_position: u64_at(bytes, 28),
+            capacity: u64_at(bytes, 36),
+            chain: u32_at(bytes, 44),
+        })
+    }
+
+    pub(crate) fn new(store_id: Uuid, first_position: u64, capacity: u64, chain: u32) -> Self {
+        FileHeader { format: FORMAT_VERSION, store_id, first_position, capacity, chain }
+    }
+}
+
+/// What the header of a frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) payload_len: u32,
+    pub(crate) count: u32,
+    pub(crate) first_position: u64,
+    pub(crate) durable: u64,
+    pub(crate) chain: u32,
+    pub(crate) payload_checksum: u32,
+    pub(crate) store_id: Uuid,
+    /// The header's own checksum: the `chain` of the next frame.
+    pub(crate) checksum: u32,
+}
+
+impl FrameHeader {
+    /// `None` when the bytes are no header of this store; the payload is not looked at.
+    pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Option<FrameHeader> {
+        let is_known = bytes.starts_with(FRAME_MAGIC) && bytes.get(4) == Some(&KIND_EVENTS);
+        if !is_known || !header_fits(bytes, checksum) {
+            return None;
+        }
+        Some(FrameHeader {
+            payload_len: u32_at(bytes, 8),
+            count: u32_at(bytes, 12),
+            first_position: u64_at(bytes, 16),
+            durable: u64_at(bytes, 24),
+            chain: u32_at(bytes, 32),
+            payload_checksum: u32_at(bytes, 36),
+            store_id: uuid_at(bytes, 40),
+            checksum: u32_at(bytes, CHECKSUM_OFFSET),
+        })
+    }
+
+    /// Bytes from the start of the frame to the start of the next.
+    pub(crate) fn frame_bytes(&self) -> u64 {
+        let bytes = (HEADER_BYTES as u64) + u64::from(self.payload_len);
+        bytes.next_multiple_of(HEADER_BYTES as u64)
+    }
+
+    /// The last position in the frame.
+    pub(crate) fn last_position(&self) -> u64 {
+        self.first_position.saturating_add(u64::from(self.count)).saturating_sub(1)
+    }
+}
+
+/// What a frame says besides its records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameMeta {
+    pub(crate) first_position: u64,
+    pub(crate) count: u32,
+    pub(crate) durable: u64,
+    pub(crate) chain: u32,
+    pub(crate) store_id: Uuid,
+}
+
+/// Encodes a frame into `out`, which is cleared, and returns the checksum that the next frame chains
+/// to.
+pub(crate) fn encode<'a>(
+    meta: FrameMeta,
+    records: impl Iterator<Item = &'a [u8]>,
+    checksum: &Checksum,
+    out: &mut Vec<u8>,
+) -> Result<u32, Reason> {
+    let too_long = || "the frame is past 4 GiB".to_owned();
+    out.clear();
+    out.resize(HEADER_BYTES, 0);
+    for record in records {
+        let len = u32::try_from(record.len()).map_err(|_| too_long())?;
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(record);
+    }
+    out.push(END);
+    let payload = out.get(HEADER_BYTES..).unwrap_or_default();
+    let payload_len = u32::try_from(payload.len()).map_err(|_| too_long())?;
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(FRAME_MAGIC);
+    header.extend_from_slice(&[KIND_EVENTS, 0, 0, 0]);
+    header.extend_from_slice(&payload_len.to_le_bytes());
+    header.extend_from_slice(&meta.count.to_le_bytes());
+    header.extend_from_slice(&meta.first_position.to_le_bytes());
+    header.extend_from_slice(&meta.durable.to_le_bytes());
+    header.extend_from_slice(&meta.chain.to_le_bytes());
+    header.extend_from_slice(&checksum.of(payload).to_le_bytes());
+    header.extend_from_slice(meta.store_id.as_bytes());
+    let header = seal_header(header, checksum);
+    if let Some(place) = out.get_mut(..HEADER_BYTES) {
+        place.copy_from_slice(&header);
+    }
+    out.resize(out.len().next_multiple_of(HEADER_BYTES), 0);
+    Ok(u32_at(&header, CHECKSUM_OFFSET))
+}
+
+/// The records of a payload whose checksum fits.
+pub(crate) fn records(payload: &[u8]) -> Result<Vec<&[u8]>, Reason> {
+    let malformed = || "its list of records is malformed".to_owned();
+    let mut rest = payload.strip_suffix(&[END]).ok_or_else(malformed)?;
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let (len, tail) = rest.split_at_checked(4).ok_or_else(malformed)?;
+        let (record, tail) =
+            tail.split_at_checked(u32_at(len, 0) as usize).ok_or_else(malformed)?;
+        records.push(record);
+        rest = tail;
+    }
+    Ok(records)
+}
+
+/// Whether a frame whose checksum does not fit looks like a write that never finished, rather than
+/// like damage: what was not written is zeros, in whole sectors or behind a short write. `frame` is
+/// what lies in the file from the frame's start to its end (or as far as its header tells).
+pub(crate) fn looks_unfinished(frame: &[u8], offset: u64) -> bool {
+    const SECTOR: usize = 512;
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+    let ahead = SECTOR - usize::try_from(offset % SECTOR as u64).unwrap_or(0);
+    let (first, rest) = frame.split_at_checked(ahead).unwrap_or((frame, &[]));
+    frame.last() == Some(&0) || is_zero(first) || rest.chunks(SECTOR).any(is_zero)
+}
+
+/// Pads a header with zeros and ends it with its checksum.
+fn seal_header(mut bytes: Vec<u8>, checksum: &Checksum) -> Vec<u8> {
+    bytes.resize(CHECKSUM_OFFSET, 0);
+    let sum = checksum.of(&bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn header_fits(bytes: &[u8], checksum: &Checksum) -> bool {
+    let covered = bytes.get(..CHECKSUM_OFFSET);
+    bytes.len() >= HEADER_BYTES
+        && covered.is_some_and(|covered| checksum.of(covered) == u32_at(bytes, CHECKSUM_OFFSET))
+}
+
+fn uuid_at(bytes: &[u8], offset: usize) -> Uuid {
+    let id = bytes.get(offset..offset + 16).and_then(|id| id.try_into().ok());
+    Uuid::from_bytes(id.unwrap_or_default())
+}

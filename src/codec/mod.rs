@@ -1,0 +1,60 @@
+//! Values to bytes and back: the layout of everything that is stored, and nothing else.
+//!
+//! Decoding never panics, whatever the bytes, and never serves bytes whose checksum does not fit. The
+//! format as a whole is described in `docs/format.md`; each file here holds the grammar of its part.
+
+pub(crate) mod checksum;
+pub(crate) mod frame;
+pub(crate) mod key;
+pub(crate) mod pack;
+pub(crate) mod record;
+pub(crate) mod run;
+pub(crate) mod split;
+pub(crate) mod superblock;
+#[cfg(test)]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at what should not be"
+)]
+mod tests;
+
+/// The version of the format that this library writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why bytes were not decoded: one clause for a person.
+pub(crate) type Reason = String;
+
+/// Integers as varints, little-endian; lengths are bounded by the bytes at hand and by `LIMIT`.
+pub(crate) fn config() -> impl bincode::config::Config {
+    const LIMIT: usize = 256 << 20;
+    bincode::config::standard().with_limit::<LIMIT>()
+}
+
+/// Decodes a whole value, borrowing from `bytes`; trailing bytes are refused.
+pub(crate) fn decode<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Reason> {
+    match bincode::serde::borrow_decode_from_slice(bytes, config()) {
+        Ok((value, read)) if read == bytes.len() => Ok(value),
+        Ok((_, read)) => Err(format!("{} bytes follow its end", bytes.len() - read)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Appends the encoded value to `out`.
+pub(crate) fn encode(value: &impl serde::Serialize, out: &mut Vec<u8>) -> Result<(), Reason> {
+    bincode::serde::encode_into_std_write(value, out, config())
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// The little-endian number at `offset`; 0 where there are no bytes, which no valid header holds.
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    let four = bytes.get(offset..offset + 4).and_then(|four| four.try_into().ok());
+    u32::from_le_bytes(four.unwrap_or_default())
+}
+
+/// As [`u32_at`], for eight bytes.
+fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+    let eight = bytes.get(offset..offset + 8).and_then(|eight| eight.try_into().ok());
+    u64::from_le_bytes(eight.unwrap_or_default())
+}

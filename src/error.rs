@@ -1,0 +1,341 @@
+//! Every error of the crate, ordered by what the caller does about it.
+//!
+//! Two types for two readers: [`AppendError`] separates the one answer that a program branches on, a
+//! version conflict, from everything that went wrong; [`Error`] is the rest. The numbers of
+//! [`ErrorCode`] are shared with the C header and are never reused.
+
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::event::ExpectedVersion;
+
+/// What went wrong. The variants stand in the order of what the caller does about them.
+///
+/// # Examples
+/// ```
+/// use annals::{Error, ErrorCode, EventStore};
+///
+/// let store = EventStore::in_memory()?;
+/// let error = store.stream_version("").unwrap_err();
+/// assert!(matches!(error, Error::InvalidArgument { .. }));
+/// assert_eq!(error.code(), ErrorCode::InvalidArgument);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument is not of the form that the call takes. Fix the call.
+    #[error("invalid {argument}: {reason}")]
+    InvalidArgument {
+        /// Which argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An argument is past one of the limits in [`limits`](crate::limits). Split or shorten it.
+    #[error("{what} is past its limit: {actual}, and at most {limit} are allowed")]
+    LimitExceeded {
+        /// What is too large, with its unit.
+        what: &'static str,
+        /// The largest value allowed.
+        limit: u64,
+        /// The value found.
+        actual: u64,
+    },
+    /// An event id is stored already, or comes twice in one append, and the append is not an exact
+    /// retry. Nothing was written.
+    #[error("event id {id} is already used{}", at_position(*.position))]
+    DuplicateEventId {
+        /// The id.
+        id: Uuid,
+        /// Where the event with this id is stored; `None` when the id comes twice in the append.
+        position: Option<u64>,
+    },
+    /// Another process, or another handle of this process, has the store open. Close it there.
+    #[error("{} is open elsewhere: one process at a time may have a store open", path.display())]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The files were written by a newer version of Annals. Upgrade.
+    #[error(
+        "{} has format {found}, and this version of annals reads up to {supported}: upgrade annals",
+        path.display()
+    )]
+    UnsupportedFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The newest format version that this library reads.
+        supported: u32,
+    },
+    /// Stored bytes are not what was written. Nothing of them was served. Keep a copy of the
+    /// directory, then run `annals verify`.
+    #[error("{place} is damaged{}: {reason}", at_position(*.position))]
+    Corrupted {
+        /// The file, tree or record.
+        place: String,
+        /// The first position that the damage touches, as far as it is known.
+        position: Option<u64>,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The disk is full, and nothing was written. The store stays usable: free some space and repeat
+    /// the call.
+    #[error("no space left for {what}")]
+    NoSpace {
+        /// What was to be written.
+        what: String,
+        /// The system's answer, where it was asked.
+        source: Option<io::Error>,
+    },
+    /// The operating system refused something. Nothing of this call was written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// The file or directory it was tried on.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A write or sync failed, now or earlier, so the outcome of the appends in flight is unknown and
+    /// nothing more is written. Reads go on. Reopen the store, then settle what was in flight by its
+    /// event ids or by the stream's version.
+    #[error("the store takes no more writes after a failure: reopen it")]
+    Poisoned {
+        /// The failure.
+        #[source]
+        cause: Arc<Error>,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A line of NDJSON input is not an event. Nothing of its batch was written.
+    #[error("line {line}, column {column}: {reason}")]
+    Parse {
+        /// The line, counted from 1.
+        line: u64,
+        /// The byte within the line, counted from 1.
+        column: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A handler of the caller's failed.
+    #[error("the handler for {event_type} failed at position {position}")]
+    Handler {
+        /// The type of the event that it was given.
+        event_type: String,
+        /// The position of that event.
+        position: u64,
+        /// The handler's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The stable number of an [`Error`]: the same in Rust, in C and in the command line's exit codes.
+///
+/// # Examples
+/// ```
+/// assert_eq!(annals::ErrorCode::Corrupted as i32, -60);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(i32)]
+pub enum ErrorCode {
+    /// See [`Error::InvalidArgument`].
+    InvalidArgument = -1,
+    /// See [`Error::Closed`].
+    Closed = -3,
+    /// See [`Error::LimitExceeded`].
+    LimitExceeded = -7,
+    /// See [`AppendError::Conflict`].
+    VersionConflict = -20,
+    /// See [`Error::DuplicateEventId`].
+    DuplicateEventId = -21,
+    /// See [`Error::Io`].
+    Io = -40,
+    /// See [`Error::NoSpace`].
+    NoSpace = -41,
+    /// See [`Error::Locked`].
+    Locked = -42,
+    /// See [`Error::Poisoned`].
+    Poisoned = -44,
+    /// See [`Error::Corrupted`].
+    Corrupted = -60,
+    /// See [`Error::UnsupportedFormat`].
+    UnsupportedFormat = -61,
+    /// See [`Error::Parse`].
+    Parse = -62,
+    /// See [`Error::Handler`].
+    Handler = -80,
+}
+
+impl Error {
+    /// The stable number of this error.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Error::InvalidArgument { .. } => ErrorCode::InvalidArgument,
+            Error::LimitExceeded { .. } => ErrorCode::LimitExceeded,
+            Error::DuplicateEventId { .. } => ErrorCode::DuplicateEventId,
+            Error::Locked { .. } => ErrorCode::Locked,
+            Error::UnsupportedFormat { .. } => ErrorCode::UnsupportedFormat,
+            Error::Corrupted { .. } => ErrorCode::Corrupted,
+            Error::NoSpace { .. } => ErrorCode::NoSpace,
+            Error::Io { .. } => ErrorCode::Io,
+            Error::Poisoned { .. } => ErrorCode::Poisoned,
+            Error::Closed => ErrorCode::Closed,
+            Error::Parse { .. } => ErrorCode::Parse,
+            Error::Handler { .. } => ErrorCode::Handler,
+        }
+    }
+
+    /// The error and its causes in one line, as the command line shows it.
+    ///
+    /// # Examples
+    /// ```
+    /// let missing = annals::Options::new().create(false).open("no/such/store").unwrap_err();
+    /// assert!(missing.chain().starts_with("cannot open no/such/store: "));
+    /// ```
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
+    /// The same error again, for each append of a group that fails as one.
+    pub(crate) fn duplicate(&self) -> Error {
+        let again = |source: &io::Error| match source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(source.kind(), source.to_string()),
+        };
+        match self {
+            Error::InvalidArgument { argument, reason } => Error::invalid(argument, reason),
+            Error::Corrupted { place, position, reason } => {
+                Error::corrupted(place, *position, reason)
+            }
+            Error::NoSpace { what, source } => {
+                Error::NoSpace { what: what.clone(), source: source.as_ref().map(again) }
+            }
+            Error::Io { action, path, source } => {
+                Error::Io { action, path: path.clone(), source: again(source) }
+            }
+            Error::Poisoned { cause } => Error::Poisoned { cause: Arc::clone(cause) },
+            Error::Closed => Error::Closed,
+            other => Error::corrupted("a group of appends", None, other.to_string()),
+        }
+    }
+
+    pub(crate) fn invalid(argument: &'static str, reason: impl Into<String>) -> Error {
+        Error::InvalidArgument { argument, reason: reason.into() }
+    }
+
+    pub(crate) fn corrupted(
+        place: impl Into<String>,
+        position: Option<u64>,
+        reason: impl Into<String>,
+    ) -> Error {
+        Error::Corrupted { place: place.into(), position, reason: reason.into() }
+    }
+
+    /// Turns a system error into [`Error::NoSpace`] or [`Error::Io`].
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::NoSpace { what: path.display().to_string(), source: Some(source) }
+            }
+            _ => Error::Io { action, path, source },
+        }
+    }
+}
+
+fn at_position(position: Option<u64>) -> String {
+    position.map(|position| format!(" at position {position}")).unwrap_or_default()
+}
+
+/// Why an append did not happen.
+///
+/// # Examples
+/// ```
+/// use annals::{AppendError, EventStore, ExpectedVersion, NewEvent};
+///
+/// let store = EventStore::in_memory()?;
+/// let event = NewEvent::json("Opened", &1)?;
+/// match store.append("account-1", ExpectedVersion::Exact(7), [event]) {
+///     Err(AppendError::Conflict(conflict)) => assert_eq!(conflict.actual, 0),
+///     other => panic!("a conflict was due, not {other:?}"),
+/// }
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// An expected version did not hold. Nothing was written: read the stream again and decide anew.
+    #[error(transparent)]
+    Conflict(#[from] VersionConflict),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+impl AppendError {
+    /// The stable number of this error.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AppendError::Conflict(_) => ErrorCode::VersionConflict,
+            AppendError::Failed(error) => error.code(),
+        }
+    }
+}
+
+/// A stream is not at the version that an append expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionConflict {
+    /// The stream.
+    pub stream: String,
+    /// What the append expected of it.
+    pub expected: ExpectedVersion,
+    /// The version it has: the number of its events.
+    pub actual: u64,
+    /// The other violated checks of the same append, in the order of its units.
+    pub others: Vec<VersionConflict>,
+}
+
+impl VersionConflict {
+    /// Every violated check of the append, this one first.
+    pub fn all(&self) -> impl Iterator<Item = &VersionConflict> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    pub(crate) fn new(stream: &str, expected: ExpectedVersion, actual: u64) -> VersionConflict {
+        VersionConflict { stream: stream.to_owned(), expected, actual, others: Vec::new() }
+    }
+
+    /// Makes one value of all the violated checks of an append; `None` when there were none.
+    pub(crate) fn collect(conflicts: Vec<VersionConflict>) -> Option<VersionConflict> {
+        let mut conflicts = conflicts.into_iter();
+        let first = conflicts.next()?;
+        Some(VersionConflict { others: conflicts.collect(), ..first })
+    }
+}
+
+impl fmt::Display for VersionConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, conflict) in self.all().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let VersionConflict { stream, expected, actual, .. } = conflict;
+            write!(f, "{separator}stream {stream:?} is at version {actual}, expected {expected}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for VersionConflict {}

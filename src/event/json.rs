@@ -1,0 +1,117 @@
+//! JSON text as a payload: checked, and kept byte for byte.
+//!
+//! The grammar is RFC 8259, checked by `serde_json`. On top come the rules that make any stored value
+//! fit one NDJSON line and load anywhere: nesting is bounded, `\u` escapes pair their surrogates, and
+//! a line break between tokens becomes a space.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::event::limits::JSON_DEPTH_MAX;
+
+/// What is wrong with a JSON text, and at which byte of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) offset: usize,
+    pub(crate) reason: String,
+}
+
+/// Checks `text` and returns it as it is stored: the white space around it is cut, and each CR and LF
+/// between its tokens is a space (there are none inside strings, where JSON has them escaped).
+pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
+    let start = text.len() - text.trim_start_matches(is_space).len();
+    let trimmed = text.trim_matches(is_space);
+    if let Err(error) = serde_json::from_str::<&RawValue>(trimmed) {
+        let offset = start + offset_of(trimmed, error.line(), error.column());
+        return Err(Fault { offset, reason: reason_of(&error) });
+    }
+    match scan(trimmed) {
+        Err(Fault { offset, reason }) => Err(Fault { offset: start + offset, reason }),
+        Ok(false) => Ok(Cow::Borrowed(trimmed)),
+        Ok(true) => Ok(Cow::Owned(trimmed.replace(['\r', '\n'], " "))),
+    }
+}
+
+/// As [`normalize`], for metadata: the value must be an object.
+pub(crate) fn normalize_object(text: &str) -> Result<Cow<'_, str>, Fault> {
+    let value = normalize(text)?;
+    if value.starts_with('{') {
+        return Ok(value);
+    }
+    let offset = text.len() - text.trim_start_matches(is_space).len();
+    Err(Fault { offset, reason: "it must be a JSON object".to_owned() })
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// What `serde_json` says, without the place, which is told apart from it.
+fn reason_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// The byte that a 1-based line and column of `serde_json` stand for.
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let line_start: usize =
+        text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (line_start + column.saturating_sub(1)).min(text.len())
+}
+
+/// Checks depth and surrogates of a valid JSON text, and tells whether it holds line breaks.
+fn scan(text: &str) -> Result<bool, Fault> {
+    let bytes = text.as_bytes();
+    let (mut index, mut depth, mut has_line_break) = (0, 0_usize, false);
+    while let Some(&byte) = bytes.get(index) {
+        match byte {
+            b'"' => {
+                index = scan_string(bytes, index + 1)?;
+                continue;
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > JSON_DEPTH_MAX {
+                    let reason = format!("it nests deeper than {JSON_DEPTH_MAX}");
+                    return Err(Fault { offset: index, reason });
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'\r' | b'\n' => has_line_break = true,
+            _ => {}
+        }
+        index += 1;
+    }
+    Ok(has_line_break)
+}
+
+/// Walks a string from behind its opening quote, and returns the index behind its closing one.
+fn scan_string(bytes: &[u8], mut index: usize) -> Result<usize, Fault> {
+    loop {
+        match bytes.get(index) {
+            None => return Ok(index),
+            Some(b'"') => return Ok(index + 1),
+            Some(b'\\') => match escaped_unit(bytes, index) {
+                None => index += 2,
+                Some(0xD800..=0xDBFF) => match escaped_unit(bytes, index + 6) {
+                    Some(0xDC00..=0xDFFF) => index += 12,
+                    _ => return Err(lone_surrogate(index)),
+                },
+                Some(0xDC00..=0xDFFF) => return Err(lone_surrogate(index)),
+                Some(_) => index += 6,
+            },
+            Some(_) => index += 1,
+        }
+    }
+}
+
+fn lone_surrogate(offset: usize) -> Fault {
+    Fault { offset, reason: "a surrogate stands without its pair".to_owned() }
+}
+
+/// The UTF-16 unit of a `\uXXXX` escape at `index`, if there is one.
+fn escaped_unit(bytes: &[u8], index: usize) -> Option<u16> {
+    let digits = bytes.get(index..index + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}

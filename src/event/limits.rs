@@ -1,0 +1,24 @@
+//! The limits of a store: each is the largest value that is allowed.
+//!
+//! Past a limit a call answers [`Error::LimitExceeded`](crate::Error::LimitExceeded), and nothing is
+//! written.
+
+/// Bytes of UTF-8 in a stream id, an event type, or the name of a projection, snapshot or checkpoint.
+/// The smallest is 1, and none may hold a NUL.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Bytes of one event: stream id, event type, data and metadata together.
+pub const EVENT_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of one append, over all its events, counted as for [`EVENT_BYTES_MAX`].
+pub const APPEND_BYTES_MAX: usize = 64 << 20;
+
+/// Events in one append.
+pub const APPEND_EVENTS_MAX: usize = 100_000;
+
+/// How deep arrays and objects nest in the data or the metadata of one event. Deeper JSON is an
+/// invalid argument.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Bytes of one line of NDJSON input, without its line end.
+pub const LINE_BYTES_MAX: usize = 32 << 20;

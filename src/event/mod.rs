@@ -1,0 +1,22 @@
+//! Events as values: what a caller appends and what it reads back.
+//!
+//! Nothing here does I/O, reads a clock or starts a thread.
+
+mod appended;
+mod expected;
+pub(crate) mod json;
+pub mod limits;
+pub(crate) mod name;
+mod new_event;
+mod recorded;
+mod timestamp;
+mod unit;
+
+pub use appended::Appended;
+pub use expected::{ExpectedVersion, ParseExpectedVersionError};
+pub use new_event::NewEvent;
+pub(crate) use new_event::Payload;
+pub use recorded::RecordedEvent;
+pub(crate) use recorded::{EventFields, Span};
+pub use timestamp::{Timestamp, UtcOffset};
+pub use unit::Unit;

@@ -1,0 +1,32 @@
+//! Names: stream ids, event types, and the names of projections, snapshots and checkpoints.
+
+use crate::{Error, event::limits::NAME_BYTES_MAX};
+
+/// The form of a name, apart from its length: not empty, no NUL (which ends it inside keys and in C).
+pub(crate) fn check_form(argument: &'static str, name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::invalid(argument, "it is empty"));
+    }
+    if let Some(offset) = name.bytes().position(|byte| byte == 0) {
+        return Err(Error::invalid(argument, format!("it holds a NUL at byte {offset}")));
+    }
+    Ok(())
+}
+
+/// The length of a name; `what` names it with its unit, such as "bytes of the stream id".
+pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), Error> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Error::LimitExceeded {
+            what,
+            limit: NAME_BYTES_MAX as u64,
+            actual: name.len() as u64,
+        });
+    }
+    Ok(())
+}
+
+/// Checks a stream id in full, for calls that take nothing else.
+pub(crate) fn check_stream_id(name: &str) -> Result<(), Error> {
+    check_form("stream id", name)?;
+    check_length("stream id (bytes)", name)
+}

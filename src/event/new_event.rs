@@ -1,0 +1,168 @@
+//! An event to append.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    event::{
+        Timestamp,
+        json::{self, Fault},
+    },
+};
+
+/// An event as the caller makes it, before it has a position and a version.
+///
+/// The constructors check what the payload is; sizes and names are checked by the append.
+///
+/// # Examples
+/// ```
+/// use annals::{NewEvent, Timestamp};
+///
+/// let event = NewEvent::json("ItemAdded", &serde_json::json!({"sku": "tea", "quantity": 2}))?
+///     .metadata(&serde_json::json!({"user": "ada"}))?
+///     .timestamp(Timestamp::utc(1_700_000_000_000_000)?);
+/// assert_eq!(event.event_type(), "ItemAdded");
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub(crate) event_type: String,
+    pub(crate) data: Payload,
+    pub(crate) metadata: Option<String>,
+    pub(crate) id: Option<Uuid>,
+    pub(crate) timestamp: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    /// Checked and normalized JSON text.
+    Json(String),
+    Binary(Vec<u8>),
+}
+
+impl Payload {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Json(text) => text.as_bytes(),
+            Payload::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl NewEvent {
+    /// An event whose payload is `data` as JSON.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when `data` has no JSON form, or nests deeper than
+    /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
+    pub fn json(
+        event_type: impl Into<String>,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<NewEvent, Error> {
+        let text = to_json("data", data)?;
+        NewEvent::raw_json(event_type, &text)
+    }
+
+    /// An event whose payload is JSON text, which is kept byte for byte, so that numbers never lose
+    /// digits. Only the white space around it is cut, and each CR and LF between tokens becomes a
+    /// space.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the text is not valid JSON, nests deeper than
+    /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX), or escapes half a surrogate pair.
+    ///
+    /// # Examples
+    /// ```
+    /// let event = annals::NewEvent::raw_json("Measured", " 0.10000000000000000000001\n")?;
+    /// assert_eq!(event.data(), b"0.10000000000000000000001");
+    /// assert!(annals::NewEvent::raw_json("Measured", "NaN").is_err());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn raw_json(event_type: impl Into<String>, text: &str) -> Result<NewEvent, Error> {
+        let text = json::normalize(text).map_err(|fault| invalid("data", &fault))?;
+        Ok(NewEvent::from_normalized(event_type.into(), Payload::Json(text.into_owned())))
+    }
+
+    /// An event whose payload is bytes, which may be empty.
+    ///
+    /// # Errors
+    /// None today: the result leaves room for checks.
+    ///
+    /// # Examples
+    /// ```
+    /// let event = annals::NewEvent::binary("Photographed", [0xFF, 0xD8])?;
+    /// assert_eq!(event.data(), [0xFF, 0xD8]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn binary(
+        event_type: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<NewEvent, Error> {
+        Ok(NewEvent::from_normalized(event_type.into(), Payload::Binary(bytes.into())))
+    }
+
+    /// Adds metadata, which must have the form of a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when `metadata` has no JSON form, is not an object, or nests too
+    /// deep.
+    pub fn metadata(self, metadata: &(impl Serialize + ?Sized)) -> Result<NewEvent, Error> {
+        let text = to_json("metadata", metadata)?;
+        self.raw_metadata(&text)
+    }
+
+    /// Adds metadata as the text of a JSON object, kept as [`raw_json`](Self::raw_json) keeps data.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the text is not a valid JSON object, or nests too deep.
+    pub fn raw_metadata(mut self, text: &str) -> Result<NewEvent, Error> {
+        let text = json::normalize_object(text).map_err(|fault| invalid("metadata", &fault))?;
+        self.metadata = Some(text.into_owned());
+        Ok(self)
+    }
+
+    /// Gives the event an id that makes its append safe to repeat: see
+    /// [`EventStore::append`](crate::EventStore::append).
+    #[must_use]
+    pub fn id(mut self, id: Uuid) -> NewEvent {
+        self.id = Some(id);
+        self
+    }
+
+    /// Says when the event happened. Without it the store takes the time of the append, in UTC.
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: Timestamp) -> NewEvent {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// The name of the fact.
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// The payload as it will be stored.
+    pub fn data(&self) -> &[u8] {
+        self.data.bytes()
+    }
+
+    /// Takes a payload, and metadata that the caller sets later, which have been normalized already.
+    pub(crate) fn from_normalized(event_type: String, data: Payload) -> NewEvent {
+        NewEvent { event_type, data, metadata: None, id: None, timestamp: None }
+    }
+
+    /// What the event counts against the limits of an event and of an append, with its stream id.
+    pub(crate) fn counted_bytes(&self, stream: &str) -> usize {
+        let metadata = self.metadata.as_ref().map_or(0, String::len);
+        stream.len() + self.event_type.len() + self.data.bytes().len() + metadata
+    }
+}
+
+fn to_json(what: &'static str, value: &(impl Serialize + ?Sized)) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::invalid(what, error.to_string()))
+}
+
+fn invalid(what: &'static str, fault: &Fault) -> Error {
+    Error::invalid(what, format!("{} at byte {}", fault.reason, fault.offset + 1))
+}

@@ -1,0 +1,37 @@
+//! Annals is an embedded event store: a durable, append-only log of immutable events in one directory,
+//! linked into your program. What SQLite is to tables, Annals is to events.
+//!
+//! ```
+//! use annals::{EventStore, ExpectedVersion, NewEvent};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let store = EventStore::open(directory.path().join("orders.annals"))?;
+//!
+//! let placed = NewEvent::json("OrderPlaced", &serde_json::json!({"customer": "ada"}))?;
+//! let added = NewEvent::json("ItemAdded", &serde_json::json!({"sku": "tea", "quantity": 2}))?;
+//! store.append("order-7", ExpectedVersion::NoStream, [placed, added])?;
+//!
+//! for event in store.read_stream("order-7") {
+//!     let event = event?;
+//!     println!("{} {}", event.version(), event.event_type());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The modules below stand in reading order; each uses only what stands above it.
+
+mod error;
+mod event; //    values: no I/O, no clock, no threads
+mod codec; //    values <-> bytes
+mod storage; //  journal, tail, trees: the only place that names sled
+mod store; //    the engine: append and read
+mod verify; //   a feature over the store
+
+pub use codec::FORMAT_VERSION;
+pub use error::{AppendError, Error, ErrorCode, VersionConflict};
+pub use event::{
+    Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, RecordedEvent, Timestamp, Unit,
+    UtcOffset, limits,
+};
+pub use store::{Durability, EventStore, Events, Options, Stats, StreamInfo, Streams};
+pub use verify::{Finding, Report};

@@ -1,0 +1,306 @@
+//! The one background thread of a store: it moves the tail into the trees, and syncs the journal of a
+//! buffered store in time.
+//!
+//! It also opens and drops sled, which may hang: everybody else waits for it with a deadline, gives it
+//! up when that has passed, and poisons the store. No acknowledged event depends on it, because the
+//! journal has them all.
+
+use std::{
+    fs,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error,
+    codec::{
+        checksum::Checksum,
+        pack,
+        record::{self, EventToEncode, Record},
+    },
+    storage::{
+        Storage, files,
+        journal::FullFile,
+        tail::{TailRecord, Window},
+        trees::{Staging, Trees},
+    },
+};
+
+/// How long the thread may go without a sign of progress before others give it up.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// A checkpoint writes each byte of the tail some times over; it needs this much room besides.
+const SPACE_FACTOR: u64 = 6;
+const SPACE_RESERVE: u64 = 24 << 20;
+
+/// The trees while the store is open; taken out by the close.
+pub(super) type SharedTrees = RwLock<Option<Trees>>;
+
+/// What the thread and the others tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The tail is large enough to be moved, or somebody waits for it to be.
+    is_due: bool,
+    /// When a write of a buffered store must be durable.
+    sync_at: Option<Instant>,
+    is_stopping: bool,
+    has_ended: bool,
+    /// Why the tail cannot be moved at the moment, when that is lack of space.
+    is_short_of_space: bool,
+    /// The last sign of life; `None` while the thread waits for work.
+    busy_since: Option<Instant>,
+}
+
+/// How a wait for room in the tail ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is some, or the thread has made some progress: look again.
+    LookAgain,
+    /// The disk is too full to move the tail.
+    NoSpace,
+    /// The thread hangs.
+    Hung,
+}
+
+impl Signals {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn request_checkpoint(&self) {
+        let mut state = self.lock();
+        if !state.is_due {
+            state.is_due = true;
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn request_sync(&self, at: Instant) {
+        let mut state = self.lock();
+        if state.sync_at.is_none() {
+            state.sync_at = Some(at);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until the tail may have shrunk.
+    pub(super) fn wait_for_room(&self) -> Room {
+        let mut state = self.lock();
+        state.is_due = true;
+        state.is_short_of_space = false;
+        self.changed.notify_all();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, Duration::from_millis(100), |state| {
+                state.is_due && !state.is_short_of_space && !state.has_ended
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.is_short_of_space {
+            return Room::NoSpace;
+        }
+        let is_hung = state.busy_since.is_some_and(|since| since.elapsed() > PATIENCE);
+        if is_hung || state.has_ended { Room::Hung } else { Room::LookAgain }
+    }
+
+    /// Asks the thread to finish its work and end; false when it hangs.
+    pub(super) fn stop(&self, patience: Duration) -> bool {
+        let mut state = self.lock();
+        state.is_stopping = true;
+        self.changed.notify_all();
+        let started = Instant::now();
+        while !state.has_ended {
+            let is_silent = state.busy_since.is_none_or(|since| since.elapsed() > patience);
+            if is_silent && started.elapsed() > patience {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, Duration::from_millis(100));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn beat(&self) {
+        self.lock().busy_since = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        self.lock().has_ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// What there is to do.
+struct Work {
+    checkpoint: bool,
+    sync: bool,
+    stop: bool,
+}
+
+/// The thread's main loop, after it has opened the trees.
+pub(super) fn run(storage: &Storage) {
+    let mut is_first = true;
+    loop {
+        let work = wait_for_work(&storage.signals);
+        if work.sync {
+            // A failure has poisoned the store, and the next write tells.
+            let _ = storage.sync_journal();
+        }
+        if work.checkpoint || work.stop {
+            match checkpoint(storage, is_first) {
+                Ok(did) => is_first &= !did,
+                Err(error) => drop(storage.health.poison(error)),
+            }
+            let mut state = storage.signals.lock();
+            state.is_due = false;
+            drop(state);
+            storage.signals.changed.notify_all();
+        }
+        if work.stop {
+            break;
+        }
+    }
+    drop_trees(storage);
+    storage.signals.end();
+}
+
+fn wait_for_work(signals: &Signals) -> Work {
+    let mut state = signals.lock();
+    state.busy_since = None;
+    loop {
+        let now = Instant::now();
+        let sync = state.sync_at.is_some_and(|at| at <= now);
+        if sync {
+            state.sync_at = None;
+        }
+        if sync || state.is_due || state.is_stopping {
+            state.busy_since = Some(now);
+            return Work { checkpoint: state.is_due, sync, stop: state.is_stopping };
+        }
+        let timeout = state.sync_at.map(|at| at.saturating_duration_since(now));
+        state = match timeout {
+            None => signals.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let waited = signals.changed.wait_timeout(state, timeout);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+}
+
+/// Drops sled here, where a hang or a panic of its own harms nobody.
+fn drop_trees(storage: &Storage) {
+    let taken = storage.trees.write().unwrap_or_else(PoisonError::into_inner).take();
+    // The panic's text is all there is to it: every acknowledged event is in the journal.
+    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(taken))));
+}
+
+/// Moves everything durable in the tail into the trees. False when there was nothing to move or no
+/// space for it.
+fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
+    if storage.health.is_poisoned() {
+        return Ok(false);
+    }
+    storage.sync_journal()?;
+    let head = storage.durable();
+    let window = storage.tail.window(head);
+    let Some(last) = window.records.last() else { return Ok(false) };
+    debug_assert_eq!(last.last_position(), head);
+    let bytes: u64 = window.records.iter().map(|record| record.bytes.len() as u64).sum();
+    let available = storage.directory().map_or(u64::MAX, files::available_bytes);
+    if available < bytes * SPACE_FACTOR + SPACE_RESERVE {
+        storage.signals.lock().is_short_of_space = true;
+        return Ok(false);
+    }
+    {
+        let trees = storage.trees.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(trees) = trees.as_ref() else { return Ok(false) };
+        if is_first {
+            trees.discard_above(trees.head()?, &window.streams)?;
+        }
+        move_window(storage, trees, &window, head)?;
+    }
+    storage.tail.free(&window);
+    seal_files(storage, head);
+    Ok(true)
+}
+
+fn move_window(storage: &Storage, trees: &Trees, window: &Window, head: u64) -> Result<(), Error> {
+    let mut staging = Staging::new(trees, || {
+        storage.signals.beat();
+        storage.sync_journal_if_due()
+    });
+    for stream in &window.streams {
+        staging.stream(stream)?;
+    }
+    staging.ids(&mut window.ids.clone())?;
+    pack_records(&window.records, &storage.checksum, |position, bytes| {
+        staging.record(position, bytes)
+    })?;
+    staging.finish(head)
+}
+
+/// Hands out the records of a window, small neighbours merged.
+fn pack_records(
+    records: &[TailRecord],
+    checksum: &Checksum,
+    mut put: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut rest = records;
+    while !rest.is_empty() {
+        let (mut bytes, mut events, mut count) = (0, 0, 0);
+        for record in rest {
+            bytes += record.bytes.len();
+            events += record.count;
+            let is_past = bytes > pack::RECORD_BYTES || events > pack::RECORD_EVENTS_MAX as u64;
+            if count > 0 && is_past {
+                break;
+            }
+            count += 1;
+        }
+        let (group, behind) = rest.split_at(count);
+        rest = behind;
+        match group {
+            [single] => put(single.first_position, &single.bytes)?,
+            several => {
+                let (position, bytes) = merge(several, checksum)?;
+                put(position, &bytes)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn merge(records: &[TailRecord], checksum: &Checksum) -> Result<(u64, Vec<u8>), Error> {
+    let position = records.first().map_or(0, |record| record.first_position);
+    let damaged = |reason| Error::corrupted("a record in memory", Some(position), reason);
+    let decoded = records
+        .iter()
+        .map(|record| Record::decode_trusted(Arc::clone(&record.bytes)))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(damaged)?;
+    let events: Vec<_> = decoded.iter().flat_map(Record::events).collect();
+    let events: Vec<_> = events.iter().map(EventToEncode::from).collect();
+    let bytes = record::encode(position, &events, checksum).map_err(damaged)?;
+    Ok((position, bytes))
+}
+
+/// Seals or, without an archive, removes the journal files that the trees have taken over. A failure
+/// costs disk space only, and the next open may try again.
+fn seal_files(storage: &Storage, head: u64) {
+    let mut full = storage.full_files.lock().unwrap_or_else(PoisonError::into_inner);
+    let done: Vec<FullFile> = full.extract_if(.., |file| file.last_position <= head).collect();
+    drop(full);
+    for file in done {
+        let _ = match storage.keeps_archive() {
+            true => file.seal(),
+            false => fs::remove_file(&file.path)
+                .map_err(|source| Error::io("remove", &file.path, source)),
+        };
+    }
+}

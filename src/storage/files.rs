@@ -1,0 +1,97 @@
+//! Files and directories whose existence and contents survive a power cut.
+//!
+//! A file's own sync makes its bytes durable but not its name; only a sync of its directory does.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use crate::Error;
+
+/// The ending of files that are not finished; they are removed when the store is opened.
+pub(crate) const UNFINISHED: &str = "tmp";
+
+/// Makes the entries of a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| Error::io("sync the directory", path, source))
+}
+
+/// Creates a directory, unless it exists, and makes its name durable.
+pub(crate) fn create_directory(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        Err(source) => return Err(Error::io("create the directory", path, source)),
+        Ok(()) => {}
+    }
+    sync_directory(parent_of(path))
+}
+
+/// The directory that holds `path`.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes a whole file under its final name only once its bytes are durable.
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let unfinished = path.with_extension(UNFINISHED);
+    let written = create_truncated(&unfinished).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|source| Error::io("write", &unfinished, source))?;
+    fs::rename(&unfinished, path).map_err(|source| Error::io("rename to", path, source))?;
+    sync_directory(parent_of(path))
+}
+
+/// Creates a file for reading and writing, or empties the one that is there.
+pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+}
+
+/// Opens an existing file for reading and writing.
+pub(crate) fn open(path: &Path) -> Result<File, Error> {
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.map_err(|source| Error::io("open", path, source))
+}
+
+/// Writes zeros over `len` bytes from `offset` on, in bounded steps.
+pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<()> {
+    const STEP: usize = 1 << 20;
+    let zeros = vec![0; STEP.min(usize::try_from(len).unwrap_or(STEP))];
+    let end = offset + len;
+    while offset < end {
+        let step = usize::try_from(end - offset).unwrap_or(STEP).min(zeros.len());
+        file.write_all_at(zeros.get(..step).unwrap_or_default(), offset)?;
+        offset += step as u64;
+    }
+    Ok(())
+}
+
+/// Bytes of the file system that this process may still use; everything when the system cannot tell.
+pub(crate) fn available_bytes(path: &Path) -> u64 {
+    rustix::fs::statvfs(path)
+        .map_or(u64::MAX, |system| system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// Bytes that the files below a directory take, without following links.
+pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut total = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        total += match metadata.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => metadata.blocks() * 512,
+        };
+    }
+    Ok(total)
+}

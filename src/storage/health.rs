@@ -1,0 +1,54 @@
+//! Whether the store still takes writes.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::Error;
+
+/// Set once, by the first failure that leaves an outcome unknown, and never cleared: only a reopen
+/// finds out what is on the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    failure: OnceLock<Arc<Error>>,
+    is_closed: AtomicBool,
+}
+
+impl Health {
+    /// Refuses further writes because of `cause`; the first cause is the one that is told.
+    pub(crate) fn poison(&self, cause: Error) -> Error {
+        let cause = match cause {
+            Error::Poisoned { cause } => cause,
+            cause => Arc::new(cause),
+        };
+        let first = self.failure.get_or_init(|| cause);
+        Error::Poisoned { cause: Arc::clone(first) }
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// What a read asks: [`Error::Closed`] after a close.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// What a write asks: besides, [`Error::Poisoned`] after a failure.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        self.check_open()?;
+        match self.failure.get() {
+            Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),
+            None => Ok(()),
+        }
+    }
+}

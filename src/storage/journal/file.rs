@@ -1,0 +1,124 @@
+//! Journal files: their names, their headers, and how one comes into being.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error,
+    codec::{
+        FORMAT_VERSION,
+        checksum::Checksum,
+        frame::{FileHeader, HEADER_BYTES},
+    },
+    storage::files,
+};
+
+const ENDING: &str = "journal";
+
+/// A journal file that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalFile {
+    pub(crate) path: PathBuf,
+    pub(crate) first_position: u64,
+}
+
+/// The path of the file whose first frame has this position. The digits make name order number order.
+pub(crate) fn path_of(directory: &Path, first_position: u64) -> PathBuf {
+    directory.join(format!("{first_position:020}.{ENDING}"))
+}
+
+/// The journal files, in position order.
+pub(crate) fn list(directory: &Path) -> Result<Vec<JournalFile>, Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_none_or(|ending| ending != ENDING) {
+            continue;
+        }
+        let digits = path.file_stem().and_then(|stem| stem.to_str());
+        let Some(first_position) = digits.and_then(|digits| digits.parse().ok()) else {
+            let reason = "its name is not that of a journal file";
+            return Err(Error::corrupted(path.display().to_string(), None, reason));
+        };
+        found.push(JournalFile { path, first_position });
+    }
+    found.sort_unstable_by_key(|file| file.first_position);
+    Ok(found)
+}
+
+/// Removes what a creation left that did not finish.
+pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == files::UNFINISHED) {
+            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// How far a creation got: decides whether a failure leaves the store usable.
+pub(crate) enum CreateFailure {
+    /// Nothing came into being.
+    Refused(Error),
+    /// A sync or rename failed: what is on the disk is unknown.
+    Failed(Error),
+}
+
+/// Creates a file of full length under its final name. On [`CreateFailure::Refused`] nothing is left.
+pub(crate) fn create(
+    directory: &Path,
+    header: &FileHeader,
+    checksum: &Checksum,
+) -> Result<(PathBuf, File), CreateFailure> {
+    let path = path_of(directory, header.first_position);
+    let unfinished = path.with_extension(files::UNFINISHED);
+    let refused = |source: io::Error| {
+        // Best effort: an unfinished file is removed at the next open as well.
+        let _ = fs::remove_file(&unfinished);
+        CreateFailure::Refused(Error::io("create", &path, source))
+    };
+    let file = files::create_truncated(&unfinished).map_err(refused)?;
+    files::write_zeros(&file, 0, header.capacity).map_err(refused)?;
+    file.write_all_at(&header.encode(checksum), 0).map_err(refused)?;
+    file.sync_all().map_err(|source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => refused(source),
+        _ => CreateFailure::Failed(Error::io("sync", &unfinished, source)),
+    })?;
+    fs::rename(&unfinished, &path)
+        .map_err(|source| CreateFailure::Failed(Error::io("rename to", &path, source)))?;
+    files::sync_directory(directory).map_err(CreateFailure::Failed)?;
+    Ok((path, file))
+}
+
+/// Reads a file whole and checks its header.
+pub(crate) fn read(
+    file: &JournalFile,
+    checksum: &Checksum,
+) -> Result<(FileHeader, Vec<u8>), Error> {
+    let path = &file.path;
+    let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
+    let damaged = |reason: String| {
+        Error::corrupted(path.display().to_string(), Some(file.first_position), reason)
+    };
+    let start = bytes.get(..HEADER_BYTES).unwrap_or(&bytes);
+    let header = FileHeader::decode(start, checksum).map_err(damaged)?;
+    if header.format > FORMAT_VERSION {
+        return Err(Error::UnsupportedFormat {
+            path: path.clone(),
+            found: header.format,
+            supported: FORMAT_VERSION,
+        });
+    }
+    if header.first_position != file.first_position {
+        let reason = format!("its header says that it starts at {}", header.first_position);
+        return Err(damaged(reason));
+    }
+    Ok((header, bytes))
+}

@@ -1,0 +1,316 @@
+//! Opening a store: the lock, the superblock, the trees, and the journal against them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::AtomicU64,
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+    },
+    thread,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{FORMAT_VERSION, checksum::Checksum, record::Record, superblock::Superblock},
+    storage::{
+        Home, Storage, StorageOptions, checkpoint, files,
+        health::Health,
+        journal::{self, Journal, RecoveredFrame, Recovery, WriteFailure},
+        lock::Lock,
+        superblock,
+        tail::{Tail, TailEntry, TailRecord},
+        trees::{OpenTrees, Trees, deadline},
+    },
+};
+
+const JOURNAL: &str = "journal";
+const TREES: &str = "trees";
+
+/// What a creation may leave behind when it is interrupted, and what a store is made of.
+const OWN_ENTRIES: [&str; 5] = ["LOCK", "ANNALS", "ANNALS.tmp", JOURNAL, TREES];
+
+/// What the background thread is told once the trees are open.
+enum Start {
+    Run(Arc<Storage>),
+    /// The store could not be opened: drop the trees where a hang harms nobody.
+    GiveUp(Box<Trees>),
+}
+
+impl Storage {
+    /// A store without files: everything stays in the tail.
+    pub(crate) fn in_memory(options: StorageOptions) -> Arc<Storage> {
+        Arc::new(Storage::assemble(None, Uuid::new_v4(), options))
+    }
+
+    /// Opens the store at `path`, or makes it.
+    pub(crate) fn open(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+        prepare_directory(path, options.creates)?;
+        let lock = Lock::take(path)?;
+        let (superblock, is_new) = match superblock::read(path)? {
+            Some(superblock) => (superblock, false),
+            None => {
+                clear_unfinished(path)?;
+                (Superblock { format: FORMAT_VERSION, store_id: Uuid::new_v4() }, true)
+            }
+        };
+        let store_id = superblock.store_id;
+        let home = Home { path: path.to_owned(), lock: Mutex::new(Some(lock)) };
+        let storage = Storage::assemble(Some(home), store_id, options);
+        let open_trees = OpenTrees {
+            directory: path.join(TREES),
+            store_id,
+            checksum: storage.checksum.clone(),
+            cache_bytes: storage.options.cache_bytes,
+        };
+        let (thread, trees) = start_thread(open_trees, is_new)?;
+        let prepared = match is_new {
+            true => storage.create(path, &superblock),
+            false => storage.recover(path, &trees),
+        };
+        let journal = match prepared {
+            Ok(journal) => journal,
+            Err(error) => {
+                // The thread may be gone already; then so are the trees.
+                let _ = thread.send(Start::GiveUp(Box::new(trees)));
+                return Err(error);
+            }
+        };
+        Ok(storage.start(journal, trees, &thread))
+    }
+
+    fn assemble(home: Option<Home>, store_id: Uuid, options: StorageOptions) -> Storage {
+        Storage {
+            home,
+            store_id,
+            checksum: Checksum::of_store(store_id),
+            options,
+            health: Health::default(),
+            signals: checkpoint::Signals::default(),
+            trees: RwLock::new(None),
+            tail: Tail::default(),
+            journal: Mutex::new(None),
+            full_files: Mutex::new(Vec::new()),
+            head: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            oldest_unsynced: Mutex::new(None),
+        }
+    }
+
+    /// Makes the journal of a new store and, last, its superblock.
+    fn create(&self, path: &Path, superblock: &Superblock) -> Result<Journal, Error> {
+        let directory = path.join(JOURNAL);
+        files::create_directory(&directory)?;
+        let capacity = self.options.journal_bytes;
+        let created = Journal::create(&directory, self.store_id, &self.checksum, capacity, 1, 0);
+        let journal = created.map_err(|failure| match failure {
+            WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,
+        })?;
+        superblock::write(path, superblock)?;
+        Ok(journal)
+    }
+
+    /// Replays into the tail what the journal has above the trees.
+    fn recover(&self, path: &Path, trees: &Trees) -> Result<Journal, Error> {
+        let directory = path.join(JOURNAL);
+        if !directory.is_dir() {
+            let place = directory.display().to_string();
+            return Err(Error::corrupted(place, None, "the directory is missing"));
+        }
+        // The superblock's name may not be durable when its writer was killed.
+        files::sync_directory(path)?;
+        let trees_head = trees.head()?;
+        check_sealed(&directory, trees_head, &self.checksum)?;
+        let recovery = Recovery {
+            directory: &directory,
+            store_id: self.store_id,
+            checksum: &self.checksum,
+            capacity_max: self.options.journal_bytes,
+            trees_head,
+        };
+        let journal = journal::recover(&recovery, |frame| self.replay(&frame))?;
+        let staged = trees.last_position()?;
+        if staged > journal.last_position() {
+            let reason = format!("the trees hold position {staged}, which the journal lost");
+            let missing = journal.last_position() + 1;
+            return Err(Error::corrupted(directory.display().to_string(), Some(missing), reason));
+        }
+        Ok(journal)
+    }
+
+    fn replay(&self, frame: &RecoveredFrame<'_>) -> Result<(), Error> {
+        let first = frame.header.first_position;
+        let damaged = |reason: String| {
+            Error::corrupted(frame.path.display().to_string(), Some(first), reason)
+        };
+        let mut expected = first;
+        for bytes in &frame.records {
+            let bytes: Arc<[u8]> = Arc::from(*bytes);
+            let record = Record::decode(Arc::clone(&bytes), &self.checksum).map_err(damaged)?;
+            if record.first_position() != expected {
+                return Err(damaged(format!("its record for position {expected} is missing")));
+            }
+            expected = record.last_position() + 1;
+            let events: Vec<_> = record.events().collect();
+            let entries = events.iter().map(|event| TailEntry {
+                stream: event.stream_id(),
+                version: event.version(),
+                position: event.position(),
+                id: event.id(),
+            });
+            let count = events.len() as u64;
+            let kept = TailRecord { first_position: record.first_position(), count, bytes };
+            self.tail.push([kept], entries);
+        }
+        if expected != frame.header.last_position() + 1 {
+            return Err(damaged(format!("its records end before position {expected}")));
+        }
+        Ok(())
+    }
+
+    fn start(self, journal: Journal, trees: Trees, thread: &SyncSender<Start>) -> Arc<Storage> {
+        let head = journal.last_position();
+        let storage = Storage {
+            journal: Mutex::new(Some(journal)),
+            trees: RwLock::new(Some(trees)),
+            head: AtomicU64::new(head),
+            durable: AtomicU64::new(head),
+            ..self
+        };
+        let storage = Arc::new(storage);
+        if thread.send(Start::Run(Arc::clone(&storage))).is_err() {
+            let reason = "the thread that writes them has ended";
+            drop(storage.poison(Error::corrupted("the trees", None, reason)));
+        }
+        storage
+    }
+}
+
+/// Starts the background thread, which opens the trees, and waits for them.
+fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Trees), Error> {
+    let (start, starts) = mpsc::sync_channel(1);
+    let (opened, openings) = mpsc::sync_channel(1);
+    let directory = open.directory.clone();
+    let patience = deadline(&directory);
+    let body = move || {
+        let trees = if is_new { open.create() } else { open.open() };
+        if opened.send(trees).is_ok() {
+            run(&starts);
+        }
+    };
+    thread::Builder::new()
+        .name("annals-checkpoint".to_owned())
+        .spawn(body)
+        .map_err(|source| Error::io("start a thread for", &directory, source))?;
+    let place = directory.display().to_string();
+    match openings.recv_timeout(patience) {
+        Ok(trees) => Ok((start, trees?)),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(Error::corrupted(place, None, "opening the trees makes no progress"))
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(Error::corrupted(place, None, "opening the trees failed"))
+        }
+    }
+}
+
+fn run(starts: &Receiver<Start>) {
+    match starts.recv() {
+        Ok(Start::Run(storage)) => checkpoint::run(&storage),
+        Ok(Start::GiveUp(trees)) => {
+            // A panic of sled's here says nothing that the error has not said.
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(trees))));
+        }
+        Err(_) => {}
+    }
+}
+
+/// Sees to it that `path` is a directory that is a store or may become one.
+fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
+    let open = |source| Error::io("open", path, source);
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_dir() => {
+            return Err(open(io::Error::from(io::ErrorKind::NotADirectory)));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && creates => {
+            return files::create_directory(path);
+        }
+        Err(error) => return Err(open(error)),
+    }
+    if path.join("ANNALS").exists() {
+        return Ok(());
+    }
+    let names = entry_names(path)?;
+    if let Some(foreign) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
+        let reason =
+            format!("{} is not a store, and not empty: it holds {foreign:?}", path.display());
+        return Err(Error::invalid("path", reason));
+    }
+    let is_store = holds_events(&path.join(JOURNAL))?;
+    if is_store {
+        let place = path.join("ANNALS").display().to_string();
+        return Err(Error::corrupted(place, None, "it is missing, and the journal holds events"));
+    }
+    if creates { Ok(()) } else { Err(open(io::Error::from(io::ErrorKind::NotFound))) }
+}
+
+fn entry_names(path: &Path) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::io("read the directory", path, source);
+    fs::read_dir(path)
+        .map_err(failed)?
+        .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// Whether a journal has frames; without a superblock, one that has none is left from a creation that
+/// did not finish.
+fn holds_events(directory: &Path) -> Result<bool, Error> {
+    if !directory.is_dir() {
+        return Ok(false);
+    }
+    for file in journal::list(directory)? {
+        let bytes = fs::read(&file.path).map_err(|source| Error::io("read", &file.path, source))?;
+        let frames = bytes.get(512..).unwrap_or_default();
+        if file.first_position > 1 || frames.iter().any(|&byte| byte != 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes what a creation left that did not finish; `prepare_directory` has seen that no event is in
+/// it.
+fn clear_unfinished(path: &Path) -> Result<(), Error> {
+    let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| Error::io("remove", &path, source)),
+    };
+    remove(path.join(JOURNAL))?;
+    remove(path.join(TREES))?;
+    files::sync_directory(path)
+}
+
+/// A journal file is shortened only when the trees durably hold its events: trees that end before it
+/// have lost something.
+fn check_sealed(directory: &Path, trees_head: u64, checksum: &Checksum) -> Result<(), Error> {
+    let found = journal::list(directory)?;
+    for (file, next) in found.iter().zip(found.iter().skip(1)) {
+        if next.first_position <= trees_head + 1 {
+            continue;
+        }
+        let (header, bytes) = journal::read(file, checksum)?;
+        if (bytes.len() as u64) < header.capacity {
+            let place = directory.with_file_name(TREES).display().to_string();
+            let reason = format!(
+                "the trees end at position {trees_head}, but held the events before {}",
+                next.first_position
+            );
+            return Err(Error::corrupted(place, Some(trees_head + 1), reason));
+        }
+    }
+    Ok(())
+}

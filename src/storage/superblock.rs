@@ -1,0 +1,33 @@
+//! The file `ANNALS`: written last when a store is made, so that a directory is a store or is not.
+
+use std::{fs, io, path::Path};
+
+use crate::{
+    Error,
+    codec::{FORMAT_VERSION, superblock::Superblock},
+    storage::files,
+};
+
+const FILE: &str = "ANNALS";
+
+/// Reads the superblock; `None` where there is none.
+pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
+    let path = store.join(FILE);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::io("read", &path, source)),
+    };
+    let superblock = Superblock::decode(&bytes)
+        .map_err(|reason| Error::corrupted(path.display().to_string(), None, reason))?;
+    if superblock.format > FORMAT_VERSION {
+        let (found, supported) = (superblock.format, FORMAT_VERSION);
+        return Err(Error::UnsupportedFormat { path, found, supported });
+    }
+    Ok(Some(superblock))
+}
+
+/// Makes the directory a store.
+pub(crate) fn write(store: &Path, superblock: &Superblock) -> Result<(), Error> {
+    files::publish(&store.join(FILE), &superblock.encode())
+}

@@ -1,0 +1,135 @@
+//! Opening the trees, and making them.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{FORMAT_VERSION, checksum::Checksum},
+    storage::{
+        files,
+        trees::{SEGMENT_BYTES, Trees, guarded, preflight},
+    },
+};
+
+/// sled's lock may outlive the handle that held it by this much: its background tasks hold the file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What it takes to open the trees.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenTrees {
+    pub(crate) directory: PathBuf,
+    pub(crate) store_id: Uuid,
+    pub(crate) checksum: Checksum,
+    pub(crate) cache_bytes: u64,
+}
+
+/// How long opening or closing sled may take before it counts as hanging. It reads at least all that
+/// was logged since it was opened before.
+pub(crate) fn deadline(directory: &Path) -> Duration {
+    const READ_BYTES_PER_SECOND: u64 = 20 << 20;
+    let bytes = files::bytes_below(directory).unwrap_or(0);
+    Duration::from_secs(30 + bytes / READ_BYTES_PER_SECOND)
+}
+
+impl OpenTrees {
+    /// Makes the trees of a new store, durably and empty.
+    pub(crate) fn create(&self) -> Result<Trees, Error> {
+        files::create_directory(&self.directory)?;
+        let trees = self.open_with(SEGMENT_BYTES)?;
+        trees.write_identity(self.store_id)?;
+        trees.sync()?;
+        self.sync_files()?;
+        Ok(trees)
+    }
+
+    /// Opens the trees of a store that is there.
+    pub(crate) fn open(&self) -> Result<Trees, Error> {
+        if !self.directory.is_dir() {
+            let place = self.directory.display().to_string();
+            return Err(Error::corrupted(place, None, "the directory is missing"));
+        }
+        let segment_bytes = preflight::check(&self.directory)?;
+        let trees = self.open_with(segment_bytes)?;
+        // sled's recovery wrote without syncing names.
+        self.sync_files()?;
+        let (format, store_id) = trees.identity()?;
+        let place = || self.directory.display().to_string();
+        if format > FORMAT_VERSION {
+            return Err(Error::UnsupportedFormat {
+                path: self.directory.clone(),
+                found: format,
+                supported: FORMAT_VERSION,
+            });
+        }
+        if store_id != self.store_id {
+            return Err(Error::corrupted(place(), None, "the trees belong to another store"));
+        }
+        Ok(trees)
+    }
+
+    fn open_with(&self, segment_bytes: usize) -> Result<Trees, Error> {
+        let started = Instant::now();
+        let db = loop {
+            let opened = guarded(|| {
+                sled::Config::default()
+                    .path(&self.directory)
+                    .segment_size(segment_bytes)
+                    .cache_capacity(self.cache_bytes)
+                    .flush_every_ms(None)
+                    .open()
+            });
+            match opened {
+                Err(error) if is_lock(&error) && started.elapsed() < LOCK_PATIENCE => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                opened => break opened?,
+            }
+        };
+        let tree = |name: &str| guarded(|| db.open_tree(name));
+        let (events, parts, streams) = (tree("events")?, tree("parts")?, tree("streams")?);
+        let (ids, meta) = (tree("ids")?, tree("meta")?);
+        let data = self.directory.join("db");
+        let data = File::open(&data).map_err(|source| Error::io("open", &data, source))?;
+        let trees = Trees {
+            db,
+            events,
+            parts,
+            streams,
+            ids,
+            meta,
+            data,
+            directory: self.directory.clone(),
+            checksum: self.checksum.clone(),
+        };
+        trees.upgrade_lock()?;
+        Ok(trees)
+    }
+
+    /// Makes the files that sled never syncs durable, with their names.
+    fn sync_files(&self) -> Result<(), Error> {
+        let failed = |source| Error::io("read the directory", &self.directory, source);
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                files::sync_directory(&path)?;
+                continue;
+            }
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(|source| Error::io("sync", &path, source))?;
+        }
+        files::sync_directory(&self.directory)
+    }
+}
+
+/// sled tells a lock that is held only in the text of an I/O error.
+fn is_lock(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.to_string().contains("could not acquire lock"))
+}

@@ -1,0 +1,127 @@
+//! What is looked at before sled may open its files, because sled's own recovery would destroy the
+//! evidence: it takes a log whose tail it cannot find for an empty one and zeroes it.
+//!
+//! The layout read here is that of sled 0.34.7: `conf` is text followed by its CRC-32; `db` is a row
+//! of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use crate::Error;
+
+const SEGMENT_HEADER_BYTES: usize = 20;
+/// Both sequence numbers are stored exclusive-or this.
+const LSN_MASK: i64 = i64::MAX;
+
+/// Checks sled's files, removes what a kill inside an earlier open left behind, makes durable what
+/// sled is about to read, and returns the size of a segment.
+pub(super) fn check(directory: &Path) -> Result<usize, Error> {
+    let segment_bytes = read_conf(&directory.join("conf"))?;
+    refuse_blobs(&directory.join("blobs"))?;
+    remove_unfinished_snapshots(directory)?;
+    let data = directory.join("db");
+    let file = File::open(&data).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => damaged(&data, "it is missing"),
+        _ => Error::io("open", &data, source),
+    })?;
+    // sled writes a snapshot of what it reads; that must not become durable before its source.
+    file.sync_data().map_err(|source| Error::io("sync", &data, source))?;
+    check_segments(&file, &data, segment_bytes)?;
+    Ok(segment_bytes)
+}
+
+fn damaged(path: &Path, reason: impl Into<String>) -> Error {
+    Error::corrupted(path.display().to_string(), None, reason)
+}
+
+fn read_conf(path: &Path) -> Result<usize, Error> {
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => damaged(path, "it is missing"),
+        _ => Error::io("read", path, source),
+    })?;
+    let (text, sum) = bytes
+        .split_last_chunk::<4>()
+        .filter(|(text, sum)| crc32fast::hash(text) == u32::from_le_bytes(**sum))
+        .ok_or_else(|| damaged(path, "its checksum does not fit"))?;
+    debug_assert_eq!(sum.len(), 4);
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("segment_size: ")))
+        .and_then(|size| size.parse().ok())
+        .filter(|&size: &usize| size.is_power_of_two() && size > SEGMENT_HEADER_BYTES)
+        .ok_or_else(|| damaged(path, "it names no segment size"))
+}
+
+fn refuse_blobs(path: &Path) -> Result<(), Error> {
+    let mut entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::io("read the directory", path, source)),
+    };
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(damaged(path, "it holds files, which annals never makes")),
+    }
+}
+
+/// A snapshot that was being written when the process died would be taken for the newest one, and
+/// refused for ever. The one before is still there: it goes only after the new one has its name.
+fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// The segment that holds the highest stable sequence number must be there, and none twice.
+fn check_segments(file: &File, path: &Path, segment_bytes: usize) -> Result<(), Error> {
+    let failed = |source| Error::io("read", path, source);
+    let len = file.metadata().map_err(failed)?.len();
+    let segment = segment_bytes as u64;
+    let mut present = BTreeSet::new();
+    let mut highest_stable = None;
+    let mut offset = 0;
+    while offset + SEGMENT_HEADER_BYTES as u64 <= len {
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        file.read_exact_at(&mut header, offset).map_err(failed)?;
+        if let Some((lsn, stable)) = parse_segment_header(&header) {
+            if !present.insert(lsn) {
+                return Err(damaged(path, format!("segment {lsn} is there twice")));
+            }
+            highest_stable = highest_stable.max(Some(stable));
+        }
+        offset += segment;
+    }
+    if let Some(stable) = highest_stable.filter(|&stable| stable > 0) {
+        let size = i64::try_from(segment_bytes).unwrap_or(i64::MAX);
+        let base = stable / size * size;
+        if !present.contains(&base) {
+            return Err(damaged(path, format!("segment {base} of its log is missing")));
+        }
+    }
+    if present.is_empty() && len > 0 {
+        return Err(damaged(path, "it holds no intact segment"));
+    }
+    Ok(())
+}
+
+/// The sequence number of a segment and the highest stable one, if the header is intact.
+fn parse_segment_header(header: &[u8; SEGMENT_HEADER_BYTES]) -> Option<(i64, i64)> {
+    let (sum, covered) = header.split_first_chunk::<4>()?;
+    let (lsn, stable) = covered.split_first_chunk::<8>()?;
+    let stable = stable.first_chunk::<8>()?;
+    if !u32::from_le_bytes(*sum) != crc32fast::hash(covered) {
+        return None;
+    }
+    let unmask = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes) ^ LSN_MASK;
+    Some((unmask(lsn), unmask(stable)))
+}

@@ -1,0 +1,243 @@
+//! Writing the trees: the steps of a checkpoint, called by its thread alone.
+
+use std::sync::Arc;
+
+use sled::{
+    Transactional,
+    transaction::{ConflictableTransactionError, TransactionError},
+};
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        FORMAT_VERSION, key,
+        run::Run,
+        split::{PART_BYTES, Stub, WHOLE_BYTES_MAX},
+    },
+    storage::trees::{Trees, error_of, guarded},
+};
+
+const FORMAT: &str = "format";
+const HEAD: &str = "head";
+const STORE_ID: &str = "store_id";
+
+/// Bytes of keys and values between two syncs. sled logs about four times as many, and no more than
+/// one of its segments may be logged between two syncs, or its recovery can miss one.
+const SYNC_BYTES: usize = 1 << 20;
+
+/// What an entry is counted with, besides its bytes: small ones cost sled some 300 bytes of log.
+const ENTRY_BYTES: usize = 128;
+
+/// A transaction holds readers up, so it stays at about a millisecond.
+const TRANSACTION_RECORDS: usize = 64;
+const TRANSACTION_BYTES: usize = 256 << 10;
+
+/// A stream's positions in a window, with the version of the first.
+pub(crate) type StreamEntries = (Arc<str>, u64, Vec<u64>);
+
+/// One record on its way into `events`.
+struct Entry {
+    key: [u8; 8],
+    value: sled::IVec,
+}
+
+impl Trees {
+    /// sled's first transaction in a process waits for all readers; it is run while there are none.
+    pub(super) fn upgrade_lock(&self) -> Result<(), Error> {
+        self.commit(&[], None)
+    }
+
+    pub(super) fn write_identity(&self, store_id: Uuid) -> Result<(), Error> {
+        guarded(|| {
+            self.meta.insert(STORE_ID, store_id.as_bytes())?;
+            self.meta.insert(FORMAT, &FORMAT_VERSION.to_le_bytes())
+        })?;
+        self.commit(&[], Some(0))
+    }
+
+    /// Format version and store id.
+    pub(super) fn identity(&self) -> Result<(u32, Uuid), Error> {
+        let format = self.meta_value(FORMAT)?;
+        let store_id = self.meta_value(STORE_ID)?;
+        Ok((u32::from_le_bytes(format), Uuid::from_bytes(store_id)))
+    }
+
+    /// The last position that the trees serve.
+    pub(crate) fn head(&self) -> Result<u64, Error> {
+        let value: [u8; 12] = self.meta_value(HEAD)?;
+        let (head, sum) = value.split_last_chunk::<4>().unwrap_or((&value, &[0; 4]));
+        if self.checksum.of(head) != u32::from_le_bytes(*sum) {
+            return Err(self.damaged("the checksum of the head does not fit"));
+        }
+        Ok(u64::from_le_bytes(head.try_into().unwrap_or_default()))
+    }
+
+    fn meta_value<const N: usize>(&self, name: &str) -> Result<[u8; N], Error> {
+        let value = guarded(|| self.meta.get(name))?;
+        let value = value.and_then(|value| <[u8; N]>::try_from(value.as_ref()).ok());
+        value.ok_or_else(|| self.damaged(&format!("the entry {name:?} is missing or malformed")))
+    }
+
+    fn damaged(&self, reason: &str) -> Error {
+        Error::corrupted(self.directory.display().to_string(), None, reason)
+    }
+
+    /// Makes everything written so far durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        guarded(|| self.db.flush())?;
+        self.data.sync_data().map_err(|source| Error::io("sync", self.directory.join("db"), source))
+    }
+
+    /// Removes what a checkpoint that did not finish staged above `head`. `streams` are those with
+    /// events above it, with the first such version.
+    pub(crate) fn discard_above(&self, head: u64, streams: &[StreamEntries]) -> Result<(), Error> {
+        let above = |tree: &sled::Tree, from: Vec<u8>, until: Option<Vec<u8>>| {
+            guarded(|| {
+                let range = match until {
+                    Some(until) => tree.range(from..=until),
+                    None => tree.range(from..),
+                };
+                for entry in range {
+                    tree.remove(entry?.0)?;
+                }
+                Ok(())
+            })
+        };
+        above(&self.events, key::record(head + 1).to_vec(), None)?;
+        above(&self.parts, key::part(head + 1, 0).to_vec(), None)?;
+        for (stream, first_version, _) in streams {
+            let until = key::run(stream, u64::MAX);
+            above(&self.streams, key::run(stream, *first_version), Some(until))?;
+        }
+        Ok(())
+    }
+
+    /// One transaction: some records and, where given, the head.
+    fn commit(&self, records: &[Entry], head: Option<u64>) -> Result<(), Error> {
+        let head = head.map(|head| {
+            let sum = self.checksum.of(&head.to_le_bytes());
+            sled::IVec::from([head.to_le_bytes().as_slice(), &sum.to_le_bytes()].concat())
+        });
+        let run = || {
+            (&self.events, &self.meta).transaction(|(events, meta)| {
+                for Entry { key, value } in records {
+                    events.insert(key, value.clone())?;
+                }
+                if let Some(head) = &head {
+                    meta.insert(HEAD, head.clone())?;
+                }
+                Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
+            })
+        };
+        guarded(|| match run() {
+            Ok(()) => Ok(Ok(())),
+            Err(TransactionError::Storage(error)) => Ok(Err(error_of(error))),
+            Err(TransactionError::Abort(never)) => match never {},
+        })?
+    }
+}
+
+/// One checkpoint's writes. Everything is staged above the trees' head until [`finish`] moves it.
+///
+/// [`finish`]: Staging::finish
+pub(crate) struct Staging<'a, B> {
+    trees: &'a Trees,
+    /// Called after each sync, so that other work of the thread is not held up.
+    beat: B,
+    unsynced: usize,
+    batch: Vec<Entry>,
+    batch_bytes: usize,
+}
+
+impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
+    pub(crate) fn new(trees: &'a Trees, beat: B) -> Self {
+        Staging { trees, beat, unsynced: 0, batch: Vec::new(), batch_bytes: 0 }
+    }
+
+    /// Stages the runs of one stream; streams come in byte order, so that keys come in key order,
+    /// which is what sled is fast at.
+    pub(crate) fn stream(&mut self, entries: &StreamEntries) -> Result<(), Error> {
+        let (stream, first_version, positions) = entries;
+        let mut open: Option<(u64, Run)> = None;
+        for (version, &position) in (*first_version..).zip(positions) {
+            if let Some((_, run)) = &mut open
+                && run.push(position)
+            {
+                continue;
+            }
+            if let Some((first, run)) = open.replace((version, Run::new(position))) {
+                self.run(stream, first, &run)?;
+            }
+        }
+        match open {
+            Some((first, run)) => self.run(stream, first, &run),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&mut self, stream: &str, first_version: u64, run: &Run) -> Result<(), Error> {
+        let value = run.encode().map_err(|reason| self.trees.damaged(&reason))?;
+        let key = key::run(stream, first_version);
+        self.put(&self.trees.streams, &key, &value)
+    }
+
+    /// Stages event ids.
+    pub(crate) fn ids(&mut self, ids: &mut [(Uuid, u64)]) -> Result<(), Error> {
+        ids.sort_unstable();
+        for (id, position) in ids {
+            self.put(&self.trees.ids, id.as_bytes(), &position.to_be_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Adds a record; records come in position order.
+    pub(crate) fn record(&mut self, position: u64, record: &[u8]) -> Result<(), Error> {
+        let is_full = self.batch_bytes + record.len() > TRANSACTION_BYTES;
+        if self.batch.len() == TRANSACTION_RECORDS || (is_full && !self.batch.is_empty()) {
+            self.trees.commit(&self.batch, None)?;
+            let bytes = std::mem::take(&mut self.batch_bytes);
+            self.batch.clear();
+            self.logged(bytes)?;
+        }
+        let value = match record.len() <= WHOLE_BYTES_MAX {
+            true => sled::IVec::from(record),
+            false => self.parts(position, record)?,
+        };
+        self.batch_bytes += value.len() + ENTRY_BYTES;
+        self.batch.push(Entry { key: key::record(position), value });
+        Ok(())
+    }
+
+    /// Stages the parts of a large record and returns the stub that stands for it.
+    fn parts(&mut self, position: u64, record: &[u8]) -> Result<sled::IVec, Error> {
+        let stub = Stub::for_record(record)
+            .ok_or_else(|| self.trees.damaged("a record is past 4 GiB, which no limit allows"))?;
+        for (number, part) in (0..).zip(record.chunks(PART_BYTES)) {
+            self.put(&self.trees.parts, &key::part(position, number), part)?;
+        }
+        Ok(stub.encode(position, &self.trees.checksum).into())
+    }
+
+    /// Moves the head, in one transaction with the last records, once all else is durable, and
+    /// returns with that durable too.
+    pub(crate) fn finish(self, head: u64) -> Result<(), Error> {
+        self.trees.commit(&self.batch, Some(head))?;
+        self.trees.sync()
+    }
+
+    fn put(&mut self, tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        guarded(|| tree.insert(key, value))?;
+        self.logged(key.len() + value.len() + ENTRY_BYTES)
+    }
+
+    fn logged(&mut self, bytes: usize) -> Result<(), Error> {
+        self.unsynced += bytes;
+        if self.unsynced < SYNC_BYTES {
+            return Ok(());
+        }
+        self.unsynced = 0;
+        self.trees.sync()?;
+        (self.beat)()
+    }
+}

@@ -1,0 +1,153 @@
+//! Appending: what is checked before an append queues for its group, and its answer.
+//!
+//! Faults are looked for in the order arguments, limits, ids, versions; the latter two need the order
+//! of the group, and are in `number.rs`.
+
+use crate::{
+    AppendError, Error, EventStore,
+    event::{
+        Appended, ExpectedVersion, NewEvent, Unit,
+        limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
+        name,
+    },
+};
+
+/// What an append asks for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) units: Vec<Unit>,
+    /// The head that the store must have, for an import that continues it.
+    pub(crate) head: Option<u64>,
+}
+
+/// What an append did.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// One for each unit with events.
+    pub(crate) appended: Vec<Appended>,
+    /// The events were there already: nothing was written.
+    pub(crate) is_retry: bool,
+}
+
+impl EventStore {
+    /// Appends events to a stream: all of them or none, also through a crash.
+    ///
+    /// With [`Durability::Sync`](crate::Durability::Sync) it returns once the events survive a power
+    /// cut. Concurrent appends share one write and one sync. Readers see the events before it returns,
+    /// and see none of them before they are as durable as promised.
+    ///
+    /// **Retries.** If every event has an [id](NewEvent::id), and all of them are stored already, at
+    /// consecutive positions, in this order, in this stream, then the append succeeds again with the
+    /// original result and writes nothing, whatever the expected version.
+    ///
+    /// # Errors
+    /// Nothing is written when the answer is
+    /// * [`AppendError::Conflict`]: the stream is not at the expected version;
+    /// * [`Error::InvalidArgument`]: no events, or a stream id or event type that is empty or has a NUL;
+    /// * [`Error::LimitExceeded`]: past one of the [limits](crate::limits);
+    /// * [`Error::DuplicateEventId`]: an id is used already, and this is no exact retry;
+    /// * [`Error::NoSpace`]: the store stays usable;
+    /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read what it rests on;
+    /// * [`Error::Closed`], or [`Error::Poisoned`] by an earlier failure.
+    ///
+    /// [`Error::Poisoned`] by a failure of this very append leaves its outcome unknown until the store
+    /// is reopened.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{AppendError, EventStore, ExpectedVersion, NewEvent};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// let deposit = |amount: u64| NewEvent::json("Deposited", &amount);
+    /// store.append("account-1", ExpectedVersion::NoStream, [deposit(100)?])?;
+    /// store.append("account-1", ExpectedVersion::Exact(1), [deposit(20)?])?;
+    /// let late = store.append("account-1", ExpectedVersion::Exact(1), [deposit(7)?]);
+    /// assert!(matches!(late, Err(AppendError::Conflict(conflict)) if conflict.actual == 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn append(
+        &self,
+        stream: impl AsRef<str>,
+        expected: ExpectedVersion,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        let written = self.append_units(vec![Unit::to(stream.as_ref(), expected, events)], None)?;
+        // A unit with events, and there is one, has its answer.
+        written.appended.first().copied().ok_or_else(|| no_events().into())
+    }
+
+    /// Appends to several streams as one atomic unit: readers and crashes see all of it or nothing.
+    ///
+    /// The units apply in order, and each check sees the units before it, so that a stream may come
+    /// twice. A unit without events is a pure check. The answer has one [`Appended`] for each unit with
+    /// events; positions are consecutive over all of them.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); a conflict tells every violated check. Without any event the answer
+    /// is [`Error::InvalidArgument`].
+    ///
+    /// # Examples
+    /// See [`Unit`].
+    pub fn append_multi(
+        &self,
+        units: impl IntoIterator<Item = Unit>,
+    ) -> Result<Vec<Appended>, AppendError> {
+        Ok(self.append_units(units.into_iter().collect(), None)?.appended)
+    }
+
+    /// As [`append_multi`](Self::append_multi), telling a retry apart, and refused unless the store's
+    /// head is `head` where that is given.
+    pub(crate) fn append_units(
+        &self,
+        units: Vec<Unit>,
+        head: Option<u64>,
+    ) -> Result<Written, AppendError> {
+        self.storage().check_open()?;
+        check_arguments(&units)?;
+        check_limits(&units)?;
+        self.storage().check_writable()?;
+        let inner = &self.inner;
+        inner.commits.submit(&inner.storage, &inner.options, Request { units, head })
+    }
+}
+
+fn no_events() -> Error {
+    Error::invalid("events", "there are none")
+}
+
+fn check_arguments(units: &[Unit]) -> Result<(), Error> {
+    if units.iter().all(|unit| unit.events.is_empty()) {
+        return Err(no_events());
+    }
+    for unit in units {
+        name::check_form("stream id", &unit.stream)?;
+        for event in &unit.events {
+            name::check_form("event type", &event.event_type)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_limits(units: &[Unit]) -> Result<(), Error> {
+    let (mut count, mut total) = (0, 0);
+    for unit in units {
+        name::check_length("stream id (bytes)", &unit.stream)?;
+        count += unit.events.len();
+        for event in &unit.events {
+            name::check_length("event type (bytes)", &event.event_type)?;
+            let bytes = event.counted_bytes(&unit.stream);
+            check_limit("event (bytes)", bytes, EVENT_BYTES_MAX)?;
+            total += bytes;
+        }
+    }
+    check_limit("append (events)", count, APPEND_EVENTS_MAX)?;
+    check_limit("append (bytes)", total, APPEND_BYTES_MAX)
+}
+
+fn check_limit(what: &'static str, actual: usize, limit: usize) -> Result<(), Error> {
+    if actual > limit {
+        let (limit, actual) = (limit as u64, actual as u64);
+        return Err(Error::LimitExceeded { what, limit, actual });
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Group commit: concurrent appends share one journal write and one sync.
+//!
+//! The first append to come leads: it takes everything that has queued up, numbers it, writes it and
+//! answers it, then hands the lead to the next one waiting. While it waits for the disk the next group
+//! gathers, so there is never an artificial wait.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    AppendError, Error,
+    codec::{pack, record},
+    storage::{Group, Storage, TailEntry, TailRecord},
+    store::{
+        Options,
+        append::{Request, Written},
+        number::Numbering,
+    },
+};
+
+/// A group takes further appends up to this many bytes and events: enough for the disk to be busy
+/// with, few enough to keep the first one's wait short.
+const GROUP_BYTES: usize = 4 << 20;
+const GROUP_REQUESTS: usize = 1_024;
+
+type Answer = Result<Written, AppendError>;
+
+/// The queue of appends.
+#[derive(Debug, Default)]
+pub(super) struct GroupCommit {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Slot>>,
+    has_leader: bool,
+}
+
+/// One append in the queue.
+#[derive(Debug)]
+struct Slot {
+    request: Request,
+    bytes: usize,
+    turn: Mutex<Turn>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum Turn {
+    Waiting,
+    Leading,
+    Answered(Answer),
+    Taken,
+}
+
+impl GroupCommit {
+    /// Queues an append and returns its answer.
+    pub(super) fn submit(&self, storage: &Storage, options: &Options, request: Request) -> Answer {
+        let bytes = request
+            .units
+            .iter()
+            .flat_map(|unit| unit.events.iter().map(|event| event.counted_bytes(&unit.stream)))
+            .sum();
+        let turn = Mutex::new(Turn::Waiting);
+        let slot = Arc::new(Slot { request, bytes, turn, changed: Condvar::new() });
+        let is_leader = {
+            let mut queue = self.lock();
+            queue.waiting.push_back(Arc::clone(&slot));
+            !mem::replace(&mut queue.has_leader, true)
+        };
+        if !is_leader && let Some(answer) = slot.wait() {
+            return answer;
+        }
+        self.lead(storage, options);
+        slot.take_answer().unwrap_or_else(|| Err(lost(storage).into()))
+    }
+
+    /// Takes a group from the queue, answers all of it, and hands on the lead.
+    fn lead(&self, storage: &Storage, options: &Options) {
+        let group = self.take_group();
+        // A panic would leave the others waiting for ever; what it left on the disk is unknown.
+        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, options, &group)));
+        let answers =
+            answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
+        for (slot, answer) in group.iter().zip(answers) {
+            slot.set(Turn::Answered(answer));
+        }
+        let mut queue = self.lock();
+        match queue.waiting.front() {
+            Some(next) => next.set(Turn::Leading),
+            None => queue.has_leader = false,
+        }
+    }
+
+    fn take_group(&self) -> Vec<Arc<Slot>> {
+        let mut queue = self.lock();
+        let (mut bytes, mut count) = (0, 0);
+        for slot in queue.waiting.iter().take(GROUP_REQUESTS) {
+            bytes += slot.bytes;
+            if count > 0 && bytes > GROUP_BYTES {
+                break;
+            }
+            count += 1;
+        }
+        queue.waiting.drain(..count).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Waits for the answer, or for the lead.
+    fn wait(&self) -> Option<Answer> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = |turn: &mut Turn| matches!(turn, Turn::Waiting);
+        let waited = self.changed.wait_while(turn, waiting);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.take_answer()
+    }
+
+    fn take_answer(&self) -> Option<Answer> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*turn, Turn::Answered(_)) {
+            return None;
+        }
+        match mem::replace(&mut *turn, Turn::Taken) {
+            Turn::Answered(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    fn set(&self, turn: Turn) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        self.changed.notify_one();
+    }
+}
+
+/// The error of an append whose leader failed in a way that should not exist.
+fn lost(storage: &Storage) -> Error {
+    storage.poison(Error::corrupted("a group of appends", None, "its writer stopped half-way"))
+}
+
+/// Numbers, writes and answers a group.
+fn commit(storage: &Storage, options: &Options, group: &[Arc<Slot>]) -> Vec<Answer> {
+    let refuse_all = |error: &Error| -> Vec<Answer> {
+        group.iter().map(|_| Err(error.duplicate().into())).collect()
+    };
+    if let Err(error) = storage.wait_for_room() {
+        return refuse_all(&error);
+    }
+    let mut numbering = Numbering::new(storage, options.now());
+    let answers: Vec<Answer> = group.iter().map(|slot| numbering.add(&slot.request)).collect();
+    if numbering.events().is_empty() {
+        return answers;
+    }
+    match write(storage, &numbering) {
+        Ok(()) => answers,
+        // An answer may rest on the group's own events, a refusal too: none of them holds.
+        Err(error) => refuse_all(&error),
+    }
+}
+
+fn write(storage: &Storage, numbering: &Numbering<'_>) -> Result<(), Error> {
+    let mut next = numbering.base() + 1;
+    let mut records = Vec::new();
+    for events in pack::cut(numbering.events()) {
+        let bytes = record::encode(next, events, storage.checksum())
+            .map_err(|reason| Error::invalid("events", reason))?;
+        let count = events.len() as u64;
+        records.push(TailRecord { first_position: next, count, bytes: Arc::from(bytes) });
+        next += count;
+    }
+    let entries = (numbering.base() + 1..).zip(numbering.events()).map(|(position, event)| {
+        TailEntry { stream: event.stream, version: event.version, position, id: event.id }
+    });
+    storage.commit(Group { records, entries: entries.collect() })
+}

@@ -1,0 +1,137 @@
+//! The engine: an open store, to append to and to read from.
+
+mod append;
+mod group;
+mod number;
+mod options;
+mod read;
+mod stats;
+mod streams;
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    Error,
+    event::name,
+    storage::{Storage, StorageOptions},
+};
+
+pub(crate) use append::Written;
+use group::GroupCommit;
+pub use options::{Durability, Options};
+pub use read::Events;
+pub use stats::Stats;
+pub use streams::{StreamInfo, Streams};
+
+/// An open event store. Clones are cheap and share the one store; any number of threads may use it at
+/// once. It is closed by [`close`](Self::close), or when its last clone is dropped.
+///
+/// # Examples
+/// ```
+/// use annals::{EventStore, ExpectedVersion, NewEvent};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = EventStore::open(directory.path().join("orders.annals"))?;
+/// store.append("order-7", ExpectedVersion::NoStream, [NewEvent::json("OrderPlaced", &42)?])?;
+/// for event in store.read_stream("order-7") {
+///     println!("{}", event?.event_type());
+/// }
+/// store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct EventStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    storage: Arc<Storage>,
+    commits: GroupCommit,
+    options: Options,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left to tell: every acknowledged event is in the journal whatever happens here.
+        drop(self.storage.close());
+    }
+}
+
+impl EventStore {
+    /// Opens the store in the directory `path` with the default [`Options`], and makes it if there is
+    /// none.
+    ///
+    /// # Errors
+    /// See [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        Options::new().open(path)
+    }
+
+    /// A store without files, for tests and for events that need not last: its events live as long as
+    /// it does.
+    ///
+    /// # Errors
+    /// None today: the result leaves room for checks.
+    pub fn in_memory() -> Result<EventStore, Error> {
+        let options = Options::new();
+        let storage = Storage::in_memory(options.storage()?);
+        Ok(EventStore::new(storage, options))
+    }
+
+    pub(super) fn open_with(path: &Path, options: &Options) -> Result<EventStore, Error> {
+        let storage_options: StorageOptions = options.storage()?;
+        let storage = Storage::open(path, storage_options)?;
+        Ok(EventStore::new(storage, options.clone()))
+    }
+
+    fn new(storage: Arc<Storage>, options: Options) -> EventStore {
+        let commits = GroupCommit::default();
+        EventStore { inner: Arc::new(Inner { storage, commits, options }) }
+    }
+
+    /// The position of the last event; 0 when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn head(&self) -> Result<u64, Error> {
+        self.storage().check_open()?;
+        Ok(self.storage().head())
+    }
+
+    /// The number of events in a stream, which is the version of its last one; 0 when there is no such
+    /// stream.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for what is no stream id,
+    /// [`Error::Corrupted`], [`Error::Io`], [`Error::Closed`].
+    pub fn stream_version(&self, stream: impl AsRef<str>) -> Result<u64, Error> {
+        let stream = stream.as_ref();
+        name::check_stream_id(stream)?;
+        self.storage().stream_version(stream, self.storage().head())
+    }
+
+    /// Returns once every event appended so far survives a power cut. In a store with
+    /// [`Durability::Sync`] that is so already.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when the sync fails, now or earlier; [`Error::Closed`].
+    pub fn flush(&self) -> Result<(), Error> {
+        self.storage().flush()
+    }
+
+    /// Makes everything durable, moves it into the trees, and gives the directory free for another
+    /// open. Every later call on the store, its clones and iterators answers [`Error::Closed`]; closing
+    /// again does nothing.
+    ///
+    /// # Errors
+    /// The error of the last sync, or [`Error::Poisoned`]. The store is closed all the same, and no
+    /// acknowledged event depends on the outcome.
+    pub fn close(&self) -> Result<(), Error> {
+        self.storage().close()
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.inner.storage
+    }
+}

@@ -1,0 +1,178 @@
+//! Numbering: which appends of a group are accepted, and which positions and versions they get.
+//!
+//! One leader at a time runs this, with the store's head standing still. Each append sees the ones of
+//! its group before it, as if they were stored.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use crate::{
+    AppendError, Error, VersionConflict,
+    codec::record::EventToEncode,
+    event::{Appended, NewEvent, Payload, Timestamp, Unit},
+    storage::Storage,
+    store::append::{Request, Written},
+};
+
+/// The accepted events of a group, in position order.
+pub(super) struct Numbering<'a> {
+    storage: &'a Storage,
+    /// The head before the group.
+    base: u64,
+    now: Timestamp,
+    events: Vec<EventToEncode<'a>>,
+    /// Versions of the streams that the group has looked at, with its own events.
+    versions: HashMap<&'a str, u64>,
+    /// Positions of the ids that the group has accepted.
+    ids: HashMap<Uuid, u64>,
+}
+
+impl<'a> Numbering<'a> {
+    pub(super) fn new(storage: &'a Storage, now: Timestamp) -> Self {
+        Numbering {
+            storage,
+            base: storage.head(),
+            now,
+            events: Vec::new(),
+            versions: HashMap::new(),
+            ids: HashMap::new(),
+        }
+    }
+
+    /// The head before the group.
+    pub(super) fn base(&self) -> u64 {
+        self.base
+    }
+
+    pub(super) fn events(&self) -> &[EventToEncode<'a>] {
+        &self.events
+    }
+
+    /// Accepts an append, recognizes a retry, or refuses it, leaving no trace.
+    pub(super) fn add(&mut self, request: &'a Request) -> Result<Written, AppendError> {
+        if let Some(expected) = request.head.filter(|&expected| expected != self.head()) {
+            let reason = format!("the store is at {}, not at {expected}", self.head());
+            return Err(Error::invalid("head", reason).into());
+        }
+        if let Some(appended) = self.check_ids(&request.units)? {
+            return Ok(Written { appended, is_retry: true });
+        }
+        self.check_versions(&request.units)?;
+        let mut appended = Vec::new();
+        for unit in request.units.iter().filter(|unit| !unit.events.is_empty()) {
+            let first_position = self.head() + 1;
+            let first_version = self.version_of(&unit.stream)? + 1;
+            for (version, event) in (first_version..).zip(&unit.events) {
+                self.accept(&unit.stream, version, event);
+            }
+            let count = unit.events.len() as u64;
+            self.versions.insert(&unit.stream, first_version - 1 + count);
+            appended.push(Appended::new(first_position, first_version, count));
+        }
+        Ok(Written { appended, is_retry: false })
+    }
+
+    fn head(&self) -> u64 {
+        self.base + self.events.len() as u64
+    }
+
+    fn accept(&mut self, stream: &'a str, version: u64, event: &'a NewEvent) {
+        self.events.push(EventToEncode {
+            stream,
+            version,
+            event_type: &event.event_type,
+            timestamp: event.timestamp.unwrap_or(self.now),
+            id: event.id,
+            is_binary: matches!(event.data, Payload::Binary(_)),
+            data: event.data.bytes(),
+            metadata: event.metadata.as_deref(),
+        });
+        if let Some(id) = event.id {
+            self.ids.insert(id, self.base + self.events.len() as u64);
+        }
+    }
+
+    fn version_of(&mut self, stream: &'a str) -> Result<u64, Error> {
+        if let Some(&version) = self.versions.get(stream) {
+            return Ok(version);
+        }
+        let version = self.storage.stream_version(stream, self.base)?;
+        self.versions.insert(stream, version);
+        Ok(version)
+    }
+
+    /// Checks every unit, each as if the ones before it were stored.
+    fn check_versions(&mut self, units: &'a [Unit]) -> Result<(), AppendError> {
+        let mut ahead: HashMap<&str, u64> = HashMap::new();
+        let mut conflicts = Vec::new();
+        for unit in units {
+            let stored = self.version_of(&unit.stream)?;
+            let added = ahead.entry(&unit.stream).or_default();
+            let actual = stored + *added;
+            if !unit.expected.is_satisfied_by(actual) {
+                conflicts.push(VersionConflict::new(&unit.stream, unit.expected, actual));
+            }
+            *added += unit.events.len() as u64;
+        }
+        VersionConflict::collect(conflicts).map_or(Ok(()), |conflict| Err(conflict.into()))
+    }
+
+    /// The original answer when all events are stored as this append would store them; `None` when
+    /// none of their ids is known.
+    fn check_ids(&self, units: &[Unit]) -> Result<Option<Vec<Appended>>, Error> {
+        let events = || units.iter().flat_map(|unit| unit.events.iter().map(move |e| (unit, e)));
+        let mut seen = HashSet::new();
+        for id in events().filter_map(|(_, event)| event.id) {
+            if !seen.insert(id) {
+                return Err(Error::DuplicateEventId { id, position: None });
+            }
+        }
+        if seen.is_empty() {
+            return Ok(None);
+        }
+        let mut known = Vec::new();
+        for (unit, event) in events() {
+            let Some(id) = event.id else { continue };
+            if let Some(position) = self.position_of(id)? {
+                known.push((unit, id, position));
+            }
+        }
+        let Some(&(_, id, first)) = known.first() else { return Ok(None) };
+        let used = Error::DuplicateEventId { id, position: Some(first) };
+        let is_run = (first..).zip(&known).all(|(expected, &(_, _, found))| expected == found);
+        if known.len() != events().count() || !is_run {
+            return Err(used);
+        }
+        for &(unit, _, position) in &known {
+            if self.place_of(position)?.0 != unit.stream {
+                return Err(used);
+            }
+        }
+        let mut next = first;
+        let mut appended = Vec::new();
+        for unit in units.iter().filter(|unit| !unit.events.is_empty()) {
+            let count = unit.events.len() as u64;
+            appended.push(Appended::new(next, self.place_of(next)?.1, count));
+            next += count;
+        }
+        Ok(Some(appended))
+    }
+
+    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
+        match self.ids.get(&id) {
+            Some(&position) => Ok(Some(position)),
+            None => self.storage.position_of(id),
+        }
+    }
+
+    /// Stream and version of the event at a position.
+    fn place_of(&self, position: u64) -> Result<(String, u64), Error> {
+        let own = position.checked_sub(self.base + 1).and_then(|index| usize::try_from(index).ok());
+        if let Some(event) = own.and_then(|index| self.events.get(index)) {
+            return Ok((event.stream.to_owned(), event.version));
+        }
+        let event = self.storage.event_at(position)?;
+        Ok((event.stream_id().to_owned(), event.version()))
+    }
+}

@@ -1,0 +1,207 @@
+//! How a store is opened.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{Error, EventStore, event::Timestamp, storage::StorageOptions};
+
+/// The smallest journal file: a frame and its header must fit.
+const JOURNAL_BYTES_MIN: u64 = 64 << 10;
+
+/// When an append returns.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annals::Durability;
+///
+/// assert_eq!(Durability::default(), Durability::Sync);
+/// assert_eq!(Durability::buffered(), Durability::Buffered { max_delay: Duration::from_millis(10) });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once the events survive a power cut.
+    #[default]
+    Sync,
+    /// Once the events are ordered and visible to the readers of this process. A crash of the system
+    /// may lose at most the last `max_delay` of them, always a suffix of whole appends; a crash of the
+    /// process alone loses none. [`EventStore::flush`] makes all of them durable.
+    Buffered {
+        /// The longest time that an acknowledged event may wait for its sync; more than zero.
+        max_delay: Duration,
+    },
+}
+
+impl Durability {
+    /// [`Durability::Buffered`] with the delay of 10 ms.
+    pub fn buffered() -> Durability {
+        Durability::Buffered { max_delay: Duration::from_millis(10) }
+    }
+}
+
+type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What a store is opened with.
+///
+/// # Examples
+/// ```
+/// use annals::{Durability, Options};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = Options::new()
+///     .durability(Durability::Sync)
+///     .cache_bytes(64 << 20)
+///     .open(directory.path().join("orders.annals"))?;
+/// assert_eq!(store.head()?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    durability: Durability,
+    cache_bytes: u64,
+    tail_bytes: u64,
+    journal_bytes: u64,
+    creates: bool,
+    keeps_archive: bool,
+    clock: Clock,
+}
+
+impl Options {
+    /// The defaults: `Sync`, a cache of 64 MiB, a tail of 16 MiB, journal files of 16 MiB, an archive,
+    /// the system's clock, and creating the store where there is none.
+    pub fn new() -> Options {
+        Options {
+            durability: Durability::Sync,
+            cache_bytes: 64 << 20,
+            tail_bytes: 16 << 20,
+            journal_bytes: 16 << 20,
+            creates: true,
+            keeps_archive: true,
+            clock: Arc::new(system_clock),
+        }
+    }
+
+    /// When an append returns.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Options {
+        self.durability = durability;
+        self
+    }
+
+    /// About how much memory the trees' page cache takes, in bytes. Scans of much more than that may
+    /// take several times as much for a while.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Options {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// About how much memory the events may take that wait for the trees, in bytes. When it is used
+    /// up, appends wait. A larger tail makes the index of streams smaller and a reopen after a crash
+    /// slower.
+    #[must_use]
+    pub fn tail_bytes(mut self, bytes: u64) -> Options {
+        self.tail_bytes = bytes;
+        self
+    }
+
+    /// The size of a journal file, in bytes, at least 64 KiB; smaller values count as that. A single
+    /// append that is larger gets a file of its own.
+    #[must_use]
+    pub fn journal_bytes(mut self, bytes: u64) -> Options {
+        self.journal_bytes = bytes.max(JOURNAL_BYTES_MIN);
+        self
+    }
+
+    /// Whether [`open`](Self::open) makes a store where there is none.
+    #[must_use]
+    pub fn create(mut self, creates: bool) -> Options {
+        self.creates = creates;
+        self
+    }
+
+    /// Whether journal files are kept once the trees have taken them over. The archive is the second
+    /// copy of every event; without it the trees are the only one.
+    #[must_use]
+    pub fn archive(mut self, keeps: bool) -> Options {
+        self.keeps_archive = keeps;
+        self
+    }
+
+    /// The clock that stamps events which bring no time: microseconds since the Unix epoch. It decides
+    /// nothing but those stamps, and may jump; a time outside the years 1 to 9999 is cut off to them.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Options {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Opens the store in the directory `path`, which is made if need be.
+    ///
+    /// Whatever a crash left behind is put in order: an append that was acknowledged is there, one
+    /// that was not is there whole or not at all.
+    ///
+    /// # Errors
+    /// * [`Error::Locked`] while it is open elsewhere.
+    /// * [`Error::InvalidArgument`] for a directory that is neither a store nor empty, and for a
+    ///   buffered store without a delay.
+    /// * [`Error::Corrupted`], [`Error::UnsupportedFormat`] when the files are not what they were.
+    /// * [`Error::Io`] with `NotFound` for a missing store under [`create(false)`](Self::create), and
+    ///   for whatever else the system refuses; [`Error::NoSpace`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        EventStore::open_with(path.as_ref(), self)
+    }
+
+    pub(super) fn storage(&self) -> Result<StorageOptions, Error> {
+        let max_delay = match self.durability {
+            Durability::Sync => None,
+            Durability::Buffered { max_delay } if max_delay.is_zero() => {
+                return Err(Error::invalid("max_delay", "a buffered store needs more than zero"));
+            }
+            Durability::Buffered { max_delay } => Some(max_delay),
+        };
+        Ok(StorageOptions {
+            max_delay,
+            cache_bytes: self.cache_bytes,
+            tail_bytes: usize::try_from(self.tail_bytes).unwrap_or(usize::MAX),
+            journal_bytes: self.journal_bytes,
+            keeps_archive: self.keeps_archive,
+            creates: self.creates,
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::utc_clamped((self.clock)())
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("durability", &self.durability)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("tail_bytes", &self.tail_bytes)
+            .field("journal_bytes", &self.journal_bytes)
+            .field("create", &self.creates)
+            .field("archive", &self.keeps_archive)
+            .finish_non_exhaustive()
+    }
+}
+
+fn system_clock() -> i64 {
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => micros(since),
+        Err(before) => -micros(before.duration()),
+    }
+}

@@ -1,0 +1,348 @@
+//! Reading events: of one stream or of all, in either direction.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    iter::FusedIterator,
+    vec,
+};
+
+use crate::{
+    Error, EventStore,
+    codec::record::Record,
+    event::{RecordedEvent, name},
+};
+
+/// Records fetched at once, at most; reading starts with one and doubles, so that a short read stays
+/// cheap.
+const RECORDS_MAX: usize = 64;
+
+/// Positions of a stream fetched at once.
+const POSITIONS_MAX: usize = 512;
+
+/// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before its
+/// first event a builder that says which ones.
+///
+/// It sees the store as it was when it was made: everything up to the head of that moment, whatever is
+/// appended while it is read. It holds no lock and a bounded amount of memory. After an error it ends.
+///
+/// # Errors
+/// The items are errors for invalid arguments ([`Error::InvalidArgument`], [`Error::LimitExceeded`]),
+/// for events that are damaged ([`Error::Corrupted`]) or unreadable ([`Error::Io`]), and after the
+/// store was closed ([`Error::Closed`]).
+///
+/// # Examples
+/// ```
+/// use annals::{EventStore, ExpectedVersion, NewEvent};
+///
+/// let store = EventStore::in_memory()?;
+/// for name in ["Opened", "Renamed", "Closed"] {
+///     store.append("account-1", ExpectedVersion::Any, [NewEvent::json(name, &())?])?;
+/// }
+/// let last_two: Vec<u64> = store
+///     .read_stream("account-1")
+///     .backward()
+///     .limit(2)
+///     .map(|event| event.map(|event| event.version()))
+///     .collect::<Result<_, _>>()?;
+/// assert_eq!(last_two, [3, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "an iterator reads nothing until it is asked"]
+pub struct Events {
+    store: EventStore,
+    /// The head of the moment in which the iterator was made.
+    head: u64,
+    query: Query,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+struct Query {
+    stream: Option<String>,
+    from_version: Option<u64>,
+    from_position: Option<u64>,
+    is_backward: bool,
+    limit: Option<u64>,
+    event_types: HashSet<String>,
+    stream_prefix: Option<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unstarted,
+    Reading(Cursor),
+    Ended,
+}
+
+impl EventStore {
+    /// The events of one stream, in the order of their versions.
+    ///
+    /// # Examples
+    /// See [`Events`].
+    pub fn read_stream(&self, stream: impl AsRef<str>) -> Events {
+        let stream = Some(stream.as_ref().to_owned());
+        Events::new(self, Query { stream, ..Query::default() })
+    }
+
+    /// All events, in the order of their positions.
+    ///
+    /// # Examples
+    /// ```
+    /// # use annals::{EventStore, ExpectedVersion, NewEvent};
+    /// # let store = EventStore::in_memory()?;
+    /// # store.append("order-1", ExpectedVersion::Any, [NewEvent::json("ItemAdded", &())?])?;
+    /// let added = store.read_all().from_position(1).event_types(["ItemAdded"]).stream_prefix("order-");
+    /// assert_eq!(added.count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_all(&self) -> Events {
+        Events::new(self, Query::default())
+    }
+}
+
+impl Events {
+    fn new(store: &EventStore, query: Query) -> Events {
+        let head = store.storage().head();
+        Events { store: store.clone(), head, query, state: State::Unstarted }
+    }
+
+    /// Starts at this version of the stream, inclusive. Unset: the first one, or backwards the last.
+    /// Only for [`read_stream`](EventStore::read_stream).
+    pub fn from_version(mut self, version: u64) -> Events {
+        self.query.from_version = Some(version);
+        self
+    }
+
+    /// Starts at this global position, inclusive. Unset: the first one, or backwards the last.
+    pub fn from_position(mut self, position: u64) -> Events {
+        self.query.from_position = Some(position);
+        self
+    }
+
+    /// Reads from the last event to the first.
+    pub fn backward(mut self) -> Events {
+        self.query.is_backward = true;
+        self
+    }
+
+    /// Ends after this many events, counted behind the filters. 0 reads nothing.
+    pub fn limit(mut self, events: u64) -> Events {
+        self.query.limit = Some(events);
+        self
+    }
+
+    /// Keeps only events of these types. No types at all filter nothing.
+    pub fn event_types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Events {
+        self.query.event_types = types.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Keeps only events of streams whose ids start with this text. Only for
+    /// [`read_all`](EventStore::read_all).
+    pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Events {
+        self.query.stream_prefix = Some(prefix.into());
+        self
+    }
+
+    fn next_event(&mut self) -> Result<Option<RecordedEvent>, Error> {
+        if let State::Unstarted = self.state {
+            self.store.storage().check_open()?;
+            self.query.check()?;
+            self.state = State::Reading(self.query.start(&self.store, self.head)?);
+        }
+        let State::Reading(cursor) = &mut self.state else { return Ok(None) };
+        if self.query.limit == Some(0) {
+            return Ok(None);
+        }
+        while let Some(event) = cursor.next(&self.store, &self.query)? {
+            if self.query.passes(&event) {
+                self.query.limit = self.query.limit.map(|limit| limit - 1);
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<RecordedEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_event().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.state = State::Ended;
+        }
+        next
+    }
+}
+
+impl FusedIterator for Events {}
+
+impl Query {
+    fn check(&self) -> Result<(), Error> {
+        match &self.stream {
+            Some(stream) => {
+                name::check_form("stream id", stream)?;
+                if self.stream_prefix.is_some() {
+                    let reason = "a single stream is read, so it filters nothing";
+                    return Err(Error::invalid("stream prefix", reason));
+                }
+            }
+            None if self.from_version.is_some() => {
+                let reason = "versions count within a stream; a read of all starts at a position";
+                return Err(Error::invalid("from_version", reason));
+            }
+            None => {}
+        }
+        for event_type in &self.event_types {
+            name::check_form("event type", event_type)?;
+        }
+        if let Some(stream) = &self.stream {
+            name::check_length("stream id (bytes)", stream)?;
+        }
+        for event_type in &self.event_types {
+            name::check_length("event type (bytes)", event_type)?;
+        }
+        Ok(())
+    }
+
+    fn passes(&self, event: &RecordedEvent) -> bool {
+        let types = &self.event_types;
+        let prefix = self.stream_prefix.as_deref().unwrap_or_default();
+        (types.is_empty() || types.contains(event.event_type()))
+            && event.stream_id().starts_with(prefix)
+    }
+
+    /// The first and last number to read, in the direction of reading.
+    fn start(&self, store: &EventStore, head: u64) -> Result<Cursor, Error> {
+        let Some(stream) = &self.stream else {
+            let from = self.from_position;
+            return Ok(Cursor::new(self.bounds(from, from, head), head));
+        };
+        let storage = store.storage();
+        let last = storage.stream_version(stream, head)?;
+        // A position stands for the first version at or behind it, in the direction of reading.
+        let by_position = match self.from_position {
+            None => None,
+            Some(position) if self.is_backward => {
+                Some(storage.stream_version(stream, position.min(head))?)
+            }
+            Some(position) => {
+                let before = position.saturating_sub(1).min(head);
+                Some(storage.stream_version(stream, before)? + 1)
+            }
+        };
+        Ok(Cursor::new(self.bounds(self.from_version, by_position, last), head))
+    }
+
+    /// First and last number of a read between 1 and `last`, of which one start or the other holds,
+    /// whichever is further in the direction of reading.
+    fn bounds(&self, one: Option<u64>, other: Option<u64>, last: u64) -> (u64, u64) {
+        let starts = || [one, other].into_iter().flatten();
+        match self.is_backward {
+            true => (starts().min().unwrap_or(last).min(last), 1),
+            false => (starts().max().unwrap_or(1).max(1), last),
+        }
+    }
+}
+
+/// Where a read stands. Numbers are versions for one stream, positions for all.
+#[derive(Debug)]
+struct Cursor {
+    next: u64,
+    last: u64,
+    head: u64,
+    /// The positions of the next versions, for one stream.
+    positions: VecDeque<u64>,
+    record: Option<Record>,
+    records: vec::IntoIter<Record>,
+    fetch: usize,
+}
+
+impl Cursor {
+    fn new((next, last): (u64, u64), head: u64) -> Cursor {
+        Cursor {
+            next,
+            last,
+            head,
+            positions: VecDeque::new(),
+            record: None,
+            records: Vec::new().into_iter(),
+            fetch: 1,
+        }
+    }
+
+    fn next(&mut self, store: &EventStore, query: &Query) -> Result<Option<RecordedEvent>, Error> {
+        let is_behind = match query.is_backward {
+            true => self.next < self.last,
+            false => self.next > self.last,
+        };
+        if is_behind || self.next == 0 {
+            return Ok(None);
+        }
+        store.storage().check_open()?;
+        let event = match &query.stream {
+            None => self.event_at(store, self.next, query.is_backward)?,
+            Some(stream) => self.event_of(store, stream, query.is_backward)?,
+        };
+        self.next = if query.is_backward { self.next - 1 } else { self.next + 1 };
+        Ok(Some(event))
+    }
+
+    /// The event of `stream` with the version `self.next`.
+    fn event_of(
+        &mut self,
+        store: &EventStore,
+        stream: &str,
+        is_backward: bool,
+    ) -> Result<RecordedEvent, Error> {
+        if self.positions.is_empty() {
+            let storage = store.storage();
+            let found = storage.positions(stream, self.next, is_backward, POSITIONS_MAX)?;
+            self.positions = found.into();
+        }
+        let damaged = |position, reason: &str| {
+            let place = format!("the index of stream {stream:?}, version {}", self.next);
+            Error::corrupted(place, position, reason)
+        };
+        let Some(position) = self.positions.pop_front() else {
+            return Err(damaged(None, "it leads nowhere"));
+        };
+        if position > self.head {
+            return Err(damaged(Some(position), "it leads past the head"));
+        }
+        let is_dense = self.positions.front().is_some_and(|next| next.abs_diff(position) == 1);
+        if !is_dense {
+            self.fetch = 1;
+        }
+        let next = self.next;
+        let event = self.event_at(store, position, is_backward)?;
+        if event.stream_id() != stream || event.version() != next {
+            let place = format!("the index of stream {stream:?}, version {next}");
+            return Err(Error::corrupted(place, Some(position), "it leads to another event"));
+        }
+        Ok(event)
+    }
+
+    fn event_at(
+        &mut self,
+        store: &EventStore,
+        position: u64,
+        is_backward: bool,
+    ) -> Result<RecordedEvent, Error> {
+        let at = |record: &Record| record.event_at(position);
+        if let Some(event) = self.record.as_ref().and_then(at) {
+            return Ok(event);
+        }
+        self.record = self.records.next().filter(|record| at(record).is_some());
+        if self.record.is_none() {
+            self.records = store.storage().records(position, is_backward, self.fetch)?.into_iter();
+            self.fetch = (self.fetch * 2).min(RECORDS_MAX);
+            self.record = self.records.next();
+        }
+        self.record.as_ref().and_then(at).ok_or_else(|| {
+            Error::corrupted("the record", Some(position), "it does not hold the event")
+        })
+    }
+}

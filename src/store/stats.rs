@@ -1,0 +1,63 @@
+//! What a store holds, in numbers.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{Error, EventStore, FORMAT_VERSION};
+
+/// The numbers of a store.
+///
+/// # Examples
+/// ```
+/// let store = annals::EventStore::in_memory()?;
+/// assert_eq!(store.stats()?.streams, 0);
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The position of the last event, which is the number of events.
+    pub head: u64,
+    /// The number of streams.
+    pub streams: u64,
+    /// What tells this store from every other.
+    #[serde(serialize_with = "as_text")]
+    pub store_id: Uuid,
+    /// The version of the format that it is written in.
+    pub format_version: u32,
+    /// Bytes on the disk that the journal takes.
+    pub journal_bytes: u64,
+    /// Bytes on the disk that the trees take.
+    pub trees_bytes: u64,
+    /// About how many bytes of memory the events take that are not yet in the trees.
+    pub tail_bytes: u64,
+}
+
+fn as_text<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+impl EventStore {
+    /// Counts and measures the store. The streams are counted one by one, some microseconds each.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Corrupted`], [`Error::Io`].
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let storage = self.storage();
+        let (journal_bytes, trees_bytes, tail_bytes) = storage.sizes()?;
+        let mut streams = 0;
+        for stream in self.streams() {
+            stream?;
+            streams += 1;
+        }
+        Ok(Stats {
+            head: self.head()?,
+            streams,
+            store_id: storage.store_id(),
+            format_version: FORMAT_VERSION,
+            journal_bytes,
+            trees_bytes,
+            tail_bytes,
+        })
+    }
+}

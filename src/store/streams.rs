@@ -1,0 +1,118 @@
+//! Listing the streams.
+
+use std::{iter::FusedIterator, ops::Bound, sync::Arc, vec};
+
+use crate::{Error, EventStore};
+
+/// Streams fetched at once.
+const FETCH: usize = 128;
+
+/// A stream and its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    stream_id: Arc<str>,
+    version: u64,
+}
+
+impl StreamInfo {
+    /// The id of the stream.
+    pub fn stream_id(&self) -> &str {
+        &self.stream_id
+    }
+
+    /// The number of its events, which is the version of the last one.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// The streams of a store, in byte order of their ids: an iterator over `Result<StreamInfo, Error>`.
+///
+/// It sees the store as it was when it was made, holds no lock, and a bounded amount of memory. After
+/// an error it ends.
+///
+/// # Examples
+/// ```
+/// use annals::{EventStore, ExpectedVersion, NewEvent};
+///
+/// let store = EventStore::in_memory()?;
+/// for stream in ["order-2", "customer-1", "order-1"] {
+///     store.append(stream, ExpectedVersion::Any, [NewEvent::json("Opened", &())?])?;
+/// }
+/// let orders: Result<Vec<_>, _> = store.streams().prefix("order-").collect();
+/// let orders: Vec<_> = orders?;
+/// assert_eq!(orders[0].stream_id(), "order-1");
+/// assert_eq!(orders[1].version(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "an iterator reads nothing until it is asked"]
+pub struct Streams {
+    store: EventStore,
+    head: u64,
+    prefix: String,
+    /// The last stream fetched.
+    last: Option<Arc<str>>,
+    fetched: vec::IntoIter<(Arc<str>, u64)>,
+    has_ended: bool,
+}
+
+impl EventStore {
+    /// The streams of the store, in byte order of their ids.
+    ///
+    /// # Errors
+    /// The items are errors for an index that is damaged ([`Error::Corrupted`]) or unreadable
+    /// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]).
+    pub fn streams(&self) -> Streams {
+        Streams {
+            store: self.clone(),
+            head: self.storage().head(),
+            prefix: String::new(),
+            last: None,
+            fetched: Vec::new().into_iter(),
+            has_ended: false,
+        }
+    }
+}
+
+impl Streams {
+    /// Keeps only streams whose ids start with this text.
+    pub fn prefix(mut self, prefix: impl AsRef<str>) -> Streams {
+        prefix.as_ref().clone_into(&mut self.prefix);
+        self
+    }
+
+    fn fetch(&mut self) -> Result<(), Error> {
+        let after = match &self.last {
+            Some(last) => Bound::Excluded(&**last),
+            None if self.prefix.is_empty() => Bound::Unbounded,
+            None => Bound::Included(self.prefix.as_str()),
+        };
+        let found = self.store.storage().streams(after, self.head, FETCH)?;
+        self.has_ended = found.len() < FETCH;
+        self.last = found.last().map(|(id, _)| Arc::clone(id));
+        self.fetched = found.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Streams {
+    type Item = Result<StreamInfo, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let is_due = self.fetched.as_slice().is_empty() && !self.has_ended;
+        if is_due && let Err(error) = self.fetch() {
+            self.has_ended = true;
+            return Some(Err(error));
+        }
+        let (stream_id, version) = self.fetched.next()?;
+        if !stream_id.starts_with(&self.prefix) {
+            self.fetched = Vec::new().into_iter();
+            self.has_ended = true;
+            return None;
+        }
+        Some(Ok(StreamInfo { stream_id, version }))
+    }
+}
+
+impl FusedIterator for Streams {}
