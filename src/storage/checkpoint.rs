@@ -207,7 +207,8 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
         return Ok(false);
     }
     storage.sync_journal()?;
-    let head = storage.durable();
+    // A group is durable a moment before it is in the tail and published.
+    let head = storage.durable().min(storage.head());
     let window = storage.tail.window(head);
     let Some(last) = window.records.last() else { return Ok(false) };
     debug_assert_eq!(last.last_position(), head);

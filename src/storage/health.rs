@@ -30,22 +30,24 @@ impl Health {
         self.failure.get().is_some()
     }
 
-    pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
+    /// Refuses every later call; true for the first one.
+    pub(crate) fn close(&self) -> bool {
+        !self.is_closed.swap(true, Ordering::AcqRel)
     }
 
     /// What a read asks: [`Error::Closed`] after a close.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
+        if self.is_closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// What a write asks: besides, [`Error::Poisoned`] after a failure.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.check_open()?;
+        self.check_sound()
+    }
+
+    /// What the work of a close asks: [`Error::Poisoned`] after a failure.
+    pub(crate) fn check_sound(&self) -> Result<(), Error> {
         match self.failure.get() {
             Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),
             None => Ok(()),

@@ -154,7 +154,6 @@ impl Storage {
     /// Writes a group and publishes it. On [`Error::Poisoned`] its outcome is unknown; on any other
     /// error nothing was written.
     pub(crate) fn commit(&self, group: Group<'_>) -> Result<(), Error> {
-        self.health.check_writable()?;
         let count: u64 = group.records.iter().map(|record| record.count).sum();
         let head = self.head() + count;
         if self.home.is_some() {
@@ -172,6 +171,8 @@ impl Storage {
         let count = u32::try_from(count)
             .map_err(|_| Error::invalid("events", "a group is past 2^32 events"))?;
         let mut writer = self.writer();
+        // Behind the lock, so that a close sees every append that got past it.
+        self.health.check_writable()?;
         let journal = writer.as_mut().ok_or(Error::Closed)?;
         let records = group.records.iter().map(|record| &*record.bytes);
         match journal.write(count, self.durable(), records) {
@@ -221,7 +222,7 @@ impl Storage {
         if self.durable() >= self.head() {
             return Ok(());
         }
-        self.health.check_writable()?;
+        self.health.check_sound()?;
         let (file, path, last) = {
             let writer = self.writer();
             let Some(journal) = writer.as_ref() else { return Ok(()) };
@@ -236,17 +237,14 @@ impl Storage {
 
     /// Moves the tail into the trees, closes every file and gives the lock back. Idempotent.
     pub(crate) fn close(&self) -> Result<(), Error> {
-        if self.health.is_closed() {
+        if !self.health.close() {
             return Ok(());
         }
-        let Some(home) = &self.home else {
-            self.health.close();
-            return Ok(());
-        };
-        let synced = if self.health.is_poisoned() { Ok(()) } else { self.sync_journal() };
+        let Some(home) = &self.home else { return Ok(()) };
+        // An append that has passed the check holds the writer until it is done.
+        drop(self.writer());
+        let synced = self.sync_journal();
         let has_ended = self.signals.stop(CLOSE_PATIENCE);
-        let outcome = self.health.check_writable();
-        self.health.close();
         self.writer().take();
         if !has_ended {
             // sled still holds its files, so the lock must stay with them.
@@ -254,7 +252,7 @@ impl Storage {
             return Err(self.poison(Error::corrupted("the trees", None, reason)));
         }
         home.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        synced.and(outcome)
+        synced.and(self.health.check_sound())
     }
 
     fn writer(&self) -> MutexGuard<'_, Option<Journal>> {

@@ -19,7 +19,7 @@ use crate::{
     storage::{
         Home, Storage, StorageOptions, checkpoint, files,
         health::Health,
-        journal::{self, Journal, RecoveredFrame, Recovery, WriteFailure},
+        journal::{self, FullFile, Journal, RecoveredFrame, Recovery, WriteFailure},
         lock::Lock,
         superblock,
         tail::{Tail, TailEntry, TailRecord},
@@ -71,14 +71,15 @@ impl Storage {
             true => storage.create(path, &superblock),
             false => storage.recover(path, &trees),
         };
-        let journal = match prepared {
-            Ok(journal) => journal,
+        let (journal, full_files) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 // The thread may be gone already; then so are the trees.
                 let _ = thread.send(Start::GiveUp(Box::new(trees)));
                 return Err(error);
             }
         };
+        let storage = Storage { full_files: Mutex::new(full_files), ..storage };
         Ok(storage.start(journal, trees, &thread))
     }
 
@@ -101,7 +102,11 @@ impl Storage {
     }
 
     /// Makes the journal of a new store and, last, its superblock.
-    fn create(&self, path: &Path, superblock: &Superblock) -> Result<Journal, Error> {
+    fn create(
+        &self,
+        path: &Path,
+        superblock: &Superblock,
+    ) -> Result<(Journal, Vec<FullFile>), Error> {
         let directory = path.join(JOURNAL);
         files::create_directory(&directory)?;
         let capacity = self.options.journal_bytes;
@@ -110,11 +115,11 @@ impl Storage {
             WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,
         })?;
         superblock::write(path, superblock)?;
-        Ok(journal)
+        Ok((journal, Vec::new()))
     }
 
     /// Replays into the tail what the journal has above the trees.
-    fn recover(&self, path: &Path, trees: &Trees) -> Result<Journal, Error> {
+    fn recover(&self, path: &Path, trees: &Trees) -> Result<(Journal, Vec<FullFile>), Error> {
         let directory = path.join(JOURNAL);
         if !directory.is_dir() {
             let place = directory.display().to_string();
@@ -131,14 +136,14 @@ impl Storage {
             capacity_max: self.options.journal_bytes,
             trees_head,
         };
-        let journal = journal::recover(&recovery, |frame| self.replay(&frame))?;
+        let (journal, full_files) = journal::recover(&recovery, |frame| self.replay(&frame))?;
         let staged = trees.last_position()?;
         if staged > journal.last_position() {
             let reason = format!("the trees hold position {staged}, which the journal lost");
             let missing = journal.last_position() + 1;
             return Err(Error::corrupted(directory.display().to_string(), Some(missing), reason));
         }
-        Ok(journal)
+        Ok((journal, full_files))
     }
 
     fn replay(&self, frame: &RecoveredFrame<'_>) -> Result<(), Error> {
@@ -302,8 +307,8 @@ fn check_sealed(directory: &Path, trees_head: u64, checksum: &Checksum) -> Resul
         if next.first_position <= trees_head + 1 {
             continue;
         }
-        let (header, bytes) = journal::read(file, checksum)?;
-        if (bytes.len() as u64) < header.capacity {
+        let (header, len) = journal::read_header(file, checksum)?;
+        if len < header.capacity {
             let place = directory.with_file_name(TREES).display().to_string();
             let reason = format!(
                 "the trees end at position {trees_head}, but held the events before {}",

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -102,12 +102,35 @@ pub(crate) fn read(
     file: &JournalFile,
     checksum: &Checksum,
 ) -> Result<(FileHeader, Vec<u8>), Error> {
+    let bytes = fs::read(&file.path).map_err(|source| Error::io("read", &file.path, source))?;
+    Ok((check_header(file, &bytes, checksum)?, bytes))
+}
+
+/// Reads the header of a file, and its length.
+pub(crate) fn read_header(
+    file: &JournalFile,
+    checksum: &Checksum,
+) -> Result<(FileHeader, u64), Error> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    let read = File::open(&file.path).and_then(|handle| {
+        let len = handle.metadata()?.len();
+        handle.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
+        Ok(len)
+    });
+    let len = read.map_err(|source| Error::io("read", &file.path, source))?;
+    Ok((check_header(file, &bytes, checksum)?, len))
+}
+
+fn check_header(
+    file: &JournalFile,
+    bytes: &[u8],
+    checksum: &Checksum,
+) -> Result<FileHeader, Error> {
     let path = &file.path;
-    let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
     let damaged = |reason: String| {
         Error::corrupted(path.display().to_string(), Some(file.first_position), reason)
     };
-    let start = bytes.get(..HEADER_BYTES).unwrap_or(&bytes);
+    let start = bytes.get(..HEADER_BYTES).unwrap_or(bytes);
     let header = FileHeader::decode(start, checksum).map_err(damaged)?;
     if header.format > FORMAT_VERSION {
         return Err(Error::UnsupportedFormat {
@@ -120,5 +143,5 @@ pub(crate) fn read(
         let reason = format!("its header says that it starts at {}", header.first_position);
         return Err(damaged(reason));
     }
-    Ok((header, bytes))
+    Ok(header)
 }

@@ -11,6 +11,6 @@ mod file;
 mod recover;
 mod write;
 
-pub(crate) use file::{JournalFile, list, read};
+pub(crate) use file::{JournalFile, list, read, read_header};
 pub(crate) use recover::{RecoveredFrame, Recovery, recover, walk};
 pub(crate) use write::{FullFile, Journal, WriteFailure};

@@ -19,7 +19,7 @@ use crate::{
         files,
         journal::{
             JournalFile, file,
-            write::{Active, Journal, WriteFailure},
+            write::{Active, FullFile, Journal, WriteFailure},
         },
     },
 };
@@ -149,11 +149,11 @@ pub(crate) struct Recovery<'a> {
 }
 
 /// Hands every frame above the trees' head to `on_frame`, in order, and returns the journal ready to
-/// be written to, with everything handed out durable.
+/// be written to, with everything handed out durable, and the files before its last one.
 pub(crate) fn recover(
     recovery: &Recovery<'_>,
     mut on_frame: impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
-) -> Result<Journal, Error> {
+) -> Result<(Journal, Vec<FullFile>), Error> {
     let Recovery { directory, trees_head, .. } = *recovery;
     file::remove_unfinished(directory)?;
     files::sync_directory(directory)?;
@@ -164,11 +164,14 @@ pub(crate) fn recover(
         let place = directory.display().to_string();
         return Err(Error::corrupted(place, Some(trees_head + 1), reason));
     };
+    let mut full = Vec::new();
     let mut files = found.get(start..).unwrap_or_default().iter().peekable();
     while let Some(file) = files.next() {
         let next_file = files.peek().map(|next| next.first_position);
-        if let Some(journal) = recover_file(recovery, file, next_file, &mut on_frame)? {
-            return Ok(journal);
+        match recover_file(recovery, file, next_file, &mut on_frame)? {
+            Recovered::Full(file) => full.push(file),
+            Recovered::Damaged => {}
+            Recovered::Last(journal) => return Ok((*journal, full)),
         }
     }
     Err(Error::corrupted(directory.display().to_string(), None, "its last file is missing"))
@@ -180,7 +183,7 @@ fn recover_file(
     file: &JournalFile,
     next_file: Option<u64>,
     on_frame: &mut impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
-) -> Result<Option<Journal>, Error> {
+) -> Result<Recovered, Error> {
     let Recovery { checksum, trees_head, .. } = *recovery;
     let (header, bytes) = file::read(file, checksum)?;
     let place = || file.path.display().to_string();
@@ -215,11 +218,16 @@ fn recover_file(
             return Err(Error::corrupted(place(), Some(missing), reason.clone()));
         }
     }
-    if next_file.is_some() {
-        return Ok(None);
+    if let Some(next) = next_file {
+        let (path, used) = (file.path.clone(), walked.offset);
+        return Ok(match damage {
+            None => Recovered::Full(FullFile { path, last_position: next - 1, used }),
+            Some(_) => Recovered::Damaged,
+        });
     }
     if missing <= trees_head {
-        return continue_behind_trees(recovery, walked.chain).map(Some);
+        let journal = continue_behind_trees(recovery, walked.chain)?;
+        return Ok(Recovered::Last(Box::new(journal)));
     }
     make_durable(file, &bytes, unsynced, walked.offset)?;
     let active = Active {
@@ -228,7 +236,7 @@ fn recover_file(
         capacity: header.capacity,
         offset: walked.offset,
     };
-    Ok(Some(Journal {
+    Ok(Recovered::Last(Box::new(Journal {
         directory: recovery.directory.to_owned(),
         store_id: recovery.store_id,
         checksum: checksum.clone(),
@@ -237,7 +245,16 @@ fn recover_file(
         chain: walked.chain,
         next_position: walked.next_position,
         buffer: Vec::new(),
-    }))
+    })))
+}
+
+/// What a file turned out to be.
+enum Recovered {
+    /// It is whole, and another follows.
+    Full(FullFile),
+    /// The trees hold what it lost, and another follows.
+    Damaged,
+    Last(Box<Journal>),
 }
 
 /// The journal lost events that the trees have: it goes on in a new file behind them.
