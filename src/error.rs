@@ -1,7 +1,7 @@
 //! Every error of the crate, ordered by what the caller does about it.
 //!
-//! Two types for two readers: [`AppendError`] separates the one answer that a program branches on, a
-//! version conflict, from everything that went wrong; [`Error`] is the rest. The numbers of
+//! Two types for two readers: [`AppendError`] separates the one answer that a program branches on,
+//! a version conflict, from everything that went wrong; [`Error`] is the rest. The numbers of
 //! [`ErrorCode`] are shared with the C header and are never reused.
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
@@ -82,8 +82,8 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
-    /// The disk is full, and nothing was written. The store stays usable: free some space and repeat
-    /// the call.
+    /// The disk is full, and nothing was written. The store stays usable: free some space and
+    /// repeat the call.
     #[error("no space left for {what}")]
     NoSpace {
         /// What was to be written.
@@ -101,9 +101,9 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
-    /// A write or sync failed, now or earlier, so the outcome of the appends in flight is unknown and
-    /// nothing more is written. Reads go on. Reopen the store, then settle what was in flight by its
-    /// event ids or by the stream's version.
+    /// A write or sync failed, now or earlier, so the outcome of the appends in flight is unknown
+    /// and nothing more is written. Reads go on. Reopen the store, then settle what was in flight
+    /// by its event ids or by the stream's version.
     #[error("the store takes no more writes after a failure: reopen it")]
     Poisoned {
         /// The failure.
@@ -277,7 +277,8 @@ fn at_position(position: Option<u64>) -> String {
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// An expected version did not hold. Nothing was written: read the stream again and decide anew.
+    /// An expected version did not hold. Nothing was written: read the stream again and decide
+    /// anew.
     #[error(transparent)]
     Conflict(#[from] VersionConflict),
     /// Anything else.

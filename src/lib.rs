@@ -1,5 +1,5 @@
-//! Annals is an embedded event store: a durable, append-only log of immutable events in one directory,
-//! linked into your program. What SQLite is to tables, Annals is to events.
+//! Annals is an embedded event store: a durable, append-only log of immutable events in one
+//! directory, linked into your program. What SQLite is to tables, Annals is to events.
 //!
 //! ```
 //! use annals::{EventStore, ExpectedVersion, NewEvent};
@@ -23,7 +23,7 @@
 mod error;
 mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes
-mod storage; //  journal, tail, trees: the only place that names sled
+mod storage; //  journal, tail, trees: the only place that knows sled
 mod store; //    the engine: append and read
 mod verify; //   a feature over the store
 

@@ -9,11 +9,11 @@
 //!          durable u64, chain u32, payload checksum u32, store id 16, zeros 4, checksum u32
 //! payload = (length u32, record)*, 0xA5
 //! ```
-//! `chain` is the checksum in the header of the frame before, or for a file that of the last frame of
-//! the file before (0 at the very start): it ties the frames to one history. `durable` is the last
-//! position known to be durable when the frame was written, which tells a tail that a power cut left
-//! incomplete from damage. A header of 64 bytes at a multiple of 64 lies in one sector of 512, so
-//! that it is never torn; the final 0xA5 shows that a frame was written to its end.
+//! `chain` is the checksum in the header of the frame before, or for a file that of the last frame
+//! of the file before (0 at the very start): it ties the frames to one history. `durable` is the
+//! last position known to be durable when the frame was written, which tells a tail that a power
+//! cut left incomplete from damage. A header of 64 bytes at a multiple of 64 lies in one sector of
+//! 512, so that it is never torn; the final 0xA5 shows that a frame was written to its end.
 
 use uuid::Uuid;
 
@@ -129,8 +129,8 @@ pub(crate) struct FrameMeta {
     pub(crate) store_id: Uuid,
 }
 
-/// Encodes a frame into `out`, which is cleared, and returns the checksum that the next frame chains
-/// to.
+/// Encodes a frame into `out`, which is cleared, and returns the checksum that the next frame
+/// chains to.
 pub(crate) fn encode<'a>(
     meta: FrameMeta,
     records: impl Iterator<Item = &'a [u8]>,

@@ -3,7 +3,7 @@
 //! ```text
 //! events   first position of the record u64
 //! parts    position of the split event u64, number of the part u32
-//! streams  stream id, 0x00, first version of the run u64       (ids hold no NUL: byte order of ids)
+//! streams  stream id, 0x00, first version of the run u64   (no id holds a NUL)
 //! ids      event id, 16 bytes
 //! ```
 

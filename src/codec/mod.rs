@@ -1,7 +1,8 @@
 //! Values to bytes and back: the layout of everything that is stored, and nothing else.
 //!
-//! Decoding never panics, whatever the bytes, and never serves bytes whose checksum does not fit. The
-//! format as a whole is described in `docs/format.md`; each file here holds the grammar of its part.
+//! Decoding never panics, whatever the bytes, and never serves bytes whose checksum does not fit.
+//! The format as a whole is described in `docs/format.md`; each file here holds the grammar of its
+//! part.
 
 pub(crate) mod checksum;
 pub(crate) mod frame;

@@ -6,9 +6,9 @@
 //! event  = bincode { stream u32, version u64, event_type u32, micros i64, zone Option<i16>,
 //!                    id Option<[u8; 16]>, is_binary bool, data bytes, metadata Option<bytes> }
 //! ```
-//! `stream` and `event_type` number a name of the record. Each name ends with a NUL, so that C gets a
-//! terminated string without a copy. `zone` is the offset in minutes, or none for a naive time. The
-//! n-th event of the record has position `first_position + n`.
+//! `stream` and `event_type` number a name of the record. Each name ends with a NUL, so that C gets
+//! a terminated string without a copy. `zone` is the offset in minutes, or none for a naive time.
+//! The n-th event of the record has position `first_position + n`.
 
 use std::{str, sync::Arc};
 
@@ -26,8 +26,8 @@ pub(crate) const KIND: u8 = 1;
 /// Bytes in front of the body.
 const HEADER_BYTES: usize = 5;
 
-/// Bytes of an event apart from its data and metadata, at most and without its names: what it adds to
-/// the size of a record.
+/// Bytes of an event apart from its data and metadata, at most and without its names: what it adds
+/// to the size of a record.
 pub(crate) const EVENT_OVERHEAD_MAX: usize = 64;
 
 /// Bytes as bincode writes a slice of them, at once.

@@ -4,9 +4,9 @@
 //! value = bincode { first_position u64, spans [(gap u64, len u64)] }
 //! ```
 //! The first span starts at `first_position` (its gap is 0); each later one starts `gap` positions
-//! behind the last position of the span before. Versions count up through the spans from the version
-//! in the key. The index is derived from the records and carries no checksum of its own: an event
-//! found through it names its own stream and version, and those are compared.
+//! behind the last position of the span before. Versions count up through the spans from the
+//! version in the key. The index is derived from the records and carries no checksum of its own: an
+//! event found through it names its own stream and version, and those are compared.
 
 use crate::codec::{self, Reason};
 
@@ -27,8 +27,8 @@ impl Run {
         Run { first_position, last_position: first_position, spans: vec![(0, 1)] }
     }
 
-    /// Adds the next version's position, which is larger than all before; false when the run is full
-    /// and a new one has to start there.
+    /// Adds the next version's position, which is larger than all before; false when the run is
+    /// full and a new one has to start there.
     pub(crate) fn push(&mut self, position: u64) -> bool {
         let gap = position.saturating_sub(self.last_position);
         let has_room = self.spans.len() < SPANS_MAX;

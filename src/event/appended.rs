@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-/// Where the events of one stream landed. The events have consecutive positions and versions, in the
-/// order of the call.
+/// Where the events of one stream landed. The events have consecutive positions and versions, in
+/// the order of the call.
 ///
 /// # Examples
 /// ```

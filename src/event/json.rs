@@ -1,8 +1,8 @@
 //! JSON text as a payload: checked, and kept byte for byte.
 //!
-//! The grammar is RFC 8259, checked by `serde_json`. On top come the rules that make any stored value
-//! fit one NDJSON line and load anywhere: nesting is bounded, `\u` escapes pair their surrogates, and
-//! a line break between tokens becomes a space.
+//! The grammar is RFC 8259, checked by `serde_json`. On top come the rules that make any stored
+//! value fit one NDJSON line and load anywhere: nesting is bounded, `\u` escapes pair their
+//! surrogates, and a line break between tokens becomes a space.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,8 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
 }
 
-/// Checks `text` and returns it as it is stored: the white space around it is cut, and each CR and LF
-/// between its tokens is a space (there are none inside strings, where JSON has them escaped).
+/// Checks `text` and returns it as it is stored: the white space around it is cut, and each CR and
+/// LF between its tokens is a space (there are none inside strings, where JSON has them escaped).
 pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
     let start = text.len() - text.trim_start_matches(is_space).len();
     let trimmed = text.trim_matches(is_space);

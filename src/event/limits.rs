@@ -1,10 +1,10 @@
 //! The limits of a store: each is the largest value that is allowed.
 //!
-//! Past a limit a call answers [`Error::LimitExceeded`](crate::Error::LimitExceeded), and nothing is
-//! written.
+//! Past a limit a call answers [`Error::LimitExceeded`](crate::Error::LimitExceeded), and nothing
+//! is written.
 
-/// Bytes of UTF-8 in a stream id, an event type, or the name of a projection, snapshot or checkpoint.
-/// The smallest is 1, and none may hold a NUL.
+/// Bytes of UTF-8 in a stream id, an event type, or the name of a projection, snapshot or
+/// checkpoint. The smallest is 1, and none may hold a NUL.
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// Bytes of one event: stream id, event type, data and metadata together.

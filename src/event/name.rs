@@ -2,7 +2,8 @@
 
 use crate::{Error, event::limits::NAME_BYTES_MAX};
 
-/// The form of a name, apart from its length: not empty, no NUL (which ends it inside keys and in C).
+/// The form of a name, apart from its length: not empty, no NUL (which ends it inside keys and in
+/// C).
 pub(crate) fn check_form(argument: &'static str, name: &str) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::invalid(argument, "it is empty"));

@@ -147,7 +147,8 @@ impl NewEvent {
         self.data.bytes()
     }
 
-    /// Takes a payload, and metadata that the caller sets later, which have been normalized already.
+    /// Takes a payload, and metadata that the caller sets later, which have been normalized
+    /// already.
     pub(crate) fn from_normalized(event_type: String, data: Payload) -> NewEvent {
         NewEvent { event_type, data, metadata: None, id: None, timestamp: None }
     }

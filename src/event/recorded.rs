@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::{Error, event::Timestamp};
 
-/// An event as it was recorded. It is immutable, shares the bytes of the record it was read with, and
-/// is cheap to clone; keeping one alive keeps its whole record (about 4 KiB, or one large event).
+/// An event as it was recorded. It is immutable, shares the bytes of the record it was read with,
+/// and is cheap to clone; keeping one alive keeps its whole record (about 4 KiB, or one large
+/// event).
 ///
 /// # Examples
 /// ```
@@ -83,7 +84,8 @@ impl RecordedEvent {
         str::from_utf8(self.fields.event_type.of(&self.bytes)).unwrap_or_default()
     }
 
-    /// The payload, byte for byte as it was appended: JSON text unless [`is_binary`](Self::is_binary).
+    /// The payload, byte for byte as it was appended: JSON text unless
+    /// [`is_binary`](Self::is_binary).
     pub fn data(&self) -> &[u8] {
         self.fields.data.of(&self.bytes)
     }

@@ -1,8 +1,8 @@
 //! A point in time, with how it was written.
 //!
 //! The text form is that of Python's `datetime.isoformat()`: `2024-05-01T12:30:00`, six digits of
-//! microseconds unless they are all zero, and the offset as `+02:00`, or nothing for a time without a
-//! zone. Reading takes any RFC 3339 form besides (RFC 3339, section 5.6).
+//! microseconds unless they are all zero, and the offset as `+02:00`, or nothing for a time without
+//! a zone. Reading takes any RFC 3339 form besides (RFC 3339, section 5.6).
 
 use std::{fmt, str::FromStr};
 
@@ -14,8 +14,8 @@ const MICROS_PER_MINUTE: i64 = 60_000_000;
 const OFFSET_MINUTES_MAX: i16 = 23 * 60 + 59;
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
-/// A time in microseconds since the Unix epoch, plus how it was written: in UTC, with a fixed offset,
-/// or naive, without a zone. The date it writes lies in the years 1 to 9999.
+/// A time in microseconds since the Unix epoch, plus how it was written: in UTC, with a fixed
+/// offset, or naive, without a zone. The date it writes lies in the years 1 to 9999.
 ///
 /// A naive time counts as if it were UTC wherever times are compared.
 ///
@@ -64,8 +64,8 @@ impl Timestamp {
     /// A time in microseconds since the Unix epoch, written with `offset`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the date written would lie outside the years 1 to 9999, or the
-    /// offset is a day or more.
+    /// [`Error::InvalidArgument`] when the date written would lie outside the years 1 to 9999, or
+    /// the offset is a day or more.
     pub fn new(micros: i64, offset: UtcOffset) -> Result<Timestamp, Error> {
         if let UtcOffset::Minutes(minutes) = offset
             && minutes.unsigned_abs() > OFFSET_MINUTES_MAX.unsigned_abs()

@@ -2,8 +2,8 @@
 
 use crate::event::{ExpectedVersion, NewEvent};
 
-/// One entry of [`append_multi`](crate::EventStore::append_multi): a stream, what is expected of it,
-/// and the events to append; without events, a pure check of the stream.
+/// One entry of [`append_multi`](crate::EventStore::append_multi): a stream, what is expected of
+/// it, and the events to append; without events, a pure check of the stream.
 ///
 /// # Examples
 /// ```

@@ -1,9 +1,9 @@
-//! The one background thread of a store: it moves the tail into the trees, and syncs the journal of a
-//! buffered store in time.
+//! The one background thread of a store: it moves the tail into the trees, and syncs the journal of
+//! a buffered store in time.
 //!
-//! It also opens and drops sled, which may hang: everybody else waits for it with a deadline, gives it
-//! up when that has passed, and poisons the store. No acknowledged event depends on it, because the
-//! journal has them all.
+//! It also opens and drops sled, which may hang: everybody else waits for it with a deadline, gives
+//! it up when that has passed, and poisons the store. No acknowledged event depends on it, because
+//! the journal has them all.
 
 use std::{
     fs,
@@ -291,8 +291,8 @@ fn merge(records: &[TailRecord], checksum: &Checksum) -> Result<(u64, Vec<u8>), 
     Ok((position, bytes))
 }
 
-/// Seals or, without an archive, removes the journal files that the trees have taken over. A failure
-/// costs disk space only, and the next open may try again.
+/// Seals or, without an archive, removes the journal files that the trees have taken over. A
+/// failure costs disk space only, and the next open may try again.
 fn seal_files(storage: &Storage, head: u64) {
     let mut full = storage.full_files.lock().unwrap_or_else(PoisonError::into_inner);
     let done: Vec<FullFile> = full.extract_if(.., |file| file.last_position <= head).collect();

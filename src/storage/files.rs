@@ -75,7 +75,8 @@ pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<
     Ok(())
 }
 
-/// Bytes of the file system that this process may still use; everything when the system cannot tell.
+/// Bytes of the file system that this process may still use; everything when the system cannot
+/// tell.
 pub(crate) fn available_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path)
         .map_or(u64::MAX, |system| system.f_bavail.saturating_mul(system.f_frsize))

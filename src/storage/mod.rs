@@ -1,8 +1,8 @@
 //! Where the bytes are: the journal that makes appends durable, the tail in memory, and the trees.
 //!
 //! Invariants:
-//! * A position is written once, by one writer at a time, and is published only when it is as durable
-//!   as the store promises.
+//! * A position is written once, by one writer at a time, and is published only when it is as
+//!   durable as the store promises.
 //! * What is published is in the tail or in the trees, and a reader looks in that order.
 //! * The trees never hold what the journal does not hold durably.
 //! * A failed write or sync is never repeated: it poisons the store, which goes on serving reads.

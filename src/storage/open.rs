@@ -271,8 +271,8 @@ fn entry_names(path: &Path) -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// Whether a journal has frames; without a superblock, one that has none is left from a creation that
-/// did not finish.
+/// Whether a journal has frames; without a superblock, one that has none is left from a creation
+/// that did not finish.
 fn holds_events(directory: &Path) -> Result<bool, Error> {
     if !directory.is_dir() {
         return Ok(false);
@@ -287,8 +287,8 @@ fn holds_events(directory: &Path) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Removes what a creation left that did not finish; `prepare_directory` has seen that no event is in
-/// it.
+/// Removes what a creation left that did not finish; `prepare_directory` has seen that no event is
+/// in it.
 fn clear_unfinished(path: &Path) -> Result<(), Error> {
     let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -299,8 +299,8 @@ fn clear_unfinished(path: &Path) -> Result<(), Error> {
     files::sync_directory(path)
 }
 
-/// A journal file is shortened only when the trees durably hold its events: trees that end before it
-/// have lost something.
+/// A journal file is shortened only when the trees durably hold its events: trees that end before
+/// it have lost something.
 fn check_sealed(directory: &Path, trees_head: u64, checksum: &Checksum) -> Result<(), Error> {
     let found = journal::list(directory)?;
     for (file, next) in found.iter().zip(found.iter().skip(1)) {

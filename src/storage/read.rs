@@ -49,8 +49,9 @@ impl Storage {
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         self.check_open()?;
         match self.tail.stream(stream, head) {
-            Some((first_version, count)) => Ok(first_version - 1 + count),
-            None => self.with_trees_or(0, |trees| trees.stream_version(stream, head)),
+            Some((first_version, count)) if count > 0 => Ok(first_version - 1 + count),
+            // The stream may have had its last event at or below `head` long before the tail.
+            _ => self.with_trees_or(0, |trees| trees.stream_version(stream, head)),
         }
     }
 
@@ -99,7 +100,8 @@ impl Storage {
         Ok(found)
     }
 
-    /// Bytes on the disk of the journal and of the trees, and about how many in memory the tail takes.
+    /// Bytes on the disk of the journal and of the trees, and about how many in memory the tail
+    /// takes.
     pub(crate) fn sizes(&self) -> Result<(u64, u64, u64), Error> {
         self.check_open()?;
         let below = |name: &str| match self.directory() {

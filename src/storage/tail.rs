@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! * It holds the positions from its first to its last without a gap, in records.
-//! * A position leaves it only once the trees serve it, so that a reader who looks here first and in
-//!   the trees second never misses one.
-//! * Only the writer adds and only the checkpoint removes; readers hold the lock for a copy of a few
-//!   pointers.
+//! * A position leaves it only once the trees serve it, so that a reader who looks here first and
+//!   in the trees second never misses one.
+//! * Only the writer adds and only the checkpoint removes; readers hold the lock for a copy of a
+//!   few pointers.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -114,7 +114,8 @@ impl Tail {
         })
     }
 
-    /// The versions of a stream that lie in the tail: the first one, and how many at or below `head`.
+    /// The versions of a stream that lie in the tail: the first one, and how many at or below
+    /// `head`.
     pub(crate) fn stream(&self, stream: &str, head: u64) -> Option<(u64, u64)> {
         let inner = self.read();
         let found = inner.streams.get(stream)?;
@@ -143,8 +144,8 @@ impl Tail {
         }
     }
 
-    /// Up to `limit` streams behind `after`, in byte order, with the versions that lie in the tail at
-    /// or below `head`.
+    /// Up to `limit` streams behind `after`, in byte order, that have events in the tail at or
+    /// below `head`, with their versions there.
     pub(crate) fn streams(
         &self,
         after: Bound<&str>,
@@ -156,7 +157,7 @@ impl Tail {
             .streams
             .range::<str, _>((after, Bound::Unbounded))
             .map(|(id, stream)| (id, stream.first_version, stream.count_through(head)))
-            .filter(|&(_, first_version, count)| count > 0 || first_version > 1)
+            .filter(|&(_, _, count)| count > 0)
             .take(limit)
             .map(|(id, first_version, count)| (Arc::clone(id), first_version - 1 + count))
             .collect()

@@ -1,7 +1,7 @@
 //! Appending: what is checked before an append queues for its group, and its answer.
 //!
-//! Faults are looked for in the order arguments, limits, ids, versions; the latter two need the order
-//! of the group, and are in `number.rs`.
+//! Faults are looked for in the order arguments, limits, ids, versions; the latter two need the
+//! order of the group, and are in `number.rs`.
 
 use crate::{
     AppendError, Error, EventStore,
@@ -32,26 +32,27 @@ pub(crate) struct Written {
 impl EventStore {
     /// Appends events to a stream: all of them or none, also through a crash.
     ///
-    /// With [`Durability::Sync`](crate::Durability::Sync) it returns once the events survive a power
-    /// cut. Concurrent appends share one write and one sync. Readers see the events before it returns,
-    /// and see none of them before they are as durable as promised.
+    /// With [`Durability::Sync`](crate::Durability::Sync) it returns once the events survive a
+    /// power cut. Concurrent appends share one write and one sync. Readers see the events before it
+    /// returns, and see none of them before they are as durable as promised.
     ///
-    /// **Retries.** If every event has an [id](NewEvent::id), and all of them are stored already, at
-    /// consecutive positions, in this order, in this stream, then the append succeeds again with the
-    /// original result and writes nothing, whatever the expected version.
+    /// **Retries.** If every event has an [id](NewEvent::id), and all of them are stored already,
+    /// at consecutive positions, in this order, in this stream, then the append succeeds again with
+    /// the original result and writes nothing, whatever the expected version.
     ///
     /// # Errors
     /// Nothing is written when the answer is
     /// * [`AppendError::Conflict`]: the stream is not at the expected version;
-    /// * [`Error::InvalidArgument`]: no events, or a stream id or event type that is empty or has a NUL;
+    /// * [`Error::InvalidArgument`]: no events, or a stream id or event type that is empty or has a
+    ///   NUL;
     /// * [`Error::LimitExceeded`]: past one of the [limits](crate::limits);
     /// * [`Error::DuplicateEventId`]: an id is used already, and this is no exact retry;
     /// * [`Error::NoSpace`]: the store stays usable;
     /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read what it rests on;
     /// * [`Error::Closed`], or [`Error::Poisoned`] by an earlier failure.
     ///
-    /// [`Error::Poisoned`] by a failure of this very append leaves its outcome unknown until the store
-    /// is reopened.
+    /// [`Error::Poisoned`] by a failure of this very append leaves its outcome unknown until the
+    /// store is reopened.
     ///
     /// # Examples
     /// ```
@@ -79,12 +80,12 @@ impl EventStore {
     /// Appends to several streams as one atomic unit: readers and crashes see all of it or nothing.
     ///
     /// The units apply in order, and each check sees the units before it, so that a stream may come
-    /// twice. A unit without events is a pure check. The answer has one [`Appended`] for each unit with
-    /// events; positions are consecutive over all of them.
+    /// twice. A unit without events is a pure check. The answer has one [`Appended`] for each unit
+    /// with events; positions are consecutive over all of them.
     ///
     /// # Errors
-    /// As [`append`](Self::append); a conflict tells every violated check. Without any event the answer
-    /// is [`Error::InvalidArgument`].
+    /// As [`append`](Self::append); a conflict tells every violated check. Without any event the
+    /// answer is [`Error::InvalidArgument`].
     ///
     /// # Examples
     /// See [`Unit`].
@@ -95,8 +96,8 @@ impl EventStore {
         Ok(self.append_units(units.into_iter().collect(), None)?.appended)
     }
 
-    /// As [`append_multi`](Self::append_multi), telling a retry apart, and refused unless the store's
-    /// head is `head` where that is given.
+    /// As [`append_multi`](Self::append_multi), telling a retry apart, and refused unless the
+    /// store's head is `head` where that is given.
     pub(crate) fn append_units(
         &self,
         units: Vec<Unit>,

@@ -1,8 +1,8 @@
 //! Group commit: concurrent appends share one journal write and one sync.
 //!
-//! The first append to come leads: it takes everything that has queued up, numbers it, writes it and
-//! answers it, then hands the lead to the next one waiting. While it waits for the disk the next group
-//! gathers, so there is never an artificial wait.
+//! The first append to come leads: it takes everything that has queued up, numbers it, writes it
+//! and answers it, then hands the lead to the next one waiting. While it waits for the disk the
+//! next group gathers, so there is never an artificial wait.
 
 use std::{
     collections::VecDeque,

@@ -23,8 +23,8 @@ pub use read::Events;
 pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
 
-/// An open event store. Clones are cheap and share the one store; any number of threads may use it at
-/// once. It is closed by [`close`](Self::close), or when its last clone is dropped.
+/// An open event store. Clones are cheap and share the one store; any number of threads may use it
+/// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.
 ///
 /// # Examples
 /// ```
@@ -59,8 +59,8 @@ impl Drop for Inner {
 }
 
 impl EventStore {
-    /// Opens the store in the directory `path` with the default [`Options`], and makes it if there is
-    /// none.
+    /// Opens the store in the directory `path` with the default [`Options`], and makes it if there
+    /// is none.
     ///
     /// # Errors
     /// See [`Options::open`].
@@ -68,8 +68,8 @@ impl EventStore {
         Options::new().open(path)
     }
 
-    /// A store without files, for tests and for events that need not last: its events live as long as
-    /// it does.
+    /// A store without files, for tests and for events that need not last: its events live as long
+    /// as it does.
     ///
     /// # Errors
     /// None today: the result leaves room for checks.
@@ -99,8 +99,8 @@ impl EventStore {
         Ok(self.storage().head())
     }
 
-    /// The number of events in a stream, which is the version of its last one; 0 when there is no such
-    /// stream.
+    /// The number of events in a stream, which is the version of its last one; 0 when there is no
+    /// such stream.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for what is no stream id,
@@ -121,8 +121,8 @@ impl EventStore {
     }
 
     /// Makes everything durable, moves it into the trees, and gives the directory free for another
-    /// open. Every later call on the store, its clones and iterators answers [`Error::Closed`]; closing
-    /// again does nothing.
+    /// open. Every later call on the store, its clones and iterators answers [`Error::Closed`];
+    /// closing again does nothing.
     ///
     /// # Errors
     /// The error of the last sync, or [`Error::Poisoned`]. The store is closed all the same, and no

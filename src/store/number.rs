@@ -1,7 +1,7 @@
 //! Numbering: which appends of a group are accepted, and which positions and versions they get.
 //!
-//! One leader at a time runs this, with the store's head standing still. Each append sees the ones of
-//! its group before it, as if they were stored.
+//! One leader at a time runs this, with the store's head standing still. Each append sees the ones
+//! of its group before it, as if they were stored.
 
 use std::collections::{HashMap, HashSet};
 

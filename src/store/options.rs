@@ -20,16 +20,17 @@ const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 /// use annals::Durability;
 ///
 /// assert_eq!(Durability::default(), Durability::Sync);
-/// assert_eq!(Durability::buffered(), Durability::Buffered { max_delay: Duration::from_millis(10) });
+/// let max_delay = Duration::from_millis(10);
+/// assert_eq!(Durability::buffered(), Durability::Buffered { max_delay });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// Once the events survive a power cut.
     #[default]
     Sync,
-    /// Once the events are ordered and visible to the readers of this process. A crash of the system
-    /// may lose at most the last `max_delay` of them, always a suffix of whole appends; a crash of the
-    /// process alone loses none. [`EventStore::flush`] makes all of them durable.
+    /// Once the events are ordered and visible to the readers of this process. A crash of the
+    /// system may lose at most the last `max_delay` of them, always a suffix of whole appends; a
+    /// crash of the process alone loses none. [`EventStore::flush`] makes all of them durable.
     Buffered {
         /// The longest time that an acknowledged event may wait for its sync; more than zero.
         max_delay: Duration,
@@ -71,8 +72,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: `Sync`, a cache of 64 MiB, a tail of 16 MiB, journal files of 16 MiB, an archive,
-    /// the system's clock, and creating the store where there is none.
+    /// The defaults: `Sync`, a cache of 64 MiB, a tail of 16 MiB, journal files of 16 MiB, an
+    /// archive, the system's clock, and creating the store where there is none.
     pub fn new() -> Options {
         Options {
             durability: Durability::Sync,
@@ -92,8 +93,8 @@ impl Options {
         self
     }
 
-    /// About how much memory the trees' page cache takes, in bytes. Scans of much more than that may
-    /// take several times as much for a while.
+    /// About how much memory the trees' page cache takes, in bytes. Scans of much more than that
+    /// may take several times as much for a while.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Options {
         self.cache_bytes = bytes;
@@ -101,16 +102,16 @@ impl Options {
     }
 
     /// About how much memory the events may take that wait for the trees, in bytes. When it is used
-    /// up, appends wait. A larger tail makes the index of streams smaller and a reopen after a crash
-    /// slower.
+    /// up, appends wait. A larger tail makes the index of streams smaller and a reopen after a
+    /// crash slower.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
         self.tail_bytes = bytes;
         self
     }
 
-    /// The size of a journal file, in bytes, at least 64 KiB; smaller values count as that. A single
-    /// append that is larger gets a file of its own.
+    /// The size of a journal file, in bytes, at least 64 KiB; smaller values count as that. A
+    /// single append that is larger gets a file of its own.
     #[must_use]
     pub fn journal_bytes(mut self, bytes: u64) -> Options {
         self.journal_bytes = bytes.max(JOURNAL_BYTES_MIN);
@@ -124,16 +125,17 @@ impl Options {
         self
     }
 
-    /// Whether journal files are kept once the trees have taken them over. The archive is the second
-    /// copy of every event; without it the trees are the only one.
+    /// Whether journal files are kept once the trees have taken them over. The archive is the
+    /// second copy of every event; without it the trees are the only one.
     #[must_use]
     pub fn archive(mut self, keeps: bool) -> Options {
         self.keeps_archive = keeps;
         self
     }
 
-    /// The clock that stamps events which bring no time: microseconds since the Unix epoch. It decides
-    /// nothing but those stamps, and may jump; a time outside the years 1 to 9999 is cut off to them.
+    /// The clock that stamps events which bring no time: microseconds since the Unix epoch. It
+    /// decides nothing but those stamps, and may jump; a time outside the years 1 to 9999 is cut
+    /// off to them.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Options {
         self.clock = Arc::new(clock);
@@ -150,8 +152,8 @@ impl Options {
     /// * [`Error::InvalidArgument`] for a directory that is neither a store nor empty, and for a
     ///   buffered store without a delay.
     /// * [`Error::Corrupted`], [`Error::UnsupportedFormat`] when the files are not what they were.
-    /// * [`Error::Io`] with `NotFound` for a missing store under [`create(false)`](Self::create), and
-    ///   for whatever else the system refuses; [`Error::NoSpace`].
+    /// * [`Error::Io`] with `NotFound` for a missing store under [`create(false)`](Self::create),
+    ///   and for whatever else the system refuses; [`Error::NoSpace`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
         EventStore::open_with(path.as_ref(), self)
     }

@@ -12,23 +12,24 @@ use crate::{
     event::{RecordedEvent, name},
 };
 
-/// Records fetched at once, at most; reading starts with one and doubles, so that a short read stays
-/// cheap.
+/// Records fetched at once, at most; reading starts with one and doubles, so that a short read
+/// stays cheap.
 const RECORDS_MAX: usize = 64;
 
 /// Positions of a stream fetched at once.
 const POSITIONS_MAX: usize = 512;
 
-/// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before its
-/// first event a builder that says which ones.
+/// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before
+/// its first event a builder that says which ones.
 ///
-/// It sees the store as it was when it was made: everything up to the head of that moment, whatever is
-/// appended while it is read. It holds no lock and a bounded amount of memory. After an error it ends.
+/// It sees the store as it was when it was made: everything up to the head of that moment, whatever
+/// is appended while it is read. It holds no lock and a bounded amount of memory. After an error it
+/// ends.
 ///
 /// # Errors
-/// The items are errors for invalid arguments ([`Error::InvalidArgument`], [`Error::LimitExceeded`]),
-/// for events that are damaged ([`Error::Corrupted`]) or unreadable ([`Error::Io`]), and after the
-/// store was closed ([`Error::Closed`]).
+/// The items are errors for invalid arguments ([`Error::InvalidArgument`],
+/// [`Error::LimitExceeded`]), for events that are damaged ([`Error::Corrupted`]) or unreadable
+/// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]).
 ///
 /// # Examples
 /// ```
@@ -92,8 +93,8 @@ impl EventStore {
     /// # use annals::{EventStore, ExpectedVersion, NewEvent};
     /// # let store = EventStore::in_memory()?;
     /// # store.append("order-1", ExpectedVersion::Any, [NewEvent::json("ItemAdded", &())?])?;
-    /// let added = store.read_all().from_position(1).event_types(["ItemAdded"]).stream_prefix("order-");
-    /// assert_eq!(added.count(), 1);
+    /// let orders = store.read_all().from_position(1).stream_prefix("order-");
+    /// assert_eq!(orders.event_types(["ItemAdded"]).count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_all(&self) -> Events {
@@ -107,8 +108,8 @@ impl Events {
         Events { store: store.clone(), head, query, state: State::Unstarted }
     }
 
-    /// Starts at this version of the stream, inclusive. Unset: the first one, or backwards the last.
-    /// Only for [`read_stream`](EventStore::read_stream).
+    /// Starts at this version of the stream, inclusive. Unset: the first one, or backwards the
+    /// last. Only for [`read_stream`](EventStore::read_stream).
     pub fn from_version(mut self, version: u64) -> Events {
         self.query.from_version = Some(version);
         self

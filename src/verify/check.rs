@@ -1,8 +1,8 @@
 //! The walk over a store.
 //!
 //! The events are read as any reader reads them, so that what is checked is what is served; the
-//! journal is read beside them, and a sum of hashes tells whether the two copies hold the same events
-//! without keeping either in memory.
+//! journal is read beside them, and a sum of hashes tells whether the two copies hold the same
+//! events without keeping either in memory.
 
 use std::{
     collections::HashMap,

@@ -47,17 +47,17 @@ impl fmt::Display for Finding {
 }
 
 impl EventStore {
-    /// Checks the whole store up to its head and reports what is wrong; it changes nothing. Appends and
-    /// reads may go on meanwhile.
+    /// Checks the whole store up to its head and reports what is wrong; it changes nothing. Appends
+    /// and reads may go on meanwhile.
     ///
-    /// Checked are the checksum of every record; that positions and versions have no gap; that every
-    /// event is found through its stream and its id, and nothing else is; and the journal, frame by
-    /// frame, against the events. It reads everything twice, and takes some 100 bytes of memory for
-    /// each stream and each event id.
+    /// Checked are the checksum of every record; that positions and versions have no gap; that
+    /// every event is found through its stream and its id, and nothing else is; and the journal,
+    /// frame by frame, against the events. It reads everything twice, and takes some 100 bytes of
+    /// memory for each stream and each event id.
     ///
     /// # Errors
-    /// [`Error::Closed`], and [`Error::Io`] when something cannot be read. Damage is a finding, not an
-    /// error.
+    /// [`Error::Closed`], and [`Error::Io`] when something cannot be read. Damage is a finding, not
+    /// an error.
     ///
     /// # Examples
     /// ```

@@ -26,7 +26,8 @@ pub(crate) struct JournalFile {
     pub(crate) first_position: u64,
 }
 
-/// The path of the file whose first frame has this position. The digits make name order number order.
+/// The path of the file whose first frame has this position. The digits make name order number
+/// order.
 pub(crate) fn path_of(directory: &Path, first_position: u64) -> PathBuf {
     directory.join(format!("{first_position:020}.{ENDING}"))
 }
@@ -71,7 +72,8 @@ pub(crate) enum CreateFailure {
     Failed(Error),
 }
 
-/// Creates a file of full length under its final name. On [`CreateFailure::Refused`] nothing is left.
+/// Creates a file of full length under its final name. On [`CreateFailure::Refused`] nothing is
+/// left.
 pub(crate) fn create(
     directory: &Path,
     header: &FileHeader,

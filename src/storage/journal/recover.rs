@@ -1,5 +1,5 @@
-//! Reading the journal when a store is opened: what is above the trees is replayed, and a write that
-//! never finished is told from damage.
+//! Reading the journal when a store is opened: what is above the trees is replayed, and a write
+//! that never finished is told from damage.
 //!
 //! A frame whose checksum does not fit is the end of the journal when it looks like an unfinished
 //! write and no intact frame behind it was written in the knowledge that it is durable. Everything
@@ -45,8 +45,8 @@ pub(crate) struct Walked {
     pub(crate) damage: Option<String>,
 }
 
-/// Walks the frames of a file's bytes and hands each intact one to `on_frame`, with the range of its
-/// bytes.
+/// Walks the frames of a file's bytes and hands each intact one to `on_frame`, with the range of
+/// its bytes.
 pub(crate) fn walk<'a>(
     bytes: &'a [u8],
     header: &FileHeader,
@@ -148,8 +148,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) trees_head: u64,
 }
 
-/// Hands every frame above the trees' head to `on_frame`, in order, and returns the journal ready to
-/// be written to, with everything handed out durable, and the files before its last one.
+/// Hands every frame above the trees' head to `on_frame`, in order, and returns the journal ready
+/// to be written to, with everything handed out durable, and the files before its last one.
 pub(crate) fn recover(
     recovery: &Recovery<'_>,
     mut on_frame: impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,

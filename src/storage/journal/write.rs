@@ -121,7 +121,7 @@ impl Journal {
         let chain = frame::encode(meta, records, &self.checksum, buffer)
             .map_err(|reason| WriteFailure::Refused(Error::invalid("events", reason)))?;
         let fits = self.active.offset + buffer.len() as u64 <= self.active.capacity;
-        let full = if fits { None } else { Some(self.rotate(buffer.len() as u64)?) };
+        let full = if fits { None } else { self.rotate(buffer.len() as u64)? };
         let active = &mut self.active;
         active
             .file
@@ -144,7 +144,8 @@ impl Journal {
     }
 
     /// Starts a file that has room for a frame of `frame_bytes`, once the one before is durable.
-    fn rotate(&mut self, frame_bytes: u64) -> Result<FullFile, WriteFailure> {
+    /// One without any frame is replaced: the new file has its name.
+    fn rotate(&mut self, frame_bytes: u64) -> Result<Option<FullFile>, WriteFailure> {
         let full = FullFile {
             path: self.active.path.clone(),
             last_position: self.last_position(),
@@ -157,9 +158,10 @@ impl Journal {
             .file
             .sync_data()
             .map_err(|source| WriteFailure::Failed(Error::io("sync", &full.path, source)))?;
+        let has_frames = full.used > FIRST_FRAME_OFFSET;
         let place = (self.next_position, capacity, self.chain);
         self.active = create_file(&self.directory, self.store_id, &self.checksum, place)?;
-        Ok(full)
+        Ok(has_frames.then_some(full))
     }
 }
 

@@ -8,7 +8,8 @@
 //!   that it never syncs.
 //! * sled's `flush` leaves data in the drive's cache, so each is followed by an fdatasync of the
 //!   data file through a second descriptor, long before a segment's worth has been logged.
-//! * sled may panic on damaged files. Every call is guarded, and a panic is an error like any other.
+//! * sled may panic on damaged files. Every call is guarded, and a panic is an error like any
+//!   other.
 
 mod open;
 mod preflight;

@@ -18,7 +18,8 @@ use crate::{
     },
 };
 
-/// sled's lock may outlive the handle that held it by this much: its background tasks hold the file.
+/// sled's lock may outlive the handle that held it by this much: its background tasks hold the
+/// file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What it takes to open the trees.
@@ -30,8 +31,8 @@ pub(crate) struct OpenTrees {
     pub(crate) cache_bytes: u64,
 }
 
-/// How long opening or closing sled may take before it counts as hanging. It reads at least all that
-/// was logged since it was opened before.
+/// How long opening or closing sled may take before it counts as hanging. It reads at least all
+/// that was logged since it was opened before.
 pub(crate) fn deadline(directory: &Path) -> Duration {
     const READ_BYTES_PER_SECOND: u64 = 20 << 20;
     let bytes = files::bytes_below(directory).unwrap_or(0);
@@ -131,5 +132,6 @@ impl OpenTrees {
 
 /// sled tells a lock that is held only in the text of an I/O error.
 fn is_lock(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.to_string().contains("could not acquire lock"))
+    let text = "could not acquire lock";
+    matches!(error, Error::Io { source, .. } if source.to_string().contains(text))
 }

@@ -1,8 +1,8 @@
 //! What is looked at before sled may open its files, because sled's own recovery would destroy the
 //! evidence: it takes a log whose tail it cannot find for an empty one and zeroes it.
 //!
-//! The layout read here is that of sled 0.34.7: `conf` is text followed by its CRC-32; `db` is a row
-//! of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
+//! The layout read here is that of sled 0.34.7: `conf` is text followed by its CRC-32; `db` is a
+//! row of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
 
 use std::{
     collections::BTreeSet,

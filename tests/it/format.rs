@@ -1,0 +1,244 @@
+//! The format on the disk: stores of earlier versions open for ever, and files that are not what
+//! they were are found out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use annals::{Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Timestamp, Unit};
+
+/// A small store of each format version, never made anew: `clean` was closed, `killed` was not.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// What the fixtures hold: every kind of event, small and split.
+fn units(round: u64) -> Vec<Vec<Unit>> {
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let naive = time("2024-05-01T12:30:00.000001");
+    let json = NewEvent::raw_json("OrderPlaced", "{\"total\": 10.50, \"n\": [1, 2]}").unwrap();
+    let json = json.timestamp(naive).metadata(&serde_json::json!({"user": "ada"})).unwrap();
+    let binary =
+        NewEvent::binary("Photographed", vec![round as u8; if round == 7 { 70_000 } else { 70 }])
+            .unwrap();
+    let binary = binary.timestamp(time("2024-05-01T14:30:00+02:00"));
+    let id = uuid::Uuid::from_u128(u128::from(round) + 1);
+    let with_id = NewEvent::json("Paid", &round).unwrap().id(id).timestamp(naive);
+    let empty = NewEvent::binary("Closed", []).unwrap().timestamp(time("1969-12-31T23:59:59Z"));
+    let order = format!("order-{round}");
+    vec![
+        vec![Unit::to(order.clone(), ExpectedVersion::NoStream, [json])],
+        vec![
+            Unit::to(order.clone(), ExpectedVersion::Exact(1), [binary, with_id]),
+            Unit::to("caf\u{e9}", ExpectedVersion::Any, [empty]),
+        ],
+    ]
+}
+
+const ROUNDS: u64 = 20;
+
+fn fill(store: &EventStore) {
+    for round in 0..ROUNDS {
+        for unit in units(round) {
+            store.append_multi(unit).unwrap();
+        }
+    }
+}
+
+#[track_caller]
+fn check_contents(store: &EventStore) {
+    let expected = EventStore::in_memory().unwrap();
+    fill(&expected);
+    assert_eq!(store.head().unwrap(), 4 * ROUNDS);
+    for (one, other) in store.read_all().zip(expected.read_all()) {
+        assert_eq!(one.unwrap(), other.unwrap());
+    }
+    assert_eq!(store.read_stream("caf\u{e9}").count() as u64, ROUNDS);
+    assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn stores_of_format_1_open() {
+    for name in ["v1/clean", "v1/killed"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        copy(&fixture(name), &path);
+        for _ in 0..2 {
+            let store = Options::new().create(false).open(&path).unwrap();
+            check_contents(&store);
+            // An exact retry finds the ids.
+            let paid = NewEvent::json("Paid", &0).unwrap().id(uuid::Uuid::from_u128(1));
+            let again = store.append("order-0", ExpectedVersion::NoStream, [paid]).unwrap();
+            assert_eq!((again.positions(), again.versions()), (3..=3, 3..=3));
+        }
+        let store = EventStore::open(&path).unwrap();
+        store.append("new", ExpectedVersion::NoStream, [NewEvent::json("T", &1).unwrap()]).unwrap();
+        assert_eq!(store.verify().unwrap().findings, []);
+    }
+}
+
+/// A store whose events are all in the trees, and one that a kill left with a tail.
+fn make(path: &Path, is_clean: bool) {
+    let options = Options::new().journal_bytes(64 << 10);
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("store");
+    let store = options.open(&original).unwrap();
+    for number in 0..40 {
+        let event = NewEvent::json("T", &format!("{number:0>200}")).unwrap();
+        store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    }
+    if is_clean {
+        store.close().unwrap();
+    }
+    copy(&original, path);
+}
+
+/// Opens a store and reads it whole: either everything is right, or somebody says that it is not.
+fn check_honest(path: &Path, what: &str) -> Result<(), ErrorCode> {
+    let store = match Options::new().create(false).open(path) {
+        Ok(store) => store,
+        Err(Error::Io { source, .. }) => panic!("{what}: {source}"),
+        Err(error) => return Err(error.code()),
+    };
+    let mut count = 0;
+    for event in store.read_all() {
+        match event {
+            Ok(event) => {
+                assert_eq!(event.position(), count + 1, "{what}");
+                let due = format!("\"{count:0>200}\"");
+                assert_eq!(event.data(), due.as_bytes(), "{what}");
+                count += 1;
+            }
+            Err(error) => return Err(error.code()),
+        }
+    }
+    let findings = store.verify().unwrap().findings;
+    assert!(count == 40 || !findings.is_empty(), "{what}: {count} events, and nobody says so");
+    assert_eq!(count, 40, "{what}: the other copy has them all");
+    Ok(())
+}
+
+#[test]
+fn a_flip_anywhere_in_the_journal_is_found_or_harmless() {
+    for is_clean in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let original = directory.path().join("original");
+        make(&original, is_clean);
+        let name = "journal/00000000000000000001.journal";
+        let bytes = fs::read(original.join(name)).unwrap();
+        let used = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        let mut refused = 0;
+        for offset in (0..used).step_by(if is_clean { 401 } else { 97 }) {
+            let path = directory.path().join("damaged");
+            copy(&original, &path);
+            let mut damaged = bytes.clone();
+            damaged[offset] ^= 0x40;
+            fs::write(path.join(name), damaged).unwrap();
+            let outcome = check_honest(&path, &format!("byte {offset}, clean: {is_clean}"));
+            if let Err(code) = outcome {
+                assert_eq!(code, ErrorCode::Corrupted);
+                refused += 1;
+            }
+            fs::remove_dir_all(&path).unwrap();
+        }
+        assert!(is_clean || refused > 50, "only the journal has the events: {refused}");
+    }
+}
+
+#[test]
+fn a_cut_journal_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    make(&original, false);
+    let name = "journal/00000000000000000001.journal";
+    let bytes = fs::read(original.join(name)).unwrap();
+    for len in (0..bytes.len()).step_by(1_009) {
+        let path = directory.path().join("damaged");
+        copy(&original, &path);
+        fs::write(path.join(name), &bytes[..len]).unwrap();
+        assert_eq!(check_honest(&path, &format!("{len}")), Err(ErrorCode::Corrupted), "{len}");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_write_that_never_finished_is_no_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    make(&original, false);
+    let name = "journal/00000000000000000001.journal";
+    let bytes = fs::read(original.join(name)).unwrap();
+    let last = bytes.windows(4).rposition(|window| window == b"ANFR").unwrap();
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    // Cut behind any byte but the last, or with any of its sectors unwritten.
+    let cuts = (last..end).step_by(13).map(|from| from..end);
+    let first_sector = last.next_multiple_of(512);
+    let sectors = (first_sector..end).step_by(512).map(|from| from..(from + 512).min(end));
+    for lost in cuts.chain(sectors).chain([last..end]) {
+        let path = directory.path().join("torn");
+        copy(&original, &path);
+        let mut torn = bytes.clone();
+        torn[lost.clone()].fill(0);
+        fs::write(path.join(name), torn).unwrap();
+        let store = EventStore::open(&path).unwrap();
+        assert_eq!(store.head().unwrap(), 39, "{lost:?}");
+        let event = NewEvent::json("Next", &1).unwrap();
+        store.append("s", ExpectedVersion::Exact(39), [event]).unwrap();
+        drop(store);
+        let store = EventStore::open(&path).unwrap();
+        assert_eq!(store.read_all().last().unwrap().unwrap().event_type(), "Next");
+        assert_eq!(store.verify().unwrap().findings, []);
+        drop(store);
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_lost_or_exchanged_file_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, other) = (directory.path().join("one"), directory.path().join("other"));
+    make(&one, true);
+    make(&other, true);
+    let names = ["ANNALS", "journal/00000000000000000001.journal", "trees/db", "trees/conf"];
+    for name in names {
+        let path = directory.path().join("lost");
+        copy(&one, &path);
+        fs::remove_file(path.join(name)).unwrap();
+        assert_eq!(check_honest(&path, name), Err(ErrorCode::Corrupted), "{name} is lost");
+        fs::remove_dir_all(&path).unwrap();
+    }
+    for name in ["journal", "trees"] {
+        let path = directory.path().join("lost");
+        copy(&one, &path);
+        fs::remove_dir_all(path.join(name)).unwrap();
+        assert_eq!(check_honest(&path, name), Err(ErrorCode::Corrupted), "{name} is lost");
+        fs::remove_dir_all(&path).unwrap();
+    }
+    for name in names.iter().take(2) {
+        let path = directory.path().join("mixed");
+        copy(&one, &path);
+        fs::copy(other.join(name), path.join(name)).unwrap();
+        let outcome = check_honest(&path, name);
+        assert_eq!(outcome, Err(ErrorCode::Corrupted), "{name} is another store's");
+        fs::remove_dir_all(&path).unwrap();
+    }
+    let path = directory.path().join("mixed");
+    copy(&one, &path);
+    fs::remove_dir_all(path.join("trees")).unwrap();
+    copy(&other.join("trees"), &path.join("trees"));
+    assert_eq!(check_honest(&path, "trees"), Err(ErrorCode::Corrupted));
+}

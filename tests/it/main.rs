@@ -1,0 +1,23 @@
+//! The integration tests, through the public API and by running the program. One binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at what should not be, and says so"
+)]
+
+mod append; //      one append: its answer, its checks, retries by event id, several streams
+mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
+mod format; //      stores written by earlier versions, and files that are not what they were
+mod limits; //      every limit, at it and one past it
+mod model; //       random operations with reopening, against a reference model
+mod open; //        opening, creating, locking, closing, reopening
+mod payload; //     what data, metadata and timestamps keep
+mod read; //        reading in every direction, filtered and bounded
+mod streams; //     listing streams
+mod tidy; //        the rules of the code itself

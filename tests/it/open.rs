@@ -1,0 +1,203 @@
+//! Opening, creating, locking, closing and reopening.
+
+use std::{fs, path::Path, time::Duration};
+
+use annals::{
+    AppendError, Durability, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options,
+};
+
+fn append(store: &EventStore, count: u64) {
+    for number in 0..count {
+        let event = NewEvent::json("T", &number).unwrap();
+        store.append(format!("s-{}", number % 3), ExpectedVersion::Any, [event]).unwrap();
+    }
+}
+
+fn code(result: Result<EventStore, Error>) -> ErrorCode {
+    result.expect_err("this must not open").code()
+}
+
+#[test]
+fn a_store_is_made_of_these_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("orders.annals");
+    EventStore::open(&path).unwrap();
+    let mut names: Vec<_> = fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["ANNALS", "LOCK", "journal", "trees"]);
+    assert!(path.join("journal/00000000000000000001.journal").is_file());
+}
+
+#[test]
+fn a_second_open_is_refused_until_the_first_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(code(EventStore::open(&path)), ErrorCode::Locked);
+    append(&store, 1);
+    store.close().unwrap();
+    let second = EventStore::open(&path).unwrap();
+    assert_eq!(code(EventStore::open(&path)), ErrorCode::Locked);
+    drop(second);
+    assert_eq!(EventStore::open(&path).unwrap().head().unwrap(), 1);
+}
+
+#[test]
+fn a_closed_store_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = EventStore::open(directory.path().join("store")).unwrap();
+    for store in [on_disk, EventStore::in_memory().unwrap()] {
+        append(&store, 3);
+        let mut events = store.read_all();
+        assert!(events.next().unwrap().is_ok());
+        let clone = store.clone();
+        store.close().unwrap();
+        store.close().unwrap();
+        let event = NewEvent::json("T", &1).unwrap();
+        let append = clone.append("s", ExpectedVersion::Any, [event]);
+        assert!(matches!(append, Err(AppendError::Failed(Error::Closed))));
+        assert!(matches!(clone.head(), Err(Error::Closed)));
+        assert!(matches!(clone.flush(), Err(Error::Closed)));
+        assert!(matches!(clone.stream_version("s"), Err(Error::Closed)));
+        assert!(matches!(clone.stats(), Err(Error::Closed)));
+        assert!(matches!(clone.verify(), Err(Error::Closed)));
+        assert!(matches!(events.next(), Some(Err(Error::Closed))));
+        assert!(events.next().is_none());
+        assert!(matches!(clone.streams().next(), Some(Err(Error::Closed))));
+        assert!(matches!(clone.read_stream("s").next(), Some(Err(Error::Closed))));
+    }
+}
+
+#[test]
+fn a_missing_store_is_made_only_on_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let missing = |path: &Path| match Options::new().create(false).open(path) {
+        Err(Error::Io { source, .. }) => source.kind() == std::io::ErrorKind::NotFound,
+        other => panic!("not found was due, not {other:?}"),
+    };
+    assert!(missing(&path));
+    assert!(!path.exists(), "nothing is made on the way");
+    fs::create_dir(&path).unwrap();
+    assert!(missing(&path));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "nothing is made on the way");
+    EventStore::open(&path).unwrap();
+    assert!(Options::new().create(false).open(&path).is_ok());
+    let deep = directory.path().join("no/such/parent");
+    assert_eq!(code(EventStore::open(deep)), ErrorCode::Io);
+}
+
+#[test]
+fn what_is_no_store_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "text").unwrap();
+    assert_eq!(code(EventStore::open(&file)), ErrorCode::Io);
+    let full = directory.path().join("full");
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("letter.txt"), "dear").unwrap();
+    assert_eq!(code(EventStore::open(&full)), ErrorCode::InvalidArgument);
+    assert_eq!(fs::read_dir(&full).unwrap().count(), 1);
+    let error = EventStore::open(&full).unwrap_err().to_string();
+    assert!(error.contains("full is not a store") && error.contains("letter.txt"), "{error}");
+}
+
+#[test]
+fn a_creation_that_did_not_finish_is_started_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    // Everything but the superblock, which is written last.
+    EventStore::open(&path).unwrap();
+    fs::remove_file(path.join("ANNALS")).unwrap();
+    fs::write(path.join("ANNALS.tmp"), "half").unwrap();
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 2);
+    drop(store);
+    assert_eq!(EventStore::open(&path).unwrap().head().unwrap(), 2);
+}
+
+#[test]
+fn a_lost_superblock_does_not_cost_the_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    append(&EventStore::open(&path).unwrap(), 2);
+    fs::remove_file(path.join("ANNALS")).unwrap();
+    assert_eq!(code(EventStore::open(&path)), ErrorCode::Corrupted);
+    assert!(path.join("journal/00000000000000000001.journal").is_file());
+}
+
+#[test]
+fn a_newer_format_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    EventStore::open(&path).unwrap();
+    let superblock = path.join("ANNALS");
+    let mut bytes = fs::read(&superblock).unwrap();
+    // A later version would write its number, and a checksum that fits.
+    bytes[8] = 2;
+    let covered = [&bytes[12..28], &bytes[..28]].concat();
+    let sum = crc32fast::hash(&covered);
+    bytes[28..32].copy_from_slice(&sum.to_le_bytes());
+    fs::write(&superblock, bytes).unwrap();
+    match EventStore::open(&path) {
+        Err(Error::UnsupportedFormat { found: 2, supported: 1, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_buffered_store_keeps_what_it_flushed_and_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let durability = Durability::Buffered { max_delay: Duration::from_millis(1) };
+    let options = Options::new().durability(durability).journal_bytes(64 << 10);
+    let store = options.open(&path).unwrap();
+    append(&store, 500);
+    store.flush().unwrap();
+    append(&store, 500);
+    assert_eq!(store.head().unwrap(), 1_000);
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(store.read_all().map(Result::unwrap).count(), 1_000);
+    assert_eq!(store.verify().unwrap().findings, []);
+    let none = Durability::Buffered { max_delay: Duration::ZERO };
+    let refused = Options::new().durability(none).open(directory.path().join("other"));
+    assert_eq!(code(refused), ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn journal_files_are_kept_as_the_archive_unless_it_is_off() {
+    for keeps in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let options = Options::new().archive(keeps).journal_bytes(64 << 10).tail_bytes(32 << 10);
+        let store = options.open(&path).unwrap();
+        append(&store, 2_000);
+        store.close().unwrap();
+        let files = fs::read_dir(path.join("journal")).unwrap().count();
+        if keeps {
+            assert!(files > 3, "{files} files hold everything from the first event on");
+        } else {
+            assert_eq!(files, 1, "what the trees hold is gone from the journal");
+        }
+        let store = options.open(&path).unwrap();
+        assert_eq!(store.read_all().map(Result::unwrap).count(), 2_000);
+        assert_eq!(store.verify().unwrap().findings, []);
+    }
+}
+
+#[test]
+fn an_empty_store_reopens() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let store = EventStore::open(directory.path().join("store")).unwrap();
+        assert_eq!(store.head().unwrap(), 0);
+        assert_eq!(store.read_all().count(), 0);
+        assert_eq!(store.streams().count(), 0);
+        let report = store.verify().unwrap();
+        assert_eq!((report.events, report.streams, report.findings), (0, 0, vec![]));
+    }
+}

@@ -1,0 +1,330 @@
+//! The rules of the code itself: layers, sizes, words, and places. They only tighten.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A file of the project and its text.
+struct Source {
+    name: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn collect(directory: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, endings, found);
+        } else if endings.iter().any(|ending| path.extension().is_some_and(|e| e == *ending)) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(directories: &[&str], endings: &[&str]) -> Vec<Source> {
+    let mut paths = Vec::new();
+    for directory in directories.iter().map(|name| root().join(name)).filter(|path| path.is_dir()) {
+        collect(&directory, endings, &mut paths);
+    }
+    paths.sort();
+    let sources: Vec<Source> = paths
+        .into_iter()
+        .map(|path| Source {
+            name: path.strip_prefix(root()).unwrap().display().to_string(),
+            text: fs::read_to_string(&path).unwrap(),
+        })
+        .collect();
+    assert!(!sources.is_empty(), "the rules must have something to look at");
+    sources
+}
+
+fn library() -> Vec<Source> {
+    sources(&["src"], &["rs"])
+}
+
+fn everything() -> Vec<Source> {
+    sources(&["src", "tests", "benches", "examples"], &["rs", "c", "h", "hpp", "cpp"])
+}
+
+#[track_caller]
+fn check_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}:\n{}", broken.join("\n"));
+}
+
+/// The lines of a source that are neither comments nor tests, with their numbers.
+fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    let lines = source.text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// Rows that match, as `file:line: text`.
+fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    for source in sources {
+        for (number, line) in code(source).filter(|(_, line)| is_broken(source, line)) {
+            broken.push(format!("{}:{number}: {}", source.name, line.trim()));
+        }
+    }
+    broken
+}
+
+/// The layer that a file of the library belongs to, and those that stand below it.
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("error", &["event"]),
+    ("event", &["error"]),
+    ("codec", &["error", "event"]),
+    ("storage", &["error", "event", "codec"]),
+    ("store", &["error", "event", "codec", "storage"]),
+    ("ndjson", &["error", "event", "codec", "storage", "store"]),
+    ("verify", &["error", "event", "codec", "storage", "store"]),
+    ("lib", &["error", "event", "codec", "storage", "store", "ndjson", "verify"]),
+    ("cli", &[]),
+];
+
+fn layer_of(name: &str) -> &str {
+    let inside = name.strip_prefix("src/").unwrap();
+    inside.split(['/', '.']).next().unwrap()
+}
+
+#[test]
+fn a_layer_uses_only_what_stands_below_it() {
+    let names: Vec<&str> = LAYERS.iter().map(|(name, _)| *name).collect();
+    let mut broken = Vec::new();
+    for source in library() {
+        let layer = layer_of(&source.name);
+        let Some((_, below)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+            broken.push(format!("{} belongs to no layer", source.name));
+            continue;
+        };
+        // `use crate::{a, b::..}` blocks have one name a line; single paths have it behind
+        // `crate::`.
+        let mut in_block = false;
+        for (number, line) in code(&source) {
+            let line = line.trim();
+            if line.starts_with("use crate::{") {
+                in_block = true;
+            }
+            let named = names.iter().filter(|name| {
+                let path = format!("crate::{name}");
+                let at_path = line.match_indices(&path).any(|(index, _)| {
+                    let behind = line[index + path.len()..].chars().next();
+                    behind.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+                });
+                let in_list = in_block
+                    && line
+                        .trim_start_matches("use crate::{")
+                        .split([',', ' '])
+                        .any(|item| item.starts_with(&format!("{name}::")) || item == **name);
+                at_path || in_list
+            });
+            for used in named {
+                if *used != layer && !below.contains(used) {
+                    broken.push(format!("{}:{number}: uses {used}", source.name));
+                }
+            }
+            if line.ends_with("};") {
+                in_block = false;
+            }
+        }
+    }
+    check_none("layers", &broken);
+}
+
+#[test]
+fn sled_is_named_only_in_the_storage() {
+    let broken = matching(&library(), |source, line| {
+        line.contains("sled")
+            && !line.starts_with("mod ")
+            && !source.name.starts_with("src/storage/")
+    });
+    check_none("sled", &broken);
+}
+
+#[test]
+fn byte_layout_is_the_business_of_the_codec() {
+    let allowed = ["src/codec/", "src/storage/trees/"];
+    let broken = matching(&library(), |source, line| {
+        let is_layout = line.contains("e_bytes()") || line.contains("e_bytes(");
+        let is_layout = is_layout && (line.contains("to_") || line.contains("from_"));
+        let is_number = ["to_le_bytes", "to_be_bytes", "from_le_bytes", "from_be_bytes"];
+        is_layout
+            && is_number.iter().any(|name| line.contains(name))
+            && !allowed.iter().any(|place| source.name.starts_with(place))
+    });
+    check_none("byte layout", &broken);
+}
+
+#[test]
+fn values_and_bytes_do_no_io() {
+    let broken = matching(&library(), |source, line| {
+        let is_pure = ["src/event/", "src/codec/"].iter().any(|p| source.name.starts_with(p));
+        let does_io = ["std::fs", "std::net", "std::thread", "SystemTime", "Instant"];
+        is_pure && does_io.iter().any(|name| line.contains(name))
+    });
+    check_none("pure layers", &broken);
+}
+
+#[test]
+fn files_are_small_and_say_what_they_are() {
+    let mut broken = Vec::new();
+    for source in everything() {
+        let lines = source.text.lines().count();
+        if lines > 500 {
+            broken.push(format!("{} has {lines} lines", source.name));
+        }
+        let header = if source.name.ends_with(".rs") { "//!" } else { "/" };
+        if !source.text.starts_with(header) {
+            broken.push(format!("{} does not start by saying what it is", source.name));
+        }
+        if !source.text.is_ascii() {
+            broken.push(format!("{} is not ASCII", source.name));
+        }
+        for (index, line) in source.text.lines().enumerate() {
+            if line.chars().count() > 100 {
+                broken.push(format!("{}:{}: past 100 columns", source.name, index + 1));
+            }
+        }
+    }
+    check_none("files", &broken);
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut broken = Vec::new();
+    for source in everything().iter().filter(|source| source.name.ends_with(".rs")) {
+        let mut open: Option<(usize, String, String)> = None;
+        for (number, line) in source.text.lines().enumerate() {
+            let trimmed = line.trim_start();
+            let indent = &line[..line.len() - trimmed.len()];
+            let is_start = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "unsafe fn "]
+                .iter()
+                .any(|start| trimmed.starts_with(start));
+            if is_start && !line.trim_end().ends_with(['}', ';']) {
+                open = Some((number, indent.to_owned(), trimmed.to_owned()));
+            }
+            let is_end = line.trim_end() == format!("{}}}", open.as_ref().map_or("", |o| &o.1));
+            if is_end && let Some((start, _, name)) = open.take() {
+                let lines = number + 1 - start;
+                if lines > 70 {
+                    broken.push(format!("{}:{}: {lines} lines: {name}", source.name, start + 1));
+                }
+            }
+        }
+    }
+    check_none("functions of at most 70 lines", &broken);
+}
+
+#[test]
+fn folders_can_be_seen_at_a_look() {
+    let mut folders = std::collections::BTreeMap::<PathBuf, usize>::new();
+    for source in library() {
+        let parent = Path::new(&source.name).parent().unwrap().to_owned();
+        *folders.entry(parent).or_default() += 1;
+    }
+    let broken: Vec<String> = folders
+        .iter()
+        .filter(|(_, count)| **count > 12)
+        .map(|(folder, count)| format!("{} holds {count} files", folder.display()))
+        .collect();
+    check_none("folders of at most 12 files", &broken);
+}
+
+#[test]
+fn some_words_stay_out() {
+    // Spelled so that this file does not hold them itself.
+    let words = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("dbg", "!("),
+        concat!("todo", "!("),
+        concat!("unimpl", "emented!("),
+        concat!("#[ig", "nore"),
+        concat!("#[should_", "panic"),
+    ];
+    let broken = matching(&everything(), |_, line| words.iter().any(|word| line.contains(word)));
+    check_none("words", &broken);
+    // A comparison as a statement of its own tests nothing.
+    let idle = matching(&everything(), |_, line| {
+        let line = line.trim();
+        line.starts_with("matches!(") && line.ends_with(");")
+    });
+    check_none("statements that test nothing", &idle);
+}
+
+#[test]
+fn the_library_prints_nothing_and_asks_no_environment() {
+    let broken = matching(&library(), |source, line| {
+        let prints = ["println!", "eprintln!", "print!(", "std::env", "env::var", "set_hook"];
+        !source.name.starts_with("src/cli/") && prints.iter().any(|word| line.contains(word))
+    });
+    check_none("output and environment", &broken);
+    let printing = matching(&library(), |source, line| {
+        let is_output = source.name == "src/cli/output.rs";
+        !is_output && ["println!", "eprintln!"].iter().any(|word| line.contains(word))
+    });
+    check_none("output outside of src/cli/output.rs", &printing);
+}
+
+#[test]
+fn unsafe_code_is_only_at_the_c_boundary() {
+    let keyword = concat!("uns", "afe ");
+    let broken = matching(&library(), |source, line| {
+        line.contains(keyword) && !source.name.starts_with("src/ffi/")
+    });
+    check_none("unsafe", &broken);
+}
+
+#[test]
+fn the_top_level_holds_what_it_should() {
+    let allowed: BTreeSet<&str> = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "cbindgen.toml",
+        "src",
+        "include",
+        "tests",
+        "README.md",
+        "examples",
+        "benches",
+        "cmake",
+        "CHANGELOG.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "rustfmt.toml",
+        "deny.toml",
+        ".gitignore",
+        ".ci",
+        ".git",
+        "target",
+    ]
+    .into();
+    let broken: Vec<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| !allowed.contains(name.as_str()))
+        .collect();
+    check_none("top level", &broken);
+}
+
+#[test]
+fn every_module_of_the_tests_is_run() {
+    for (folder, main) in [("tests/it", "tests/it/main.rs"), ("tests/crash", "tests/crash/main.rs")]
+    {
+        let Ok(text) = fs::read_to_string(root().join(main)) else { continue };
+        let broken: Vec<String> = fs::read_dir(root().join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| name != "main" && !text.contains(&format!("mod {name};")))
+            .collect();
+        check_none(folder, &broken);
+    }
+}
