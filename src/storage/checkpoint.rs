@@ -196,8 +196,9 @@ fn wait_for_work(signals: &Signals) -> Work {
 /// Drops sled here, where a hang or a panic of its own harms nobody.
 fn drop_trees(storage: &Storage) {
     let taken = storage.trees.write().unwrap_or_else(PoisonError::into_inner).take();
-    // The panic's text is all there is to it: every acknowledged event is in the journal.
-    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(taken))));
+    if let Some(trees) = taken {
+        trees.close();
+    }
 }
 
 /// Moves everything durable in the tail into the trees. False when there was nothing to move or no

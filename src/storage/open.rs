@@ -225,10 +225,7 @@ fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Tre
 fn run(starts: &Receiver<Start>) {
     match starts.recv() {
         Ok(Start::Run(storage)) => checkpoint::run(&storage),
-        Ok(Start::GiveUp(trees)) => {
-            // A panic of sled's here says nothing that the error has not said.
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(trees))));
-        }
+        Ok(Start::GiveUp(trees)) => trees.close(),
         Err(_) => {}
     }
 }

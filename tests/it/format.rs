@@ -188,7 +188,7 @@ fn a_write_that_never_finished_is_no_damage() {
     let cuts = (last..end).step_by(13).map(|from| from..end);
     let first_sector = last.next_multiple_of(512);
     let sectors = (first_sector..end).step_by(512).map(|from| from..(from + 512).min(end));
-    for lost in cuts.chain(sectors).chain([last..end]) {
+    for lost in cuts.chain(sectors).chain(std::iter::once(last..end)) {
         let path = directory.path().join("torn");
         copy(&original, &path);
         let mut torn = bytes.clone();

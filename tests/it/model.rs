@@ -233,7 +233,7 @@ impl Model {
         let limit_of = limit as usize;
         let due: Vec<Due> = match is_backward {
             false => {
-                let skip = from.max(1).min(1_000_000) as usize - 1;
+                let skip = from.clamp(1, 1_000_000) as usize - 1;
                 events.skip(skip).filter(passes).take(limit_of).cloned().collect()
             }
             true => {

@@ -51,6 +51,22 @@ pub(crate) struct Trees {
     checksum: Checksum,
 }
 
+impl Trees {
+    /// Drops sled, on the thread that opened it, because that may hang.
+    ///
+    /// Its destructor syncs its file and panics when that fails. Whether it would is tried first,
+    /// which also takes up an error that the system tells only once; if the file cannot be synced
+    /// at all, sled stays as it is until the process ends. No acknowledged event depends on it.
+    pub(crate) fn close(self) {
+        let is_syncable = self.data.sync_all().is_ok() || self.data.sync_all().is_ok();
+        if !is_syncable {
+            std::mem::forget(self);
+            return;
+        }
+        drop(catch_unwind(AssertUnwindSafe(move || drop(self))));
+    }
+}
+
 /// Runs a call of sled's and turns its errors and panics into ours.
 fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(call)) {

@@ -5,13 +5,16 @@
 //! row of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs::{self, File},
     os::unix::fs::FileExt,
     path::Path,
 };
 
 use crate::Error;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
 
 const SEGMENT_HEADER_BYTES: usize = 20;
 /// Both sequence numbers are stored exclusive-or this.
@@ -30,7 +33,8 @@ pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     })?;
     // sled writes a snapshot of what it reads; that must not become durable before its source.
     file.sync_data().map_err(|source| Error::io("sync", &data, source))?;
-    check_segments(&file, &data, segment_bytes)?;
+    let segments = check_segments(&file, &data, segment_bytes)?;
+    read_ahead(&file, &data, segment_bytes, &segments, newest_snapshot(directory)?)?;
     Ok(segment_bytes)
 }
 
@@ -82,19 +86,63 @@ fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The segment that holds the highest stable sequence number must be there, and none twice.
-fn check_segments(file: &File, path: &Path, segment_bytes: usize) -> Result<(), Error> {
+/// The sequence number that sled's newest snapshot reaches to: its name.
+fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    let mut newest = 0;
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let digits = name.to_str().and_then(|name| name.strip_prefix("snap."));
+        let lsn = digits.and_then(|digits| i64::from_str_radix(digits, 16).ok());
+        newest = newest.max(lsn.unwrap_or(0));
+    }
+    Ok(newest)
+}
+
+/// Reads what sled's recovery is about to read: the segments that its snapshot does not cover.
+/// Where the disk cannot deliver one, sled would take it for torn, end its log there, and overwrite
+/// it.
+fn read_ahead(
+    file: &File,
+    path: &Path,
+    segment_bytes: usize,
+    segments: &BTreeMap<i64, u64>,
+    snapshot: i64,
+) -> Result<(), Error> {
+    let size = i64::try_from(segment_bytes).unwrap_or(i64::MAX);
+    let first = snapshot.saturating_sub(size);
+    let mut buffer = vec![0; segment_bytes.min(READ_BYTES)];
+    for &offset in segments.range(first..).map(|(_, offset)| offset) {
+        let mut done = 0;
+        while done < segment_bytes {
+            let read = file.read_at(&mut buffer, offset + done as u64);
+            match read.map_err(|source| Error::io("read", path, source))? {
+                0 => break,
+                read => done += read,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where each segment lies, by its sequence number. The segment that holds the highest stable
+/// sequence number must be there, and none twice.
+fn check_segments(
+    file: &File,
+    path: &Path,
+    segment_bytes: usize,
+) -> Result<BTreeMap<i64, u64>, Error> {
     let failed = |source| Error::io("read", path, source);
     let len = file.metadata().map_err(failed)?.len();
     let segment = segment_bytes as u64;
-    let mut present = BTreeSet::new();
+    let mut present = BTreeMap::new();
     let mut highest_stable = None;
     let mut offset = 0;
     while offset + SEGMENT_HEADER_BYTES as u64 <= len {
         let mut header = [0; SEGMENT_HEADER_BYTES];
         file.read_exact_at(&mut header, offset).map_err(failed)?;
         if let Some((lsn, stable)) = parse_segment_header(&header) {
-            if !present.insert(lsn) {
+            if present.insert(lsn, offset).is_some() {
                 return Err(damaged(path, format!("segment {lsn} is there twice")));
             }
             highest_stable = highest_stable.max(Some(stable));
@@ -104,14 +152,14 @@ fn check_segments(file: &File, path: &Path, segment_bytes: usize) -> Result<(), 
     if let Some(stable) = highest_stable.filter(|&stable| stable > 0) {
         let size = i64::try_from(segment_bytes).unwrap_or(i64::MAX);
         let base = stable / size * size;
-        if !present.contains(&base) {
+        if !present.contains_key(&base) {
             return Err(damaged(path, format!("segment {base} of its log is missing")));
         }
     }
     if present.is_empty() && len > 0 {
         return Err(damaged(path, "it holds no intact segment"));
     }
-    Ok(())
+    Ok(present)
 }
 
 /// The sequence number of a segment and the highest stable one, if the header is intact.

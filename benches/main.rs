@@ -1,0 +1,44 @@
+//! Benchmarks, run by `cargo bench`: each workload of Annals beside a peer that does the same in
+//! the same round, because absolute times vary from minute to minute.
+//!
+//! An argument keeps only the workloads whose names contain it; `--rounds N` sets the rounds, of
+//! which the median is told. Every result is also one NDJSON line on standard output.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark stops at what should not be, and prints"
+)]
+
+mod peers; //     bare files and SQLite
+mod rounds; //    rounds, medians, output
+mod workloads; // what is measured
+
+fn main() {
+    let mut filter = String::new();
+    let mut rounds = 5;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // What `cargo bench` hands to every benchmark.
+            "--bench" => {}
+            "--rounds" => {
+                rounds = arguments.next().and_then(|n| n.parse().ok()).expect("--rounds N");
+            }
+            other => filter = other.to_owned(),
+        }
+    }
+    let run = rounds::Rounds { count: rounds, filter };
+    workloads::append_one(&run);
+    workloads::append_16_threads(&run);
+    workloads::append_batch(&run);
+    workloads::bulk(&run);
+    workloads::scan(&run);
+    workloads::stream_reads(&run);
+    workloads::open(&run);
+}
