@@ -9,6 +9,7 @@
 
 mod audit;
 mod checkpoint;
+mod fallback;
 mod files;
 mod health;
 mod journal;

@@ -30,7 +30,10 @@ impl Storage {
                 .map(|record| Record::decode_trusted(record.bytes))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|reason| Error::corrupted("a record in memory", Some(position), reason))?,
-            None => self.with_trees(|trees| trees.records(position, backward, limit))?,
+            None => self.or_journal(
+                self.with_trees(|trees| trees.records(position, backward, limit)),
+                || self.records_in_journal(position, backward, limit),
+            )?,
         };
         match records.first().and_then(|record| record.event_at(position)) {
             Some(_) => Ok(records),
@@ -51,7 +54,10 @@ impl Storage {
         match self.tail.stream(stream, head) {
             Some((first_version, count)) if count > 0 => Ok(first_version - 1 + count),
             // The stream may have had its last event at or below `head` long before the tail.
-            _ => self.with_trees_or(0, |trees| trees.stream_version(stream, head)),
+            _ => self.or_journal(
+                self.with_trees_or(0, |trees| trees.stream_version(stream, head)),
+                || self.stream_version_in_journal(stream, head),
+            ),
         }
     }
 
@@ -69,7 +75,10 @@ impl Storage {
         if !found.is_empty() {
             return Ok(found);
         }
-        self.with_trees_or(found, |trees| trees.positions(stream, version, backward, limit))
+        self.or_journal(
+            self.with_trees_or(found, |trees| trees.positions(stream, version, backward, limit)),
+            || self.positions_in_journal(stream, version, backward),
+        )
     }
 
     /// Where the event with this id lies.
@@ -77,7 +86,10 @@ impl Storage {
         self.check_open()?;
         match self.tail.position_of(id) {
             Some(position) => Ok(Some(position)),
-            None => self.with_trees_or(None, |trees| trees.position_of(id)),
+            None => self
+                .or_journal(self.with_trees_or(None, |trees| trees.position_of(id)), || {
+                    self.position_of_in_journal(id)
+                }),
         }
     }
 
@@ -90,7 +102,10 @@ impl Storage {
     ) -> Result<Vec<(Arc<str>, u64)>, Error> {
         self.check_open()?;
         let mut found = self.tail.streams(after, head, limit);
-        let in_trees = self.with_trees_or(Vec::new(), |trees| trees.streams(after, head, limit))?;
+        let in_trees = self.or_journal(
+            self.with_trees_or(Vec::new(), |trees| trees.streams(after, head, limit)),
+            || self.streams_in_journal(after, head, limit),
+        )?;
         // The sort is stable, so that of two entries for a stream the tail's, which is complete,
         // comes first.
         found.extend(in_trees);

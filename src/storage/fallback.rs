@@ -1,0 +1,173 @@
+//! Reading without the trees: what they served is in the journal too.
+//!
+//! After a write of sled's has failed, some of its reads fail as well, because they tidy up leaves
+//! on the way. A poisoned store must go on serving what is committed, so whatever its trees refuse
+//! is looked for in the journal. That is slow where a key is needed, since the journal has none,
+//! but it needs nothing that is broken. A journal without an archive has only the latest events.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::record::Record,
+    event::RecordedEvent,
+    storage::{
+        Storage,
+        journal::{self, JournalFile},
+    },
+};
+
+/// Positions returned at once, whatever is asked for, because each call walks the journal.
+const POSITIONS: usize = 64 << 10;
+
+/// Bytes of records returned at once.
+const READ_BYTES: usize = 4 << 20;
+
+impl Storage {
+    /// Takes the answer of the trees, or that of the journal when the trees have failed.
+    pub(super) fn or_journal<T>(
+        &self,
+        answer: Result<T, Error>,
+        from_journal: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match answer {
+            Err(Error::Closed) => Err(Error::Closed),
+            Err(_) if self.health.is_poisoned() => from_journal(),
+            answer => answer,
+        }
+    }
+
+    /// As `Trees::records`.
+    pub(super) fn records_in_journal(
+        &self,
+        position: u64,
+        backward: bool,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        let files = self.journal_files()?;
+        let behind = files.partition_point(|file| file.first_position <= position);
+        let Some(file) = behind.checked_sub(1).and_then(|index| files.get(index)) else {
+            return Ok(Vec::new());
+        };
+        let mut records = Vec::new();
+        self.walk_file(file, |record| records.push(record))?;
+        let index = records.partition_point(|record| record.first_position() <= position);
+        let Some(index) = index.checked_sub(1) else { return Ok(Vec::new()) };
+        if backward {
+            records.truncate(index + 1);
+            records.reverse();
+        } else {
+            records.drain(..index);
+        }
+        let mut bytes = 0;
+        let fits = records.iter().take(limit).take_while(|record| {
+            let has_room = bytes < READ_BYTES;
+            bytes += record.bytes().len();
+            has_room
+        });
+        let count = fits.count();
+        records.truncate(count);
+        Ok(records)
+    }
+
+    /// As `Trees::stream_version`.
+    pub(super) fn stream_version_in_journal(&self, stream: &str, head: u64) -> Result<u64, Error> {
+        let mut version = 0;
+        self.walk_events(head, |event| {
+            if event.stream_id() == stream {
+                version = event.version();
+            }
+        })?;
+        Ok(version)
+    }
+
+    /// As `Trees::positions`.
+    pub(super) fn positions_in_journal(
+        &self,
+        stream: &str,
+        version: u64,
+        backward: bool,
+    ) -> Result<Vec<u64>, Error> {
+        let mut found = Vec::new();
+        self.walk_events(self.head(), |event| {
+            let is_wanted = match backward {
+                true => event.version() <= version,
+                false => event.version() >= version && found.len() < POSITIONS,
+            };
+            if is_wanted && event.stream_id() == stream {
+                found.push(event.position());
+            }
+        })?;
+        if backward {
+            found.reverse();
+            found.truncate(POSITIONS);
+        }
+        Ok(found)
+    }
+
+    /// As `Trees::streams`.
+    pub(super) fn streams_in_journal(
+        &self,
+        after: Bound<&str>,
+        head: u64,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        let mut versions = BTreeMap::<Arc<str>, u64>::new();
+        self.walk_events(head, |event| {
+            match versions.get_mut(event.stream_id()) {
+                Some(version) => *version = event.version(),
+                None => drop(versions.insert(Arc::from(event.stream_id()), event.version())),
+            };
+        })?;
+        let listed = versions.range::<str, _>((after, Bound::Unbounded)).take(limit);
+        Ok(listed.map(|(id, version)| (Arc::clone(id), *version)).collect())
+    }
+
+    /// As `Trees::position_of`.
+    pub(super) fn position_of_in_journal(&self, id: Uuid) -> Result<Option<u64>, Error> {
+        let mut position = None;
+        self.walk_events(self.head(), |event| {
+            if event.id() == Some(id) {
+                position = Some(event.position());
+            }
+        })?;
+        Ok(position)
+    }
+
+    fn journal_files(&self) -> Result<Vec<JournalFile>, Error> {
+        let directory = self.directory().map(|store| store.join("journal"));
+        directory.map_or(Ok(Vec::new()), |directory| journal::list(&directory))
+    }
+
+    fn walk_events(&self, head: u64, mut visit: impl FnMut(RecordedEvent)) -> Result<(), Error> {
+        let files = self.journal_files()?;
+        let first = files.first().map_or(1, |file| file.first_position);
+        if first > 1 {
+            let reason = format!("the journal has only the events from {first} on");
+            return Err(Error::corrupted("the trees", Some(1), reason));
+        }
+        for file in files {
+            self.walk_file(&file, |record| {
+                record.events().filter(|event| event.position() <= head).for_each(&mut visit);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn walk_file(&self, file: &JournalFile, mut visit: impl FnMut(Record)) -> Result<(), Error> {
+        let (header, bytes) = journal::read(file, &self.checksum)?;
+        journal::walk(&bytes, &header, &self.checksum, |frame, records, _| {
+            for bytes in records {
+                let record = Record::decode(Arc::from(bytes), &self.checksum);
+                visit(record.map_err(|reason| {
+                    let place = file.path.display().to_string();
+                    Error::corrupted(place, Some(frame.first_position), reason)
+                })?);
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
