@@ -4,7 +4,7 @@
 //! microseconds unless they are all zero, and the offset as `+02:00`, or nothing for a time without
 //! a zone. Reading takes any RFC 3339 form besides (RFC 3339, section 5.6).
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use jiff::{SignedDuration, civil};
 
@@ -12,6 +12,10 @@ use crate::Error;
 
 const MICROS_PER_MINUTE: i64 = 60_000_000;
 const OFFSET_MINUTES_MAX: i16 = 23 * 60 + 59;
+
+/// The years 1 to 9999: from 0001-01-01T00:00:00 to 9999-12-31T23:59:59.999999.
+const LOCAL_MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// A time in microseconds since the Unix epoch, plus how it was written: in UTC, with a fixed
@@ -74,7 +78,7 @@ impl Timestamp {
             return Err(Error::invalid("timestamp", reason));
         }
         let timestamp = Timestamp { micros, offset };
-        if timestamp.local().is_none() {
+        if !timestamp.local_micros().is_some_and(|local| LOCAL_MICROS.contains(&local)) {
             let reason = format!("{micros} microseconds lie outside the years 1 to 9999");
             return Err(Error::invalid("timestamp", reason));
         }
@@ -93,22 +97,23 @@ impl Timestamp {
 
     /// The nearest valid UTC time, for clocks that may say anything.
     pub(crate) fn utc_clamped(micros: i64) -> Timestamp {
-        let first = civil::date(1, 1, 1).at(0, 0, 0, 0).duration_since(EPOCH);
-        let last = civil::date(9999, 12, 31).at(23, 59, 59, 999_999_999).duration_since(EPOCH);
-        let bounds = |duration: SignedDuration| i64::try_from(duration.as_micros()).unwrap_or(0);
-        let micros = micros.clamp(bounds(first), bounds(last));
+        let micros = micros.clamp(*LOCAL_MICROS.start(), *LOCAL_MICROS.end());
         Timestamp { micros, offset: UtcOffset::Minutes(0) }
     }
 
-    /// The date and time as written; `None` outside the years 1 to 9999.
+    /// The date and time as written, in microseconds since its own 1970.
+    fn local_micros(self) -> Option<i64> {
+        match self.offset {
+            UtcOffset::Naive => Some(self.micros),
+            UtcOffset::Minutes(minutes) => {
+                self.micros.checked_add(i64::from(minutes) * MICROS_PER_MINUTE)
+            }
+        }
+    }
+
+    /// The date and time as written.
     fn local(self) -> Option<civil::DateTime> {
-        let shift = match self.offset {
-            UtcOffset::Naive => 0,
-            UtcOffset::Minutes(minutes) => i64::from(minutes) * MICROS_PER_MINUTE,
-        };
-        let local = self.micros.checked_add(shift)?;
-        let time = EPOCH.checked_add(SignedDuration::from_micros(local)).ok()?;
-        (1..=9999).contains(&time.year()).then_some(time)
+        EPOCH.checked_add(SignedDuration::from_micros(self.local_micros()?)).ok()
     }
 }
 

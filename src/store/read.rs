@@ -210,9 +210,8 @@ impl Query {
 
     fn passes(&self, event: &RecordedEvent) -> bool {
         let types = &self.event_types;
-        let prefix = self.stream_prefix.as_deref().unwrap_or_default();
         (types.is_empty() || types.contains(event.event_type()))
-            && event.stream_id().starts_with(prefix)
+            && self.stream_prefix.as_ref().is_none_or(|start| event.stream_id().starts_with(start))
     }
 
     /// The first and last number to read, in the direction of reading.
