@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc, Mutex, RwLock,
         atomic::AtomicU64,
-        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
+        mpsc::{self, Receiver, RecvTimeoutError, SendError, SyncSender},
     },
     thread,
 };
@@ -202,8 +202,11 @@ fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Tre
     let patience = deadline(&directory);
     let body = move || {
         let trees = if is_new { open.create() } else { open.open() };
-        if opened.send(trees).is_ok() {
-            run(&starts);
+        match opened.send(trees) {
+            Ok(()) => run(&starts),
+            // Nobody waits any more.
+            Err(SendError(Ok(trees))) => trees.close(),
+            Err(SendError(Err(_))) => {}
         }
     };
     thread::Builder::new()

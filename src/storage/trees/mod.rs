@@ -53,17 +53,34 @@ pub(crate) struct Trees {
 
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
-    ///
-    /// Its destructor syncs its file and panics when that fails. Whether it would is tried first,
-    /// which also takes up an error that the system tells only once; if the file cannot be synced
-    /// at all, sled stays as it is until the process ends. No acknowledged event depends on it.
     pub(crate) fn close(self) {
-        let is_syncable = self.data.sync_all().is_ok() || self.data.sync_all().is_ok();
-        if !is_syncable {
-            std::mem::forget(self);
-            return;
+        let Trees { db, events, parts, streams, ids, meta, data, .. } = self;
+        close((db, events, parts, streams, ids, meta), &data);
+    }
+
+    /// Hands the trees on if what was done with them went well.
+    fn keep_if(self, done: Result<(), Error>) -> Result<Trees, Error> {
+        match done {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.close();
+                Err(error)
+            }
         }
-        drop(catch_unwind(AssertUnwindSafe(move || drop(self))));
+    }
+}
+
+/// Drops what holds sled, whose data file is `data`.
+///
+/// Its destructor syncs that file and panics when it cannot. Whether it could is tried first, which
+/// also takes up an error that the system tells only once; if the file cannot be synced at all, sled
+/// stays as it is until the process ends. No acknowledged event depends on it.
+fn close<T>(handles: T, data: &File) {
+    let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
+    if is_syncable {
+        drop(catch_unwind(AssertUnwindSafe(move || drop(handles))));
+    } else {
+        std::mem::forget(handles);
     }
 }
 
@@ -71,7 +88,7 @@ impl Trees {
 fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(error_of),
-        Err(payload) => Err(Error::corrupted("the trees", None, panic_text(payload.as_ref()))),
+        Err(payload) => Err(error_of_panic(&panic_text(payload.as_ref()))),
     }
 }
 
@@ -82,11 +99,22 @@ fn error_of(error: sled::Error) -> Error {
     }
 }
 
+/// sled unwraps some I/O errors: what the system said stands in the text of the panic.
+fn error_of_panic(text: &str) -> Error {
+    let code = text.split_once("Os { code: ").and_then(|(_, rest)| rest.split(',').next());
+    match code.and_then(|code| code.parse().ok()) {
+        Some(code) => {
+            Error::io("read or write", "the trees", std::io::Error::from_raw_os_error(code))
+        }
+        None => {
+            let reason = format!("the storage engine stopped: {text}");
+            Error::corrupted("the trees", None, reason)
+        }
+    }
+}
+
 fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    format!(
-        "the storage engine stopped: {}",
-        text.unwrap_or_else(|| "it gave no reason".to_owned())
-    )
+    text.unwrap_or_else(|| "it gave no reason".to_owned())
 }

@@ -14,7 +14,7 @@ use crate::{
     codec::{FORMAT_VERSION, checksum::Checksum},
     storage::{
         files,
-        trees::{SEGMENT_BYTES, Trees, guarded, preflight},
+        trees::{SEGMENT_BYTES, Trees, close, guarded, preflight},
     },
 };
 
@@ -44,10 +44,11 @@ impl OpenTrees {
     pub(crate) fn create(&self) -> Result<Trees, Error> {
         files::create_directory(&self.directory)?;
         let trees = self.open_with(SEGMENT_BYTES)?;
-        trees.write_identity(self.store_id)?;
-        trees.sync()?;
-        self.sync_files()?;
-        Ok(trees)
+        let made = trees
+            .write_identity(self.store_id)
+            .and_then(|()| trees.sync())
+            .and_then(|()| self.sync_files());
+        trees.keep_if(made)
     }
 
     /// Opens the trees of a store that is there.
@@ -59,7 +60,11 @@ impl OpenTrees {
         let segment_bytes = preflight::check(&self.directory)?;
         let trees = self.open_with(segment_bytes)?;
         // sled's recovery wrote without syncing names.
-        self.sync_files()?;
+        let checked = self.sync_files().and_then(|()| self.check_identity(&trees));
+        trees.keep_if(checked)
+    }
+
+    fn check_identity(&self, trees: &Trees) -> Result<(), Error> {
         let (format, store_id) = trees.identity()?;
         let place = || self.directory.display().to_string();
         if format > FORMAT_VERSION {
@@ -72,7 +77,7 @@ impl OpenTrees {
         if store_id != self.store_id {
             return Err(Error::corrupted(place(), None, "the trees belong to another store"));
         }
-        Ok(trees)
+        Ok(())
     }
 
     fn open_with(&self, segment_bytes: usize) -> Result<Trees, Error> {
@@ -93,19 +98,38 @@ impl OpenTrees {
                 opened => break opened?,
             }
         };
+        let data = self.directory.join("db");
+        let data = match File::open(&data) {
+            Ok(data) => data,
+            Err(source) => {
+                // Without a descriptor nobody knows whether sled's destructor would panic.
+                std::mem::forget(db);
+                return Err(Error::io("open", &data, source));
+            }
+        };
+        let assembled = self.assemble(&db, &data);
+        match assembled {
+            Ok(trees) => Ok(trees),
+            Err(error) => {
+                close(db, &data);
+                Err(error)
+            }
+        }
+    }
+
+    fn assemble(&self, db: &sled::Db, data: &File) -> Result<Trees, Error> {
         let tree = |name: &str| guarded(|| db.open_tree(name));
         let (events, parts, streams) = (tree("events")?, tree("parts")?, tree("streams")?);
         let (ids, meta) = (tree("ids")?, tree("meta")?);
-        let data = self.directory.join("db");
-        let data = File::open(&data).map_err(|source| Error::io("open", &data, source))?;
+        let failed = |source| Error::io("open", self.directory.join("db"), source);
         let trees = Trees {
-            db,
+            db: db.clone(),
             events,
             parts,
             streams,
             ids,
             meta,
-            data,
+            data: data.try_clone().map_err(failed)?,
             directory: self.directory.clone(),
             checksum: self.checksum.clone(),
         };
