@@ -25,13 +25,18 @@ mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes
 mod storage; //  journal, tail, trees: the only place that knows sled
 mod store; //    the engine: append and read
-mod verify; //   a feature over the store
+mod ndjson; //   features over the store: import and export,
+mod verify; //   and a check of the whole
 
 pub use codec::FORMAT_VERSION;
 pub use error::{AppendError, Error, ErrorCode, VersionConflict};
 pub use event::{
     Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, RecordedEvent, Timestamp, Unit,
     UtcOffset, limits,
+};
+pub use ndjson::{
+    ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,
+    TornLine, TornTail,
 };
 pub use store::{Durability, EventStore, Events, Options, Stats, StreamInfo, Streams};
 pub use verify::{Finding, Report};

@@ -65,10 +65,12 @@ impl FromStr for ExpectedVersion {
             "any" => Ok(ExpectedVersion::Any),
             "no-stream" => Ok(ExpectedVersion::NoStream),
             "exists" | "stream-exists" => Ok(ExpectedVersion::StreamExists),
-            number => match number.parse() {
-                Ok(version) => Ok(ExpectedVersion::Exact(version)),
-                Err(_) => Err(ParseExpectedVersionError(text.to_owned())),
-            },
+            number => {
+                let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+                let version = number.parse().ok().filter(|_| is_plain);
+                let fault = || ParseExpectedVersionError(text.to_owned());
+                version.map(ExpectedVersion::Exact).ok_or_else(fault)
+            }
         }
     }
 }

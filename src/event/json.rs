@@ -23,8 +23,8 @@ pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
     let start = text.len() - text.trim_start_matches(is_space).len();
     let trimmed = text.trim_matches(is_space);
     if let Err(error) = serde_json::from_str::<&RawValue>(trimmed) {
-        let offset = start + offset_of(trimmed, error.line(), error.column());
-        return Err(Fault { offset, reason: reason_of(&error) });
+        let Fault { offset, reason } = syntax_fault(trimmed, &error);
+        return Err(Fault { offset: start + offset, reason });
     }
     match scan(trimmed) {
         Err(Fault { offset, reason }) => Err(Fault { offset: start + offset, reason }),
@@ -47,10 +47,21 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// What `serde_json` says, without the place, which is told apart from it.
-fn reason_of(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+/// The fault that `serde_json` reports about a text.
+pub(crate) fn syntax_fault(text: &str, error: &serde_json::Error) -> Fault {
+    let offset = offset_of(text, error.line(), error.column());
+    let rest = text.as_bytes().get(offset..).unwrap_or_default();
+    for constant in ["NaN", "Infinity"] {
+        if rest.starts_with(constant.as_bytes()) {
+            return Fault { offset, reason: format!("{constant} is not JSON") };
+        }
+    }
+    let told = error.to_string();
+    let reason = told.split(" at line ").next().unwrap_or_default().to_owned();
+    // For a control character in a string the parser names the byte before it.
+    let is_before =
+        reason.starts_with("control character") && rest.get(1).is_some_and(|&b| b < b' ');
+    Fault { offset: offset + usize::from(is_before), reason }
 }
 
 /// The byte that a 1-based line and column of `serde_json` stand for.

@@ -160,6 +160,7 @@ fn parse(text: &str) -> Option<Result<Timestamp, Error>> {
     let month = digits(&mut rest, 2)?;
     literal(&mut rest, &['-'])?;
     let day = digits(&mut rest, 2)?;
+    let separator = rest.chars().next();
     literal(&mut rest, &['T', 't'])?;
     let hour = digits(&mut rest, 2)?;
     literal(&mut rest, &[':'])?;
@@ -169,9 +170,12 @@ fn parse(text: &str) -> Option<Result<Timestamp, Error>> {
     let (micros, fraction_digits) = fraction(&mut rest)?;
     let offset = offset(rest)?;
     // Without a zone it is no RFC 3339, so only what isoformat() writes is taken.
-    if offset == UtcOffset::Naive
-        && (fraction_digits % 6 != 0 || (fraction_digits > 0 && micros == 0))
-    {
+    let is_iso = match fraction_digits {
+        0 => separator == Some('T'),
+        6 => separator == Some('T') && micros != 0,
+        _ => false,
+    };
+    if offset == UtcOffset::Naive && !is_iso {
         return None;
     }
     let small = |number: i64| i8::try_from(number).ok();

@@ -260,7 +260,11 @@ fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
         let place = path.join("ANNALS").display().to_string();
         return Err(Error::corrupted(place, None, "it is missing, and the journal holds events"));
     }
-    if creates { Ok(()) } else { Err(open(io::Error::from(io::ErrorKind::NotFound))) }
+    if creates { Ok(()) } else { Err(open(no_store())) }
+}
+
+fn no_store() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "there is no store in the directory")
 }
 
 fn entry_names(path: &Path) -> Result<Vec<String>, Error> {

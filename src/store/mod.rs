@@ -16,7 +16,6 @@ use crate::{
     storage::{Storage, StorageOptions},
 };
 
-pub(crate) use append::Written;
 use group::GroupCommit;
 pub use options::{Durability, Options};
 pub use read::Events;

@@ -87,6 +87,20 @@ fn expected_versions_are_exact() {
 }
 
 #[test]
+fn expected_versions_are_read_from_text() {
+    let forms = [("any", Any), ("no-stream", NoStream), ("exists", StreamExists), ("7", Exact(7))];
+    for (text, expected) in forms {
+        assert_eq!(text.parse(), Ok(expected));
+    }
+    for expected in [Any, NoStream, StreamExists, Exact(0), Exact(u64::MAX)] {
+        assert_eq!(expected.to_string().parse(), Ok(expected));
+    }
+    for text in ["", "Any", "+1", "-1", " 1", "1.0", "18446744073709551616"] {
+        assert!(text.parse::<ExpectedVersion>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
 fn an_append_over_several_streams_is_one_unit() {
     let store = store();
     let appended = store

@@ -12,12 +12,16 @@
 )]
 
 mod append; //      one append: its answer, its checks, retries by event id, several streams
+#[cfg(feature = "cli")]
+mod cli; //         the `annals` program: output, exit codes, files
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod format; //      stores written by earlier versions, and files that are not what they were
 mod limits; //      every limit, at it and one past it
 mod model; //       random operations with reopening, against a reference model
+mod ndjson; //      import and export: the exchange format
 mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
 mod read; //        reading in every direction, filtered and bounded
 mod streams; //     listing streams
+mod support; //     helpers that several of the others use
 mod tidy; //        the rules of the code itself

@@ -63,6 +63,8 @@ fn what_is_not_json_is_an_invalid_argument() {
     }
     let error = NewEvent::raw_json("T", "\n\n [1, x]").unwrap_err();
     assert_eq!(error.to_string(), "invalid data: expected value at byte 8");
+    let error = NewEvent::raw_json("T", "\"a\tb\"").unwrap_err();
+    assert!(error.to_string().ends_with("at byte 3"), "{error}");
     let maps_need_texts = std::collections::BTreeMap::from([((1, 2), 3)]);
     assert!(NewEvent::json("T", &maps_need_texts).is_err());
 }
@@ -149,6 +151,7 @@ fn what_is_no_time_is_an_invalid_argument() {
         "10000-01-01T00:00:00Z",
         "2024-05-01T12:30:00.5",
         "2024-05-01T12:30:00.000000",
+        "2024-05-01t12:30:00",
         "+2024-05-01T12:30:00Z",
         "2024-05-01T12:30:00Zx",
         "2024-05-01T1\u{e9}:30:00",

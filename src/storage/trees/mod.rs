@@ -73,8 +73,8 @@ impl Trees {
 /// Drops what holds sled, whose data file is `data`.
 ///
 /// Its destructor syncs that file and panics when it cannot. Whether it could is tried first, which
-/// also takes up an error that the system tells only once; if the file cannot be synced at all, sled
-/// stays as it is until the process ends. No acknowledged event depends on it.
+/// also takes up an error that the system tells only once; if the file cannot be synced at all,
+/// sled stays as it is until the process ends. No acknowledged event depends on it.
 fn close<T>(handles: T, data: &File) {
     let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
     if is_syncable {

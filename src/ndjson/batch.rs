@@ -1,0 +1,45 @@
+//! Gathers events into the units of one durable append.
+
+use std::mem;
+
+use crate::{ExpectedVersion, NewEvent, Unit};
+
+/// Events in one batch: enough that a batch's sync costs little per event, few enough that a fault
+/// or a crash costs little work.
+pub(super) const BATCH_EVENTS_MAX: u64 = 4_096;
+/// Bytes in one batch, unless a single event is larger: far below the limit of an append.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Consecutive events of one stream share a unit, so that every event keeps its place.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    units: Vec<Unit>,
+    events: u64,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether the batch must be written before `event` may come in.
+    pub(super) fn is_full_for(&self, stream: &str, event: &NewEvent) -> bool {
+        let bytes = self.bytes + event.counted_bytes(stream);
+        self.events >= BATCH_EVENTS_MAX || (self.events > 0 && bytes > BATCH_BYTES_MAX)
+    }
+
+    pub(super) fn push(&mut self, stream: &str, event: NewEvent) {
+        self.events += 1;
+        self.bytes += event.counted_bytes(stream);
+        match self.units.last_mut() {
+            Some(unit) if unit.stream == stream => unit.events.push(event),
+            _ => self.units.push(Unit::to(stream, ExpectedVersion::Any, [event])),
+        }
+    }
+
+    /// Takes the units out, and leaves an empty batch.
+    pub(super) fn take(&mut self) -> Vec<Unit> {
+        mem::take(self).units
+    }
+}

@@ -1,0 +1,236 @@
+//! Import: lines into events, batch by batch.
+
+use std::io::Read;
+
+use serde::de::IgnoredAny;
+
+use crate::{
+    AppendError, Error, EventStore, Events,
+    event::json::Fault,
+    ndjson::{
+        ImportError, ImportMode, ImportOptions, ImportReport, TornLine, TornTail,
+        batch::{BATCH_EVENTS_MAX, Batch},
+        line::Line,
+        lines::{Lines, RawLine},
+    },
+};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+impl EventStore {
+    /// Appends the events that `reader` has, one per line, in durable batches of a few thousand.
+    ///
+    /// What a line may be is described in the documentation of the format; it is what
+    /// [`export_ndjson`](EventStore::export_ndjson) and the Python store write, and a little more.
+    /// Blank lines are skipped. How `event_id` is taken depends on [`ImportOptions::mode`].
+    ///
+    /// # Errors
+    /// [`Error::Parse`] names the line, the byte in it, and the reason, for all that is wrong with
+    /// a line: not UTF-8, not JSON, not an event, past a limit, an `event_id` that does not follow,
+    /// or an event that differs from the stored one. [`Error::DuplicateEventId`] when an `id` is in
+    /// use. [`Error::Io`] when `reader` fails. Any error of an append. Whatever it is, nothing of
+    /// its batch is written, and [`ImportError::report`] counts the events that are in.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ImportOptions};
+    ///
+    /// let line = concat!(
+    ///     r#"{"event_id": 1, "stream_id": "account-1", "event_type": "Opened", "#,
+    ///     r#""data": {"owner": "Ada"}, "timestamp": "2024-05-01T12:30:00.250000", "#,
+    ///     r#""metadata": null}"#,
+    /// );
+    /// let store = EventStore::in_memory()?;
+    /// let report = store.import_ndjson(line.as_bytes(), &ImportOptions::new())?;
+    /// assert_eq!((report.events, store.head()?), (1, 1));
+    ///
+    /// let failure = store.import_ndjson(line.as_bytes(), &ImportOptions::new()).unwrap_err();
+    /// assert_eq!(failure.to_string(), "line 1, column 14: event_id 1 does not follow: 2 is next");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn import_ndjson(
+        &self,
+        reader: impl Read,
+        options: &ImportOptions,
+    ) -> Result<ImportReport, ImportError> {
+        let mut import = Import::new(self, options);
+        match import.run(reader) {
+            Ok(()) => Ok(import.report),
+            Err(error) => Err(ImportError { report: import.report, error }),
+        }
+    }
+}
+
+/// An import under way.
+struct Import<'a> {
+    store: &'a EventStore,
+    options: &'a ImportOptions,
+    report: ImportReport,
+    /// The head of the store, and in a dry run what it would be.
+    head: u64,
+    /// The `event_id` that must come next; `None` where any may.
+    next: Option<u64>,
+    /// The stored events that the next lines are compared with.
+    stored: Option<Events>,
+    batch: Batch,
+}
+
+impl<'a> Import<'a> {
+    fn new(store: &'a EventStore, options: &'a ImportOptions) -> Import<'a> {
+        let report = ImportReport { dry_run: options.is_dry_run, ..ImportReport::default() };
+        let batch = Batch::default();
+        Import { store, options, report, head: 0, next: None, stored: None, batch }
+    }
+
+    fn run(&mut self, reader: impl Read) -> Result<(), Error> {
+        self.head = self.store.head()?;
+        if self.options.mode == ImportMode::Faithful {
+            self.next = Some(self.head.saturating_add(1));
+        }
+        let mut lines = Lines::new(reader);
+        let ended = self.take_lines(&mut lines);
+        self.report.lines = lines.number();
+        ended?;
+        self.write_batch()?;
+        self.report_progress(lines.bytes());
+        Ok(())
+    }
+
+    fn take_lines<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<(), Error> {
+        while let Some(raw) = lines.next()? {
+            if raw.bytes.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+                continue;
+            }
+            self.take_line(&raw)?;
+            let handled = self.report.events + self.report.skipped + self.batch.events();
+            if handled.is_multiple_of(BATCH_EVENTS_MAX) {
+                self.report_progress(lines.bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, raw: &RawLine<'_>) -> Result<(), Error> {
+        match parse(raw.bytes) {
+            Ok(line) => self.take_event(line, raw.number),
+            Err(fault) if !raw.is_ended && is_torn(raw.bytes) => self.take_torn(raw, fault),
+            Err(fault) => Err(at_line(raw.number, fault)),
+        }
+    }
+
+    fn take_torn(&mut self, raw: &RawLine<'_>, fault: Fault) -> Result<(), Error> {
+        if self.options.torn_tail == TornTail::Drop {
+            let (line, bytes) = (raw.number, raw.bytes.len() as u64);
+            let torn = TornLine { line, bytes, reason: fault.reason };
+            self.report.torn_tail = Some(Box::new(torn));
+            return Ok(());
+        }
+        let reason = format!("{} (a torn last line, without a line end)", fault.reason);
+        Err(at_line(raw.number, Fault { reason, ..fault }))
+    }
+
+    fn take_event(&mut self, line: Line<'_>, number: u64) -> Result<(), Error> {
+        if self.options.mode != ImportMode::Append {
+            self.check_event_id(&line).map_err(|fault| at_line(number, fault))?;
+            self.next = Some(line.event_id.saturating_add(1));
+            // Events of this import lie above the head until their batch is written, and never come
+            // again, because each event_id follows the one before.
+            if self.options.mode == ImportMode::Resume && line.event_id <= self.head {
+                return self.compare(&line, number);
+            }
+        }
+        let (stream, event) = line.into_event();
+        if self.batch.is_full_for(&stream, &event) {
+            self.write_batch()?;
+        }
+        self.batch.push(&stream, event);
+        Ok(())
+    }
+
+    fn check_event_id(&self, line: &Line<'_>) -> Result<(), Fault> {
+        let event_id = line.event_id;
+        let after_head = self.head.saturating_add(1);
+        let reason = match self.next {
+            Some(next) if event_id != next => {
+                format!("event_id {event_id} does not follow: {next} is next")
+            }
+            None if event_id > after_head => {
+                format!("event_id {event_id} does not follow the store: at most {after_head} does")
+            }
+            _ => return Ok(()),
+        };
+        Err(line.event_id_fault(reason))
+    }
+
+    /// Skips a line that is in the store already.
+    fn compare(&mut self, line: &Line<'_>, number: u64) -> Result<(), Error> {
+        let (store, first) = (self.store, line.event_id);
+        let stored = self.stored.get_or_insert_with(|| store.read_all().from_position(first));
+        let Some(event) = stored.next().transpose()? else {
+            return Err(Error::corrupted("store", Some(first), "the event cannot be read"));
+        };
+        if let Some(fault) = line.difference(&event) {
+            return Err(at_line(number, fault));
+        }
+        self.report.skipped += 1;
+        Ok(())
+    }
+
+    fn write_batch(&mut self) -> Result<(), Error> {
+        let count = self.batch.events();
+        let units = self.batch.take();
+        if count == 0 {
+            return Ok(());
+        }
+        if !self.options.is_dry_run {
+            let keeps_positions = self.options.mode != ImportMode::Append;
+            let first_id = units.first().and_then(|unit| unit.events.first()?.id);
+            let head = keeps_positions.then_some(self.head);
+            let written = self.store.append_units(units, head).map_err(failed)?;
+            if written.is_retry {
+                if keeps_positions {
+                    let position = written.appended.first().map(|first| *first.positions().start());
+                    let id = first_id.unwrap_or_default();
+                    return Err(Error::DuplicateEventId { id, position });
+                }
+                self.report.skipped += count;
+                return Ok(());
+            }
+        }
+        self.report.events += count;
+        self.head = self.head.saturating_add(count);
+        Ok(())
+    }
+
+    fn report_progress(&self, bytes: u64) {
+        self.options.progress.report(self.report.events + self.report.skipped, bytes);
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Line<'_>, Fault> {
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        return Err(Fault { offset: 0, reason: "a byte order mark stands here".to_owned() });
+    }
+    let text = str::from_utf8(bytes).map_err(|error| Fault {
+        offset: error.valid_up_to(),
+        reason: "this byte is not UTF-8".to_owned(),
+    })?;
+    Line::parse(text)
+}
+
+/// Whether a line without a line end was cut, rather than being complete and wrong.
+fn is_torn(bytes: &[u8]) -> bool {
+    !bytes.starts_with(BYTE_ORDER_MARK) && serde_json::from_slice::<IgnoredAny>(bytes).is_err()
+}
+
+fn at_line(line: u64, fault: Fault) -> Error {
+    Error::Parse { line, column: fault.offset as u64 + 1, reason: fault.reason }
+}
+
+/// No batch expects a version, so that a conflict cannot be; it would be passed on in words.
+fn failed(error: AppendError) -> Error {
+    match error {
+        AppendError::Failed(error) => error,
+        AppendError::Conflict(conflict) => Error::invalid("expected version", conflict.to_string()),
+    }
+}

@@ -1,0 +1,256 @@
+//! One line as an event: every value checked, every fault with its place.
+
+use std::borrow::Cow;
+
+use base64::{DecodeError, Engine, prelude::BASE64_STANDARD};
+use uuid::Uuid;
+
+use crate::{
+    Error, NewEvent, RecordedEvent, Timestamp,
+    event::{
+        Payload,
+        json::{self, Fault},
+        limits::EVENT_BYTES_MAX,
+        name,
+    },
+    ndjson::envelope::{Envelope, offset_in},
+};
+
+/// An event as a line has it.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    text: &'a str,
+    raw: Envelope<'a>,
+    pub(super) event_id: u64,
+    pub(super) stream_id: Cow<'a, str>,
+    event_type: Cow<'a, str>,
+    data: Data<'a>,
+    metadata: Option<Cow<'a, str>>,
+    timestamp: Timestamp,
+    id: Option<Uuid>,
+}
+
+#[derive(Debug)]
+enum Data<'a> {
+    /// Normalized JSON text.
+    Json(Cow<'a, str>),
+    Binary(Vec<u8>),
+}
+
+impl Data<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Data::Json(text) => text.as_bytes(),
+            Data::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    /// Reads `text`, a line without its line end that is not blank.
+    pub(super) fn parse(text: &'a str) -> Result<Line<'a>, Fault> {
+        let raw = Envelope::parse(text)?;
+        let values = Values { text };
+        let event_id = values.required("event_id", raw.event_id)?;
+        let stream_id = values.required("stream_id", raw.stream_id)?;
+        let event_type = values.required("event_type", raw.event_type)?;
+        let data = values.required("data", raw.data)?;
+        let timestamp = values.required("timestamp", raw.timestamp)?;
+        let line = Line {
+            text,
+            raw,
+            event_id: values.event_id(event_id)?,
+            stream_id: values.name("stream_id", "stream id (bytes)", stream_id)?,
+            event_type: values.name("event_type", "event type (bytes)", event_type)?,
+            data: values.data(data, raw.data_base64)?,
+            timestamp: values.timestamp(timestamp)?,
+            metadata: raw.metadata.map_or(Ok(None), |raw| values.metadata(raw))?,
+            id: raw.id.map(|raw| values.id(raw)).transpose()?,
+        };
+        line.check_size()?;
+        Ok(line)
+    }
+
+    /// A fault of the `event_id`, which only the importer can judge.
+    pub(super) fn event_id_fault(&self, reason: String) -> Fault {
+        self.fault_at(self.raw.event_id, reason)
+    }
+
+    /// The event to append, and its stream, which the caller takes from `stream_id`.
+    pub(super) fn into_event(self) -> (Cow<'a, str>, NewEvent) {
+        let payload = match self.data {
+            Data::Json(text) => Payload::Json(text.into_owned()),
+            Data::Binary(bytes) => Payload::Binary(bytes),
+        };
+        let mut event = NewEvent::from_normalized(self.event_type.into_owned(), payload);
+        event.metadata = self.metadata.map(Cow::into_owned);
+        event.id = self.id;
+        event.timestamp = Some(self.timestamp);
+        (self.stream_id, event)
+    }
+
+    /// The first difference to what is stored at the event's position.
+    pub(super) fn difference(&self, stored: &RecordedEvent) -> Option<Fault> {
+        let differs = |key: &str, raw| {
+            let reason = format!("the stored event {} has another {key}", stored.position());
+            Some(self.fault_at(raw, reason))
+        };
+        let is_binary = matches!(self.data, Data::Binary(_));
+        if *self.stream_id != *stored.stream_id() {
+            return differs("stream_id", self.raw.stream_id);
+        }
+        if *self.event_type != *stored.event_type() {
+            return differs("event_type", self.raw.event_type);
+        }
+        if is_binary != stored.is_binary() || self.data.bytes() != stored.data() {
+            return differs("data", self.raw.data_base64.or(self.raw.data));
+        }
+        if self.timestamp != stored.timestamp() {
+            return differs("timestamp", self.raw.timestamp);
+        }
+        if self.metadata.as_deref() != stored.metadata() {
+            return differs("metadata", self.raw.metadata);
+        }
+        if self.id != stored.id() {
+            return differs("id", self.raw.id);
+        }
+        None
+    }
+
+    /// A fault at a value, or at the end of the object when the key is not there.
+    fn fault_at(&self, raw: Option<&str>, reason: String) -> Fault {
+        let values = Values { text: self.text };
+        Fault { offset: raw.map_or(values.end(), |raw| offset_in(self.text, raw)), reason }
+    }
+
+    fn check_size(&self) -> Result<(), Fault> {
+        let metadata = self.metadata.as_ref().map_or(0, |text| text.len());
+        let names = self.stream_id.len() + self.event_type.len();
+        let actual = names + self.data.bytes().len() + metadata;
+        if actual <= EVENT_BYTES_MAX {
+            return Ok(());
+        }
+        let (what, limit, actual) = ("event (bytes)", EVENT_BYTES_MAX as u64, actual as u64);
+        let reason = Error::LimitExceeded { what, limit, actual }.to_string();
+        Err(self.fault_at(self.raw.data_base64.or(self.raw.data), reason))
+    }
+}
+
+/// Turns the raw values of one line into checked ones.
+struct Values<'a> {
+    text: &'a str,
+}
+
+impl<'a> Values<'a> {
+    fn fault<T>(&self, raw: &str, reason: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault { offset: offset_in(self.text, raw), reason: reason.into() })
+    }
+
+    /// The closing brace.
+    fn end(&self) -> usize {
+        self.text.trim_end_matches([' ', '\t', '\r']).len().saturating_sub(1)
+    }
+
+    fn required(&self, key: &str, raw: Option<&'a str>) -> Result<&'a str, Fault> {
+        raw.ok_or_else(|| Fault {
+            offset: self.end(),
+            reason: format!("the key {key:?} is missing"),
+        })
+    }
+
+    fn event_id(&self, raw: &str) -> Result<u64, Fault> {
+        match raw.parse() {
+            Ok(event_id) if event_id > 0 => Ok(event_id),
+            _ => self.fault(raw, format!("event_id must be a whole number from 1 to {}", u64::MAX)),
+        }
+    }
+
+    /// A JSON string, decoded.
+    fn string(&self, key: &str, raw: &'a str) -> Result<Cow<'a, str>, Fault> {
+        let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+            return self.fault(raw, format!("{key} must be a string"));
+        };
+        if !inner.contains('\\') {
+            return Ok(Cow::Borrowed(inner));
+        }
+        // Its grammar was checked with the line; this finds a surrogate without its pair.
+        self.normalized(key, raw, json::normalize(raw))?;
+        match serde_json::from_str(raw) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(error) => self.fault(raw, format!("{key}: {error}")),
+        }
+    }
+
+    /// A stream id or an event type.
+    fn name(&self, key: &str, what: &'static str, raw: &'a str) -> Result<Cow<'a, str>, Fault> {
+        let text = self.string(key, raw)?;
+        let argument = if key == "stream_id" { "stream id" } else { "event type" };
+        name::check_form(argument, &text)
+            .and_then(|()| name::check_length(what, &text))
+            .or_else(|error| self.fault(raw, error.to_string()))?;
+        Ok(text)
+    }
+
+    fn data(&self, raw: &'a str, base64: Option<&'a str>) -> Result<Data<'a>, Fault> {
+        let Some(base64) = base64 else {
+            return self.normalized("data", raw, json::normalize(raw)).map(Data::Json);
+        };
+        if raw != "null" {
+            return self.fault(raw, "data must be null beside data_base64");
+        }
+        let text = self.string("data_base64", base64)?;
+        match BASE64_STANDARD.decode(text.as_bytes()) {
+            Ok(bytes) => Ok(Data::Binary(bytes)),
+            Err(error) => {
+                // Offsets in a text with escapes say nothing about the line.
+                let inside =
+                    if matches!(text, Cow::Borrowed(_)) { base64_offset(&error) } else { 0 };
+                let offset = offset_in(self.text, base64) + inside;
+                Err(Fault { offset, reason: format!("data_base64 is not padded base64: {error}") })
+            }
+        }
+    }
+
+    fn metadata(&self, raw: &'a str) -> Result<Option<Cow<'a, str>>, Fault> {
+        match raw.as_bytes().first() {
+            Some(b'{') => {}
+            _ if raw == "null" => return Ok(None),
+            _ => return self.fault(raw, "metadata must be an object or null"),
+        }
+        self.normalized("metadata", raw, json::normalize_object(raw)).map(Some)
+    }
+
+    fn timestamp(&self, raw: &'a str) -> Result<Timestamp, Fault> {
+        let text = self.string("timestamp", raw)?;
+        text.parse().or_else(|error: Error| self.fault(raw, error.to_string()))
+    }
+
+    fn id(&self, raw: &'a str) -> Result<Uuid, Fault> {
+        let text = self.string("id", raw)?;
+        Uuid::try_parse(&text).or_else(|_| self.fault(raw, format!("id {text:?} is not a UUID")))
+    }
+
+    /// Moves the offset of a fault in a value to the line, and says which value it is.
+    fn normalized(
+        &self,
+        key: &str,
+        raw: &str,
+        value: Result<Cow<'a, str>, Fault>,
+    ) -> Result<Cow<'a, str>, Fault> {
+        value.map_err(|Fault { offset, reason }| Fault {
+            offset: offset_in(self.text, raw) + offset,
+            reason: format!("{key}: {reason}"),
+        })
+    }
+}
+
+/// Where in the string the decoder stopped, the opening quote included; 0 for the string as a
+/// whole.
+fn base64_offset(error: &DecodeError) -> usize {
+    match error {
+        DecodeError::InvalidByte(offset, _) | DecodeError::InvalidLastSymbol(offset, _) => {
+            offset + 1
+        }
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => 0,
+    }
+}

@@ -1,0 +1,133 @@
+//! What a caller may choose about an import or an export.
+
+use std::{fmt, sync::Arc};
+
+/// How the `event_id` of each line relates to the positions of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ImportMode {
+    /// Each `event_id` must follow the store's head, so that every event keeps its position.
+    #[default]
+    Faithful,
+    /// Events get new positions: `event_id` says nothing. An `id` is kept, so that a repeated
+    /// import of the same file skips the batches which are there, when all their events have one.
+    Append,
+    /// Events at or below the head are compared with those stored and skipped; then as `Faithful`.
+    /// The file may start anywhere up to the head, but must go on without gaps.
+    Resume,
+}
+
+/// What becomes of a last line that has no line end and is not JSON, as a crash of its writer
+/// leaves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TornTail {
+    /// It is an error like any other.
+    #[default]
+    Refuse,
+    /// It is left out, and [`ImportReport::torn_tail`](crate::ImportReport) tells of it.
+    Drop,
+}
+
+/// How far an import or an export has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Events written so far, by an import also those skipped.
+    pub events: u64,
+    /// Bytes of NDJSON read or written so far.
+    pub bytes: u64,
+}
+
+/// Called every few thousand events, and once at the end.
+#[derive(Clone, Default)]
+pub(super) struct ProgressHook(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+
+impl ProgressHook {
+    pub(super) fn report(&self, events: u64, bytes: u64) {
+        if let Some(hook) = &self.0 {
+            hook(Progress { events, bytes });
+        }
+    }
+}
+
+impl fmt::Debug for ProgressHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "none" })
+    }
+}
+
+/// Choices for [`import_ndjson`](crate::EventStore::import_ndjson).
+///
+/// # Examples
+/// ```
+/// use annals::{ImportMode, ImportOptions, TornTail};
+///
+/// let options = ImportOptions::new().mode(ImportMode::Resume).torn_tail(TornTail::Drop);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    pub(super) mode: ImportMode,
+    pub(super) torn_tail: TornTail,
+    pub(super) is_dry_run: bool,
+    pub(super) progress: ProgressHook,
+}
+
+impl ImportOptions {
+    /// Faithful, refusing a torn last line, and writing for real.
+    #[must_use]
+    pub fn new() -> ImportOptions {
+        ImportOptions::default()
+    }
+
+    /// How the `event_id` of each line relates to the positions of the store.
+    #[must_use]
+    pub fn mode(mut self, mode: ImportMode) -> ImportOptions {
+        self.mode = mode;
+        self
+    }
+
+    /// What becomes of a torn last line.
+    #[must_use]
+    pub fn torn_tail(mut self, torn_tail: TornTail) -> ImportOptions {
+        self.torn_tail = torn_tail;
+        self
+    }
+
+    /// Checks every line, and writes nothing. What only the append itself finds out, such as an
+    /// `id` that is in use, stays unknown.
+    #[must_use]
+    pub fn dry_run(mut self, is_dry_run: bool) -> ImportOptions {
+        self.is_dry_run = is_dry_run;
+        self
+    }
+
+    /// Calls `hook` every few thousand events, and once at the end.
+    #[must_use]
+    pub fn progress(mut self, hook: impl Fn(Progress) + Send + Sync + 'static) -> ImportOptions {
+        self.progress = ProgressHook(Some(Arc::new(hook)));
+        self
+    }
+}
+
+/// Choices for [`export_ndjson`](crate::EventStore::export_ndjson).
+#[derive(Clone, Debug, Default)]
+pub struct ExportOptions {
+    pub(super) progress: ProgressHook,
+}
+
+impl ExportOptions {
+    /// No choices made.
+    #[must_use]
+    pub fn new() -> ExportOptions {
+        ExportOptions::default()
+    }
+
+    /// Calls `hook` every few thousand events, and once at the end.
+    #[must_use]
+    pub fn progress(mut self, hook: impl Fn(Progress) + Send + Sync + 'static) -> ExportOptions {
+        self.progress = ProgressHook(Some(Arc::new(hook)));
+        self
+    }
+}

@@ -1,0 +1,239 @@
+//! The import modes, dry runs and torn tails.
+
+use std::io::{self, Read};
+
+use annals::{Error, EventStore, ImportMode, ImportOptions, TornTail};
+
+use crate::support::lines::{
+    assert_fault, check_fault, check_fault_in, export, import, line, numbered, store_of,
+};
+
+const ID: (&str, &str) = ("id", "\"67e55044-10b1-426f-9247-bb680e5fe0c8\"");
+
+fn mode(mode: ImportMode) -> ImportOptions {
+    ImportOptions::new().mode(mode)
+}
+
+#[test]
+fn faithful_continues_the_head() {
+    let store = store_of(numbered(1..=3));
+    let report = import(&store, numbered(4..=6), &ImportOptions::new()).unwrap();
+    assert_eq!((report.events, report.skipped, report.lines), (3, 0, 3));
+    assert_eq!(export(&store), numbered(1..=6));
+}
+
+#[test]
+fn faithful_refuses_an_event_id_that_does_not_follow() {
+    check_fault(&line(&[("event_id", "<!>2")]), "event_id 2 does not follow: 1 is next");
+    let second = |event_id: &str| numbered(1..=1) + &line(&[("event_id", event_id)]) + "\n";
+    check_fault(&second("<!>1"), "event_id 1 does not follow: 2 is next");
+    check_fault(&second("<!>3"), "event_id 3 does not follow: 2 is next");
+    let options = mode(ImportMode::Faithful);
+    let again = line(&[("event_id", "<!>3")]);
+    check_fault_in(&store_of(numbered(1..=3)), &again, "does not follow: 4 is next", &options);
+}
+
+#[test]
+fn append_gives_new_positions() {
+    let store = store_of(numbered(1..=3));
+    let text = [line(&[("event_id", "900"), ID]), line(&[("event_id", "1")])].join("\n");
+    let report = import(&store, text, &mode(ImportMode::Append)).unwrap();
+    assert_eq!((report.events, report.skipped), (2, 0));
+    let expected = [line(&[("event_id", "4"), ID]), line(&[("event_id", "5")])].join("\n") + "\n";
+    assert_eq!(export(&store), numbered(1..=3) + &expected);
+}
+
+#[test]
+fn append_still_wants_an_event_id() {
+    let options = mode(ImportMode::Append);
+    let store = EventStore::in_memory().unwrap();
+    let text = line(&[("event_id", "<!>\"x\"")]);
+    check_fault_in(&store, &text, "event_id must be a whole number", &options);
+}
+
+#[test]
+fn append_skips_a_batch_that_is_there() {
+    let store = store_of(line(&[ID]));
+    let report = import(&store, line(&[ID]), &mode(ImportMode::Append)).unwrap();
+    assert_eq!((report.events, report.skipped), (0, 1));
+    assert_eq!(store.head().unwrap(), 1);
+}
+
+#[test]
+fn a_used_id_is_an_error() {
+    let in_part = line(&[ID]) + "\n" + &line(&[]) + "\n";
+    let twice = line(&[ID]) + "\n" + &line(&[("event_id", "2"), ID]) + "\n";
+    for (store, text) in
+        [(store_of(line(&[ID])), in_part), (EventStore::in_memory().unwrap(), twice)]
+    {
+        let head = store.head().unwrap();
+        let failure = import(&store, text, &mode(ImportMode::Append)).unwrap_err();
+        assert!(matches!(failure.error, Error::DuplicateEventId { .. }), "{failure:?}");
+        assert_eq!((failure.report.events, store.head().unwrap()), (0, head));
+    }
+}
+
+#[test]
+fn faithful_never_takes_a_used_id_for_a_retry() {
+    let store = store_of(line(&[ID]));
+    for options in [mode(ImportMode::Faithful), mode(ImportMode::Resume)] {
+        let text = line(&[("event_id", "2"), ID]);
+        let failure = import(&store, text, &options).unwrap_err();
+        let Error::DuplicateEventId { position, .. } = failure.error else {
+            panic!("a duplicate id was due, not {failure:?}");
+        };
+        assert_eq!(position, Some(1));
+        assert_eq!((failure.report.skipped, store.head().unwrap()), (0, 1));
+    }
+}
+
+#[test]
+fn resume_compares_skips_and_goes_on() {
+    let store = store_of(numbered(1..=3));
+    let report = import(&store, numbered(1..=5), &mode(ImportMode::Resume)).unwrap();
+    assert_eq!((report.events, report.skipped, report.lines), (2, 3, 5));
+    let report = import(&store, numbered(4..=6), &mode(ImportMode::Resume)).unwrap();
+    assert_eq!((report.events, report.skipped), (1, 2));
+    let report = import(&store, numbered(7..=7), &mode(ImportMode::Resume)).unwrap();
+    assert_eq!((report.events, report.skipped), (1, 0));
+    assert_eq!(export(&store), numbered(1..=7));
+    let report = import(&EventStore::in_memory().unwrap(), "", &mode(ImportMode::Resume)).unwrap();
+    assert_eq!((report.events, report.skipped), (0, 0));
+}
+
+#[test]
+fn resume_refuses_gaps_and_repeats() {
+    let options = mode(ImportMode::Resume);
+    let store = store_of(numbered(1..=3));
+    let gap = line(&[("event_id", "<!>5")]);
+    check_fault_in(&store, &gap, "does not follow the store: at most 4 does", &options);
+    for event_id in ["<!>1", "<!>3"] {
+        let text = numbered(1..=1) + &line(&[("event_id", event_id)]);
+        check_fault_in(&store, &text, "does not follow: 2 is next", &options);
+    }
+    let text = numbered(3..=4) + &line(&[("event_id", "<!>6")]);
+    check_fault_in(&store, &text, "does not follow: 5 is next", &options);
+}
+
+#[test]
+fn resume_refuses_any_difference() {
+    let stored = line(&[("metadata", "{\"user\": 7}"), ID]);
+    let store = store_of(&stored);
+    let other_id = "<!>\"67e55044-10b1-426f-9247-bb680e5fe0c9\"";
+    let changes = [
+        ("stream_id", "<!>\"order-8\"", "stream_id"),
+        ("event_type", "<!>\"ItemRemoved\"", "event_type"),
+        ("data", "<!>{\"sku\":\"tea\"}", "data"),
+        ("timestamp", "<!>\"2024-05-01T12:30:00.250000+00:00\"", "timestamp"),
+        ("metadata", "<!>null", "metadata"),
+        ("id", other_id, "id"),
+    ];
+    for (key, text, words) in changes {
+        let mut fields = vec![("metadata", "{\"user\": 7}"), ID];
+        fields.push((key, text));
+        let reason = format!("the stored event 1 has another {words}");
+        check_fault_in(&store, &line(&fields), &reason, &mode(ImportMode::Resume));
+    }
+    let without_metadata = line(&[("metadata", ""), ID]);
+    let (text, brace) = without_metadata.split_at(without_metadata.len() - 1);
+    let text = format!("{text}<!>{brace}");
+    check_fault_in(&store, &text, "has another metadata", &mode(ImportMode::Resume));
+    let binary = [("data", "null"), ("data_base64", "<!>\"eyJza3UiOiAidGVhIn0=\""), ID];
+    check_fault_in(&store, &line(&binary), "has another data", &mode(ImportMode::Resume));
+    assert_eq!(import(&store, &stored, &mode(ImportMode::Resume)).unwrap().skipped, 1);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_counts_all_the_same() {
+    let text = numbered(1..=10_000);
+    let store = EventStore::in_memory().unwrap();
+    let options = ImportOptions::new().dry_run(true);
+    let report = import(&store, &text, &options).unwrap();
+    assert_eq!((report.events, report.dry_run, store.head().unwrap()), (10_000, true, 0));
+    let options = mode(ImportMode::Resume).dry_run(true);
+    let store = store_of(numbered(1..=3));
+    let report = import(&store, numbered(2..=5), &options).unwrap();
+    assert_eq!((report.events, report.skipped, store.head().unwrap()), (2, 2, 3));
+}
+
+#[test]
+fn a_dry_run_finds_what_a_run_would() {
+    let text = numbered(1..=5_000) + &line(&[("event_id", "5002")]) + "\n";
+    let store = EventStore::in_memory().unwrap();
+    let failure = import(&store, text, &ImportOptions::new().dry_run(true)).unwrap_err();
+    assert_fault(&failure, 5_001, 14, "event_id 5002 does not follow: 5001 is next");
+    let store = store_of(numbered(1..=3));
+    let options = mode(ImportMode::Resume).dry_run(true);
+    let text = numbered(1..=3).replacen("{\"sku\": \"tea\"}", "<!>{}", 1);
+    check_fault_in(&store, &text, "has another data", &options);
+}
+
+#[test]
+fn a_torn_last_line_is_an_error_unless_it_is_dropped() {
+    let whole = numbered(1..=3);
+    let text = whole.trim_end();
+    let last = text.rfind('\n').unwrap() + 1;
+    for end in last + 1..text.len() {
+        let cut = &text[..end];
+        let store = EventStore::in_memory().unwrap();
+        let failure = import(&store, cut, &ImportOptions::new()).unwrap_err();
+        let column = (end - last) as u64;
+        assert_fault(&failure, 3, column, "(a torn last line, without a line end)");
+        assert_eq!(store.head().unwrap(), 0);
+        let options = ImportOptions::new().torn_tail(TornTail::Drop);
+        let report = import(&store, cut, &options).unwrap();
+        let torn = report.torn_tail.expect("a torn line was dropped");
+        assert_eq!((report.events, report.lines, torn.line, torn.bytes), (2, 3, 3, column));
+        assert_eq!(export(&store), numbered(1..=2));
+    }
+}
+
+#[test]
+fn only_a_torn_last_line_is_dropped() {
+    let options = ImportOptions::new().torn_tail(TornTail::Drop);
+    let check = |text: &str, reason: &str| {
+        check_fault_in(&EventStore::in_memory().unwrap(), text, reason, &options);
+    };
+    // It has its line end, or is not the last.
+    check("<!>{\n", "EOF while parsing");
+    check(&format!("<!>{{\n{}", numbered(1..=1)), "EOF while parsing");
+    // It is complete, and wrong.
+    check("{<!>}", "is missing");
+    check(&line(&[("event_id", "<!>0")]), "event_id must be");
+    check(&format!("<!>\u{feff}{}", line(&[])), "a byte order mark");
+    // Complete, and right.
+    let report = import(&EventStore::in_memory().unwrap(), line(&[]), &options).unwrap();
+    assert_eq!((report.events, report.torn_tail), (1, None));
+}
+
+#[test]
+fn a_torn_last_line_may_end_anywhere_in_a_character_or_in_zeros() {
+    let options = ImportOptions::new().torn_tail(TornTail::Drop);
+    for tail in [&b"{\"event_id\": 2, \"stream_id\": \"\xC3"[..], &[0; 100], b"{\"a\": 1, \"b"] {
+        let text = [numbered(1..=1).as_bytes(), tail].concat();
+        let report = import(&EventStore::in_memory().unwrap(), text, &options).unwrap();
+        let torn = report.torn_tail.expect("a torn line was dropped");
+        assert_eq!((report.events, torn.line, torn.bytes), (1, 2, tail.len() as u64));
+    }
+}
+
+/// Gives some text, then fails.
+struct Failing<'a>(&'a [u8]);
+
+impl Read for Failing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() { Err(io::Error::other("cable cut")) } else { self.0.read(buffer) }
+    }
+}
+
+#[test]
+fn a_reader_that_fails_ends_the_import() {
+    let text = numbered(1..=5_000);
+    let store = EventStore::in_memory().unwrap();
+    let options = ImportOptions::new().torn_tail(TornTail::Drop);
+    let failure = store.import_ndjson(Failing(text.as_bytes()), &options).unwrap_err();
+    assert!(matches!(failure.error, Error::Io { .. }), "{failure:?}");
+    assert!(Error::from(failure).chain().ends_with(": cable cut"));
+    let head = store.head().unwrap();
+    assert!((1..5_000).contains(&head), "{head} events are in");
+}

@@ -1,0 +1,8 @@
+//! Helpers of the tests: the lines of NDJSON, the program, real data, seeds.
+
+pub(crate) mod lines;
+#[cfg(feature = "cli")]
+pub(crate) mod program;
+pub(crate) mod samples;
+pub(crate) mod seed;
+pub(crate) mod system;
