@@ -1,0 +1,64 @@
+//! `append`: one event to one stream.
+
+use std::io::{self, Read};
+
+use annals::{Error, EventStore, NewEvent, limits};
+use serde::Serialize;
+
+use crate::{
+    args::AppendArgs,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// As much as is read of standard input: white space around the payload does not count against the
+/// limit of an event, so there is room for some.
+const INPUT_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    stream_id: &'a str,
+    position: u64,
+    version: u64,
+}
+
+pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let data = match args.data {
+        Some(data) if data != "-" => data,
+        _ => read_stdin()?,
+    };
+    let mut event = NewEvent::raw_json(args.event_type, &data)?;
+    if let Some(metadata) = &args.metadata {
+        event = event.raw_metadata(metadata)?;
+    }
+    if let Some(id) = args.id {
+        event = event.id(id);
+    }
+    let store = EventStore::open(&args.store)?;
+    let appended = store.append(&args.stream, args.expected, [event])?;
+    store.close()?;
+    let (position, version) = (*appended.positions().start(), *appended.versions().start());
+    if output.is_json() {
+        output.object(&Report { stream_id: &args.stream, position, version })?;
+    } else {
+        output.text(&format!("{}: position {position}, version {version}", args.stream))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn read_stdin() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let mut bounded = io::stdin().lock().take(INPUT_BYTES_MAX as u64 + 1);
+    bounded.read_to_end(&mut bytes).map_err(|error| {
+        Failure::new(Exit::System, format!("cannot read standard input: {error}"))
+    })?;
+    if bytes.len() > INPUT_BYTES_MAX {
+        let (limit, actual) = (INPUT_BYTES_MAX as u64, bytes.len() as u64);
+        return Err(Error::LimitExceeded { what: "standard input (bytes)", limit, actual }.into());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let reason = format!("byte {} of standard input is not UTF-8", offset + 1);
+        Error::InvalidArgument { argument: "data", reason }.into()
+    })
+}

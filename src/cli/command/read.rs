@@ -1,0 +1,38 @@
+//! `read`: events of the store or of one stream.
+
+use crate::{
+    args::ReadArgs,
+    command::open_existing,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let store = open_existing(&args.store)?;
+    let mut events = match &args.stream {
+        Some(stream) => store.read_stream(stream),
+        None => store.read_all(),
+    };
+    if let Some(version) = args.from_version {
+        events = events.from_version(version);
+    }
+    if let Some(position) = args.from_position {
+        events = events.from_position(position);
+    }
+    if args.backward {
+        events = events.backward();
+    }
+    if let Some(limit) = args.limit {
+        events = events.limit(limit);
+    }
+    if !args.event_types.is_empty() {
+        events = events.event_types(args.event_types);
+    }
+    if let Some(prefix) = args.prefix {
+        events = events.stream_prefix(prefix);
+    }
+    for event in events {
+        output.event(&event?)?;
+    }
+    Ok(Exit::Done)
+}

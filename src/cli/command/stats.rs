@@ -1,0 +1,29 @@
+//! `stats`: how much is in a store.
+
+use crate::{
+    args::StatsArgs,
+    command::open_existing,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let stats = open_existing(&args.store)?.stats()?;
+    if output.is_json() {
+        output.object(&stats)?;
+        return Ok(Exit::Done);
+    }
+    let rows = [
+        ("events", stats.head.to_string()),
+        ("streams", stats.streams.to_string()),
+        ("store id", stats.store_id.to_string()),
+        ("format version", stats.format_version.to_string()),
+        ("journal bytes", stats.journal_bytes.to_string()),
+        ("trees bytes", stats.trees_bytes.to_string()),
+        ("tail bytes", stats.tail_bytes.to_string()),
+    ];
+    for (name, value) in rows {
+        output.text(&format!("{name:<16}{value}"))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,62 @@
+//! The `annals` program: one command per run, over the public API of the library.
+//!
+//! `args` says what may be typed, `command` does it, `output` is the only place that prints, and
+//! `exit` maps outcomes to exit codes.
+
+mod args;
+mod command;
+mod exit;
+mod new_file;
+mod output;
+
+use std::{
+    panic::{self, UnwindSafe},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{args::Args, exit::Exit, output::Output};
+
+fn main() -> ExitCode {
+    guarded(run).into()
+}
+
+/// Turns a panic into an exit code of its own.
+fn guarded(run: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
+    // The panic hook has said what happened by the time the panic is caught.
+    panic::catch_unwind(run).unwrap_or_else(|_| {
+        output::complain("internal error: this is a fault of annals itself, please report it");
+        Exit::Internal
+    })
+}
+
+fn run() -> Exit {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return output::answer_usage(&answer),
+    };
+    let mut output = Output::new(args.json);
+    let outcome = command::run(args.command, &mut output);
+    match outcome.and_then(|exit| output.finish().map(|()| exit)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            for message in &failure.messages {
+                output::complain(message);
+            }
+            failure.exit
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::panic, reason = "the panic is what is tested")]
+    fn a_panic_has_its_own_exit_code() {
+        assert_eq!(guarded(|| panic!("this test panics on purpose")), Exit::Internal);
+        assert_eq!(guarded(|| Exit::Done), Exit::Done);
+    }
+}

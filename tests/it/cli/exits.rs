@@ -1,0 +1,146 @@
+//! Exit codes, and what never happens.
+
+use std::{fs, io::Read, process::Stdio};
+
+use annals::EventStore;
+
+use crate::support::{
+    lines::numbered,
+    program::{Place, assert_exists},
+};
+
+#[test]
+fn commands_that_read_make_no_store() {
+    let place = Place::new();
+    for command in ["read", "streams", "stats", "export", "verify"] {
+        place.refuse(&[command, "s.annals"], 6, "cannot open s.annals: ");
+    }
+    place.refuse(&["export", "s.annals", "out.ndjson"], 6, "cannot open s.annals: ");
+    assert_exists(&place.path("s.annals"), false);
+    assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn a_store_that_is_open_is_locked() {
+    let place = Place::new();
+    place.file("in.ndjson", numbered(1..=3));
+    let store = EventStore::open(place.path("s.annals")).unwrap();
+    for args in [
+        &["read", "s.annals"][..],
+        &["append", "s.annals", "a", "T", "1"],
+        &["import", "s.annals", "in.ndjson"],
+        &["import", "s.annals", "in.ndjson", "--dry-run"],
+        &["export", "s.annals", "out.ndjson"],
+        &["verify", "s.annals"],
+    ] {
+        place.refuse(args, 4, "s.annals is open elsewhere");
+    }
+    assert_exists(&place.path("out.ndjson"), false);
+    drop(store);
+    assert_eq!(place.succeed(&["read", "s.annals"]), "");
+}
+
+#[test]
+fn a_damaged_store_is_told() {
+    let place = Place::new();
+    place.succeed(&["append", "s.annals", "a", "T", "1"]);
+    fs::write(place.path("s.annals").join("ANNALS"), "not a superblock").unwrap();
+    place.refuse(&["read", "s.annals"], 5, "ANNALS");
+    place.refuse(&["append", "s.annals", "a", "T", "1"], 5, "ANNALS");
+}
+
+#[test]
+fn wrong_usage_is_two() {
+    let place = Place::new();
+    for args in [
+        &[][..],
+        &["frobnicate"],
+        &["read"],
+        &["read", "s.annals", "--limit", "x"],
+        &["read", "s.annals", "--from-version", "-1"],
+        &["append", "s.annals", "a"],
+        &["import", "s.annals"],
+        &["import", "s.annals", "f", "--torn-tail", "keep"],
+        &["completions", "shell"],
+    ] {
+        let run = place.run(args);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{args:?}: {run:?}");
+        assert!(!run.stderr.is_empty());
+    }
+    assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn verify_finds_nothing_in_a_sound_store() {
+    let place = Place::new();
+    place.file("in.ndjson", numbered(1..=3));
+    place.succeed(&["import", "s.annals", "in.ndjson"]);
+    let run = place.run(&["verify", "s.annals"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!(run.stderr, "3 events, 3 streams: nothing is wrong\n");
+    let report = place.succeed(&["verify", "s.annals", "--json"]);
+    assert_eq!(report, "{\"events\":3,\"streams\":3,\"findings\":[]}\n");
+}
+
+#[test]
+fn findings_of_verify_are_data_and_an_expected_no() {
+    let place = Place::new();
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    place.succeed(&["append", "s.annals", "a", "T", "1", "--id", id]);
+    // An entry of the index of ids that leads to the event of another id.
+    let trees = place.path("s.annals").join("trees");
+    let db = sled::Config::new().path(trees).segment_size(8 << 20).open().unwrap();
+    let ids = db.open_tree("ids").unwrap();
+    let (_, position) = ids.first().unwrap().expect("the id is in the index");
+    ids.insert([7; 16], position).unwrap();
+    db.flush().unwrap();
+    drop((ids, db));
+
+    let run = place.run(&["verify", "s.annals"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.starts_with("id-index: 07070707-"), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
+    assert_eq!(run.stderr, "1 events, 1 streams: 1 finding\n");
+    let run = place.run(&["verify", "s.annals", "--json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""), "{run:?}");
+    assert!(run.stdout.contains("\"findings\":[{\"code\":\"id-index\","), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let place = Place::new();
+    let pad = "x".repeat(100_000);
+    for _ in 0..3 {
+        place.succeed(&["append", "s.annals", "a", "T", &format!("\"{pad}\"")]);
+    }
+    for args in [&["read", "s.annals"][..], &["export", "s.annals"], &["export", "s.annals", "-"]] {
+        let mut command = place.command(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut start = [0; 14];
+        // Then the pipe is closed with most of the data unread: it holds less than one line.
+        child.stdout.take().unwrap().read_exact(&mut start).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        assert_eq!(&start, b"{\"event_id\": 1");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_that_are_not_utf8_are_told_or_taken() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let place = Place::new();
+    let odd = OsStr::from_bytes(b"\xFF.annals");
+    let arg = OsStr::new;
+    let run = place.run(&[arg("append"), odd, odd, arg("T"), arg("1")]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    let run = place.run(&[arg("append"), odd, arg("a"), arg("T"), arg("1")]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let run = place.run(&[arg("export"), odd, OsStr::from_bytes(b"out\xFE")]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let run = place.run(&[arg("import"), arg("new"), OsStr::from_bytes(b"missing\xFE")]);
+    assert_eq!(run.code, Some(6), "{run:?}");
+}
