@@ -40,3 +40,7 @@ pub use ndjson::{
 };
 pub use store::{Durability, EventStore, Events, Options, Stats, StreamInfo, Streams};
 pub use verify::{Finding, Report};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

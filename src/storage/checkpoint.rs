@@ -129,7 +129,8 @@ impl Signals {
         self.lock().busy_since = Some(Instant::now());
     }
 
-    fn end(&self) {
+    /// Tells that the thread has ended, or that there is none.
+    pub(super) fn end(&self) {
         self.lock().has_ended = true;
         self.changed.notify_all();
     }

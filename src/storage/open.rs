@@ -66,7 +66,12 @@ impl Storage {
             checksum: storage.checksum.clone(),
             cache_bytes: storage.options.cache_bytes,
         };
-        let (thread, trees) = start_thread(open_trees, is_new)?;
+        let (thread, trees) = match start_thread(open_trees, is_new) {
+            Err(full @ Error::NoSpace { .. }) if !is_new => {
+                return storage.start_for_reading(path, full);
+            }
+            started => started?,
+        };
         let prepared = match is_new {
             true => storage.create(path, &superblock),
             false => storage.recover(path, &trees),
@@ -174,6 +179,17 @@ impl Storage {
             return Err(damaged(format!("its records end before position {expected}")));
         }
         Ok(())
+    }
+
+    /// A store on a full disk can still be read: sled cannot open its files without writing, but the
+    /// journal has everything. What is written is refused until the store is opened again.
+    fn start_for_reading(self, path: &Path, full: Error) -> Result<Arc<Storage>, Error> {
+        let head = journal::last_position(&path.join(JOURNAL), &self.checksum)?;
+        let head = AtomicU64::new(head);
+        let storage = Storage { head, ..self };
+        drop(storage.health.poison(full));
+        storage.signals.end();
+        Ok(Arc::new(storage))
     }
 
     fn start(self, journal: Journal, trees: Trees, thread: &SyncSender<Start>) -> Arc<Storage> {

@@ -132,7 +132,10 @@ impl Storage {
     /// Calls `read` with the open trees.
     fn with_trees<T>(&self, read: impl FnOnce(&Trees) -> Result<T, Error>) -> Result<T, Error> {
         let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
-        trees.as_ref().map_or(Err(Error::Closed), read)
+        match trees.as_ref() {
+            Some(trees) => read(trees),
+            None => Err(self.check_writable().err().unwrap_or(Error::Closed)),
+        }
     }
 
     /// As [`with_trees`](Self::with_trees); without trees, in memory, the answer is `without`.

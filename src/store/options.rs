@@ -145,7 +145,8 @@ impl Options {
     /// Opens the store in the directory `path`, which is made if need be.
     ///
     /// Whatever a crash left behind is put in order: an append that was acknowledged is there, one
-    /// that was not is there whole or not at all.
+    /// that was not is there whole or not at all. A store on a full disk opens for reading: every
+    /// append to it answers [`Error::Poisoned`] until there is space and it is opened again.
     ///
     /// # Errors
     /// * [`Error::Locked`] while it is open elsewhere.

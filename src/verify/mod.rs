@@ -26,7 +26,7 @@ pub struct Report {
 #[non_exhaustive]
 pub struct Finding {
     /// A stable word for the kind: `event-damaged`, `event-missing`, `version-gap`, `stream-index`,
-    /// `id-index`, `journal-damaged`, or `copies-differ`.
+    /// `id-index`, `journal-damaged`, `copies-differ`, or `not-checked` in a store that has failed.
     pub code: &'static str,
     /// The file, tree or stream.
     pub place: String,

@@ -12,5 +12,5 @@ mod recover;
 mod write;
 
 pub(crate) use file::{JournalFile, list, read, read_header};
-pub(crate) use recover::{RecoveredFrame, Recovery, recover, walk};
+pub(crate) use recover::{RecoveredFrame, Recovery, last_position, recover, walk};
 pub(crate) use write::{FullFile, Journal, WriteFailure};

@@ -138,6 +138,24 @@ fn intact_behind(bytes: &[u8], at: &Walked, checksum: &Checksum) -> Option<Strin
     Some(format!("position {missing} is missing, and an intact frame for {found} follows"))
 }
 
+/// The last position that the journal holds, found without writing anything.
+pub(crate) fn last_position(directory: &Path, checksum: &Checksum) -> Result<u64, Error> {
+    let found = file::list(directory)?;
+    let place = || directory.display().to_string();
+    let Some(last) = found.last() else {
+        return Err(Error::corrupted(place(), None, "it holds no file"));
+    };
+    let (header, bytes) = file::read(last, checksum)?;
+    let walked = walk(&bytes, &header, checksum, |_, _, _| Ok(()))?;
+    match walked.damage {
+        Some(reason) => {
+            let place = last.path.display().to_string();
+            Err(Error::corrupted(place, Some(walked.next_position), reason))
+        }
+        None => Ok(walked.next_position - 1),
+    }
+}
+
 /// Where the journal stands and what the trees lack of it.
 pub(crate) struct Recovery<'a> {
     pub(crate) directory: &'a Path,

@@ -1,0 +1,121 @@
+//! A disk that is really full: a small file system in memory, which takes a superuser to make.
+
+use std::{fs, path::Path, process::Command};
+
+use annals::{
+    AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
+};
+
+/// A mounted file system that goes away with the value.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None`, with a visible line, where mounting is not allowed.
+    fn mount(megabytes: u32) -> Option<SmallDisk> {
+        let directory = tempfile::tempdir().unwrap();
+        let size = format!("size={megabytes}m");
+        let mount = ["-t", "tmpfs", "-o", &size, "annals-test"];
+        let output = Command::new("mount").args(mount).arg(directory.path()).output();
+        if output.is_ok_and(|output| output.status.success()) {
+            return Some(SmallDisk(directory));
+        }
+        eprintln!("skipped: a full disk needs the right to mount a file system");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Leaves no byte free.
+    fn fill(&self) {
+        let filler = self.path().join("filler");
+        let copy = fs::File::open("/dev/zero")
+            .and_then(|mut zeros| std::io::copy(&mut zeros, &mut fs::File::create(filler)?));
+        assert!(copy.is_err(), "the disk must be full now");
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg("-l").arg(self.path()).status();
+        assert!(status.is_ok_and(|status| status.success()), "it was mounted");
+    }
+}
+
+fn append(store: &EventStore) -> Result<(), AppendError> {
+    let events = (0..50).map(|_| NewEvent::json("T", &"x".repeat(1_000)).unwrap());
+    store.append("s", ExpectedVersion::Any, events).map(drop)
+}
+
+#[track_caller]
+fn check_readable(store: &EventStore, head: u64) {
+    assert_eq!(store.head().unwrap(), head);
+    assert_eq!(store.read_all().map(Result::unwrap).count() as u64, head);
+    assert_eq!(store.stream_version("s").unwrap(), head);
+    let last = store.read_stream("s").backward().limit(1).next().unwrap().unwrap();
+    assert_eq!((last.version(), last.position()), (head, head));
+    assert_eq!(store.streams().map(Result::unwrap).count(), 1);
+    let mut lines = Vec::new();
+    let report = store.export_ndjson(&mut lines, &ExportOptions::new()).unwrap();
+    assert_eq!(report.events, head);
+}
+
+#[test]
+fn a_full_disk_refuses_appends_and_nothing_else() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let path = disk.path().join("store");
+    let options = Options::new().tail_bytes(1 << 20).journal_bytes(1 << 20);
+    let store = options.open(&path).unwrap();
+    for _ in 0..100 {
+        append(&store).unwrap();
+    }
+    disk.fill();
+    let error = loop {
+        if let Err(error) = append(&store) {
+            break error;
+        }
+    };
+    assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
+    let head = store.head().unwrap();
+    check_readable(&store, head);
+    assert_eq!(append(&store).unwrap_err().code(), ErrorCode::NoSpace);
+    // The same store goes on as soon as there is space.
+    disk.free();
+    append(&store).unwrap();
+    assert_eq!(store.verify().unwrap().findings, []);
+    store.close().unwrap();
+}
+
+#[test]
+fn a_store_on_a_full_disk_opens_for_reading() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let path = disk.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    for _ in 0..100 {
+        append(&store).unwrap();
+    }
+    store.close().unwrap();
+    disk.fill();
+    let store = EventStore::open(&path).unwrap();
+    check_readable(&store, 5_000);
+    match append(&store) {
+        Err(AppendError::Failed(Error::Poisoned { cause })) => {
+            assert_eq!(cause.code(), ErrorCode::NoSpace);
+        }
+        other => panic!("{other:?}"),
+    }
+    let findings = store.verify().unwrap().findings;
+    assert_eq!(findings.iter().map(|f| f.code).collect::<Vec<_>>(), ["not-checked"]);
+    assert_eq!(EventStore::open(&path).unwrap_err().code(), ErrorCode::Locked);
+    assert_eq!(store.close().unwrap_err().code(), ErrorCode::Poisoned);
+    disk.free();
+    let store = EventStore::open(&path).unwrap();
+    append(&store).unwrap();
+    check_readable(&store, 5_050);
+    assert_eq!(store.verify().unwrap().findings, []);
+}
