@@ -113,6 +113,10 @@ pub enum Error {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// The process was forked, and this is the child: the store belongs to the parent. Open stores
+    /// after a fork, not before.
+    #[error("the store belongs to the process that opened it, not to a forked child")]
+    Forked,
     /// A line of NDJSON input is not an event. Nothing of its batch was written.
     #[error("line {line}, column {column}: {reason}")]
     Parse {
@@ -149,6 +153,8 @@ pub enum ErrorCode {
     InvalidArgument = -1,
     /// See [`Error::Closed`].
     Closed = -3,
+    /// See [`Error::Forked`].
+    Forked = -5,
     /// See [`Error::LimitExceeded`].
     LimitExceeded = -7,
     /// See [`AppendError::Conflict`].
@@ -187,6 +193,7 @@ impl Error {
             Error::Io { .. } => ErrorCode::Io,
             Error::Poisoned { .. } => ErrorCode::Poisoned,
             Error::Closed => ErrorCode::Closed,
+            Error::Forked => ErrorCode::Forked,
             Error::Parse { .. } => ErrorCode::Parse,
             Error::Handler { .. } => ErrorCode::Handler,
         }
@@ -229,6 +236,7 @@ impl Error {
             }
             Error::Poisoned { cause } => Error::Poisoned { cause: Arc::clone(cause) },
             Error::Closed => Error::Closed,
+            Error::Forked => Error::Forked,
             other => Error::corrupted("a group of appends", None, other.to_string()),
         }
     }

@@ -12,6 +12,7 @@ mod output;
 use std::{
     panic::{self, UnwindSafe},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Parser;
@@ -19,6 +20,9 @@ use clap::Parser;
 use crate::{args::Args, exit::Exit, output::Output};
 
 fn main() -> ExitCode {
+    // Unhandled, a write past the limit on the size of files kills the program without a word. That
+    // a handler cannot be installed is no reason to stop.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     guarded(run).into()
 }
 

@@ -6,14 +6,19 @@
 //!          chain u32, zeros, checksum u32                                            64 bytes
 //! frame  = header, payload, zeros up to a multiple of 64
 //! header = magic "ANFR", kind u8, zeros 3, payload length u32, events u32, first position u64,
-//!          durable u64, chain u32, payload checksum u32, store id 16, zeros 4, checksum u32
+//!          durable u64, chain u32, payload checksum u32, store id 16, zero sectors u32,
+//!          checksum u32
 //! payload = (length u32, record)*, 0xA5
 //! ```
 //! `chain` is the checksum in the header of the frame before, or for a file that of the last frame
 //! of the file before (0 at the very start): it ties the frames to one history. `durable` is the
-//! last position known to be durable when the frame was written, which tells a tail that a power
-//! cut left incomplete from damage. A header of 64 bytes at a multiple of 64 lies in one sector of
-//! 512, so that it is never torn; the final 0xA5 shows that a frame was written to its end.
+//! last position known to be durable when the frame was written. A header of 64 bytes at a multiple
+//! of 64 lies in one sector of 512, so that it is never torn. The final 0xA5, and the number of
+//! sectors of the frame that hold nothing but zeros, tell a write that never finished from damage.
+//!
+//! Two kinds of frames are headers alone, with the position that the next frame would have: one
+//! says that the journal goes on in another file, which was there before; the other that the store
+//! was closed here. The next frame takes the latter's place.
 
 use uuid::Uuid;
 
@@ -27,8 +32,8 @@ pub(crate) const FIRST_FRAME_OFFSET: u64 = 512;
 
 const FILE_MAGIC: &[u8; 8] = b"ANJFILE1";
 const FRAME_MAGIC: &[u8; 4] = b"ANFR";
-const KIND_EVENTS: u8 = 1;
 const END: u8 = 0xA5;
+const SECTOR: usize = 512;
 const CHECKSUM_OFFSET: usize = 60;
 
 /// What the header of a journal file says.
@@ -74,9 +79,29 @@ impl FileHeader {
     }
 }
 
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    /// A group of whole appends.
+    Events = 1,
+    /// The journal goes on in the file that starts at this position.
+    Continued = 2,
+    /// The store was closed when this was the next position.
+    Closed = 3,
+}
+
+impl FrameKind {
+    fn of(byte: u8) -> Option<FrameKind> {
+        [FrameKind::Events, FrameKind::Continued, FrameKind::Closed]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
 /// What the header of a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
+    pub(crate) kind: FrameKind,
     pub(crate) payload_len: u32,
     pub(crate) count: u32,
     pub(crate) first_position: u64,
@@ -84,6 +109,8 @@ pub(crate) struct FrameHeader {
     pub(crate) chain: u32,
     pub(crate) payload_checksum: u32,
     pub(crate) store_id: Uuid,
+    /// Sectors of the frame, header included, that hold nothing but zeros.
+    pub(crate) zero_sectors: u32,
     /// The header's own checksum: the `chain` of the next frame.
     pub(crate) checksum: u32,
 }
@@ -91,11 +118,11 @@ pub(crate) struct FrameHeader {
 impl FrameHeader {
     /// `None` when the bytes are no header of this store; the payload is not looked at.
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Option<FrameHeader> {
-        let is_known = bytes.starts_with(FRAME_MAGIC) && bytes.get(4) == Some(&KIND_EVENTS);
-        if !is_known || !header_fits(bytes, checksum) {
+        if !bytes.starts_with(FRAME_MAGIC) || !header_fits(bytes, checksum) {
             return None;
         }
         Some(FrameHeader {
+            kind: FrameKind::of(*bytes.get(4)?)?,
             payload_len: u32_at(bytes, 8),
             count: u32_at(bytes, 12),
             first_position: u64_at(bytes, 16),
@@ -103,6 +130,7 @@ impl FrameHeader {
             chain: u32_at(bytes, 32),
             payload_checksum: u32_at(bytes, 36),
             store_id: uuid_at(bytes, 40),
+            zero_sectors: u32_at(bytes, 56),
             checksum: u32_at(bytes, CHECKSUM_OFFSET),
         })
     }
@@ -129,15 +157,11 @@ pub(crate) struct FrameMeta {
     pub(crate) store_id: Uuid,
 }
 
-/// Encodes a frame into `out`, which is cleared, and returns the checksum that the next frame
-/// chains to.
-pub(crate) fn encode<'a>(
-    meta: FrameMeta,
+/// Encodes the payload of a frame into `out`, which is cleared, behind room for the header.
+pub(crate) fn encode_payload<'a>(
     records: impl Iterator<Item = &'a [u8]>,
-    checksum: &Checksum,
     out: &mut Vec<u8>,
-) -> Result<u32, Reason> {
-    let too_long = || "the frame is past 4 GiB".to_owned();
+) -> Result<(), Reason> {
     out.clear();
     out.resize(HEADER_BYTES, 0);
     for record in records {
@@ -146,24 +170,61 @@ pub(crate) fn encode<'a>(
         out.extend_from_slice(record);
     }
     out.push(END);
+    Ok(())
+}
+
+/// Completes a frame whose payload is encoded, for its place in the file, and returns the checksum
+/// that the next frame chains to.
+pub(crate) fn complete(
+    meta: FrameMeta,
+    offset: u64,
+    checksum: &Checksum,
+    out: &mut Vec<u8>,
+) -> Result<u32, Reason> {
     let payload = out.get(HEADER_BYTES..).unwrap_or_default();
     let payload_len = u32::try_from(payload.len()).map_err(|_| too_long())?;
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    header.extend_from_slice(FRAME_MAGIC);
-    header.extend_from_slice(&[KIND_EVENTS, 0, 0, 0]);
-    header.extend_from_slice(&payload_len.to_le_bytes());
-    header.extend_from_slice(&meta.count.to_le_bytes());
-    header.extend_from_slice(&meta.first_position.to_le_bytes());
-    header.extend_from_slice(&meta.durable.to_le_bytes());
-    header.extend_from_slice(&meta.chain.to_le_bytes());
-    header.extend_from_slice(&checksum.of(payload).to_le_bytes());
-    header.extend_from_slice(meta.store_id.as_bytes());
-    let header = seal_header(header, checksum);
+    let payload_checksum = checksum.of(payload);
+    // The header is no zeros, whatever it will say.
+    if let Some(first) = out.first_mut() {
+        *first = 1;
+    }
+    let zeros = zero_sectors(out, offset);
+    let header =
+        encode_header(FrameKind::Events, meta, (payload_len, payload_checksum, zeros), checksum);
     if let Some(place) = out.get_mut(..HEADER_BYTES) {
         place.copy_from_slice(&header);
     }
     out.resize(out.len().next_multiple_of(HEADER_BYTES), 0);
     Ok(u32_at(&header, CHECKSUM_OFFSET))
+}
+
+/// A frame that is a header alone.
+pub(crate) fn encode_mark(kind: FrameKind, meta: FrameMeta, checksum: &Checksum) -> Vec<u8> {
+    encode_header(kind, meta, (0, 0, 0), checksum)
+}
+
+fn encode_header(
+    kind: FrameKind,
+    meta: FrameMeta,
+    (payload_len, payload_checksum, zero_sectors): (u32, u32, u32),
+    checksum: &Checksum,
+) -> Vec<u8> {
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(FRAME_MAGIC);
+    header.extend_from_slice(&[kind as u8, 0, 0, 0]);
+    header.extend_from_slice(&payload_len.to_le_bytes());
+    header.extend_from_slice(&meta.count.to_le_bytes());
+    header.extend_from_slice(&meta.first_position.to_le_bytes());
+    header.extend_from_slice(&meta.durable.to_le_bytes());
+    header.extend_from_slice(&meta.chain.to_le_bytes());
+    header.extend_from_slice(&payload_checksum.to_le_bytes());
+    header.extend_from_slice(meta.store_id.as_bytes());
+    header.extend_from_slice(&zero_sectors.to_le_bytes());
+    seal_header(header, checksum)
+}
+
+fn too_long() -> Reason {
+    "the frame is past 4 GiB".to_owned()
 }
 
 /// The records of a payload whose checksum fits.
@@ -181,15 +242,40 @@ pub(crate) fn records(payload: &[u8]) -> Result<Vec<&[u8]>, Reason> {
     Ok(records)
 }
 
-/// Whether a frame whose checksum does not fit looks like a write that never finished, rather than
-/// like damage: what was not written is zeros, in whole sectors or behind a short write. `frame` is
-/// what lies in the file from the frame's start to its end (or as far as its header tells).
-pub(crate) fn looks_unfinished(frame: &[u8], offset: u64) -> bool {
-    const SECTOR: usize = 512;
+/// Whether a frame whose payload does not fit looks like a write that never finished, rather than
+/// like damage: its end is missing, or sectors are zeros that were not zeros when it was written.
+/// `frame` is what lies at `offset`, from the header to the end of the payload.
+pub(crate) fn is_unfinished(header: &FrameHeader, frame: &[u8], offset: u64) -> bool {
+    frame.last() == Some(&0) || zero_sectors(frame, offset) > header.zero_sectors
+}
+
+/// Whether bytes that are no header look like a header that was never finished. It lies in one
+/// sector, so only a short write can cut it, and behind that there is nothing: `rest` is the file
+/// from there on.
+pub(crate) fn is_unwritten(rest: &[u8]) -> bool {
     let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+    let (header, behind) = rest.split_at_checked(HEADER_BYTES).unwrap_or((rest, &[]));
+    is_zero(header) || (header.last() == Some(&0) && is_zero(behind))
+}
+
+/// Whether a first journal file holds more than a store without events leaves in it, for a look at
+/// files whose store id is not known.
+pub(crate) fn may_hold_events(file: &[u8]) -> bool {
+    let start = usize::try_from(FIRST_FRAME_OFFSET).unwrap_or(usize::MAX);
+    let frames = file.get(start..).unwrap_or_default();
+    let (first, behind) = frames.split_at_checked(HEADER_BYTES).unwrap_or((frames, &[]));
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+    let is_closed = first.get(4) == Some(&(FrameKind::Closed as u8)) && u64_at(first, 16) == 1;
+    !is_zero(behind) || !(is_zero(first) || is_closed)
+}
+
+/// How many of the sectors that a frame at `offset` touches hold nothing of it but zeros.
+fn zero_sectors(frame: &[u8], offset: u64) -> u32 {
     let ahead = SECTOR - usize::try_from(offset % SECTOR as u64).unwrap_or(0);
     let (first, rest) = frame.split_at_checked(ahead).unwrap_or((frame, &[]));
-    frame.last() == Some(&0) || is_zero(first) || rest.chunks(SECTOR).any(is_zero)
+    let parts = std::iter::once(first).chain(rest.chunks(SECTOR));
+    let zeros = parts.filter(|part| part.iter().all(|&byte| byte == 0)).count();
+    u32::try_from(zeros).unwrap_or(u32::MAX)
 }
 
 /// Pads a header with zeros and ends it with its checksum.

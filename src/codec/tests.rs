@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     codec::{
         checksum::Checksum,
-        frame::{self, FileHeader, FrameHeader, FrameMeta},
+        frame::{self, FileHeader, FrameHeader, FrameKind, FrameMeta},
         key, pack,
         record::{self, EventToEncode, Record},
         run::Run,
@@ -160,7 +160,8 @@ fn a_frame_has_these_bytes() {
     let meta = FrameMeta { first_position: 7, count: 2, durable: 6, chain: 5, store_id: STORE_ID };
     let mut bytes = Vec::new();
     let record = b"record".as_slice();
-    let chain = frame::encode(meta, [record].into_iter(), &checksum(), &mut bytes).expect("small");
+    frame::encode_payload([record].into_iter(), &mut bytes).expect("small");
+    let chain = frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
     let expected = concat!(
         "414e4652",
         "01000000",
@@ -203,19 +204,66 @@ fn a_journal_file_header_has_these_bytes() {
 }
 
 #[test]
+fn marks_have_these_bytes() {
+    let meta = FrameMeta { first_position: 9, count: 0, durable: 8, chain: 5, store_id: STORE_ID };
+    for (kind, byte, sum) in
+        [(FrameKind::Continued, "02", "f5c4a44b"), (FrameKind::Closed, "03", "22d73156")]
+    {
+        let bytes = frame::encode_mark(kind, meta, &checksum());
+        let expected = [
+            "414e4652",
+            byte,
+            "000000",
+            "0000000000000000",
+            "0900000000000000",
+            "0800000000000000",
+            "0500000000000000",
+            "00112233445566778899aabbccddeeff",
+            "00000000",
+            sum,
+        ];
+        assert_eq!(hex(&bytes), expected.concat());
+        let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
+        assert_eq!((header.kind, header.frame_bytes()), (kind, 64));
+    }
+}
+
+#[test]
 fn an_unfinished_write_is_told_from_damage() {
-    let whole = vec![1; 2_000];
-    assert!(!frame::looks_unfinished(&whole, 512));
-    let mut short = whole.clone();
-    short[1_999] = 0;
-    assert!(frame::looks_unfinished(&short, 512), "a short write ends early");
-    let mut torn = whole.clone();
-    torn[512..1024].fill(0);
-    assert!(frame::looks_unfinished(&torn, 512), "a sector was not written");
-    let mut straddling = whole;
-    straddling[300..812].fill(0);
-    assert!(!frame::looks_unfinished(&straddling, 512), "no sector is empty");
-    assert!(frame::looks_unfinished(&straddling, 512 + 212), "one is");
+    let meta = FrameMeta { first_position: 1, count: 1, durable: 0, chain: 0, store_id: STORE_ID };
+    // Two of its sectors are zeros by right.
+    let mut record = vec![1; 3_000];
+    record[400..1_500].fill(0);
+    let mut bytes = Vec::new();
+    frame::encode_payload([record.as_slice()].into_iter(), &mut bytes).expect("small");
+    frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
+    let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
+    assert_eq!(header.zero_sectors, 2);
+    bytes.truncate(64 + header.payload_len as usize);
+    let is_unfinished = |bytes: &[u8]| frame::is_unfinished(&header, bytes, 512);
+    assert!(!is_unfinished(&bytes), "nothing is missing");
+    let mut flipped = bytes.clone();
+    flipped[2_000] ^= 1;
+    assert!(!is_unfinished(&flipped), "all of it was written");
+    flipped[700] ^= 1;
+    assert!(!is_unfinished(&flipped), "a sector of zeros is none any more");
+    let mut short = bytes.clone();
+    short[3_000..].fill(0);
+    assert!(is_unfinished(&short), "a short write ends early");
+    let mut torn = bytes.clone();
+    torn[2_048..2_560].fill(0);
+    assert!(is_unfinished(&torn), "a sector was not written");
+    torn.copy_from_slice(&bytes);
+    torn[2_000..2_512].fill(0);
+    assert!(!is_unfinished(&torn), "no sector is missing");
+
+    assert!(frame::is_unwritten(&[0; 256]));
+    assert!(!frame::is_unwritten(&bytes));
+    let mut cut = vec![0; 256];
+    cut[..62].copy_from_slice(&bytes[..62]);
+    assert!(frame::is_unwritten(&cut), "a short write ended inside the header");
+    cut[100] = 1;
+    assert!(!frame::is_unwritten(&cut), "what is behind it was written");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a check of a whole store needs beyond reading: the journal from its start, the way past
 //! damaged records, and the raw entries of the indexes.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use crate::{
     storage::{
         Storage,
         journal::{self, JournalFile},
+        trees::Trees,
     },
 };
 
@@ -46,13 +47,18 @@ impl Storage {
         };
         let files = journal::list(&directory)?;
         let first = files.first().map_or(head + 1, |file| file.first_position);
-        if self.keeps_archive() && first > 1 {
-            audit.damage(&directory, 1, format!("its first file starts at {first}"));
+        let removed = match self.with_trees_or(0, Trees::removed) {
+            // Trees that have failed cannot tell.
+            Err(_) if self.health.is_poisoned() => first.saturating_sub(1),
+            removed => removed?,
+        };
+        if first > removed + 1 {
+            audit.damage(&directory, removed + 1, format!("its first file starts at {first}"));
         }
         let mut chain = None;
         for (index, file) in files.iter().enumerate() {
             let next = files.get(index + 1).map(|next| next.first_position);
-            chain = self.audit_file(file, next, chain, head, audit)?;
+            chain = self.audit_file(file, (next, removed), chain, head, audit)?;
         }
         Ok(())
     }
@@ -61,7 +67,7 @@ impl Storage {
     fn audit_file(
         &self,
         file: &JournalFile,
-        next: Option<u64>,
+        (next, removed): (Option<u64>, u64),
         chain: Option<u32>,
         head: u64,
         audit: &mut impl JournalAudit,
@@ -70,6 +76,10 @@ impl Storage {
             Ok(read) => read,
             Err(Error::Corrupted { reason, .. }) => {
                 audit.damage(&file.path, file.first_position, reason);
+                return Ok(None);
+            }
+            // A checkpoint has removed it meanwhile.
+            Err(Error::Io { .. }) if !self.keeps_archive() && !file.path.exists() => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -93,15 +103,30 @@ impl Storage {
             audit.damage(&file.path, position, reason);
         }
         let end = next.map_or(head + 1, |next| next.min(head + 1));
-        let is_shorter = next.is_none() && (bytes.len() as u64) < header.capacity;
+        if walked.next_position < end && end <= removed + 1 {
+            // The files between were removed on purpose.
+            return Ok(None);
+        }
         if walked.next_position < end {
             let reason = walked.damage.unwrap_or_else(|| format!("it ends before {end}"));
             audit.damage(&file.path, walked.next_position, reason);
             return Ok(None);
         }
-        if is_shorter && fs::metadata(&file.path).is_ok_and(|now| now.len() < header.capacity) {
-            audit.damage(&file.path, end, "it is shorter than it was made".to_owned());
+        // What lies behind the head is being written, unless nobody can be writing to this file.
+        if next.is_none()
+            && let Some(reason) = walked.damage_as_last(&header, &bytes)
+            && walked.damage.is_none()
+            && self.is_last(file)?
+        {
+            audit.damage(&file.path, end, reason);
         }
         Ok(Some(walked.chain))
+    }
+
+    /// Whether no file has come behind this one since it was listed.
+    fn is_last(&self, file: &JournalFile) -> Result<bool, Error> {
+        let directory = file.path.parent().unwrap_or(&file.path);
+        let last = journal::list(directory)?.pop();
+        Ok(last.is_some_and(|last| last.first_position == file.first_position))
     }
 }

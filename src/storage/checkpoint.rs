@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A checkpoint writes each byte of the tail some times over; it needs this much room besides.
 const SPACE_FACTOR: u64 = 6;
-const SPACE_RESERVE: u64 = 24 << 20;
+const SPACE_RESERVE: u64 = 8 << 20;
 
 /// The trees while the store is open; taken out by the close.
 pub(super) type SharedTrees = RwLock<Option<Trees>>;
@@ -211,15 +211,15 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
     storage.sync_journal()?;
     // A group is durable a moment before it is in the tail and published.
     let head = storage.durable().min(storage.head());
-    let window = storage.tail.window(head);
-    let Some(last) = window.records.last() else { return Ok(false) };
-    debug_assert_eq!(last.last_position(), head);
-    let bytes: u64 = window.records.iter().map(|record| record.bytes.len() as u64).sum();
+    // With little space left, only as much is moved as fits.
     let available = storage.directory().map_or(u64::MAX, files::available_bytes);
-    if available < bytes * SPACE_FACTOR + SPACE_RESERVE {
+    let fits = available.saturating_sub(SPACE_RESERVE) / SPACE_FACTOR;
+    let Some((head, bytes)) = storage.tail.group_end(head, fits) else { return Ok(false) };
+    if bytes > fits {
         storage.signals.lock().is_short_of_space = true;
         return Ok(false);
     }
+    let window = storage.tail.window(head);
     {
         let trees = storage.trees.read().unwrap_or_else(PoisonError::into_inner);
         let Some(trees) = trees.as_ref() else { return Ok(false) };
@@ -227,9 +227,9 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
             trees.discard_above(trees.head()?, &window.streams)?;
         }
         move_window(storage, trees, &window, head)?;
+        storage.tail.free(&window);
+        seal_files(storage, trees, head)?;
     }
-    storage.tail.free(&window);
-    seal_files(storage, head);
     Ok(true)
 }
 
@@ -294,16 +294,20 @@ fn merge(records: &[TailRecord], checksum: &Checksum) -> Result<(u64, Vec<u8>), 
 }
 
 /// Seals or, without an archive, removes the journal files that the trees have taken over. A
-/// failure costs disk space only, and the next open may try again.
-fn seal_files(storage: &Storage, head: u64) {
+/// failure to do so costs disk space only.
+fn seal_files(storage: &Storage, trees: &Trees, head: u64) -> Result<(), Error> {
     let mut full = storage.full_files.lock().unwrap_or_else(PoisonError::into_inner);
     let done: Vec<FullFile> = full.extract_if(.., |file| file.last_position <= head).collect();
     drop(full);
-    for file in done {
-        let _ = match storage.keeps_archive() {
-            true => file.seal(),
-            false => fs::remove_file(&file.path)
-                .map_err(|source| Error::io("remove", &file.path, source)),
-        };
+    if storage.keeps_archive() {
+        for file in done {
+            let _ = file.seal();
+        }
+    } else if let Some(last) = done.last() {
+        trees.set_removed(last.last_position)?;
+        for file in done {
+            let _ = fs::remove_file(&file.path);
+        }
     }
+    Ok(())
 }

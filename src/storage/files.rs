@@ -88,10 +88,12 @@ pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
     let mut total = 0;
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        let metadata = entry.metadata()?;
-        total += match metadata.is_dir() {
-            true => bytes_below(&entry.path())?,
-            false => metadata.blocks() * 512,
+        total += match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path())?,
+            Ok(metadata) => metadata.blocks() * 512,
+            // It was renamed or removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
         };
     }
     Ok(total)

@@ -9,13 +9,29 @@ use crate::Error;
 
 /// Set once, by the first failure that leaves an outcome unknown, and never cleared: only a reopen
 /// finds out what is on the disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Health {
+    /// The process that opened the store. A forked child has no checkpoint thread, and its writes
+    /// would land on the parent's.
+    process: u32,
     failure: OnceLock<Arc<Error>>,
     is_closed: AtomicBool,
 }
 
 impl Health {
+    pub(crate) fn new() -> Health {
+        Health {
+            process: std::process::id(),
+            failure: OnceLock::new(),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether this is a forked child of the process that opened the store.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     /// Refuses further writes because of `cause`; the first cause is the one that is told.
     pub(crate) fn poison(&self, cause: Error) -> Error {
         let cause = match cause {
@@ -35,8 +51,14 @@ impl Health {
         !self.is_closed.swap(true, Ordering::AcqRel)
     }
 
-    /// What a read asks: [`Error::Closed`] after a close.
+    /// What a read asks: [`Error::Closed`] after a close, [`Error::Forked`] in a child.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
+        self.check_not_closed()?;
+        if self.is_forked() { Err(Error::Forked) } else { Ok(()) }
+    }
+
+    /// As [`check_open`](Self::check_open), without asking the system anything.
+    pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 

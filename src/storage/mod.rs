@@ -112,6 +112,11 @@ impl Storage {
         self.health.check_open()
     }
 
+    /// As [`check_open`](Self::check_open), for each single event of a read.
+    pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
+        self.health.check_not_closed()
+    }
+
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.health.check_writable()
     }
@@ -201,7 +206,10 @@ impl Storage {
     fn sync_later(&self, max_delay: Duration) -> Result<(), Error> {
         let now = Instant::now();
         let oldest = *self.unsynced_since().get_or_insert(now);
-        self.signals.request_sync(oldest + max_delay);
+        // A delay past the end of time is never due: then only a flush or the close syncs.
+        if let Some(due) = oldest.checked_add(max_delay) {
+            self.signals.request_sync(due);
+        }
         if now.duration_since(oldest) > max_delay { self.sync_journal() } else { Ok(()) }
     }
 
@@ -238,6 +246,10 @@ impl Storage {
 
     /// Moves the tail into the trees, closes every file and gives the lock back. Idempotent.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        if self.health.is_forked() {
+            // Everything of the store is the parent's.
+            return Err(Error::Forked);
+        }
         if !self.health.close() {
             return Ok(());
         }
@@ -246,14 +258,18 @@ impl Storage {
         drop(self.writer());
         let synced = self.sync_journal();
         let has_ended = self.signals.stop(CLOSE_PATIENCE);
-        self.writer().take();
+        let journal = self.writer().take();
+        let marked = match journal.filter(|_| !self.health.is_poisoned()) {
+            Some(journal) => journal.close().map_err(|error| self.poison(error)),
+            None => Ok(()),
+        };
         if !has_ended {
             // sled still holds its files, so the lock must stay with them.
             let reason = "closing them makes no progress";
             return Err(self.poison(Error::corrupted("the trees", None, reason)));
         }
         home.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        synced.and(self.health.check_sound())
+        synced.and(marked).and(self.health.check_sound())
     }
 
     fn writer(&self) -> MutexGuard<'_, Option<Journal>> {

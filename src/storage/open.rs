@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{FORMAT_VERSION, checksum::Checksum, record::Record, superblock::Superblock},
+    codec::{FORMAT_VERSION, checksum::Checksum, frame, record::Record, superblock::Superblock},
     storage::{
         Home, Storage, StorageOptions, checkpoint, files,
         health::Health,
@@ -33,6 +33,9 @@ const TREES: &str = "trees";
 /// What a creation may leave behind when it is interrupted, and what a store is made of.
 const OWN_ENTRIES: [&str; 5] = ["LOCK", "ANNALS", "ANNALS.tmp", JOURNAL, TREES];
 
+/// Trees without events take less than this; with any, and closed, more than their journal shows.
+const EMPTY_TREES_BYTES: u64 = 1 << 10;
+
 /// What the background thread is told once the trees are open.
 enum Start {
     Run(Arc<Storage>),
@@ -49,6 +52,8 @@ impl Storage {
     /// Opens the store at `path`, or makes it.
     pub(crate) fn open(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
         prepare_directory(path, options.creates)?;
+        // The process may change its directory while the store is open.
+        let path = &fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
         let lock = Lock::take(path)?;
         let (superblock, is_new) = match superblock::read(path)? {
             Some(superblock) => (superblock, false),
@@ -94,7 +99,7 @@ impl Storage {
             store_id,
             checksum: Checksum::of_store(store_id),
             options,
-            health: Health::default(),
+            health: Health::new(),
             signals: checkpoint::Signals::default(),
             trees: RwLock::new(None),
             tail: Tail::default(),
@@ -115,7 +120,8 @@ impl Storage {
         let directory = path.join(JOURNAL);
         files::create_directory(&directory)?;
         let capacity = self.options.journal_bytes;
-        let created = Journal::create(&directory, self.store_id, &self.checksum, capacity, 1, 0);
+        let created =
+            Journal::create(&directory, (self.store_id, &self.checksum), capacity, (1, 0));
         let journal = created.map_err(|failure| match failure {
             WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,
         })?;
@@ -181,8 +187,8 @@ impl Storage {
         Ok(())
     }
 
-    /// A store on a full disk can still be read: sled cannot open its files without writing, but the
-    /// journal has everything. What is written is refused until the store is opened again.
+    /// A store on a full disk can still be read: sled cannot open its files without writing, but
+    /// the journal has everything. What is written is refused until the store is opened again.
     fn start_for_reading(self, path: &Path, full: Error) -> Result<Arc<Storage>, Error> {
         let head = journal::last_position(&path.join(JOURNAL), &self.checksum)?;
         let head = AtomicU64::new(head);
@@ -266,16 +272,10 @@ fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
         return Ok(());
     }
     let names = entry_names(path)?;
-    if let Some(foreign) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
-        let reason =
-            format!("{} is not a store, and not empty: it holds {foreign:?}", path.display());
-        return Err(Error::invalid("path", reason));
+    if let Some(name) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
+        return Err(foreign(path, &path.join(name)));
     }
-    let is_store = holds_events(&path.join(JOURNAL))?;
-    if is_store {
-        let place = path.join("ANNALS").display().to_string();
-        return Err(Error::corrupted(place, None, "it is missing, and the journal holds events"));
-    }
+    refuse_remains(path)?;
     if creates { Ok(()) } else { Err(open(no_store())) }
 }
 
@@ -291,25 +291,62 @@ fn entry_names(path: &Path) -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// Whether a journal has frames; without a superblock, one that has none is left from a creation
-/// that did not finish.
-fn holds_events(directory: &Path) -> Result<bool, Error> {
-    if !directory.is_dir() {
-        return Ok(false);
-    }
-    for file in journal::list(directory)? {
-        let bytes = fs::read(&file.path).map_err(|source| Error::io("read", &file.path, source))?;
-        let frames = bytes.get(512..).unwrap_or_default();
-        if file.first_position > 1 || frames.iter().any(|&byte| byte != 0) {
-            return Ok(true);
+/// Without a superblock, what is there must be what an unfinished creation left: it is removed. A
+/// journal or trees with events are a store that has lost its superblock.
+fn refuse_remains(path: &Path) -> Result<(), Error> {
+    let lost = |place: &Path| {
+        let reason = "it is missing, and there are events";
+        let first = path.join("ANNALS").display().to_string();
+        Err(Error::corrupted(format!("{first} (beside {})", place.display()), None, reason))
+    };
+    let journal = path.join(JOURNAL);
+    for name in names_in(&journal)? {
+        let file = journal.join(&name);
+        if !is_own_journal_file(&name) {
+            return Err(foreign(path, &file));
+        }
+        let bytes = fs::read(&file).map_err(|source| Error::io("read", &file, source))?;
+        if frame::may_hold_events(&bytes) {
+            return lost(&file);
         }
     }
-    Ok(false)
+    let trees = path.join(TREES);
+    for name in names_in(&trees)? {
+        let file = trees.join(&name);
+        if !["conf", "db", "blobs"].contains(&name.as_str()) && !name.starts_with("snap.") {
+            return Err(foreign(path, &file));
+        }
+        let len = fs::metadata(&file).map_err(|source| Error::io("read", &file, source))?.len();
+        if name == "db" && len > EMPTY_TREES_BYTES {
+            return lost(&file);
+        }
+    }
+    match names_in(&trees.join("blobs"))?.first() {
+        Some(name) => Err(foreign(path, &trees.join("blobs").join(name))),
+        None => Ok(()),
+    }
 }
 
-/// Removes what a creation left that did not finish; `prepare_directory` has seen that no event is
-/// in it.
+fn is_own_journal_file(name: &str) -> bool {
+    let stem = name.strip_suffix(".journal").or_else(|| name.strip_suffix(".tmp"));
+    stem == Some("00000000000000000001")
+}
+
+fn foreign(path: &Path, found: &Path) -> Error {
+    let reason =
+        format!("{} is not a store, and not empty: it holds {}", path.display(), found.display());
+    Error::invalid("path", reason)
+}
+
+/// The names in a directory; none where it is missing.
+fn names_in(path: &Path) -> Result<Vec<String>, Error> {
+    if path.is_dir() { entry_names(path) } else { Ok(Vec::new()) }
+}
+
+/// Removes what a creation left that did not finish; `refuse_remains` has seen that it is no more
+/// than that.
 fn clear_unfinished(path: &Path) -> Result<(), Error> {
+    refuse_remains(path)?;
     let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|source| Error::io("remove", &path, source)),

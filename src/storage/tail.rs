@@ -46,6 +46,7 @@ pub(crate) struct TailEntry<'a> {
 /// What is in the tail, for a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Window {
+    pub(crate) last_position: u64,
     pub(crate) records: Vec<TailRecord>,
     /// Per stream, in byte order: the version of the first position, and the positions.
     pub(crate) streams: Vec<(Arc<str>, u64, Vec<u64>)>,
@@ -65,6 +66,8 @@ struct Inner {
     ids: HashMap<Uuid, u64>,
     /// The ids in position order, so that they leave as they came.
     ids_in_order: VecDeque<(Uuid, u64)>,
+    /// The last position of each group of whole units.
+    group_ends: VecDeque<u64>,
     bytes: usize,
 }
 
@@ -89,6 +92,26 @@ impl Tail {
         for entry in entries {
             inner.push_entry(entry);
         }
+        let end = inner.records.back().map_or(0, TailRecord::last_position);
+        inner.group_ends.push_back(end);
+    }
+
+    /// The end of the last group at or below `head` up to which the records take at most
+    /// `bytes_max`, or of the first group when that alone takes more; with the bytes they take.
+    pub(crate) fn group_end(&self, head: u64, bytes_max: u64) -> Option<(u64, u64)> {
+        let inner = self.read();
+        let mut records = inner.records.iter().peekable();
+        let (mut found, mut bytes) = (None, 0);
+        for &end in inner.group_ends.iter().take_while(|&&end| end <= head) {
+            while let Some(record) = records.next_if(|record| record.first_position <= end) {
+                bytes += record.bytes.len() as u64;
+            }
+            if found.is_some() && bytes > bytes_max {
+                break;
+            }
+            found = Some((end, bytes));
+        }
+        found
     }
 
     /// About how much memory the tail takes.
@@ -179,6 +202,7 @@ impl Tail {
         });
         let ids = inner.ids_in_order.iter().copied().take_while(|&(_, position)| position <= last);
         Window {
+            last_position: last,
             records: records.cloned().collect(),
             streams: streams.collect(),
             ids: ids.collect(),
@@ -200,6 +224,10 @@ impl Tail {
         for (id, _) in &window.ids {
             inner.ids.remove(id);
             inner.ids_in_order.pop_front();
+        }
+        inner.bytes = inner.bytes.saturating_sub(window.ids.len() * EVENT_BYTES);
+        while inner.group_ends.front().is_some_and(|&end| end <= window.last_position) {
+            inner.group_ends.pop_front();
         }
         if inner.records.is_empty() {
             // What is left is rounding and the names of streams.

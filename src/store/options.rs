@@ -12,6 +12,12 @@ use crate::{Error, EventStore, event::Timestamp, storage::StorageOptions};
 /// The smallest journal file: a frame and its header must fit.
 const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 
+/// The largest journal file: it is read whole when the store is opened.
+const JOURNAL_BYTES_MAX: u64 = 1 << 30;
+
+/// The smallest page cache that is of any use.
+const CACHE_BYTES_MIN: u64 = 1 << 20;
+
 /// When an append returns.
 ///
 /// # Examples
@@ -93,11 +99,11 @@ impl Options {
         self
     }
 
-    /// About how much memory the trees' page cache takes, in bytes. Scans of much more than that
-    /// may take several times as much for a while.
+    /// About how much memory the trees' page cache takes, in bytes, at least 1 MiB; smaller values
+    /// count as that. Scans of much more than that may take several times as much for a while.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Options {
-        self.cache_bytes = bytes;
+        self.cache_bytes = bytes.max(CACHE_BYTES_MIN);
         self
     }
 
@@ -110,11 +116,11 @@ impl Options {
         self
     }
 
-    /// The size of a journal file, in bytes, at least 64 KiB; smaller values count as that. A
-    /// single append that is larger gets a file of its own.
+    /// The size of a journal file, in bytes, at least 64 KiB; smaller values count as that, and
+    /// larger ones than 1 GiB as that. A single append that is larger gets a file of its own.
     #[must_use]
     pub fn journal_bytes(mut self, bytes: u64) -> Options {
-        self.journal_bytes = bytes.max(JOURNAL_BYTES_MIN);
+        self.journal_bytes = bytes.clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
         self
     }
 

@@ -281,7 +281,7 @@ impl Cursor {
         if is_behind || self.next == 0 {
             return Ok(None);
         }
-        store.storage().check_open()?;
+        store.storage().check_not_closed()?;
         let event = match &query.stream {
             None => self.event_at(store, self.next, query.is_backward)?,
             Some(stream) => self.event_of(store, stream, query.is_backward)?,

@@ -42,11 +42,14 @@ pub(crate) fn list(directory: &Path) -> Result<Vec<JournalFile>, Error> {
             continue;
         }
         let digits = path.file_stem().and_then(|stem| stem.to_str());
-        let Some(first_position) = digits.and_then(|digits| digits.parse().ok()) else {
-            let reason = "its name is not that of a journal file";
-            return Err(Error::corrupted(path.display().to_string(), None, reason));
-        };
-        found.push(JournalFile { path, first_position });
+        let first_position = digits.and_then(|digits| digits.parse().ok());
+        match first_position.filter(|&first| path_of(directory, first) == path) {
+            Some(first_position) => found.push(JournalFile { path, first_position }),
+            None => {
+                let reason = "its name is not that of a journal file: move it away";
+                return Err(Error::corrupted(path.display().to_string(), None, reason));
+            }
+        }
     }
     found.sort_unstable_by_key(|file| file.first_position);
     Ok(found)
@@ -72,14 +75,21 @@ pub(crate) enum CreateFailure {
     Failed(Error),
 }
 
-/// Creates a file of full length under its final name. On [`CreateFailure::Refused`] nothing is
-/// left.
+/// Creates a file of full length under its final name, which must be new unless the file that has
+/// it is to be replaced. On [`CreateFailure::Refused`] nothing is left.
 pub(crate) fn create(
     directory: &Path,
     header: &FileHeader,
     checksum: &Checksum,
+    must_be_new: bool,
 ) -> Result<(PathBuf, File), CreateFailure> {
     let path = path_of(directory, header.first_position);
+    if must_be_new && path.exists() {
+        let reason = "it is there already, and would be overwritten";
+        let place = path.display().to_string();
+        let position = Some(header.first_position);
+        return Err(CreateFailure::Failed(Error::corrupted(place, position, reason)));
+    }
     let unfinished = path.with_extension(files::UNFINISHED);
     let refused = |source: io::Error| {
         // Best effort: an unfinished file is removed at the next open as well.

@@ -9,8 +9,10 @@
 
 mod file;
 mod recover;
+mod walk;
 mod write;
 
 pub(crate) use file::{JournalFile, list, read, read_header};
-pub(crate) use recover::{RecoveredFrame, Recovery, last_position, recover, walk};
+pub(crate) use recover::{RecoveredFrame, Recovery, last_position, recover};
+pub(crate) use walk::walk;
 pub(crate) use write::{FullFile, Journal, WriteFailure};

@@ -13,7 +13,7 @@ use crate::{
     Error,
     codec::{
         checksum::Checksum,
-        frame::{self, FIRST_FRAME_OFFSET, FileHeader, FrameMeta, HEADER_BYTES},
+        frame::{self, FIRST_FRAME_OFFSET, FileHeader, FrameKind, FrameMeta, HEADER_BYTES},
     },
     storage::journal::file::{self, CreateFailure},
 };
@@ -65,17 +65,16 @@ pub(crate) enum WriteFailure {
 }
 
 impl Journal {
-    /// Creates the first file of a new store.
+    /// Creates a file at `first_position`, which chains to `chain`: the first one of a new store.
     pub(crate) fn create(
         directory: &Path,
-        store_id: Uuid,
-        checksum: &Checksum,
+        (store_id, checksum): (Uuid, &Checksum),
         capacity_max: u64,
-        first_position: u64,
-        chain: u32,
+        (first_position, chain): (u64, u32),
     ) -> Result<Journal, WriteFailure> {
         let capacity = capacity_max.min(FIRST_CAPACITY);
-        let active = create_file(directory, store_id, checksum, (first_position, capacity, chain))?;
+        let place = (first_position, capacity, chain);
+        let active = create_file(directory, (store_id, checksum), place, true)?;
         Ok(Journal {
             directory: directory.to_owned(),
             store_id,
@@ -118,10 +117,14 @@ impl Journal {
             chain: self.chain,
             store_id: self.store_id,
         };
-        let chain = frame::encode(meta, records, &self.checksum, buffer)
-            .map_err(|reason| WriteFailure::Refused(Error::invalid("events", reason)))?;
-        let fits = self.active.offset + buffer.len() as u64 <= self.active.capacity;
-        let full = if fits { None } else { self.rotate(buffer.len() as u64)? };
+        let refused = |reason| WriteFailure::Refused(Error::invalid("events", reason));
+        frame::encode_payload(records, buffer).map_err(refused)?;
+        // Behind every frame there is room for a mark.
+        let needed = (buffer.len().next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
+        let fits = self.active.offset + needed <= self.active.capacity;
+        let full = if fits { None } else { self.rotate(needed)? };
+        let chain = frame::complete(meta, self.active.offset, &self.checksum, buffer);
+        let chain = chain.map_err(refused)?;
         let active = &mut self.active;
         active
             .file
@@ -143,37 +146,65 @@ impl Journal {
         self.next_position - 1
     }
 
-    /// Starts a file that has room for a frame of `frame_bytes`, once the one before is durable.
+    /// Marks the end of a journal whose store is closed, durably. A rotten last frame is then
+    /// damage beyond doubt, and so is a lost last file.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.mark(&self.active, FrameKind::Closed)
+    }
+
+    fn mark(&self, at: &Active, kind: FrameKind) -> Result<(), Error> {
+        let meta = FrameMeta {
+            first_position: self.next_position,
+            count: 0,
+            durable: self.last_position(),
+            chain: self.chain,
+            store_id: self.store_id,
+        };
+        let mark = frame::encode_mark(kind, meta, &self.checksum);
+        at.file
+            .write_all_at(&mark, at.offset)
+            .map_err(|source| Error::io("write to", &at.path, source))?;
+        at.file.sync_data().map_err(|source| Error::io("sync", &at.path, source))
+    }
+
+    /// Starts a file that has room for `needed` bytes of frames, once the one before is durable.
     /// One without any frame is replaced: the new file has its name.
-    fn rotate(&mut self, frame_bytes: u64) -> Result<Option<FullFile>, WriteFailure> {
+    fn rotate(&mut self, needed: u64) -> Result<Option<FullFile>, WriteFailure> {
         let full = FullFile {
             path: self.active.path.clone(),
             last_position: self.last_position(),
-            used: self.active.offset,
+            used: self.active.offset + HEADER_BYTES as u64,
         };
-        let needed = FIRST_FRAME_OFFSET + frame_bytes;
+        let needed = FIRST_FRAME_OFFSET + needed;
         let capacity = self.active.capacity.saturating_mul(2).min(self.capacity_max);
         let capacity = capacity.max(needed).next_multiple_of(4096);
         self.active
             .file
             .sync_data()
             .map_err(|source| WriteFailure::Failed(Error::io("sync", &full.path, source)))?;
-        let has_frames = full.used > FIRST_FRAME_OFFSET;
+        let has_frames = self.active.offset > FIRST_FRAME_OFFSET;
         let place = (self.next_position, capacity, self.chain);
-        self.active = create_file(&self.directory, self.store_id, &self.checksum, place)?;
-        Ok(has_frames.then_some(full))
+        let ids = (self.store_id, &self.checksum);
+        let next = create_file(&self.directory, ids, place, has_frames)?;
+        let last = std::mem::replace(&mut self.active, next);
+        if !has_frames {
+            return Ok(None);
+        }
+        // Only now that the next file is there for good, and before anything is written to it.
+        self.mark(&last, FrameKind::Continued).map_err(WriteFailure::Failed)?;
+        Ok(Some(full))
     }
 }
 
 fn create_file(
     directory: &Path,
-    store_id: Uuid,
-    checksum: &Checksum,
+    (store_id, checksum): (Uuid, &Checksum),
     (first_position, capacity, chain): (u64, u64, u32),
+    must_be_new: bool,
 ) -> Result<Active, WriteFailure> {
     debug_assert!(capacity >= FIRST_FRAME_OFFSET + HEADER_BYTES as u64);
     let header = FileHeader::new(store_id, first_position, capacity, chain);
-    match file::create(directory, &header, checksum) {
+    match file::create(directory, &header, checksum, must_be_new) {
         Ok((path, file)) => {
             Ok(Active { path, file: Arc::new(file), capacity, offset: FIRST_FRAME_OFFSET })
         }

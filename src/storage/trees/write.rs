@@ -21,6 +21,7 @@ use crate::{
 const FORMAT: &str = "format";
 const HEAD: &str = "head";
 const STORE_ID: &str = "store_id";
+const REMOVED: &str = "removed";
 
 /// Bytes of keys and values between two syncs. sled logs about four times as many, and no more than
 /// one of its segments may be logged between two syncs, or its recovery can miss one.
@@ -71,6 +72,20 @@ impl Trees {
             return Err(self.damaged("the checksum of the head does not fit"));
         }
         Ok(u64::from_le_bytes(head.try_into().unwrap_or_default()))
+    }
+
+    /// The position up to which journal files were removed once the trees had them.
+    pub(crate) fn removed(&self) -> Result<u64, Error> {
+        match guarded(|| self.meta.get(REMOVED))? {
+            None => Ok(0),
+            Some(_) => self.meta_value(REMOVED).map(u64::from_le_bytes),
+        }
+    }
+
+    /// Notes durably that journal files are about to be removed.
+    pub(crate) fn set_removed(&self, position: u64) -> Result<(), Error> {
+        guarded(|| self.meta.insert(REMOVED, &position.to_le_bytes()))?;
+        self.sync()
     }
 
     fn meta_value<const N: usize>(&self, name: &str) -> Result<[u8; N], Error> {

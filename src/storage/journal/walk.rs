@@ -1,0 +1,199 @@
+//! Walking the frames of one journal file, and telling a write that never finished from damage.
+//!
+//! A frame whose checksum does not fit is the end of the journal when it looks like an unfinished
+//! write and no intact frame behind it was written in the knowledge that it is durable. Everything
+//! else is damage.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        checksum::Checksum,
+        frame::{self, FIRST_FRAME_OFFSET, FileHeader, FrameHeader, FrameKind, HEADER_BYTES},
+    },
+};
+
+/// How the frames of one file end.
+#[derive(Clone, Debug)]
+pub(crate) struct Walked {
+    /// Where the next frame would start.
+    pub(crate) offset: u64,
+    /// The position that it would have.
+    pub(crate) next_position: u64,
+    /// What it would chain to.
+    pub(crate) chain: u32,
+    /// The mark that stands there.
+    pub(crate) mark: Option<FrameKind>,
+    /// What is wrong with the bytes there, when they are more than an unfinished write.
+    pub(crate) damage: Option<String>,
+}
+
+impl Walked {
+    fn start(header: &FileHeader) -> Walked {
+        Walked {
+            offset: FIRST_FRAME_OFFSET,
+            next_position: header.first_position,
+            chain: header.chain,
+            mark: None,
+            damage: None,
+        }
+    }
+
+    /// Where the bytes behind the last frame and the mark start.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + self.mark.map_or(0, |_| HEADER_BYTES as u64)
+    }
+
+    /// What is wrong with this as the end of the whole journal, in a file with these bytes.
+    pub(crate) fn damage_as_last(&self, header: &FileHeader, bytes: &[u8]) -> Option<String> {
+        if self.damage.is_some() {
+            return self.damage.clone();
+        }
+        match self.mark {
+            Some(FrameKind::Continued) => {
+                Some("the file that goes on from it is missing".to_owned())
+            }
+            // Nothing was written behind that.
+            Some(FrameKind::Closed) => None,
+            _ if (bytes.len() as u64) < header.capacity => {
+                Some("it is shorter than it was made".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Walks the frames of a file's bytes and hands each intact one to `on_frame`, with the range of
+/// its bytes.
+pub(crate) fn walk<'a>(
+    bytes: &'a [u8],
+    header: &FileHeader,
+    checksum: &Checksum,
+    on_frame: impl FnMut(FrameHeader, Vec<&'a [u8]>, Range<u64>) -> Result<(), Error>,
+) -> Result<Walked, Error> {
+    walk_from(Walked::start(header), bytes, header.store_id, checksum, on_frame)
+}
+
+/// As [`walk`], from another place on.
+pub(crate) fn walk_from<'a>(
+    mut at: Walked,
+    bytes: &'a [u8],
+    store_id: Uuid,
+    checksum: &Checksum,
+    mut on_frame: impl FnMut(FrameHeader, Vec<&'a [u8]>, Range<u64>) -> Result<(), Error>,
+) -> Result<Walked, Error> {
+    loop {
+        match frame_at(bytes, &at, store_id, checksum) {
+            Frame::Intact(frame, records) => {
+                let end = at.offset + frame.frame_bytes();
+                on_frame(frame, records, at.offset..end)?;
+                at.offset = end;
+                at.next_position = frame.last_position() + 1;
+                at.chain = frame.checksum;
+            }
+            Frame::Mark(kind) => {
+                at.mark = Some(kind);
+                break;
+            }
+            Frame::End => break,
+            Frame::Damaged(reason) => {
+                at.damage = Some(reason);
+                break;
+            }
+        }
+    }
+    if at.damage.is_none() && at.mark.is_none() {
+        at.damage = intact_behind(bytes, &at, checksum);
+    }
+    Ok(at)
+}
+
+/// Where the frames for `position` and on start, behind damage.
+pub(crate) fn resume(
+    bytes: &[u8],
+    damaged: &Walked,
+    position: u64,
+    store_id: Uuid,
+    checksum: &Checksum,
+) -> Option<Walked> {
+    headers_behind(bytes, damaged.offset, checksum)
+        .find(|(_, header)| header.first_position == position && header.store_id == store_id)
+        .map(|(offset, header)| Walked {
+            offset,
+            next_position: position,
+            chain: header.chain,
+            mark: None,
+            damage: None,
+        })
+}
+
+enum Frame<'a> {
+    Intact(FrameHeader, Vec<&'a [u8]>),
+    Mark(FrameKind),
+    /// Nothing was written here, or a write that did not finish.
+    End,
+    Damaged(String),
+}
+
+fn frame_at<'a>(bytes: &'a [u8], at: &Walked, store_id: Uuid, checksum: &Checksum) -> Frame<'a> {
+    let start = usize::try_from(at.offset).unwrap_or(usize::MAX);
+    let rest = bytes.get(start..).unwrap_or_default();
+    let Some(head) = rest.get(..HEADER_BYTES) else { return Frame::End };
+    let Some(header) = FrameHeader::decode(head, checksum) else {
+        return match frame::is_unwritten(rest) {
+            true => Frame::End,
+            false => Frame::Damaged("the checksum of a frame's header does not fit".to_owned()),
+        };
+    };
+    let is_mark = header.kind != FrameKind::Events;
+    let fits = header.store_id == store_id
+        && header.first_position == at.next_position
+        && header.chain == at.chain
+        && (header.count > 0) != is_mark;
+    if !fits {
+        let found = header.first_position;
+        return Frame::Damaged(format!("a frame for position {found} stands out of its place"));
+    }
+    if is_mark {
+        return Frame::Mark(header.kind);
+    }
+    let end = HEADER_BYTES.saturating_add(header.payload_len as usize);
+    let (Some(frame), Some(payload)) = (rest.get(..end), rest.get(HEADER_BYTES..end)) else {
+        return Frame::Damaged("a frame is cut off".to_owned());
+    };
+    if checksum.of(payload) != header.payload_checksum {
+        return match frame::is_unfinished(&header, frame, at.offset) {
+            true => Frame::End,
+            false => Frame::Damaged("the checksum of a frame does not fit".to_owned()),
+        };
+    }
+    match frame::records(payload) {
+        Ok(records) => Frame::Intact(header, records),
+        Err(reason) => Frame::Damaged(reason),
+    }
+}
+
+/// The headers at or behind `offset`, with where they stand.
+fn headers_behind<'a>(
+    bytes: &'a [u8],
+    offset: u64,
+    checksum: &'a Checksum,
+) -> impl Iterator<Item = (u64, FrameHeader)> + 'a {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let rest = bytes.get(start..).unwrap_or_default();
+    (offset..)
+        .step_by(HEADER_BYTES)
+        .zip(rest.chunks_exact(HEADER_BYTES))
+        .filter_map(|(offset, head)| Some((offset, FrameHeader::decode(head, checksum)?)))
+}
+
+/// Looks behind the end for a frame that was written when the one missing here was durable already.
+fn intact_behind(bytes: &[u8], at: &Walked, checksum: &Checksum) -> Option<String> {
+    let (_, later) = headers_behind(bytes, at.offset, checksum)
+        .find(|(_, header)| header.durable >= at.next_position)?;
+    let (found, missing) = (later.first_position, at.next_position);
+    Some(format!("position {missing} is missing, and an intact frame for {found} follows"))
+}
