@@ -4,7 +4,11 @@
 //! a version conflict, from everything that went wrong; [`Error`] is the rest. The numbers of
 //! [`ErrorCode`] are shared with the C header and are never reused.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -261,6 +265,17 @@ impl Error {
                 Error::NoSpace { what: path.display().to_string(), source: Some(source) }
             }
             _ => Error::Io { action, path, source },
+        }
+    }
+
+    /// As [`io`](Self::io), for the store's own files: a directory in the place of one is damage.
+    pub(crate) fn stored(action: &'static str, path: &Path, source: io::Error) -> Error {
+        match source.kind() {
+            io::ErrorKind::IsADirectory => {
+                let reason = "a directory stands in its place";
+                Error::corrupted(path.display().to_string(), None, reason)
+            }
+            _ => Error::io(action, path, source),
         }
     }
 }

@@ -46,6 +46,9 @@ impl Superblock {
         if bytes.len() != BYTES || u32_at(bytes, 28) != Checksum::of_store(store_id).of(covered) {
             return Err("its checksum does not fit");
         }
-        Ok(Superblock { format: u32_at(bytes, 8), store_id })
+        match u32_at(bytes, 8) {
+            0 => Err("it names no format"),
+            format => Ok(Superblock { format, store_id }),
+        }
     }
 }

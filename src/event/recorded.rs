@@ -103,7 +103,7 @@ impl RecordedEvent {
         if self.is_binary() {
             return Err(self.wrong_form("data", "it is binary, not JSON"));
         }
-        serde_json::from_slice(self.data()).map_err(|error| self.wrong_form("data", error))
+        read_json(self.data()).map_err(|error| self.wrong_form("data", error))
     }
 
     /// The metadata: the text of a JSON object, or `None` where the event has none.
@@ -117,7 +117,8 @@ impl RecordedEvent {
     /// [`Error::InvalidArgument`] when the metadata does not have the form of a `T`.
     pub fn metadata_json<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
         let Some(text) = self.metadata() else { return Ok(None) };
-        serde_json::from_str(text).map(Some).map_err(|error| self.wrong_form("metadata", error))
+        let value = read_json(text.as_bytes());
+        value.map(Some).map_err(|error| self.wrong_form("metadata", error))
     }
 
     /// When the event happened, as it was written: see [`Timestamp`].
@@ -136,6 +137,13 @@ impl RecordedEvent {
             reason: format!("of the event at position {}: {reason}", self.position()),
         }
     }
+}
+
+/// Reads a stored value, whose depth was bounded when it was appended.
+fn read_json<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    deserializer.disable_recursion_limit();
+    T::deserialize(&mut deserializer)
 }
 
 impl fmt::Debug for RecordedEvent {

@@ -21,8 +21,8 @@ use crate::{
     storage::{
         Storage, files,
         journal::FullFile,
-        tail::{TailRecord, Window},
-        trees::{Staging, Trees},
+        tail::{GroupEnd, TailRecord, Window},
+        trees::{Head, Staging, Trees},
     },
 };
 
@@ -214,26 +214,31 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
     // With little space left, only as much is moved as fits.
     let available = storage.directory().map_or(u64::MAX, files::available_bytes);
     let fits = available.saturating_sub(SPACE_RESERVE) / SPACE_FACTOR;
-    let Some((head, bytes)) = storage.tail.group_end(head, fits) else { return Ok(false) };
-    if bytes > fits {
+    let Some(end) = storage.tail.group_end(head, fits) else { return Ok(false) };
+    if end.bytes > fits {
         storage.signals.lock().is_short_of_space = true;
         return Ok(false);
     }
-    let window = storage.tail.window(head);
+    let window = storage.tail.window(end.position);
     {
         let trees = storage.trees.read().unwrap_or_else(PoisonError::into_inner);
         let Some(trees) = trees.as_ref() else { return Ok(false) };
         if is_first {
-            trees.discard_above(trees.head()?, &window.streams)?;
+            trees.discard_above(trees.head()?.position, &window.streams)?;
         }
-        move_window(storage, trees, &window, head)?;
+        move_window(storage, trees, &window, end)?;
         storage.tail.free(&window);
-        seal_files(storage, trees, head)?;
+        seal_files(storage, trees, end.position)?;
     }
     Ok(true)
 }
 
-fn move_window(storage: &Storage, trees: &Trees, window: &Window, head: u64) -> Result<(), Error> {
+fn move_window(
+    storage: &Storage,
+    trees: &Trees,
+    window: &Window,
+    end: GroupEnd,
+) -> Result<(), Error> {
     let mut staging = Staging::new(trees, || {
         storage.signals.beat();
         storage.sync_journal_if_due()
@@ -245,7 +250,7 @@ fn move_window(storage: &Storage, trees: &Trees, window: &Window, head: u64) -> 
     pack_records(&window.records, &storage.checksum, |position, bytes| {
         staging.record(position, bytes)
     })?;
-    staging.finish(head)
+    staging.finish(Head { position: end.position, chain: end.chain })
 }
 
 /// Hands out the records of a window, small neighbours merged.

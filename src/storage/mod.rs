@@ -162,10 +162,11 @@ impl Storage {
     pub(crate) fn commit(&self, group: Group<'_>) -> Result<(), Error> {
         let count: u64 = group.records.iter().map(|record| record.count).sum();
         let head = self.head() + count;
-        if self.home.is_some() {
-            self.write_journal(&group, count)?;
-        }
-        self.tail.push(group.records, group.entries);
+        let chain = match self.home.is_some() {
+            true => self.write_journal(&group, count)?,
+            false => 0,
+        };
+        self.tail.push(chain, group.records, group.entries);
         self.head.store(head, Ordering::Release);
         if self.home.is_some() && self.tail.bytes() >= self.options.tail_bytes / 2 {
             self.signals.request_checkpoint();
@@ -173,7 +174,8 @@ impl Storage {
         Ok(())
     }
 
-    fn write_journal(&self, group: &Group<'_>, count: u64) -> Result<(), Error> {
+    /// Writes a group's frame, as durably as promised, and returns its checksum.
+    fn write_journal(&self, group: &Group<'_>, count: u64) -> Result<u32, Error> {
         let count = u32::try_from(count)
             .map_err(|_| Error::invalid("events", "a group is past 2^32 events"))?;
         let mut writer = self.writer();
@@ -190,16 +192,17 @@ impl Storage {
             Err(WriteFailure::Refused(error)) => return Err(error),
             Err(WriteFailure::Failed(error)) => return Err(self.poison(error)),
         }
-        let last = journal.last_position();
+        let (last, chain) = (journal.last_position(), journal.chain());
         if let Some(max_delay) = self.options.max_delay {
             drop(writer);
-            return self.sync_later(max_delay);
+            self.sync_later(max_delay)?;
+            return Ok(chain);
         }
         let (file, path) = journal.to_sync();
         // The writer stays locked: nobody writes before this group's outcome is known.
         file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
         self.durable.fetch_max(last, Ordering::AcqRel);
-        Ok(())
+        Ok(chain)
     }
 
     /// Arranges the sync of a buffered write; does it at once when the thread is too busy to.

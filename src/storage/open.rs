@@ -23,7 +23,7 @@ use crate::{
         lock::Lock,
         superblock,
         tail::{Tail, TailEntry, TailRecord},
-        trees::{OpenTrees, Trees, deadline},
+        trees::{Head, OpenTrees, Trees, deadline},
     },
 };
 
@@ -31,7 +31,8 @@ const JOURNAL: &str = "journal";
 const TREES: &str = "trees";
 
 /// What a creation may leave behind when it is interrupted, and what a store is made of.
-const OWN_ENTRIES: [&str; 5] = ["LOCK", "ANNALS", "ANNALS.tmp", JOURNAL, TREES];
+/// `lost+found` is what some file systems keep at their top.
+const OWN_ENTRIES: [&str; 6] = ["LOCK", "ANNALS", "ANNALS.tmp", JOURNAL, TREES, "lost+found"];
 
 /// Trees without events take less than this; with any, and closed, more than their journal shows.
 const EMPTY_TREES_BYTES: u64 = 1 << 10;
@@ -55,9 +56,14 @@ impl Storage {
         // The process may change its directory while the store is open.
         let path = &fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
         let lock = Lock::take(path)?;
+        // Only behind the lock does nobody else make a store here.
         let (superblock, is_new) = match superblock::read(path)? {
             Some(superblock) => (superblock, false),
             None => {
+                refuse_remains(path)?;
+                if !options.creates {
+                    return Err(Error::io("open", path, no_store()));
+                }
                 clear_unfinished(path)?;
                 (Superblock { format: FORMAT_VERSION, store_id: Uuid::new_v4() }, true)
             }
@@ -138,7 +144,7 @@ impl Storage {
         }
         // The superblock's name may not be durable when its writer was killed.
         files::sync_directory(path)?;
-        let trees_head = trees.head()?;
+        let Head { position: trees_head, chain: trees_chain } = trees.head()?;
         check_sealed(&directory, trees_head, &self.checksum)?;
         let recovery = Recovery {
             directory: &directory,
@@ -146,6 +152,7 @@ impl Storage {
             checksum: &self.checksum,
             capacity_max: self.options.journal_bytes,
             trees_head,
+            trees_chain,
         };
         let (journal, full_files) = journal::recover(&recovery, |frame| self.replay(&frame))?;
         let staged = trees.last_position()?;
@@ -163,6 +170,7 @@ impl Storage {
             Error::corrupted(frame.path.display().to_string(), Some(first), reason)
         };
         let mut expected = first;
+        let (mut kept, mut all) = (Vec::new(), Vec::new());
         for bytes in &frame.records {
             let bytes: Arc<[u8]> = Arc::from(*bytes);
             let record = Record::decode(Arc::clone(&bytes), &self.checksum).map_err(damaged)?;
@@ -170,20 +178,20 @@ impl Storage {
                 return Err(damaged(format!("its record for position {expected} is missing")));
             }
             expected = record.last_position() + 1;
-            let events: Vec<_> = record.events().collect();
-            let entries = events.iter().map(|event| TailEntry {
-                stream: event.stream_id(),
-                version: event.version(),
-                position: event.position(),
-                id: event.id(),
-            });
-            let count = events.len() as u64;
-            let kept = TailRecord { first_position: record.first_position(), count, bytes };
-            self.tail.push([kept], entries);
+            let count = expected - record.first_position();
+            kept.push(TailRecord { first_position: record.first_position(), count, bytes });
+            all.extend(record.events());
         }
         if expected != frame.header.last_position() + 1 {
             return Err(damaged(format!("its records end before position {expected}")));
         }
+        let entries = all.iter().map(|event| TailEntry {
+            stream: event.stream_id(),
+            version: event.version(),
+            position: event.position(),
+            id: event.id(),
+        });
+        self.tail.push(frame.header.checksum, kept, entries);
         Ok(())
     }
 
@@ -275,8 +283,12 @@ fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
     if let Some(name) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
         return Err(foreign(path, &path.join(name)));
     }
+    if creates || path.join("LOCK").exists() {
+        return Ok(());
+    }
+    // Nothing is made on the way to this answer, not even a lock.
     refuse_remains(path)?;
-    if creates { Ok(()) } else { Err(open(no_store())) }
+    Err(open(no_store()))
 }
 
 fn no_store() -> io::Error {
@@ -346,7 +358,6 @@ fn names_in(path: &Path) -> Result<Vec<String>, Error> {
 /// Removes what a creation left that did not finish; `refuse_remains` has seen that it is no more
 /// than that.
 fn clear_unfinished(path: &Path) -> Result<(), Error> {
-    refuse_remains(path)?;
     let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(|source| Error::io("remove", &path, source)),

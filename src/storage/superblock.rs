@@ -16,7 +16,7 @@ pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::io("read", &path, source)),
+        Err(source) => return Err(Error::stored("read", &path, source)),
     };
     let superblock = Superblock::decode(&bytes)
         .map_err(|reason| Error::corrupted(path.display().to_string(), None, reason))?;

@@ -43,6 +43,16 @@ pub(crate) struct TailEntry<'a> {
     pub(crate) id: Option<Uuid>,
 }
 
+/// Where a group ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupEnd {
+    pub(crate) position: u64,
+    /// The checksum of its frame in the journal.
+    pub(crate) chain: u32,
+    /// What the records up to there take.
+    pub(crate) bytes: u64,
+}
+
 /// What is in the tail, for a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -66,8 +76,8 @@ struct Inner {
     ids: HashMap<Uuid, u64>,
     /// The ids in position order, so that they leave as they came.
     ids_in_order: VecDeque<(Uuid, u64)>,
-    /// The last position of each group of whole units.
-    group_ends: VecDeque<u64>,
+    /// The last position of each group of whole units, and the checksum of its frame.
+    group_ends: VecDeque<(u64, u32)>,
     bytes: usize,
 }
 
@@ -78,9 +88,11 @@ struct Stream {
 }
 
 impl Tail {
-    /// Adds the records and entries of whole units, in position order.
+    /// Adds the records and entries of a group of whole units, in position order, whose frame in
+    /// the journal has the checksum `chain`.
     pub(crate) fn push<'a>(
         &self,
+        chain: u32,
         records: impl IntoIterator<Item = TailRecord>,
         entries: impl IntoIterator<Item = TailEntry<'a>>,
     ) {
@@ -93,23 +105,23 @@ impl Tail {
             inner.push_entry(entry);
         }
         let end = inner.records.back().map_or(0, TailRecord::last_position);
-        inner.group_ends.push_back(end);
+        inner.group_ends.push_back((end, chain));
     }
 
-    /// The end of the last group at or below `head` up to which the records take at most
-    /// `bytes_max`, or of the first group when that alone takes more; with the bytes they take.
-    pub(crate) fn group_end(&self, head: u64, bytes_max: u64) -> Option<(u64, u64)> {
+    /// The last group at or below `head` up to which the records take at most `bytes_max`, or the
+    /// first group when that alone takes more.
+    pub(crate) fn group_end(&self, head: u64, bytes_max: u64) -> Option<GroupEnd> {
         let inner = self.read();
         let mut records = inner.records.iter().peekable();
         let (mut found, mut bytes) = (None, 0);
-        for &end in inner.group_ends.iter().take_while(|&&end| end <= head) {
-            while let Some(record) = records.next_if(|record| record.first_position <= end) {
+        for &(position, chain) in inner.group_ends.iter().take_while(|(end, _)| *end <= head) {
+            while let Some(record) = records.next_if(|record| record.first_position <= position) {
                 bytes += record.bytes.len() as u64;
             }
             if found.is_some() && bytes > bytes_max {
                 break;
             }
-            found = Some((end, bytes));
+            found = Some(GroupEnd { position, chain, bytes });
         }
         found
     }
@@ -226,7 +238,7 @@ impl Tail {
             inner.ids_in_order.pop_front();
         }
         inner.bytes = inner.bytes.saturating_sub(window.ids.len() * EVENT_BYTES);
-        while inner.group_ends.front().is_some_and(|&end| end <= window.last_position) {
+        while inner.group_ends.front().is_some_and(|&(end, _)| end <= window.last_position) {
             inner.group_ends.pop_front();
         }
         if inner.records.is_empty() {

@@ -6,7 +6,7 @@
 use crate::{
     AppendError, Error, EventStore,
     event::{
-        Appended, ExpectedVersion, NewEvent, Unit,
+        Appended, ExpectedVersion, NewEvent, Timestamp, Unit,
         limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
         name,
     },
@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) units: Vec<Unit>,
     /// The head that the store must have, for an import that continues it.
     pub(crate) head: Option<u64>,
+    /// What events are stamped with that bring no time.
+    pub(crate) now: Timestamp,
 }
 
 /// What an append did.
@@ -108,7 +110,9 @@ impl EventStore {
         check_limits(&units)?;
         self.storage().check_writable()?;
         let inner = &self.inner;
-        inner.commits.submit(&inner.storage, &inner.options, Request { units, head })
+        // The clock is the caller's: it is asked here, where it can harm nobody else.
+        let now = inner.options.now();
+        inner.commits.submit(&inner.storage, Request { units, head, now })
     }
 }
 

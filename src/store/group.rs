@@ -16,7 +16,6 @@ use crate::{
     codec::{pack, record},
     storage::{Group, Storage, TailEntry, TailRecord},
     store::{
-        Options,
         append::{Request, Written},
         number::Numbering,
     },
@@ -60,7 +59,7 @@ enum Turn {
 
 impl GroupCommit {
     /// Queues an append and returns its answer.
-    pub(super) fn submit(&self, storage: &Storage, options: &Options, request: Request) -> Answer {
+    pub(super) fn submit(&self, storage: &Storage, request: Request) -> Answer {
         let bytes = request
             .units
             .iter()
@@ -76,15 +75,15 @@ impl GroupCommit {
         if !is_leader && let Some(answer) = slot.wait() {
             return answer;
         }
-        self.lead(storage, options);
+        self.lead(storage);
         slot.take_answer().unwrap_or_else(|| Err(lost(storage).into()))
     }
 
     /// Takes a group from the queue, answers all of it, and hands on the lead.
-    fn lead(&self, storage: &Storage, options: &Options) {
+    fn lead(&self, storage: &Storage) {
         let group = self.take_group();
         // A panic would leave the others waiting for ever; what it left on the disk is unknown.
-        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, options, &group)));
+        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
         for (slot, answer) in group.iter().zip(answers) {
@@ -148,14 +147,14 @@ fn lost(storage: &Storage) -> Error {
 }
 
 /// Numbers, writes and answers a group.
-fn commit(storage: &Storage, options: &Options, group: &[Arc<Slot>]) -> Vec<Answer> {
+fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
     let refuse_all = |error: &Error| -> Vec<Answer> {
         group.iter().map(|_| Err(error.duplicate().into())).collect()
     };
     if let Err(error) = storage.wait_for_room() {
         return refuse_all(&error);
     }
-    let mut numbering = Numbering::new(storage, options.now());
+    let mut numbering = Numbering::new(storage);
     let answers: Vec<Answer> = group.iter().map(|slot| numbering.add(&slot.request)).collect();
     if numbering.events().is_empty() {
         return answers;

@@ -20,7 +20,6 @@ pub(super) struct Numbering<'a> {
     storage: &'a Storage,
     /// The head before the group.
     base: u64,
-    now: Timestamp,
     events: Vec<EventToEncode<'a>>,
     /// Versions of the streams that the group has looked at, with its own events.
     versions: HashMap<&'a str, u64>,
@@ -29,11 +28,10 @@ pub(super) struct Numbering<'a> {
 }
 
 impl<'a> Numbering<'a> {
-    pub(super) fn new(storage: &'a Storage, now: Timestamp) -> Self {
+    pub(super) fn new(storage: &'a Storage) -> Self {
         Numbering {
             storage,
             base: storage.head(),
-            now,
             events: Vec::new(),
             versions: HashMap::new(),
             ids: HashMap::new(),
@@ -64,7 +62,7 @@ impl<'a> Numbering<'a> {
             let first_position = self.head() + 1;
             let first_version = self.version_of(&unit.stream)? + 1;
             for (version, event) in (first_version..).zip(&unit.events) {
-                self.accept(&unit.stream, version, event);
+                self.accept(&unit.stream, version, event, request.now);
             }
             let count = unit.events.len() as u64;
             self.versions.insert(&unit.stream, first_version - 1 + count);
@@ -77,12 +75,12 @@ impl<'a> Numbering<'a> {
         self.base + self.events.len() as u64
     }
 
-    fn accept(&mut self, stream: &'a str, version: u64, event: &'a NewEvent) {
+    fn accept(&mut self, stream: &'a str, version: u64, event: &'a NewEvent, now: Timestamp) {
         self.events.push(EventToEncode {
             stream,
             version,
             event_type: &event.event_type,
-            timestamp: event.timestamp.unwrap_or(self.now),
+            timestamp: event.timestamp.unwrap_or(now),
             id: event.id,
             is_binary: matches!(event.data, Payload::Binary(_)),
             data: event.data.bytes(),

@@ -101,6 +101,10 @@ impl Iterator for Streams {
     type Item = Result<StreamInfo, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Err(closed) = self.store.storage().check_not_closed() {
+            self.fetched = Vec::new().into_iter();
+            return (!std::mem::replace(&mut self.has_ended, true)).then_some(Err(closed));
+        }
         let is_due = self.fetched.as_slice().is_empty() && !self.has_ended;
         if is_due && let Err(error) = self.fetch() {
             self.has_ended = true;

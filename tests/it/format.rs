@@ -8,22 +8,11 @@ use std::{
 
 use annals::{Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Timestamp, Unit};
 
+use crate::support::files::copy;
+
 /// A small store of each format version, never made anew: `clean` was closed, `killed` was not.
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 /// What the fixtures hold: every kind of event, small and split.

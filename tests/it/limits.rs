@@ -125,6 +125,11 @@ fn an_append_is_100_000_events() {
 #[test]
 fn json_nests_128_deep() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let store = EventStore::in_memory().unwrap();
+    let deepest = NewEvent::raw_json("T", &nested(JSON_DEPTH_MAX)).unwrap();
+    store.append("s", Any, [deepest]).unwrap();
+    let event = store.read_all().next().unwrap().unwrap();
+    assert!(event.json::<serde_json::Value>().unwrap().is_array(), "what is stored can be read");
     let object = |depth: usize| "{\"k\":".repeat(depth) + "1" + &"}".repeat(depth);
     assert!(NewEvent::raw_json("T", &nested(JSON_DEPTH_MAX)).is_ok());
     assert!(NewEvent::raw_json("T", &nested(JSON_DEPTH_MAX + 1)).is_err());

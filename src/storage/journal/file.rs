@@ -114,8 +114,20 @@ pub(crate) fn read(
     file: &JournalFile,
     checksum: &Checksum,
 ) -> Result<(FileHeader, Vec<u8>), Error> {
-    let bytes = fs::read(&file.path).map_err(|source| Error::io("read", &file.path, source))?;
-    Ok((check_header(file, &bytes, checksum)?, bytes))
+    let failed = |source| Error::stored("read", &file.path, source);
+    let handle = File::open(&file.path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    Read::take(&handle, HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(failed)?;
+    let header = check_header(file, &bytes, checksum)?;
+    let len = handle.metadata().map_err(failed)?.len();
+    if len > header.capacity {
+        let reason = "it is longer than it was made";
+        let place = file.path.display().to_string();
+        return Err(Error::corrupted(place, Some(file.first_position), reason));
+    }
+    bytes.reserve_exact(usize::try_from(len).unwrap_or(0));
+    Read::take(&handle, len).read_to_end(&mut bytes).map_err(failed)?;
+    Ok((header, bytes))
 }
 
 /// Reads the header of a file, and its length.
@@ -129,7 +141,7 @@ pub(crate) fn read_header(
         handle.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
         Ok(len)
     });
-    let len = read.map_err(|source| Error::io("read", &file.path, source))?;
+    let len = read.map_err(|source| Error::stored("read", &file.path, source))?;
     Ok((check_header(file, &bytes, checksum)?, len))
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) capacity_max: u64,
     /// The last position that the trees serve.
     pub(crate) trees_head: u64,
+    /// The checksum of the frame that ends there.
+    pub(crate) trees_chain: u32,
 }
 
 /// The last position that the journal holds, found without writing anything.
@@ -146,9 +148,15 @@ impl<'a> FileRecovery<'a> {
         &self,
         on_frame: &mut impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
     ) -> Result<Recovered, Error> {
-        let Recovery { checksum, trees_head, store_id, .. } = *self.recovery;
+        let Recovery { checksum, trees_head, trees_chain, store_id, .. } = *self.recovery;
         let mut unsynced: Option<Range<u64>> = None;
         let mut replay = |header: FrameHeader, records, range: Range<u64>| {
+            let ends = header.last_position() == trees_head && header.checksum != trees_chain;
+            let starts = header.first_position == trees_head + 1 && header.chain != trees_chain;
+            if ends || starts {
+                let reason = "the trees do not belong to the same history".to_owned();
+                return Err(self.damaged(header.first_position, reason));
+            }
             if header.last_position() <= trees_head {
                 return Ok(());
             }

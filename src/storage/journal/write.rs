@@ -141,6 +141,11 @@ impl Journal {
         (Arc::clone(&self.active.file), self.active.path.clone())
     }
 
+    /// The checksum of the last frame written.
+    pub(crate) fn chain(&self) -> u32 {
+        self.chain
+    }
+
     /// The last position written.
     pub(crate) fn last_position(&self) -> u64 {
         self.next_position - 1

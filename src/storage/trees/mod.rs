@@ -25,7 +25,7 @@ use std::{
 use crate::{Error, codec::checksum::Checksum};
 
 pub(crate) use open::{OpenTrees, deadline};
-pub(crate) use write::Staging;
+pub(crate) use write::{Head, Staging};
 
 /// sled's unit of allocation for new stores. Larger ones overflow a counter of sled's; smaller ones
 /// would narrow the margin to page images that leave the log.

@@ -37,6 +37,14 @@ const TRANSACTION_BYTES: usize = 256 << 10;
 /// A stream's positions in a window, with the version of the first.
 pub(crate) type StreamEntries = (Arc<str>, u64, Vec<u64>);
 
+/// Where the trees end: the last position that they serve, and the checksum of the journal's frame
+/// that ends there, which ties the two copies to one history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) position: u64,
+    pub(crate) chain: u32,
+}
+
 /// One record on its way into `events`.
 struct Entry {
     key: [u8; 8],
@@ -54,7 +62,7 @@ impl Trees {
             self.meta.insert(STORE_ID, store_id.as_bytes())?;
             self.meta.insert(FORMAT, &FORMAT_VERSION.to_le_bytes())
         })?;
-        self.commit(&[], Some(0))
+        self.commit(&[], Some(Head::default()))
     }
 
     /// Format version and store id.
@@ -64,14 +72,18 @@ impl Trees {
         Ok((u32::from_le_bytes(format), Uuid::from_bytes(store_id)))
     }
 
-    /// The last position that the trees serve.
-    pub(crate) fn head(&self) -> Result<u64, Error> {
-        let value: [u8; 12] = self.meta_value(HEAD)?;
+    /// Where the trees end.
+    pub(crate) fn head(&self) -> Result<Head, Error> {
+        let value: [u8; 16] = self.meta_value(HEAD)?;
         let (head, sum) = value.split_last_chunk::<4>().unwrap_or((&value, &[0; 4]));
         if self.checksum.of(head) != u32::from_le_bytes(*sum) {
             return Err(self.damaged("the checksum of the head does not fit"));
         }
-        Ok(u64::from_le_bytes(head.try_into().unwrap_or_default()))
+        let (position, chain) = head.split_last_chunk::<4>().unwrap_or((head, &[0; 4]));
+        Ok(Head {
+            position: u64::from_le_bytes(position.try_into().unwrap_or_default()),
+            chain: u32::from_le_bytes(*chain),
+        })
     }
 
     /// The position up to which journal files were removed once the trees had them.
@@ -129,10 +141,11 @@ impl Trees {
     }
 
     /// One transaction: some records and, where given, the head.
-    fn commit(&self, records: &[Entry], head: Option<u64>) -> Result<(), Error> {
-        let head = head.map(|head| {
-            let sum = self.checksum.of(&head.to_le_bytes());
-            sled::IVec::from([head.to_le_bytes().as_slice(), &sum.to_le_bytes()].concat())
+    fn commit(&self, records: &[Entry], head: Option<Head>) -> Result<(), Error> {
+        let head = head.map(|Head { position, chain }| {
+            let head = [position.to_le_bytes().as_slice(), &chain.to_le_bytes()].concat();
+            let sum = self.checksum.of(&head);
+            sled::IVec::from([head.as_slice(), &sum.to_le_bytes()].concat())
         });
         let run = || {
             (&self.events, &self.meta).transaction(|(events, meta)| {
@@ -158,7 +171,7 @@ impl Trees {
 /// [`finish`]: Staging::finish
 pub(crate) struct Staging<'a, B> {
     trees: &'a Trees,
-    /// Called after each sync, so that other work of the thread is not held up.
+    /// Called between steps, so that other work of the thread is not held up.
     beat: B,
     unsynced: usize,
     batch: Vec<Entry>,
@@ -211,6 +224,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         let is_full = self.batch_bytes + record.len() > TRANSACTION_BYTES;
         if self.batch.len() == TRANSACTION_RECORDS || (is_full && !self.batch.is_empty()) {
             self.trees.commit(&self.batch, None)?;
+            (self.beat)()?;
             let bytes = std::mem::take(&mut self.batch_bytes);
             self.batch.clear();
             self.logged(bytes)?;
@@ -236,7 +250,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
 
     /// Moves the head, in one transaction with the last records, once all else is durable, and
     /// returns with that durable too.
-    pub(crate) fn finish(self, head: u64) -> Result<(), Error> {
+    pub(crate) fn finish(mut self, head: Head) -> Result<(), Error> {
+        (self.beat)()?;
         self.trees.commit(&self.batch, Some(head))?;
         self.trees.sync()
     }
@@ -252,6 +267,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
             return Ok(());
         }
         self.unsynced = 0;
+        (self.beat)()?;
         self.trees.sync()?;
         (self.beat)()
     }

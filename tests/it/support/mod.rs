@@ -1,5 +1,6 @@
-//! Helpers of the tests: the lines of NDJSON, the program, real data, seeds.
+//! Helpers of the tests: copies of stores, the lines of NDJSON, the program, real data, seeds.
 
+pub(crate) mod files;
 pub(crate) mod lines;
 #[cfg(feature = "cli")]
 pub(crate) mod program;

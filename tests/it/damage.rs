@@ -1,0 +1,273 @@
+//! Stores whose files were damaged, lost, exchanged or mixed up: everything acknowledged is served,
+//! or somebody says that it is not.
+
+use std::{fs, path::Path, process::Command};
+
+use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
+
+use crate::support::files::copy;
+
+const FIRST: &str = "journal/00000000000000000001.journal";
+
+fn options() -> Options {
+    Options::new().journal_bytes(64 << 10)
+}
+
+fn append(store: &EventStore, number: u64, data: &str) {
+    let event = NewEvent::json("T", data).unwrap();
+    store.append("s", ExpectedVersion::Exact(number), [event]).unwrap();
+}
+
+/// A store of `in_trees` events that were closed into the trees, and `in_tail` behind them, left as
+/// a kill leaves it. The events have some 200 bytes.
+fn killed(path: &Path, in_trees: u64, in_tail: u64) {
+    let scratch = tempfile::tempdir().unwrap();
+    let original = scratch.path().join("store");
+    let store = options().open(&original).unwrap();
+    (0..in_trees).for_each(|number| append(&store, number, &format!("{number:0>200}")));
+    store.close().unwrap();
+    let store = options().open(&original).unwrap();
+    (in_trees..in_trees + in_tail)
+        .for_each(|number| append(&store, number, &format!("{number:0>200}")));
+    copy(&original, path);
+}
+
+fn code_of(path: &Path) -> Option<ErrorCode> {
+    options().create(false).open(path).err().map(|error| error.code())
+}
+
+/// Every frame's offset in a journal file.
+fn frames(bytes: &[u8]) -> Vec<usize> {
+    (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR")).collect()
+}
+
+#[test]
+fn frames_behind_damage_in_what_the_trees_hold_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    killed(&original, 20, 10);
+    let bytes = fs::read(original.join(FIRST)).unwrap();
+    for (number, at) in frames(&bytes).into_iter().enumerate() {
+        let path = directory.path().join("damaged");
+        copy(&original, &path);
+        let mut damaged = bytes.clone();
+        damaged[at + 100] ^= 1;
+        fs::write(path.join(FIRST), damaged).unwrap();
+        if number >= 20 {
+            assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "frame {number}");
+        } else {
+            // Twice, for the first time moves the events on.
+            for round in 0..2 {
+                let store = options().open(&path).unwrap();
+                assert_eq!(store.head().unwrap(), 30 + round, "frame {number}");
+                let codes: Vec<_> =
+                    store.verify().unwrap().findings.iter().map(|found| found.code).collect();
+                assert_eq!(codes, ["journal-damaged"]);
+                append(&store, 30 + round, "more");
+            }
+        }
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_journal_that_ends_before_the_trees_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    killed(&original, 20, 10);
+    let bytes = fs::read(original.join(FIRST)).unwrap();
+    for at in frames(&bytes).into_iter().take(20) {
+        let path = directory.path().join("damaged");
+        copy(&original, &path);
+        let mut damaged = bytes.clone();
+        damaged[at..].fill(0);
+        fs::write(path.join(FIRST), &damaged).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "zeros from {at} on");
+        fs::write(path.join(FIRST), &damaged[..at]).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "cut at {at}");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_lost_last_file_is_missed() {
+    let directory = tempfile::tempdir().unwrap();
+    for (in_trees, in_tail) in [(400, 300), (10, 690), (0, 700)] {
+        let path = directory.path().join(format!("{in_trees}"));
+        killed(&path, in_trees, in_tail);
+        let mut files: Vec<_> =
+            fs::read_dir(path.join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        assert!(files.len() > 2, "{} files", files.len());
+        fs::remove_file(files.last().unwrap()).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{in_trees} in the trees");
+    }
+}
+
+#[test]
+fn a_second_name_for_a_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["1.journal", "+1.journal", "000000000000000000001.journal", "copy.journal"] {
+        let path = directory.path().join("store");
+        killed(&path, 2, 3);
+        fs::copy(path.join(FIRST), path.join("journal").join(name)).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{name}");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn histories_that_parted_are_not_mixed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    killed(&path("common"), 3, 0);
+    for (name, letter) in [("one", "a"), ("other", "b")] {
+        let scratch = path("scratch");
+        copy(&path("common"), &scratch);
+        let store = options().open(&scratch).unwrap();
+        (3..600).for_each(|number| append(&store, number, &letter.repeat(200)));
+        copy(&scratch, &path(name));
+        store.close().unwrap();
+        copy(&scratch, &path(&format!("{name}-closed")));
+        fs::remove_dir_all(&scratch).unwrap();
+    }
+    // The last journal file of the other.
+    let mut files: Vec<_> =
+        fs::read_dir(path("other").join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let last = files.last().unwrap();
+    copy(&path("one"), &path("mixed"));
+    fs::copy(last, path("mixed").join("journal").join(last.file_name().unwrap())).unwrap();
+    assert_eq!(code_of(&path("mixed")), Some(ErrorCode::Corrupted));
+    // Its trees.
+    for (journal, trees) in [("one", "other-closed"), ("one-closed", "other-closed")] {
+        let mixed = path("mixed-trees");
+        copy(&path(journal), &mixed);
+        fs::remove_dir_all(mixed.join("trees")).unwrap();
+        copy(&path(trees).join("trees"), &mixed.join("trees"));
+        assert_eq!(code_of(&mixed), Some(ErrorCode::Corrupted), "{journal} with {trees}");
+        fs::remove_dir_all(&mixed).unwrap();
+    }
+    // Older trees of its own are no damage: the journal has the rest.
+    let mixed = path("older-trees");
+    copy(&path("one-closed"), &mixed);
+    fs::remove_dir_all(mixed.join("trees")).unwrap();
+    copy(&path("common").join("trees"), &mixed.join("trees"));
+    match code_of(&mixed) {
+        None => {
+            let store = options().open(&mixed).unwrap();
+            assert_eq!(store.read_all().map(Result::unwrap).count(), 600);
+        }
+        refused => assert_eq!(refused, Some(ErrorCode::Corrupted)),
+    }
+}
+
+#[test]
+fn rot_in_a_payload_of_zeros_is_no_unfinished_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    let store = options().open(&original).unwrap();
+    let mut data = vec![7; 3_000];
+    data[500..2_500].fill(0);
+    for _ in 0..2 {
+        let event = NewEvent::binary("T", data.clone()).unwrap();
+        store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    }
+    let path = directory.path().join("killed");
+    copy(&original, &path);
+    let mut bytes = fs::read(path.join(FIRST)).unwrap();
+    let last = *frames(&bytes).last().unwrap();
+    bytes[last + 64 + 2_700] ^= 1;
+    fs::write(path.join(FIRST), bytes).unwrap();
+    assert_eq!(code_of(&path), Some(ErrorCode::Corrupted));
+}
+
+#[test]
+fn a_rotten_end_of_a_closed_store_is_damage_or_harmless() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    killed(&original, 5, 0);
+    let bytes = fs::read(original.join(FIRST)).unwrap();
+    let ends = frames(&bytes);
+    let (last, closed) = (ends[ends.len() - 2], ends[ends.len() - 1]);
+    for lost in [last..last + 64, last..closed, last + 128..closed, closed..closed + 64] {
+        let path = directory.path().join("damaged");
+        copy(&original, &path);
+        let mut damaged = bytes.clone();
+        damaged[lost.clone()].fill(0);
+        fs::write(path.join(FIRST), damaged).unwrap();
+        let store = options().open(&path);
+        if let Ok(store) = store {
+            assert_eq!(store.read_all().map(Result::unwrap).count(), 5, "{lost:?}");
+        }
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn foreign_files_are_never_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    for place in ["journal/2024-01.md", "trees/oak.txt", "trees/blobs/photo", "notes.txt"] {
+        let path = directory.path().join("foreign");
+        let file = path.join(place);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "precious").unwrap();
+        let error = EventStore::open(&path).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidArgument, "{place}: {error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn trees_without_a_superblock_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    killed(&path, 40, 0);
+    fs::remove_file(path.join("ANNALS")).unwrap();
+    fs::remove_dir_all(path.join("journal")).unwrap();
+    let before = fs::read(path.join("trees/db")).unwrap();
+    assert_eq!(EventStore::open(&path).unwrap_err().code(), ErrorCode::Corrupted);
+    assert_eq!(fs::read(path.join("trees/db")).unwrap(), before);
+}
+
+#[test]
+fn a_directory_in_place_of_a_file_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["ANNALS", FIRST, "trees/conf", "trees/db"] {
+        let path = directory.path().join("store");
+        killed(&path, 2, 3);
+        fs::remove_file(path.join(name)).unwrap();
+        fs::create_dir(path.join(name)).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{name}");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// Set for the run of this program that changes its directory, which would disturb other tests.
+const CHILD: &str = "ANNALS_TEST_RELATIVE";
+
+#[test]
+fn a_relative_path_means_the_directory_of_the_open() {
+    if let Some(directory) = std::env::var_os(CHILD) {
+        std::env::set_current_dir(&directory).unwrap();
+        fs::create_dir("elsewhere").unwrap();
+        let store = options().tail_bytes(16 << 10).open("store").unwrap();
+        append(&store, 0, "first");
+        std::env::set_current_dir("elsewhere").unwrap();
+        (1..600).for_each(|number| append(&store, number, &"x".repeat(200)));
+        store.close().unwrap();
+        assert_eq!(fs::read_dir(".").unwrap().count(), 0, "nothing is written elsewhere");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let name = "damage::a_relative_path_means_the_directory_of_the_open";
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact"])
+        .env(CHILD, directory.path())
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    let store = EventStore::open(directory.path().join("store")).unwrap();
+    assert_eq!(store.read_all().map(Result::unwrap).count(), 600);
+}
