@@ -16,6 +16,7 @@ mod append; //      one append: its answer, its checks, retries by event id, sev
 mod cli; //         the `annals` program: output, exit codes, files
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod damage; //      files that were damaged, lost, exchanged or mixed up
+mod fork; //        a forked child is refused
 mod format; //      stores written by earlier versions, and files that are not what they were
 mod full_disk; //   a disk without space: appends are refused, reads go on
 mod limits; //      every limit, at it and one past it
