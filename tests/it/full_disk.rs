@@ -6,6 +6,8 @@ use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
 };
 
+use crate::support::system::skipped;
+
 /// A mounted file system that goes away with the value.
 struct SmallDisk(tempfile::TempDir);
 
@@ -19,7 +21,8 @@ impl SmallDisk {
         if output.is_ok_and(|output| output.status.success()) {
             return Some(SmallDisk(directory));
         }
-        eprintln!("skipped: a full disk needs the right to mount a file system");
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "mounting must be allowed here");
+        skipped("a full disk needs the right to mount a file system");
         None
     }
 
@@ -118,4 +121,20 @@ fn a_store_on_a_full_disk_opens_for_reading() {
     append(&store).unwrap();
     check_readable(&store, 5_050);
     assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+#[cfg(feature = "cli")]
+fn a_limit_on_the_size_of_files_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    // 20 blocks of 512 bytes: less than a journal file.
+    let script = "ulimit -f 20; exec \"$0\" append \"$1\" s T 1";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_annals")])
+        .arg(directory.path().join("store"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("File too large"), "{words}");
 }

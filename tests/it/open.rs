@@ -201,3 +201,20 @@ fn an_empty_store_reopens() {
         assert_eq!((report.events, report.streams, report.findings), (0, 0, vec![]));
     }
 }
+
+#[test]
+fn a_store_and_what_it_hands_out_may_move_between_threads() {
+    fn is_shared<T: Send + Sync + Clone>() {}
+    fn moves<T: Send>() {}
+    is_shared::<EventStore>();
+    is_shared::<annals::RecordedEvent>();
+    is_shared::<Options>();
+    moves::<annals::Events>();
+    moves::<annals::Streams>();
+    moves::<Error>();
+    // A clone is the same store.
+    let store = EventStore::in_memory().unwrap();
+    let clone = store.clone();
+    std::thread::spawn(move || append(&clone, 3)).join().unwrap();
+    assert_eq!(store.head().unwrap(), 3);
+}
