@@ -1,0 +1,166 @@
+//! The child that opens damaged stores: whatever is served must be right.
+//!
+//! Method: it first reads a copy that is not damaged, and so knows every event. Of a damaged store
+//! each way of reading may end with an honest error, but every event before that must be the right
+//! one, and an end without an error must come after the last event. `verify` must not be content
+//! with what a read has refused. The store is opened twice, because the first opening may have
+//! changed files. The answer is "intact", "refused", "findings", "short" (fewer events, without a
+//! word) or "bad".
+
+use std::path::Path;
+
+use annals::{Error, EventStore, Events};
+
+use crate::{
+    check,
+    marks::{Args, Setup},
+    oracle::{self, Fault, Found, refused, sum, wrong},
+};
+
+pub fn serve(args: &Args) {
+    let setup = Setup::from_args(args);
+    let whole = setup.open(&args.path("pristine")).map_err(|error| refused(&error));
+    let whole = whole.and_then(|store| {
+        let found = oracle::walk(&store, &setup.plan(), setup.threads)?;
+        store.close().map_err(|error| refused(&error))?;
+        Ok(found)
+    });
+    check::serve(args, |setup, dir, expected| {
+        let Ok(whole) = &whole else { return format!("bad\tundamaged, and yet {whole:?}") };
+        if whole.units != expected.least() {
+            return format!("bad\tundamaged, and yet {:?} units", whole.units);
+        }
+        match examine(setup, dir, whole) {
+            Ok(Seen { refusals, .. }) if !refusals.is_empty() => {
+                format!("refused\t{}", refusals.join("; "))
+            }
+            Ok(Seen { findings: Some(text), .. }) => format!("findings\t{text}"),
+            Ok(Seen { head, .. }) if head < whole.head => {
+                let lost = whole.ends.iter().filter(|end| **end > head).count();
+                format!("short\t{lost} units, the head is {head} and not {}", whole.head)
+            }
+            Ok(_) => "intact\t".to_owned(),
+            Err(Fault::Wrong(text) | Fault::Refused(text)) => format!("bad\t{text}"),
+        }
+    });
+}
+
+/// What one opening of a damaged store has shown; wrong things are errors instead.
+#[derive(Default)]
+struct Seen {
+    head: u64,
+    refusals: Vec<String>,
+    findings: Option<String>,
+}
+
+impl Seen {
+    /// Takes an honest error, and only that.
+    fn take<T>(&mut self, what: &str, result: Result<T, Error>) -> Result<Option<T>, Fault> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => match refused(&error) {
+                Fault::Refused(text) => {
+                    self.refusals.push(format!("{what}: {text}"));
+                    Ok(None)
+                }
+                Fault::Wrong(text) => wrong(format!("{what}: {text}")),
+            },
+        }
+    }
+}
+
+fn examine(setup: &Setup, dir: &Path, whole: &Found) -> Result<Seen, Fault> {
+    let first = look(setup, dir, whole)?;
+    let second = look(setup, dir, whole)?;
+    // Once refused, or healed after findings, it may be so or not the next time.
+    let was_content = first.refusals.is_empty() && first.findings.is_none();
+    if was_content && (second.head != first.head || !second.refusals.is_empty()) {
+        return wrong(format!(
+            "first {} events and no word, then {} events and {:?}",
+            first.head, second.head, second.refusals
+        ));
+    }
+    Ok(first)
+}
+
+fn look(setup: &Setup, dir: &Path, whole: &Found) -> Result<Seen, Fault> {
+    let mut seen = Seen::default();
+    let Some(store) = seen.take("open", setup.open(dir))? else { return Ok(seen) };
+    let Some(head) = seen.take("head", store.head())? else { return Ok(seen) };
+    if head > whole.head || (head > 0 && whole.ends.binary_search(&head).is_err()) {
+        return wrong(format!("the head is {head}, in the middle of a unit or past the end"));
+    }
+    seen.head = head;
+    let forwards: Vec<u64> = (1..=head).collect();
+    let backwards: Vec<u64> = (1..=head).rev().collect();
+    follow(&mut seen, "read_all", store.read_all(), &forwards, whole)?;
+    follow(&mut seen, "read_all backwards", store.read_all().backward(), &backwards, whole)?;
+    look_at_streams(&mut seen, &store, whole)?;
+    if let Some(report) = seen.take("verify", store.verify())? {
+        if report.findings.is_empty() && !seen.refusals.is_empty() {
+            return wrong(format!("verify finds nothing, and yet {:?}", seen.refusals));
+        }
+        seen.findings = report.findings.first().map(|finding| format!("{finding}"));
+    }
+    // A damaged store may be unable to close well; that it comes back is enough.
+    let _ = store.close();
+    Ok(seen)
+}
+
+fn look_at_streams(seen: &mut Seen, store: &EventStore, whole: &Found) -> Result<(), Fault> {
+    let due = |name: &str| {
+        let positions = whole.streams.get(name).map_or(&[][..], Vec::as_slice);
+        positions.iter().copied().filter(|position| *position <= seen.head).collect::<Vec<_>>()
+    };
+    let due: Vec<(&String, Vec<u64>)> =
+        whole.streams.keys().map(|name| (name, due(name))).collect();
+    let mut listed = 0;
+    let mut is_whole = true;
+    for info in store.streams() {
+        let Some(info) = seen.take("streams", info)? else {
+            is_whole = false;
+            break;
+        };
+        let entry = due.iter().find(|(name, _)| *name == info.stream_id());
+        if entry.is_none_or(|(_, positions)| positions.len() as u64 != info.version()) {
+            return wrong(format!("streams shows {} at {}", info.stream_id(), info.version()));
+        }
+        listed += 1;
+    }
+    let count = due.iter().filter(|(_, positions)| !positions.is_empty()).count();
+    if is_whole && listed != count {
+        return wrong(format!("streams shows {listed} of {count} streams"));
+    }
+    for (name, positions) in &due {
+        let version = seen.take("stream_version", store.stream_version(name))?;
+        if version.is_some_and(|version| version != positions.len() as u64) {
+            return wrong(format!("{name} is at {version:?}, not {}", positions.len()));
+        }
+        follow(seen, name, store.read_stream(name), positions, whole)?;
+    }
+    Ok(())
+}
+
+/// Reads to the end or to an honest error.
+fn follow(
+    seen: &mut Seen,
+    what: &str,
+    events: Events,
+    due: &[u64],
+    whole: &Found,
+) -> Result<(), Fault> {
+    let mut due = due.iter();
+    for event in events {
+        let Some(event) = seen.take(what, event)? else { return Ok(()) };
+        let position = event.position();
+        if due.next() != Some(&position) || sum(&event) != whole.digests[position as usize - 1] {
+            return wrong(format!("{what} serves something wrong at position {position}"));
+        }
+    }
+    match due.next() {
+        None => Ok(()),
+        Some(position) => {
+            wrong(format!("{what} ends before position {position}, without an error"))
+        }
+    }
+}
