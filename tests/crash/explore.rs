@@ -63,7 +63,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Records processes that follow each other. What one of them has not synced stays open when it dies.
+/// Records processes that follow each other. What one has not synced stays open when it dies.
 pub fn record(
     context: &Context,
     setup: &Setup,

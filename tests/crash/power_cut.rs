@@ -151,8 +151,8 @@ fn copy_lines(from: &Path, lines: usize, to: &Path) -> std::io::Result<()> {
     std::fs::write(to, text)
 }
 
-/// The process is killed, another one recovers and shows what it found, then the power goes. What was
-/// in memory only when the first one died must be made durable before it is shown.
+/// The process is killed, another one recovers and shows what it found, then the power goes. What
+/// was in memory only when the first one died must be made durable before it is shown.
 pub fn after_kill(context: &Context) -> Outcome {
     repeat(context, 0xAF, "kills", |random| {
         let kill = random.between(8, 60);
