@@ -51,7 +51,7 @@ const KINDS: u64 = 12;
 pub struct Step<'a> {
     /// What the writer is told, besides its setup.
     pub life: &'a [&'a str],
-    /// The sync that fails, if not 0.
+    /// The sync of the journal that fails, if not 0.
     pub failing_sync: u64,
     /// The sync before which it is killed, if not 0: then there is something that is not durable.
     pub kill: u64,
@@ -79,6 +79,9 @@ pub fn record(
         injection.kinds = Some("s");
         injection.kill = step.kill;
         injection.fail = step.failing_sync;
+        // A failing sync of sled's can make it hang, for as long as a close is patient;
+        // `faults.rs` has those.
+        injection.only = (step.failing_sync > 0).then_some("/journal/");
         injection.errno = EIO;
         let args = place.args(setup, step.life);
         let life = Life::AtMost(DEADLINE);

@@ -133,7 +133,11 @@ fn each_call(context: &Context, kind: &Kind) -> Outcome {
             let is_ruined =
                 kind.kinds == Some("r") && failure.text.contains("/store/trees is damaged");
             seen.lock().expect("no case panics").ruined += u64::from(is_ruined);
-            if is_ruined { Ok(()) } else { Err(failure) }
+            if !is_ruined {
+                return Err(failure);
+            }
+            failure.kept.as_ref().map(std::fs::remove_dir_all);
+            Ok(())
         })
     });
     let seen = seen.into_inner().expect("no case panics");

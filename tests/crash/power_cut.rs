@@ -83,7 +83,7 @@ pub fn segments(context: &Context) -> Outcome {
     if let Err(text) = check_end(&end, &stderr) {
         return no_record(text);
     }
-    record_and_explore(context, &setup, place, &["rounds=2", "units=60"], 4)
+    record_and_explore(context, &setup, place, &["rounds=2", "units=60"], 3)
 }
 
 /// What was acknowledged before a flush, a close, or long enough ago, survives; the rest is a

@@ -87,7 +87,7 @@ fn run(context: &Context, is_closed: bool) -> Outcome {
     };
     let tally = Mutex::new(Tally::default());
     let cases = Mutex::new(0..);
-    let end = Instant::now() + context.time(5);
+    let end = Instant::now() + context.time(4);
     std::thread::scope(|scope| {
         for _ in 0..context.jobs {
             scope.spawn(|| {
