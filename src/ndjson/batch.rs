@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use uuid::Uuid;
+
 use crate::{ExpectedVersion, NewEvent, Unit};
 
 /// Events in one batch: enough that a batch's sync costs little per event, few enough that a fault
@@ -14,6 +16,8 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     units: Vec<Unit>,
+    /// The line of each event that has an id.
+    lines: Vec<(Uuid, u64)>,
     events: u64,
     bytes: usize,
 }
@@ -29,7 +33,9 @@ impl Batch {
         self.events >= BATCH_EVENTS_MAX || (self.events > 0 && bytes > BATCH_BYTES_MAX)
     }
 
-    pub(super) fn push(&mut self, stream: &str, event: NewEvent) {
+    /// Adds the event of a line.
+    pub(super) fn push(&mut self, stream: &str, event: NewEvent, line: u64) {
+        self.lines.extend(event.id.map(|id| (id, line)));
         self.events += 1;
         self.bytes += event.counted_bytes(stream);
         match self.units.last_mut() {
@@ -38,8 +44,9 @@ impl Batch {
         }
     }
 
-    /// Takes the units out, and leaves an empty batch.
-    pub(super) fn take(&mut self) -> Vec<Unit> {
-        mem::take(self).units
+    /// Takes the units out, with the line of each event id, and leaves an empty batch.
+    pub(super) fn take(&mut self) -> (Vec<Unit>, Vec<(Uuid, u64)>) {
+        let batch = mem::take(self);
+        (batch.units, batch.lines)
     }
 }

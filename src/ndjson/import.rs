@@ -56,7 +56,13 @@ impl EventStore {
         let mut import = Import::new(self, options);
         match import.run(reader) {
             Ok(()) => Ok(import.report),
-            Err(error) => Err(ImportError { report: import.report, error }),
+            Err(error) => {
+                let line = match error {
+                    Error::Parse { line, .. } => Some(line),
+                    _ => import.fault_line,
+                };
+                Err(ImportError { report: import.report, error, line })
+            }
         }
     }
 }
@@ -73,13 +79,16 @@ struct Import<'a> {
     /// The stored events that the next lines are compared with.
     stored: Option<Events>,
     batch: Batch,
+    /// The line of an event id that is in use.
+    fault_line: Option<u64>,
 }
 
 impl<'a> Import<'a> {
     fn new(store: &'a EventStore, options: &'a ImportOptions) -> Import<'a> {
         let report = ImportReport { dry_run: options.is_dry_run, ..ImportReport::default() };
         let batch = Batch::default();
-        Import { store, options, report, head: 0, next: None, stored: None, batch }
+        let (next, stored, fault_line) = (None, None, None);
+        Import { store, options, report, head: 0, next, stored, batch, fault_line }
     }
 
     fn run(&mut self, reader: impl Read) -> Result<(), Error> {
@@ -143,7 +152,7 @@ impl<'a> Import<'a> {
         if self.batch.is_full_for(&stream, &event) {
             self.write_batch()?;
         }
-        self.batch.push(&stream, event);
+        self.batch.push(&stream, event, number);
         Ok(())
     }
 
@@ -178,7 +187,7 @@ impl<'a> Import<'a> {
 
     fn write_batch(&mut self) -> Result<(), Error> {
         let count = self.batch.events();
-        let units = self.batch.take();
+        let (units, lines) = self.batch.take();
         if count == 0 {
             return Ok(());
         }
@@ -186,11 +195,17 @@ impl<'a> Import<'a> {
             let keeps_positions = self.options.mode != ImportMode::Append;
             let first_id = units.first().and_then(|unit| unit.events.first()?.id);
             let head = keeps_positions.then_some(self.head);
-            let written = self.store.append_units(units, head).map_err(failed)?;
+            let written = self.store.append_units(units, head).map_err(failed);
+            if let Err(Error::DuplicateEventId { id, .. }) = &written {
+                // The last line with it: an earlier one may be the id's first use.
+                self.fault_line = lines.iter().rev().find(|(known, _)| known == id).map(|l| l.1);
+            }
+            let written = written?;
             if written.is_retry {
                 if keeps_positions {
                     let position = written.appended.first().map(|first| *first.positions().start());
                     let id = first_id.unwrap_or_default();
+                    self.fault_line = lines.first().map(|line| line.1);
                     return Err(Error::DuplicateEventId { id, position });
                 }
                 self.report.skipped += count;

@@ -62,12 +62,20 @@ pub struct ImportError {
     pub report: ImportReport,
     /// What went wrong.
     pub error: Error,
+    /// The line that it is about, counted from 1, where there is one. An [`Error::Parse`] names it
+    /// too; an [`Error::DuplicateEventId`] does not.
+    pub line: Option<u64>,
 }
 
-/// Says what the error says: the report is for the caller to put into words.
+/// Says what the error says, and where: the report is for the caller to put into words.
 impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        match (self.line, &self.error) {
+            (Some(line), error) if !matches!(error, Error::Parse { .. }) => {
+                write!(f, "line {line}: {error}")
+            }
+            (_, error) => error.fmt(f),
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Durability {
     /// Once the events are ordered and visible to the readers of this process. A crash of the
     /// system may lose at most the last `max_delay` of them, always a suffix of whole appends; a
     /// crash of the process alone loses none. [`EventStore::flush`] makes all of them durable.
+    ///
+    /// While a checkpoint runs, a sync may come later by one of its steps, some milliseconds.
     Buffered {
         /// The longest time that an acknowledged event may wait for its sync; more than zero.
         max_delay: Duration,

@@ -71,9 +71,12 @@ fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
 
 fn failed(file: &Path, failure: ImportError) -> Failure {
     let ImportReport { events, skipped, dry_run, .. } = failure.report;
+    // What says its line itself needs no help.
+    let line = failure.line.filter(|_| !matches!(failure.error, Error::Parse { .. }));
+    let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let mut result = Failure::from(failure.error);
     for message in &mut result.messages {
-        *message = format!("{}: {message}", file.display());
+        *message = format!("{}: {line}{message}", file.display());
     }
     result.messages.push(match (dry_run, events) {
         (true, _) => "dry run: nothing was written".to_owned(),

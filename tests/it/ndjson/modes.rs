@@ -63,13 +63,18 @@ fn append_skips_a_batch_that_is_there() {
 fn a_used_id_is_an_error() {
     let in_part = line(&[ID]) + "\n" + &line(&[]) + "\n";
     let twice = line(&[ID]) + "\n" + &line(&[("event_id", "2"), ID]) + "\n";
-    for (store, text) in
-        [(store_of(line(&[ID])), in_part), (EventStore::in_memory().unwrap(), twice)]
-    {
+    let late = "\n\n".to_owned() + &line(&[]) + "\n" + &line(&[ID]) + "\n";
+    for (store, text, at) in [
+        (store_of(line(&[ID])), in_part, 1),
+        (EventStore::in_memory().unwrap(), twice, 2),
+        (store_of(line(&[ID])), late, 4),
+    ] {
         let head = store.head().unwrap();
         let failure = import(&store, text, &mode(ImportMode::Append)).unwrap_err();
         assert!(matches!(failure.error, Error::DuplicateEventId { .. }), "{failure:?}");
         assert_eq!((failure.report.events, store.head().unwrap()), (0, head));
+        assert_eq!(failure.line, Some(at));
+        assert!(failure.to_string().starts_with(&format!("line {at}: event id ")), "{failure}");
     }
 }
 
@@ -82,7 +87,7 @@ fn faithful_never_takes_a_used_id_for_a_retry() {
         let Error::DuplicateEventId { position, .. } = failure.error else {
             panic!("a duplicate id was due, not {failure:?}");
         };
-        assert_eq!(position, Some(1));
+        assert_eq!((position, failure.line), (Some(1), Some(1)));
         assert_eq!((failure.report.skipped, store.head().unwrap()), (0, 1));
     }
 }
