@@ -115,8 +115,8 @@ impl Signals {
         self.changed.notify_all();
         let started = Instant::now();
         while !state.has_ended {
-            let is_silent = state.busy_since.is_none_or(|since| since.elapsed() > patience);
-            if is_silent && started.elapsed() > patience {
+            let silence = state.busy_since.unwrap_or(started).elapsed();
+            if silence > patience {
                 return false;
             }
             let waited = self.changed.wait_timeout(state, Duration::from_millis(100));

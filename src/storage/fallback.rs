@@ -146,7 +146,7 @@ impl Storage {
         let first = files.first().map_or(1, |file| file.first_position);
         if first > 1 {
             let reason = format!("the journal has only the events from {first} on");
-            return Err(Error::corrupted("the trees", Some(1), reason));
+            return Err(Error::corrupted("the directory trees", Some(1), reason));
         }
         for file in files {
             self.walk_file(&file, |record| {

@@ -150,7 +150,7 @@ impl Storage {
                 }
                 Room::Hung => {
                     let reason = "moving events into the trees makes no progress";
-                    return Err(self.poison(Error::corrupted("the trees", None, reason)));
+                    return Err(self.poison(Error::corrupted("the directory trees", None, reason)));
                 }
             }
         }
@@ -269,7 +269,7 @@ impl Storage {
         if !has_ended {
             // sled still holds its files, so the lock must stay with them.
             let reason = "closing them makes no progress";
-            return Err(self.poison(Error::corrupted("the trees", None, reason)));
+            return Err(self.poison(Error::corrupted("the directory trees", None, reason)));
         }
         home.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         synced.and(marked).and(self.health.check_sound())

@@ -218,7 +218,7 @@ impl Storage {
         let storage = Arc::new(storage);
         if thread.send(Start::Run(Arc::clone(&storage))).is_err() {
             let reason = "the thread that writes them has ended";
-            drop(storage.poison(Error::corrupted("the trees", None, reason)));
+            drop(storage.poison(Error::corrupted("the directory trees", None, reason)));
         }
         storage
     }

@@ -37,7 +37,9 @@ impl Storage {
         };
         match records.first().and_then(|record| record.event_at(position)) {
             Some(_) => Ok(records),
-            None => Err(Error::corrupted("the trees", Some(position), "no record holds it")),
+            None => {
+                Err(Error::corrupted("the directory trees", Some(position), "no record holds it"))
+            }
         }
     }
 
@@ -45,7 +47,9 @@ impl Storage {
     pub(crate) fn event_at(&self, position: u64) -> Result<RecordedEvent, Error> {
         let records = self.records(position, false, 1)?;
         let found = records.first().and_then(|record| record.event_at(position));
-        found.ok_or_else(|| Error::corrupted("the trees", Some(position), "no record holds it"))
+        found.ok_or_else(|| {
+            Error::corrupted("the directory trees", Some(position), "no record holds it")
+        })
     }
 
     /// How many events of a stream lie at or below `head`.

@@ -39,7 +39,7 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
         // Without the trees each look-up would walk the whole journal.
         check.has_indexes = false;
         let message = format!("the indexes were not checked: {}", failure.chain());
-        check.find("not-checked", "the trees", None, message);
+        check.find("not-checked", "the directory trees", None, message);
     }
     check.events()?;
     if check.has_indexes {
@@ -126,7 +126,7 @@ impl Check<'_> {
     fn record(&mut self, record: &Record, next: u64) -> Result<u64, Error> {
         if record.first_position() > next && next <= self.head {
             let message = format!("the next record starts at {}", record.first_position());
-            self.find("event-missing", "the trees", Some(next), message);
+            self.find("event-missing", "the directory trees", Some(next), message);
             self.has_gap = true;
         }
         for event in record.events() {

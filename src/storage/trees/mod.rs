@@ -94,8 +94,8 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error>
 
 fn error_of(error: sled::Error) -> Error {
     match error {
-        sled::Error::Io(source) => Error::io("read or write", "the trees", source),
-        other => Error::corrupted("the trees", None, other.to_string()),
+        sled::Error::Io(source) => Error::io("read or write", "the directory trees", source),
+        other => Error::corrupted("the directory trees", None, other.to_string()),
     }
 }
 
@@ -103,12 +103,14 @@ fn error_of(error: sled::Error) -> Error {
 fn error_of_panic(text: &str) -> Error {
     let code = text.split_once("Os { code: ").and_then(|(_, rest)| rest.split(',').next());
     match code.and_then(|code| code.parse().ok()) {
-        Some(code) => {
-            Error::io("read or write", "the trees", std::io::Error::from_raw_os_error(code))
-        }
+        Some(code) => Error::io(
+            "read or write",
+            "the directory trees",
+            std::io::Error::from_raw_os_error(code),
+        ),
         None => {
             let reason = format!("the storage engine stopped: {text}");
-            Error::corrupted("the trees", None, reason)
+            Error::corrupted("the directory trees", None, reason)
         }
     }
 }
