@@ -71,6 +71,26 @@ fn frames_behind_damage_in_what_the_trees_hold_are_found() {
 }
 
 #[test]
+fn a_mark_of_an_earlier_close_does_not_hide_what_came_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    killed(&path, 5, 0);
+    let before = fs::read(path.join(FIRST)).unwrap();
+    let closed = *frames(&before).last().unwrap();
+    // Three more events, and a kill; then the sector of the first one's header is as it was before.
+    let scratch = directory.path().join("scratch");
+    copy(&path, &scratch);
+    let store = options().open(&scratch).unwrap();
+    (5..8).for_each(|number| append(&store, number, "more"));
+    fs::remove_dir_all(&path).unwrap();
+    copy(&scratch, &path);
+    let mut bytes = fs::read(path.join(FIRST)).unwrap();
+    bytes[closed..closed + 64].copy_from_slice(&before[closed..closed + 64]);
+    fs::write(path.join(FIRST), bytes).unwrap();
+    assert_eq!(code_of(&path), Some(ErrorCode::Corrupted));
+}
+
+#[test]
 fn a_journal_that_ends_before_the_trees_is_damage() {
     let directory = tempfile::tempdir().unwrap();
     let original = directory.path().join("original");

@@ -105,7 +105,8 @@ pub(crate) fn walk_from<'a>(
             }
         }
     }
-    if at.damage.is_none() && at.mark.is_none() {
+    // Behind a mark too: it may be stale, where a later frame had taken its place.
+    if at.damage.is_none() {
         at.damage = intact_behind(bytes, &at, checksum);
     }
     Ok(at)
