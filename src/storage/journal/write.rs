@@ -154,6 +154,9 @@ impl Journal {
     /// Marks the end of a journal whose store is closed, durably. A rotten last frame is then
     /// damage beyond doubt, and so is a lost last file.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        // The mark vouches for what is before it, so that has to be durable first.
+        let Active { file, path, .. } = &self.active;
+        file.sync_data().map_err(|source| Error::io("sync", path, source))?;
         self.mark(&self.active, FrameKind::Closed)
     }
 
