@@ -224,7 +224,9 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
         let trees = storage.trees.read().unwrap_or_else(PoisonError::into_inner);
         let Some(trees) = trees.as_ref() else { return Ok(false) };
         if is_first {
-            trees.discard_above(trees.head()?.position, &window.streams)?;
+            // What was staged before may reach further than a window that space has cut short.
+            let all = storage.tail.window(storage.head());
+            trees.discard_above(trees.head()?.position, &all.streams)?;
         }
         move_window(storage, trees, &window, end)?;
         storage.tail.free(&window);
