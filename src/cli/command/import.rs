@@ -55,6 +55,10 @@ fn open_input(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Error> {
         let path = path.to_owned();
         Error::Io { action: "open", path, source }
     })?;
+    if metadata.is_dir() {
+        let source = io::Error::from(io::ErrorKind::IsADirectory);
+        return Err(Error::Io { action: "read", path: path.to_owned(), source });
+    }
     Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
 }
 

@@ -158,6 +158,7 @@ fn an_input_that_cannot_be_read_is_told_before_a_store_is_made() {
     assert_exists(&place.path("s.annals"), false);
     fs::create_dir(place.path("directory")).unwrap();
     place.refuse(&["import", "s.annals", "directory"], 6, "directory");
+    assert_exists(&place.path("s.annals"), false);
 }
 
 #[cfg(target_os = "linux")]
