@@ -117,6 +117,13 @@ pub enum Error {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// The call was made from inside a handler whose own work it would have to wait for. Make it
+    /// when the handler has returned.
+    #[error("{what} cannot be had from inside the handler that is changing it")]
+    Busy {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// The process was forked, and this is the child: the store belongs to the parent. Open stores
     /// after a fork, not before.
     #[error("the store belongs to the process that opened it, not to a forked child")]
@@ -157,6 +164,8 @@ pub enum ErrorCode {
     InvalidArgument = -1,
     /// See [`Error::Closed`].
     Closed = -3,
+    /// See [`Error::Busy`].
+    Busy = -4,
     /// See [`Error::Forked`].
     Forked = -5,
     /// See [`Error::LimitExceeded`].
@@ -197,6 +206,7 @@ impl Error {
             Error::Io { .. } => ErrorCode::Io,
             Error::Poisoned { .. } => ErrorCode::Poisoned,
             Error::Closed => ErrorCode::Closed,
+            Error::Busy { .. } => ErrorCode::Busy,
             Error::Forked => ErrorCode::Forked,
             Error::Parse { .. } => ErrorCode::Parse,
             Error::Handler { .. } => ErrorCode::Handler,

@@ -25,20 +25,28 @@ mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes
 mod storage; //  journal, tail, trees: the only place that knows sled
 mod store; //    the engine: append and read
-mod ndjson; //   features over the store: import and export,
+mod snapshot; // features over the store: saved states,
+mod subscription; // events as they come,
+mod projection; // state derived from events,
+mod ndjson; //   import and export,
 mod verify; //   and a check of the whole
 
 pub use codec::FORMAT_VERSION;
 pub use error::{AppendError, Error, ErrorCode, VersionConflict};
 pub use event::{
-    Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, RecordedEvent, Timestamp, Unit,
-    UtcOffset, limits,
+    Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, RecordedEvent, SnapshotKey,
+    SnapshotOwner, Timestamp, Unit, UtcOffset, limits,
 };
 pub use ndjson::{
     ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,
     TornLine, TornTail,
 };
+pub use projection::{
+    HandlerError, Handlers, LiveError, LiveProjection, LiveState, Projection, Restored, UpTo,
+};
+pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
 pub use store::{Durability, EventStore, Events, Options, Stats, StreamInfo, Streams};
+pub use subscription::{CancelHandle, Subscription};
 pub use verify::{Finding, Report};
 
 #[cfg(doctest)]

@@ -5,20 +5,25 @@
 //! header = magic "ANJFILE1", format u32, store id 16, first position u64, capacity u64,
 //!          chain u32, zeros, checksum u32                                            64 bytes
 //! frame  = header, payload, zeros up to a multiple of 64
-//! header = magic "ANFR", kind u8, zeros 3, payload length u32, events u32, first position u64,
-//!          durable u64, chain u32, payload checksum u32, store id 16, zero sectors u32,
-//!          checksum u32
+//! header = magic "ANFR", kind u8, follows durable u8, zeros 2, payload length u32, events u32,
+//!          first position u64, durable u64, chain u32, payload checksum u32, store id 16,
+//!          zero sectors u32, checksum u32
 //! payload = (length u32, record)*, 0xA5
 //! ```
 //! `chain` is the checksum in the header of the frame before, or for a file that of the last frame
 //! of the file before (0 at the very start): it ties the frames to one history. `durable` is the
-//! last position known to be durable when the frame was written. A header of 64 bytes at a multiple
-//! of 64 lies in one sector of 512, so that it is never torn. The final 0xA5, and the number of
-//! sectors of the frame that hold nothing but zeros, tell a write that never finished from damage.
+//! last position known to be durable when the frame was written; `follows durable` is 1 when the
+//! whole frame before was. A header of 64 bytes at a multiple of 64 lies in one sector of 512, so
+//! that it is never torn. The final 0xA5, and the number of sectors of the frame that hold nothing
+//! but zeros, tell a write that never finished from damage.
 //!
-//! Two kinds of frames are headers alone, with the position that the next frame would have: one
-//! says that the journal goes on in another file, which was there before; the other that the store
-//! was closed here. The next frame takes the latter's place.
+//! All but frames of events have 0 events, and the position that the next event will have. Frames
+//! of checkpoints and of a snapshot hold what `saved.rs` describes. Two kinds are headers alone:
+//! one says that the journal goes on in another file, which was there before; the other that the
+//! store was closed here. The next frame takes the latter's place.
+//!
+//! A snapshot is a cache, and may be large: once the trees have it, the journal may give its
+//! payload back, which then reads as zeros. Such a frame is skipped, and so is a damaged one.
 
 use uuid::Uuid;
 
@@ -34,6 +39,7 @@ const FILE_MAGIC: &[u8; 8] = b"ANJFILE1";
 const FRAME_MAGIC: &[u8; 4] = b"ANFR";
 const END: u8 = 0xA5;
 const SECTOR: usize = 512;
+const FOLLOWS_DURABLE_OFFSET: usize = 5;
 const CHECKSUM_OFFSET: usize = 60;
 
 /// What the header of a journal file says.
@@ -88,13 +94,22 @@ pub(crate) enum FrameKind {
     Continued = 2,
     /// The store was closed when this was the next position.
     Closed = 3,
+    /// Checkpoints of consumers.
+    Checkpoints = 4,
+    /// A snapshot.
+    Snapshot = 5,
 }
 
 impl FrameKind {
     fn of(byte: u8) -> Option<FrameKind> {
-        [FrameKind::Events, FrameKind::Continued, FrameKind::Closed]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        use FrameKind::{Checkpoints, Closed, Continued, Events, Snapshot};
+        let all = [Events, Continued, Closed, Checkpoints, Snapshot];
+        all.into_iter().find(|kind| *kind as u8 == byte)
+    }
+
+    /// Whether a frame of this kind is a header alone.
+    pub(crate) fn is_mark(self) -> bool {
+        matches!(self, FrameKind::Continued | FrameKind::Closed)
     }
 }
 
@@ -102,6 +117,8 @@ impl FrameKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) kind: FrameKind,
+    /// Whether the frame before was durable when this one was written.
+    pub(crate) follows_durable: bool,
     pub(crate) payload_len: u32,
     pub(crate) count: u32,
     pub(crate) first_position: u64,
@@ -123,6 +140,7 @@ impl FrameHeader {
         }
         Some(FrameHeader {
             kind: FrameKind::of(*bytes.get(4)?)?,
+            follows_durable: bytes.get(FOLLOWS_DURABLE_OFFSET) == Some(&1),
             payload_len: u32_at(bytes, 8),
             count: u32_at(bytes, 12),
             first_position: u64_at(bytes, 16),
@@ -150,6 +168,8 @@ impl FrameHeader {
 /// What a frame says besides its records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameMeta {
+    pub(crate) kind: FrameKind,
+    pub(crate) follows_durable: bool,
     pub(crate) first_position: u64,
     pub(crate) count: u32,
     pub(crate) durable: u64,
@@ -189,8 +209,7 @@ pub(crate) fn complete(
         *first = 1;
     }
     let zeros = zero_sectors(out, offset);
-    let header =
-        encode_header(FrameKind::Events, meta, (payload_len, payload_checksum, zeros), checksum);
+    let header = encode_header(meta, (payload_len, payload_checksum, zeros), checksum);
     if let Some(place) = out.get_mut(..HEADER_BYTES) {
         place.copy_from_slice(&header);
     }
@@ -199,19 +218,18 @@ pub(crate) fn complete(
 }
 
 /// A frame that is a header alone.
-pub(crate) fn encode_mark(kind: FrameKind, meta: FrameMeta, checksum: &Checksum) -> Vec<u8> {
-    encode_header(kind, meta, (0, 0, 0), checksum)
+pub(crate) fn encode_mark(meta: FrameMeta, checksum: &Checksum) -> Vec<u8> {
+    encode_header(meta, (0, 0, 0), checksum)
 }
 
 fn encode_header(
-    kind: FrameKind,
     meta: FrameMeta,
     (payload_len, payload_checksum, zero_sectors): (u32, u32, u32),
     checksum: &Checksum,
 ) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(FRAME_MAGIC);
-    header.extend_from_slice(&[kind as u8, 0, 0, 0]);
+    header.extend_from_slice(&[meta.kind as u8, u8::from(meta.follows_durable), 0, 0]);
     header.extend_from_slice(&payload_len.to_le_bytes());
     header.extend_from_slice(&meta.count.to_le_bytes());
     header.extend_from_slice(&meta.first_position.to_le_bytes());

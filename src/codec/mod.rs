@@ -10,6 +10,7 @@ pub(crate) mod key;
 pub(crate) mod pack;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod saved;
 pub(crate) mod split;
 pub(crate) mod superblock;
 #[cfg(test)]
@@ -20,11 +21,23 @@ pub(crate) mod superblock;
 )]
 mod tests;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 /// The version of the format that this library writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Why bytes were not decoded: one clause for a person.
 pub(crate) type Reason = String;
+
+/// Bytes as bincode writes a slice of them, at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+struct Bytes<'a>(#[serde(borrow)] &'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
 
 /// Integers as varints, little-endian; lengths are bounded by the bytes at hand and by `LIMIT`.
 pub(crate) fn config() -> impl bincode::config::Config {

@@ -12,11 +12,11 @@
 
 use std::{str, sync::Arc};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    codec::{self, Reason, checksum::Checksum, u32_at},
+    codec::{self, Bytes, Reason, checksum::Checksum, u32_at},
     event::{EventFields, RecordedEvent, Span, Timestamp, UtcOffset},
 };
 
@@ -29,16 +29,6 @@ const HEADER_BYTES: usize = 5;
 /// Bytes of an event apart from its data and metadata, at most and without its names: what it adds
 /// to the size of a record.
 pub(crate) const EVENT_OVERHEAD_MAX: usize = 64;
-
-/// Bytes as bincode writes a slice of them, at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-struct Bytes<'a>(#[serde(borrow)] &'a [u8]);
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {

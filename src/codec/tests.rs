@@ -155,9 +155,21 @@ fn a_superblock_has_these_bytes() {
     }
 }
 
+fn meta(kind: FrameKind, first_position: u64) -> FrameMeta {
+    FrameMeta {
+        kind,
+        follows_durable: false,
+        first_position,
+        count: 0,
+        durable: 0,
+        chain: 5,
+        store_id: STORE_ID,
+    }
+}
+
 #[test]
 fn a_frame_has_these_bytes() {
-    let meta = FrameMeta { first_position: 7, count: 2, durable: 6, chain: 5, store_id: STORE_ID };
+    let meta = FrameMeta { count: 2, durable: 6, ..meta(FrameKind::Events, 7) };
     let mut bytes = Vec::new();
     let record = b"record".as_slice();
     frame::encode_payload([record].into_iter(), &mut bytes).expect("small");
@@ -205,11 +217,11 @@ fn a_journal_file_header_has_these_bytes() {
 
 #[test]
 fn marks_have_these_bytes() {
-    let meta = FrameMeta { first_position: 9, count: 0, durable: 8, chain: 5, store_id: STORE_ID };
     for (kind, byte, sum) in
         [(FrameKind::Continued, "02", "f5c4a44b"), (FrameKind::Closed, "03", "22d73156")]
     {
-        let bytes = frame::encode_mark(kind, meta, &checksum());
+        let meta = FrameMeta { durable: 8, ..meta(kind, 9) };
+        let bytes = frame::encode_mark(meta, &checksum());
         let expected = [
             "414e4652",
             byte,
@@ -230,7 +242,7 @@ fn marks_have_these_bytes() {
 
 #[test]
 fn an_unfinished_write_is_told_from_damage() {
-    let meta = FrameMeta { first_position: 1, count: 1, durable: 0, chain: 0, store_id: STORE_ID };
+    let meta = FrameMeta { count: 1, ..meta(FrameKind::Events, 1) };
     // Two of its sectors are zeros by right.
     let mut record = vec![1; 3_000];
     record[400..1_500].fill(0);

@@ -22,3 +22,6 @@ pub const JSON_DEPTH_MAX: usize = 128;
 
 /// Bytes of one line of NDJSON input, without its line end.
 pub const LINE_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of one snapshot.
+pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;

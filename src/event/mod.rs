@@ -9,6 +9,7 @@ pub mod limits;
 pub(crate) mod name;
 mod new_event;
 mod recorded;
+mod snapshot_key;
 mod timestamp;
 mod unit;
 
@@ -18,5 +19,6 @@ pub use new_event::NewEvent;
 pub(crate) use new_event::Payload;
 pub use recorded::RecordedEvent;
 pub(crate) use recorded::{EventFields, Span};
+pub use snapshot_key::{SnapshotKey, SnapshotOwner};
 pub use timestamp::{Timestamp, UtcOffset};
 pub use unit::Unit;

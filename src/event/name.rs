@@ -28,6 +28,22 @@ pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), Error> 
 
 /// Checks a stream id in full, for calls that take nothing else.
 pub(crate) fn check_stream_id(name: &str) -> Result<(), Error> {
-    check_form("stream id", name)?;
-    check_length("stream id (bytes)", name)
+    check("stream id", name)
+}
+
+/// Checks any name in full.
+pub(crate) fn check(argument: &'static str, name: &str) -> Result<(), Error> {
+    check_form(argument, name)?;
+    check_length(limit_of(argument), name)
+}
+
+/// What a limit calls the argument: its name with the unit.
+fn limit_of(argument: &'static str) -> &'static str {
+    match argument {
+        "stream id" => "stream id (bytes)",
+        "snapshot name" => "snapshot name (bytes)",
+        "projection name" => "projection name (bytes)",
+        "checkpoint name" => "checkpoint name (bytes)",
+        _ => "name (bytes)",
+    }
 }

@@ -7,10 +7,14 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::record::Record,
+    codec::{
+        frame::{FileHeader, FrameKind},
+        record::Record,
+        saved::{Checkpoint, StoredSnapshot},
+    },
     storage::{
         Storage,
-        journal::{self, JournalFile},
+        journal::{self, JournalFile, Walked},
         trees::Trees,
     },
 };
@@ -88,20 +92,7 @@ impl Storage {
             let reason = "it does not follow on the file before".to_owned();
             audit.damage(&file.path, file.first_position, reason);
         }
-        let mut bad_record = None;
-        let walked = journal::walk(&bytes, &header, &self.checksum, |frame, records, _| {
-            for bytes in records {
-                match Record::decode(Arc::from(bytes), &self.checksum) {
-                    Ok(record) if record.first_position() <= head => audit.record(&record),
-                    Ok(_) => {}
-                    Err(reason) => bad_record = Some((frame.first_position, reason)),
-                }
-            }
-            Ok(())
-        })?;
-        if let Some((position, reason)) = bad_record {
-            audit.damage(&file.path, position, reason);
-        }
+        let walked = self.audit_frames(file, &header, &bytes, head, audit)?;
         let end = next.map_or(head + 1, |next| next.min(head + 1));
         if walked.next_position < end && end <= removed + 1 {
             // The files between were removed on purpose.
@@ -121,6 +112,44 @@ impl Storage {
             audit.damage(&file.path, end, reason);
         }
         Ok(Some(walked.chain))
+    }
+
+    fn audit_frames(
+        &self,
+        file: &JournalFile,
+        header: &FileHeader,
+        bytes: &[u8],
+        head: u64,
+        audit: &mut impl JournalAudit,
+    ) -> Result<Walked, Error> {
+        let mut bad = Vec::new();
+        let walked = journal::walk(bytes, header, &self.checksum, |frame, records, _| {
+            for bytes in records {
+                let decoded = match frame.kind {
+                    FrameKind::Events => Record::decode(Arc::from(bytes), &self.checksum).map(Some),
+                    FrameKind::Checkpoints => {
+                        Checkpoint::decode(bytes, &self.checksum).map(|_| None)
+                    }
+                    FrameKind::Snapshot => {
+                        let identity = (self.store_id, &self.checksum);
+                        StoredSnapshot::decode(Arc::from(bytes), identity).map(|_| None)
+                    }
+                    FrameKind::Continued | FrameKind::Closed => Ok(None),
+                };
+                match decoded {
+                    Ok(Some(record)) if record.first_position() <= head => audit.record(&record),
+                    Ok(_) => {}
+                    Err(reason) => bad.push((frame.first_position, reason)),
+                }
+            }
+            Ok(())
+        })?;
+        let snapshot = "a snapshot in it is damaged";
+        bad.extend(walked.damaged_snapshots.iter().map(|&at| (at, snapshot.to_owned())));
+        for (position, reason) in bad {
+            audit.damage(&file.path, position, reason);
+        }
+        Ok(walked)
     }
 
     /// Whether no file has come behind this one since it was listed.

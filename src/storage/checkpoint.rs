@@ -7,7 +7,7 @@
 
 use std::{
     fs,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     storage::{
         Storage, files,
         journal::FullFile,
-        tail::{GroupEnd, TailRecord, Window},
+        tail::{TailRecord, Window, WindowEnd},
         trees::{Head, Staging, Trees},
     },
 };
@@ -214,23 +214,24 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
     // With little space left, only as much is moved as fits.
     let available = storage.directory().map_or(u64::MAX, files::available_bytes);
     let fits = available.saturating_sub(SPACE_RESERVE) / SPACE_FACTOR;
-    let Some(end) = storage.tail.group_end(head, fits) else { return Ok(false) };
+    let synced = storage.synced.load(Ordering::Acquire);
+    let Some(end) = storage.tail.window_end(head, synced, fits) else { return Ok(false) };
     if end.bytes > fits {
         storage.signals.lock().is_short_of_space = true;
         return Ok(false);
     }
-    let window = storage.tail.window(end.position);
+    let window = storage.tail.window(end.position, end.frame.sequence);
     {
         let trees = storage.trees.read().unwrap_or_else(PoisonError::into_inner);
         let Some(trees) = trees.as_ref() else { return Ok(false) };
         if is_first {
             // What was staged before may reach further than a window that space has cut short.
-            let all = storage.tail.window(storage.head());
+            let all = storage.tail.window(storage.head(), end.frame.sequence);
             trees.discard_above(trees.head()?.position, &all.streams)?;
         }
         move_window(storage, trees, &window, end)?;
         storage.tail.free(&window);
-        seal_files(storage, trees, end.position)?;
+        seal_files(storage, trees, end.frame.sequence)?;
     }
     Ok(true)
 }
@@ -239,7 +240,7 @@ fn move_window(
     storage: &Storage,
     trees: &Trees,
     window: &Window,
-    end: GroupEnd,
+    end: WindowEnd,
 ) -> Result<(), Error> {
     let mut staging = Staging::new(trees, || {
         storage.signals.beat();
@@ -252,7 +253,11 @@ fn move_window(
     pack_records(&window.records, &storage.checksum, |position, bytes| {
         staging.record(position, bytes)
     })?;
-    staging.finish(Head { position: end.position, chain: end.chain })
+    staging.checkpoints(&window.checkpoints)?;
+    for snapshot in &window.snapshots {
+        staging.snapshot(snapshot, storage.head())?;
+    }
+    staging.finish(Head { position: end.position, chain: end.frame.chain })
 }
 
 /// Hands out the records of a window, small neighbours merged.
@@ -302,9 +307,9 @@ fn merge(records: &[TailRecord], checksum: &Checksum) -> Result<(u64, Vec<u8>), 
 
 /// Seals or, without an archive, removes the journal files that the trees have taken over. A
 /// failure to do so costs disk space only.
-fn seal_files(storage: &Storage, trees: &Trees, head: u64) -> Result<(), Error> {
+fn seal_files(storage: &Storage, trees: &Trees, sequence: u64) -> Result<(), Error> {
     let mut full = storage.full_files.lock().unwrap_or_else(PoisonError::into_inner);
-    let done: Vec<FullFile> = full.extract_if(.., |file| file.last_position <= head).collect();
+    let done: Vec<FullFile> = full.extract_if(.., |file| file.last_sequence <= sequence).collect();
     drop(full);
     if storage.keeps_archive() {
         for file in done {

@@ -11,7 +11,12 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::record::Record,
+    codec::{
+        Reason,
+        frame::{FrameHeader, FrameKind},
+        record::Record,
+        saved::Checkpoint,
+    },
     event::RecordedEvent,
     storage::{
         Storage,
@@ -136,19 +141,44 @@ impl Storage {
         Ok(position)
     }
 
+    /// As `Trees::checkpoint`.
+    pub(super) fn checkpoint_in_journal(&self, name: &str) -> Result<Option<u64>, Error> {
+        let mut position = None;
+        for file in self.whole_journal()? {
+            self.walk_frames(&file, |frame, records| {
+                if frame.kind != FrameKind::Checkpoints {
+                    return Ok(());
+                }
+                for bytes in records {
+                    let found = Checkpoint::decode(bytes, &self.checksum)?;
+                    if &*found.name == name {
+                        position = Some(found.position);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(position)
+    }
+
     fn journal_files(&self) -> Result<Vec<JournalFile>, Error> {
         let directory = self.directory().map(|store| store.join("journal"));
         directory.map_or(Ok(Vec::new()), |directory| journal::list(&directory))
     }
 
-    fn walk_events(&self, head: u64, mut visit: impl FnMut(RecordedEvent)) -> Result<(), Error> {
+    /// The journal's files, if they hold everything from the start.
+    fn whole_journal(&self) -> Result<Vec<JournalFile>, Error> {
         let files = self.journal_files()?;
         let first = files.first().map_or(1, |file| file.first_position);
         if first > 1 {
             let reason = format!("the journal has only the events from {first} on");
             return Err(Error::corrupted("the directory trees", Some(1), reason));
         }
-        for file in files {
+        Ok(files)
+    }
+
+    fn walk_events(&self, head: u64, mut visit: impl FnMut(RecordedEvent)) -> Result<(), Error> {
+        for file in self.whole_journal()? {
             self.walk_file(&file, |record| {
                 record.events().filter(|event| event.position() <= head).for_each(&mut visit);
             })?;
@@ -157,16 +187,27 @@ impl Storage {
     }
 
     fn walk_file(&self, file: &JournalFile, mut visit: impl FnMut(Record)) -> Result<(), Error> {
-        let (header, bytes) = journal::read(file, &self.checksum)?;
-        journal::walk(&bytes, &header, &self.checksum, |frame, records, _| {
-            for bytes in records {
-                let record = Record::decode(Arc::from(bytes), &self.checksum);
-                visit(record.map_err(|reason| {
-                    let place = file.path.display().to_string();
-                    Error::corrupted(place, Some(frame.first_position), reason)
-                })?);
+        self.walk_frames(file, |frame, records| {
+            if frame.kind == FrameKind::Events {
+                for bytes in records {
+                    visit(Record::decode(Arc::from(bytes), &self.checksum)?);
+                }
             }
             Ok(())
+        })
+    }
+
+    fn walk_frames(
+        &self,
+        file: &JournalFile,
+        mut visit: impl FnMut(&FrameHeader, Vec<&[u8]>) -> Result<(), Reason>,
+    ) -> Result<(), Error> {
+        let (header, bytes) = journal::read(file, &self.checksum)?;
+        journal::walk(&bytes, &header, &self.checksum, |frame, records, _| {
+            visit(&frame, records).map_err(|reason| {
+                let place = file.path.display().to_string();
+                Error::corrupted(place, Some(frame.first_position), reason)
+            })
         })?;
         Ok(())
     }

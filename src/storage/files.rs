@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    ops::Range,
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -73,6 +74,19 @@ pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<
         offset += step as u64;
     }
     Ok(())
+}
+
+/// Gives the space of a range back to the file system; it reads as zeros from then on. Where that
+/// cannot be done the bytes stay, which costs space and nothing else.
+pub(crate) fn release(file: &File, range: Range<u64>) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = fallocate(file, flags, range.start, range.end - range.start);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, range);
 }
 
 /// Bytes of the file system that this process may still use; everything when the system cannot

@@ -16,6 +16,7 @@ mod journal;
 mod lock;
 mod open;
 mod read;
+mod saved;
 mod superblock;
 mod tail;
 mod trees;
@@ -31,13 +32,20 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{Error, codec::checksum::Checksum};
+use crate::{
+    Error,
+    codec::{
+        checksum::Checksum,
+        frame::FrameKind,
+        saved::{Checkpoint, StoredSnapshot},
+    },
+};
 
 use checkpoint::{Room, SharedTrees, Signals};
 use health::Health;
-use journal::{FullFile, Journal, WriteFailure};
+use journal::{Durable, FullFile, Journal, NewFrame, WriteFailure};
 use lock::Lock;
-use tail::Tail;
+use tail::{FrameEnd, Tail};
 
 pub(crate) use audit::JournalAudit;
 pub(crate) use tail::{TailEntry, TailRecord};
@@ -73,7 +81,12 @@ pub(crate) struct Storage {
     journal: Mutex<Option<Journal>>,
     full_files: Mutex<Vec<FullFile>>,
     head: AtomicU64,
+    /// The last position that is durable.
     durable: AtomicU64,
+    /// The number of the last frame written.
+    written: AtomicU64,
+    /// The number of the last frame that is durable.
+    synced: AtomicU64,
     oldest_unsynced: Mutex<Option<Instant>>,
 }
 
@@ -83,16 +96,39 @@ struct Home {
     lock: Mutex<Option<Lock>>,
 }
 
-/// A group of whole units, numbered and encoded.
-pub(crate) struct Group<'a> {
-    pub(crate) records: Vec<TailRecord>,
-    pub(crate) entries: Vec<TailEntry<'a>>,
+/// What is written as one: it is there as a whole after a crash, or not at all.
+pub(crate) enum Frame<'a> {
+    /// A group of whole units, numbered and encoded.
+    Events { records: Vec<TailRecord>, entries: Vec<TailEntry<'a>> },
+    /// Checkpoints, later ones of a name behind earlier ones.
+    Checkpoints(Vec<Checkpoint>),
+    /// One snapshot.
+    Snapshot(StoredSnapshot),
+}
+
+/// Why frames were not written.
+#[derive(Debug)]
+pub(crate) struct CommitFailure {
+    /// How many frames were written all the same, and published.
+    pub(crate) written: usize,
+    /// On [`Error::Poisoned`] the outcome of all the others is unknown; on any other error they
+    /// were not written.
+    pub(crate) error: Error,
+}
+
+impl Frame<'_> {
+    fn event_count(&self) -> u64 {
+        match self {
+            Frame::Events { records, .. } => records.iter().map(|record| record.count).sum(),
+            Frame::Checkpoints(_) | Frame::Snapshot(_) => 0,
+        }
+    }
 }
 
 impl Storage {
     /// The last position that readers see.
     pub(crate) fn head(&self) -> u64 {
-        self.head.load(Ordering::Acquire)
+        self.head.load(Ordering::SeqCst)
     }
 
     /// The last position that is durable.
@@ -149,6 +185,8 @@ impl Storage {
                     return Err(Error::NoSpace { what, source: None });
                 }
                 Room::Hung => {
+                    // The thread has ended because the store was closed meanwhile.
+                    self.health.check_not_closed()?;
                     let reason = "moving events into the trees makes no progress";
                     return Err(self.poison(Error::corrupted("the directory trees", None, reason)));
                 }
@@ -157,52 +195,107 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes a group and publishes it. On [`Error::Poisoned`] its outcome is unknown; on any other
-    /// error nothing was written.
-    pub(crate) fn commit(&self, group: Group<'_>) -> Result<(), Error> {
-        let count: u64 = group.records.iter().map(|record| record.count).sum();
-        let head = self.head() + count;
-        let chain = match self.home.is_some() {
-            true => self.write_journal(&group, count)?,
-            false => 0,
+    /// Writes frames and publishes them, with one sync for all of them.
+    pub(crate) fn commit(&self, frames: Vec<Frame<'_>>) -> Result<(), CommitFailure> {
+        let (ends, failure) = match self.home.is_some() {
+            true => match self.write_journal(&frames) {
+                Ok(written) => written,
+                Err(error) => return Err(CommitFailure { written: 0, error }),
+            },
+            false => (vec![FrameEnd::default(); frames.len()], None),
         };
-        self.tail.push(chain, group.records, group.entries);
-        self.head.store(head, Ordering::Release);
+        let written = ends.len();
+        let mut head = self.head();
+        for (frame, end) in frames.into_iter().zip(ends) {
+            head += frame.event_count();
+            self.keep(frame, end, head);
+        }
+        self.head.store(head, Ordering::SeqCst);
         if self.home.is_some() && self.tail.bytes() >= self.options.tail_bytes / 2 {
             self.signals.request_checkpoint();
         }
-        Ok(())
+        failure.map_or(Ok(()), |error| Err(CommitFailure { written, error }))
     }
 
-    /// Writes a group's frame, as durably as promised, and returns its checksum.
-    fn write_journal(&self, group: &Group<'_>, count: u64) -> Result<u32, Error> {
-        let count = u32::try_from(count)
-            .map_err(|_| Error::invalid("events", "a group is past 2^32 events"))?;
+    /// Puts a frame into the tail; `head` is the last position behind it.
+    fn keep(&self, frame: Frame<'_>, end: FrameEnd, head: u64) {
+        match frame {
+            Frame::Events { records, entries } => self.tail.push(end, records, entries),
+            Frame::Checkpoints(checkpoints) => {
+                let durable = self.synced.load(Ordering::Acquire);
+                self.tail.push_checkpoints(end, (head, durable), checkpoints);
+            }
+            Frame::Snapshot(snapshot) => self.tail.push_snapshot(end, head, snapshot),
+        }
+    }
+
+    /// Writes frames as durably as promised and returns their places, and why there are not more
+    /// of them.
+    fn write_journal(&self, frames: &[Frame<'_>]) -> Result<(Vec<FrameEnd>, Option<Error>), Error> {
         let mut writer = self.writer();
         // Behind the lock, so that a close sees every append that got past it.
         self.health.check_writable()?;
         let journal = writer.as_mut().ok_or(Error::Closed)?;
-        let records = group.records.iter().map(|record| &*record.bytes);
-        match journal.write(count, self.durable(), records) {
-            Ok(None) => {}
-            Ok(Some(full)) => {
-                self.durable.fetch_max(full.last_position, Ordering::AcqRel);
-                self.full_files.lock().unwrap_or_else(PoisonError::into_inner).push(full);
+        let (mut ends, mut refused) = (Vec::new(), None);
+        for frame in frames {
+            match self.write_frame(journal, frame) {
+                Ok(end) => ends.push(end),
+                Err(WriteFailure::Refused(error)) => {
+                    refused = Some(error);
+                    break;
+                }
+                Err(WriteFailure::Failed(error)) => return Err(self.poison(error)),
             }
-            Err(WriteFailure::Refused(error)) => return Err(error),
-            Err(WriteFailure::Failed(error)) => return Err(self.poison(error)),
         }
-        let (last, chain) = (journal.last_position(), journal.chain());
+        if ends.is_empty() {
+            return Ok((ends, refused));
+        }
+        let (last, sequence) = (journal.last_position(), journal.sequence());
+        self.written.store(sequence, Ordering::Release);
         if let Some(max_delay) = self.options.max_delay {
             drop(writer);
             self.sync_later(max_delay)?;
-            return Ok(chain);
+            return Ok((ends, refused));
         }
         let (file, path) = journal.to_sync();
-        // The writer stays locked: nobody writes before this group's outcome is known.
+        // The writer stays locked: nobody writes before the outcome of these is known.
         file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
-        self.durable.fetch_max(last, Ordering::AcqRel);
-        Ok(chain)
+        self.note_synced(last, sequence);
+        Ok((ends, refused))
+    }
+
+    fn write_frame(
+        &self,
+        journal: &mut Journal,
+        frame: &Frame<'_>,
+    ) -> Result<FrameEnd, WriteFailure> {
+        let refused = |reason: String| WriteFailure::Refused(Error::invalid("events", reason));
+        let checkpoints: Vec<Vec<u8>>;
+        let (kind, records): (_, Vec<&[u8]>) = match frame {
+            Frame::Events { records, .. } => {
+                (FrameKind::Events, records.iter().map(|record| &*record.bytes).collect())
+            }
+            Frame::Checkpoints(all) => {
+                let encoded = all.iter().map(|checkpoint| checkpoint.encode(&self.checksum));
+                checkpoints = encoded.collect::<Result<_, _>>().map_err(refused)?;
+                (FrameKind::Checkpoints, checkpoints.iter().map(Vec::as_slice).collect())
+            }
+            Frame::Snapshot(snapshot) => (FrameKind::Snapshot, vec![&*snapshot.bytes]),
+        };
+        let count = u32::try_from(frame.event_count())
+            .map_err(|_| refused("a group is past 2^32 events".to_owned()))?;
+        let durable =
+            Durable { position: self.durable(), sequence: self.synced.load(Ordering::Acquire) };
+        if let Some(full) = journal.write(&NewFrame { kind, count, records }, durable)? {
+            self.note_synced(full.last_position, full.last_sequence);
+            self.full_files.lock().unwrap_or_else(PoisonError::into_inner).push(full);
+        }
+        Ok(FrameEnd { chain: journal.chain(), sequence: journal.sequence() })
+    }
+
+    fn note_synced(&self, position: u64, sequence: u64) {
+        self.durable.fetch_max(position, Ordering::AcqRel);
+        self.synced.fetch_max(sequence, Ordering::AcqRel);
     }
 
     /// Arranges the sync of a buffered write; does it at once when the thread is too busy to.
@@ -231,19 +324,19 @@ impl Storage {
     }
 
     fn sync_journal(&self) -> Result<(), Error> {
-        if self.durable() >= self.head() {
+        if self.synced.load(Ordering::Acquire) >= self.written.load(Ordering::Acquire) {
             return Ok(());
         }
         self.health.check_sound()?;
-        let (file, path, last) = {
+        let (file, path, last, sequence) = {
             let writer = self.writer();
             let Some(journal) = writer.as_ref() else { return Ok(()) };
             *self.unsynced_since() = None;
             let (file, path) = journal.to_sync();
-            (file, path, journal.last_position())
+            (file, path, journal.last_position(), journal.sequence())
         };
         file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
-        self.durable.fetch_max(last, Ordering::AcqRel);
+        self.note_synced(last, sequence);
         Ok(())
     }
 

@@ -15,14 +15,21 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{FORMAT_VERSION, checksum::Checksum, frame, record::Record, superblock::Superblock},
+    codec::{
+        FORMAT_VERSION,
+        checksum::Checksum,
+        frame::{self, FrameKind},
+        record::Record,
+        saved::{Checkpoint, StoredSnapshot},
+        superblock::Superblock,
+    },
     storage::{
         Home, Storage, StorageOptions, checkpoint, files,
         health::Health,
-        journal::{self, FullFile, Journal, RecoveredFrame, Recovery, WriteFailure},
+        journal::{self, FullFile, Journal, Place, RecoveredFrame, Recovery, WriteFailure},
         lock::Lock,
         superblock,
-        tail::{Tail, TailEntry, TailRecord},
+        tail::{FrameEnd, Tail, TailEntry, TailRecord},
         trees::{Head, OpenTrees, Trees, deadline},
     },
 };
@@ -33,6 +40,9 @@ const TREES: &str = "trees";
 /// What a creation may leave behind when it is interrupted, and what a store is made of.
 /// `lost+found` is what some file systems keep at their top.
 const OWN_ENTRIES: [&str; 6] = ["LOCK", "ANNALS", "ANNALS.tmp", JOURNAL, TREES, "lost+found"];
+
+/// Where the first journal file of a store stands.
+const FIRST: Place = Place { first_position: 1, number: 0, chain: 0 };
 
 /// Trees without events take less than this; with any, and closed, more than their journal shows.
 const EMPTY_TREES_BYTES: u64 = 1 << 10;
@@ -113,6 +123,8 @@ impl Storage {
             full_files: Mutex::new(Vec::new()),
             head: AtomicU64::new(0),
             durable: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
             oldest_unsynced: Mutex::new(None),
         }
     }
@@ -126,8 +138,7 @@ impl Storage {
         let directory = path.join(JOURNAL);
         files::create_directory(&directory)?;
         let capacity = self.options.journal_bytes;
-        let created =
-            Journal::create(&directory, (self.store_id, &self.checksum), capacity, (1, 0));
+        let created = Journal::create(&directory, (self.store_id, &self.checksum), capacity, FIRST);
         let journal = created.map_err(|failure| match failure {
             WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,
         })?;
@@ -165,10 +176,44 @@ impl Storage {
     }
 
     fn replay(&self, frame: &RecoveredFrame<'_>) -> Result<(), Error> {
-        let first = frame.header.first_position;
+        let RecoveredFrame { header, sequence, records, path } = frame;
+        let (head, sequence) = (header.last_position(), *sequence);
+        let end = FrameEnd { chain: header.checksum, sequence };
         let damaged = |reason: String| {
-            Error::corrupted(frame.path.display().to_string(), Some(first), reason)
+            let place = path.display().to_string();
+            Error::corrupted(place, Some(header.first_position), reason)
         };
+        match header.kind {
+            FrameKind::Events => self.replay_events(frame, end, damaged)?,
+            FrameKind::Checkpoints => {
+                let decode = |bytes: &&[u8]| Checkpoint::decode(bytes, &self.checksum);
+                let checkpoints: Result<Vec<_>, _> = records.iter().map(decode).collect();
+                let checkpoints = checkpoints.map_err(damaged)?;
+                self.tail.push_checkpoints(end, (head, sequence), checkpoints);
+            }
+            FrameKind::Snapshot => {
+                // A damaged one is none: it can be had from the events again.
+                let snapshot = records.first().and_then(|bytes| {
+                    let identity = (self.store_id, &self.checksum);
+                    StoredSnapshot::decode(Arc::from(*bytes), identity).ok()
+                });
+                match snapshot {
+                    Some(snapshot) => self.tail.push_snapshot(end, head, snapshot),
+                    None => self.tail.push_nothing(end, head),
+                }
+            }
+            FrameKind::Continued | FrameKind::Closed => {}
+        }
+        Ok(())
+    }
+
+    fn replay_events(
+        &self,
+        frame: &RecoveredFrame<'_>,
+        end: FrameEnd,
+        damaged: impl Fn(String) -> Error + Copy,
+    ) -> Result<(), Error> {
+        let first = frame.header.first_position;
         let mut expected = first;
         let (mut kept, mut all) = (Vec::new(), Vec::new());
         for bytes in &frame.records {
@@ -191,7 +236,7 @@ impl Storage {
             position: event.position(),
             id: event.id(),
         });
-        self.tail.push(frame.header.checksum, kept, entries);
+        self.tail.push(end, kept, entries);
         Ok(())
     }
 
@@ -207,12 +252,14 @@ impl Storage {
     }
 
     fn start(self, journal: Journal, trees: Trees, thread: &SyncSender<Start>) -> Arc<Storage> {
-        let head = journal.last_position();
+        let (head, sequence) = (journal.last_position(), journal.sequence());
         let storage = Storage {
             journal: Mutex::new(Some(journal)),
             trees: RwLock::new(Some(trees)),
             head: AtomicU64::new(head),
             durable: AtomicU64::new(head),
+            written: AtomicU64::new(sequence),
+            synced: AtomicU64::new(sequence),
             ..self
         };
         let storage = Arc::new(storage);

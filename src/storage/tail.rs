@@ -6,14 +6,26 @@
 //!   in the trees second never misses one.
 //! * Only the writer adds and only the checkpoint removes; readers hold the lock for a copy of a
 //!   few pointers.
+//!
+//! What consumers save waits here too: see `tail/saved.rs`.
+
+mod saved;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use uuid::Uuid;
+
+use crate::{
+    codec::saved::{Checkpoint, StoredSnapshot},
+    event::{SnapshotKey, SnapshotOwner},
+};
+
+pub(crate) use saved::SNAPSHOTS_KEPT;
+use saved::SavedTail;
 
 /// What an event takes in memory besides its record, about.
 const EVENT_BYTES: usize = 24;
@@ -43,20 +55,31 @@ pub(crate) struct TailEntry<'a> {
     pub(crate) id: Option<Uuid>,
 }
 
-/// Where a group ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GroupEnd {
-    pub(crate) position: u64,
-    /// The checksum of its frame in the journal.
+/// A frame's place in the journal; zeros in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FrameEnd {
+    /// Its checksum.
     pub(crate) chain: u32,
-    /// What the records up to there take.
+    /// Its number.
+    pub(crate) sequence: u64,
+}
+
+/// Where a frame ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WindowEnd {
+    pub(crate) position: u64,
+    pub(crate) frame: FrameEnd,
+    /// What everything up to there takes.
     pub(crate) bytes: u64,
 }
 
 /// What is in the tail, for a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Window {
-    pub(crate) last_position: u64,
+    /// The number of its last frame.
+    pub(crate) last_sequence: u64,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    pub(crate) snapshots: Vec<StoredSnapshot>,
     pub(crate) records: Vec<TailRecord>,
     /// Per stream, in byte order: the version of the first position, and the positions.
     pub(crate) streams: Vec<(Arc<str>, u64, Vec<u64>)>,
@@ -76,8 +99,9 @@ struct Inner {
     ids: HashMap<Uuid, u64>,
     /// The ids in position order, so that they leave as they came.
     ids_in_order: VecDeque<(Uuid, u64)>,
-    /// The last position of each group of whole units, and the checksum of its frame.
-    group_ends: VecDeque<(u64, u32)>,
+    /// The last position of each frame, and its place in the journal.
+    frame_ends: VecDeque<(u64, FrameEnd)>,
+    saved: SavedTail,
     bytes: usize,
 }
 
@@ -88,11 +112,10 @@ struct Stream {
 }
 
 impl Tail {
-    /// Adds the records and entries of a group of whole units, in position order, whose frame in
-    /// the journal has the checksum `chain`.
+    /// Adds the records and entries of a group of whole units, in position order.
     pub(crate) fn push<'a>(
         &self,
-        chain: u32,
+        end: FrameEnd,
         records: impl IntoIterator<Item = TailRecord>,
         entries: impl IntoIterator<Item = TailEntry<'a>>,
     ) {
@@ -104,31 +127,86 @@ impl Tail {
         for entry in entries {
             inner.push_entry(entry);
         }
-        let end = inner.records.back().map_or(0, TailRecord::last_position);
-        inner.group_ends.push_back((end, chain));
+        let position = inner.records.back().map_or(0, TailRecord::last_position);
+        inner.frame_ends.push_back((position, end));
     }
 
-    /// The last group at or below `head` up to which the records take at most `bytes_max`, or the
-    /// first group when that alone takes more.
-    pub(crate) fn group_end(&self, head: u64, bytes_max: u64) -> Option<GroupEnd> {
+    /// Adds checkpoints that were saved when `head` was the last position. Frames up to the number
+    /// `durable` are so.
+    pub(crate) fn push_checkpoints(
+        &self,
+        end: FrameEnd,
+        (head, durable): (u64, u64),
+        checkpoints: Vec<Checkpoint>,
+    ) {
+        let mut inner = self.write();
+        for checkpoint in checkpoints {
+            inner.saved.push_checkpoint(checkpoint, end.sequence, durable);
+        }
+        inner.frame_ends.push_back((head, end));
+    }
+
+    /// Adds a snapshot that was saved when `head` was the last position.
+    pub(crate) fn push_snapshot(&self, end: FrameEnd, head: u64, snapshot: StoredSnapshot) {
+        let mut inner = self.write();
+        inner.saved.push_snapshot(snapshot, end.sequence);
+        inner.frame_ends.push_back((head, end));
+    }
+
+    /// Adds a frame that holds nothing, for its place in the journal.
+    pub(crate) fn push_nothing(&self, end: FrameEnd, head: u64) {
+        self.write().frame_ends.push_back((head, end));
+    }
+
+    /// The newest checkpoint of a name.
+    pub(crate) fn checkpoint(&self, name: &str) -> Option<u64> {
+        self.read().saved.checkpoint(name)
+    }
+
+    pub(crate) fn checkpoint_names(&self) -> BTreeSet<Arc<str>> {
+        self.read().saved.checkpoint_names()
+    }
+
+    pub(crate) fn snapshot(&self, key: &SnapshotKey, position: u64) -> Option<StoredSnapshot> {
+        self.read().saved.snapshot(key, position).cloned()
+    }
+
+    /// The keys and positions of the snapshots of a name, whatever their version.
+    pub(crate) fn snapshots_of(&self, owner: SnapshotOwner, name: &str) -> Vec<(SnapshotKey, u64)> {
+        self.read().saved.snapshots_of(owner, name)
+    }
+
+    /// The first name of a snapshot behind `after`.
+    pub(crate) fn snapshot_name_after(
+        &self,
+        after: Option<(SnapshotOwner, &str)>,
+    ) -> Option<(SnapshotOwner, String)> {
+        self.read().saved.snapshot_name_after(after)
+    }
+
+    /// The last frame at or below `head` and, by its number, at or below `sequence`, up to which
+    /// everything takes at most `bytes_max`, or the first one when that alone takes more.
+    pub(crate) fn window_end(&self, head: u64, sequence: u64, bytes_max: u64) -> Option<WindowEnd> {
         let inner = self.read();
         let mut records = inner.records.iter().peekable();
-        let (mut found, mut bytes) = (None, 0);
-        for &(position, chain) in inner.group_ends.iter().take_while(|(end, _)| *end <= head) {
+        let (mut found, mut bytes) = (None, inner.saved.bytes() as u64);
+        let is_ready = |(end, frame): &&(u64, FrameEnd)| *end <= head && frame.sequence <= sequence;
+        for &(position, frame) in inner.frame_ends.iter().take_while(is_ready) {
             while let Some(record) = records.next_if(|record| record.first_position <= position) {
                 bytes += record.bytes.len() as u64;
             }
             if found.is_some() && bytes > bytes_max {
                 break;
             }
-            found = Some(GroupEnd { position, chain, bytes });
+            found = Some(WindowEnd { position, frame, bytes });
         }
         found
     }
 
     /// About how much memory the tail takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.read().bytes
+        let inner = self.read();
+        inner.bytes + inner.saved.bytes()
     }
 
     /// Up to `limit` records from the one that holds `position` on, or back. `None` when the tail
@@ -203,8 +281,9 @@ impl Tail {
         self.read().ids.get(&id).copied()
     }
 
-    /// Copies everything at or below `last`, the end of a unit.
-    pub(crate) fn window(&self, last: u64) -> Window {
+    /// Copies everything at or below `last`, the end of a frame, and of what was saved all up to
+    /// the frame of that number.
+    pub(crate) fn window(&self, last: u64, last_sequence: u64) -> Window {
         let inner = self.read();
         let records = inner.records.iter().take_while(|record| record.first_position <= last);
         let streams = inner.streams.iter().filter_map(|(id, stream)| {
@@ -214,7 +293,9 @@ impl Tail {
         });
         let ids = inner.ids_in_order.iter().copied().take_while(|&(_, position)| position <= last);
         Window {
-            last_position: last,
+            last_sequence,
+            checkpoints: inner.saved.checkpoints_through(last_sequence),
+            snapshots: inner.saved.snapshots_through(last_sequence),
             records: records.cloned().collect(),
             streams: streams.collect(),
             ids: ids.collect(),
@@ -238,9 +319,11 @@ impl Tail {
             inner.ids_in_order.pop_front();
         }
         inner.bytes = inner.bytes.saturating_sub(window.ids.len() * EVENT_BYTES);
-        while inner.group_ends.front().is_some_and(|&(end, _)| end <= window.last_position) {
-            inner.group_ends.pop_front();
+        let is_freed = |(_, frame): &(u64, FrameEnd)| frame.sequence <= window.last_sequence;
+        while inner.frame_ends.front().is_some_and(is_freed) {
+            inner.frame_ends.pop_front();
         }
+        inner.saved.free(window.last_sequence);
         if inner.records.is_empty() {
             // What is left is rounding and the names of streams.
             inner.bytes = 0;

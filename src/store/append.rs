@@ -14,7 +14,7 @@ use crate::{
 
 /// What an append asks for.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct AppendRequest {
     pub(crate) units: Vec<Unit>,
     /// The head that the store must have, for an import that continues it.
     pub(crate) head: Option<u64>,
@@ -112,7 +112,11 @@ impl EventStore {
         let inner = &self.inner;
         // The clock is the caller's: it is asked here, where it can harm nobody else.
         let now = inner.options.now();
-        inner.commits.submit(&inner.storage, Request { units, head, now })
+        let request = AppendRequest { units, head, now };
+        let written = inner.commits.append(inner, request)?;
+        let last = written.appended.last().map_or(0, |appended| *appended.positions().end());
+        inner.followers.follow(last);
+        Ok(written)
     }
 }
 

@@ -1,8 +1,8 @@
-//! Group commit: concurrent appends share one journal write and one sync.
+//! Group commit: concurrent appends and saves share one journal write and one sync.
 //!
-//! The first append to come leads: it takes everything that has queued up, numbers it, writes it
-//! and answers it, then hands the lead to the next one waiting. While it waits for the disk the
-//! next group gathers, so there is never an artificial wait.
+//! The first one to come leads: it takes everything that has queued up, numbers it, writes it and
+//! answers it, then hands the lead to the next one waiting. While it waits for the disk the next
+//! group gathers, so there is never an artificial wait.
 
 use std::{
     collections::VecDeque,
@@ -13,22 +13,32 @@ use std::{
 
 use crate::{
     AppendError, Error,
-    codec::{pack, record},
-    storage::{Group, Storage, TailEntry, TailRecord},
+    codec::saved::{Checkpoint, StoredSnapshot},
+    storage::Storage,
     store::{
-        append::{Request, Written},
-        number::Numbering,
+        Inner,
+        append::{AppendRequest, Written},
+        commit::commit,
     },
 };
 
-/// A group takes further appends up to this many bytes and events: enough for the disk to be busy
-/// with, few enough to keep the first one's wait short.
+/// A group takes further requests up to this many bytes and requests: enough for the disk to be
+/// busy with, few enough to keep the first one's wait short.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_REQUESTS: usize = 1_024;
 
-type Answer = Result<Written, AppendError>;
+/// What a request is answered; one that saves something appends nothing.
+pub(super) type Answer = Result<Written, AppendError>;
 
-/// The queue of appends.
+/// What is to be written.
+#[derive(Debug)]
+pub(super) enum Request {
+    Append(AppendRequest),
+    Checkpoint(Checkpoint),
+    Snapshot(StoredSnapshot),
+}
+
+/// The queue of requests.
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
     queue: Mutex<Queue>,
@@ -40,10 +50,10 @@ struct Queue {
     has_leader: bool,
 }
 
-/// One append in the queue.
+/// One request in the queue.
 #[derive(Debug)]
-struct Slot {
-    request: Request,
+pub(super) struct Slot {
+    pub(super) request: Request,
     bytes: usize,
     turn: Mutex<Turn>,
     changed: Condvar,
@@ -59,12 +69,29 @@ enum Turn {
 
 impl GroupCommit {
     /// Queues an append and returns its answer.
-    pub(super) fn submit(&self, storage: &Storage, request: Request) -> Answer {
+    pub(super) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
         let bytes = request
             .units
             .iter()
             .flat_map(|unit| unit.events.iter().map(|event| event.counted_bytes(&unit.stream)))
             .sum();
+        self.submit(inner, Request::Append(request), bytes)
+    }
+
+    /// Queues a checkpoint or a snapshot, and returns once it is as durable as appends are.
+    pub(super) fn save(&self, inner: &Inner, request: Request) -> Result<(), Error> {
+        let bytes = match &request {
+            Request::Snapshot(snapshot) => snapshot.bytes.len(),
+            Request::Append(_) | Request::Checkpoint(_) => 0,
+        };
+        match self.submit(inner, request, bytes) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Failed(error)) => Err(error),
+            Err(AppendError::Conflict(_)) => Err(lost(&inner.storage)),
+        }
+    }
+
+    fn submit(&self, inner: &Inner, request: Request, bytes: usize) -> Answer {
         let turn = Mutex::new(Turn::Waiting);
         let slot = Arc::new(Slot { request, bytes, turn, changed: Condvar::new() });
         let is_leader = {
@@ -75,17 +102,19 @@ impl GroupCommit {
         if !is_leader && let Some(answer) = slot.wait() {
             return answer;
         }
-        self.lead(storage);
-        slot.take_answer().unwrap_or_else(|| Err(lost(storage).into()))
+        self.lead(inner);
+        slot.take_answer().unwrap_or_else(|| Err(lost(&inner.storage).into()))
     }
 
     /// Takes a group from the queue, answers all of it, and hands on the lead.
-    fn lead(&self, storage: &Storage) {
+    fn lead(&self, inner: &Inner) {
+        let storage = &inner.storage;
         let group = self.take_group();
         // A panic would leave the others waiting for ever; what it left on the disk is unknown.
         let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
+        inner.arrivals.announce();
         for (slot, answer) in group.iter().zip(answers) {
             slot.set(Turn::Answered(answer));
         }
@@ -144,40 +173,4 @@ impl Slot {
 /// The error of an append whose leader failed in a way that should not exist.
 fn lost(storage: &Storage) -> Error {
     storage.poison(Error::corrupted("a group of appends", None, "its writer stopped half-way"))
-}
-
-/// Numbers, writes and answers a group.
-fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
-    let refuse_all = |error: &Error| -> Vec<Answer> {
-        group.iter().map(|_| Err(error.duplicate().into())).collect()
-    };
-    if let Err(error) = storage.wait_for_room() {
-        return refuse_all(&error);
-    }
-    let mut numbering = Numbering::new(storage);
-    let answers: Vec<Answer> = group.iter().map(|slot| numbering.add(&slot.request)).collect();
-    if numbering.events().is_empty() {
-        return answers;
-    }
-    match write(storage, &numbering) {
-        Ok(()) => answers,
-        // An answer may rest on the group's own events, a refusal too: none of them holds.
-        Err(error) => refuse_all(&error),
-    }
-}
-
-fn write(storage: &Storage, numbering: &Numbering<'_>) -> Result<(), Error> {
-    let mut next = numbering.base() + 1;
-    let mut records = Vec::new();
-    for events in pack::cut(numbering.events()) {
-        let bytes = record::encode(next, events, storage.checksum())
-            .map_err(|reason| Error::invalid("events", reason))?;
-        let count = events.len() as u64;
-        records.push(TailRecord { first_position: next, count, bytes: Arc::from(bytes) });
-        next += count;
-    }
-    let entries = (numbering.base() + 1..).zip(numbering.events()).map(|(position, event)| {
-        TailEntry { stream: event.stream, version: event.version, position, id: event.id }
-    });
-    storage.commit(Group { records, entries: entries.collect() })
 }

@@ -1,7 +1,11 @@
 //! The engine: an open store, to append to and to read from.
 
 mod append;
+mod checkpoints;
+mod commit;
+mod filter;
 mod group;
+mod live;
 mod number;
 mod options;
 mod read;
@@ -12,11 +16,15 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     Error,
+    codec::saved::StoredSnapshot,
     event::name,
     storage::{Storage, StorageOptions},
 };
 
-use group::GroupCommit;
+pub(crate) use filter::Filter;
+use group::{GroupCommit, Request};
+pub(crate) use live::Follower;
+use live::{Arrivals, Followers};
 pub use options::{Durability, Options};
 pub use read::Events;
 pub use stats::Stats;
@@ -47,6 +55,8 @@ pub struct EventStore {
 struct Inner {
     storage: Arc<Storage>,
     commits: GroupCommit,
+    arrivals: Arrivals,
+    followers: Followers,
     options: Options,
 }
 
@@ -85,8 +95,14 @@ impl EventStore {
     }
 
     fn new(storage: Arc<Storage>, options: Options) -> EventStore {
-        let commits = GroupCommit::default();
-        EventStore { inner: Arc::new(Inner { storage, commits, options }) }
+        let inner = Inner {
+            storage,
+            commits: GroupCommit::default(),
+            arrivals: Arrivals::default(),
+            followers: Followers::default(),
+            options,
+        };
+        EventStore { inner: Arc::new(inner) }
     }
 
     /// The position of the last event; 0 when there is none.
@@ -127,10 +143,27 @@ impl EventStore {
     /// The error of the last sync, or [`Error::Poisoned`]. The store is closed all the same, and no
     /// acknowledged event depends on the outcome.
     pub fn close(&self) -> Result<(), Error> {
-        self.storage().close()
+        let closed = self.storage().close();
+        self.inner.arrivals.announce();
+        closed
     }
 
     pub(crate) fn storage(&self) -> &Storage {
         &self.inner.storage
+    }
+
+    /// Where to wait for new events, and for the close.
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.inner.arrivals
+    }
+
+    /// What is brought up to date by every append.
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.inner.followers
+    }
+
+    /// Saves a snapshot that is encoded already, as durably as an append.
+    pub(crate) fn save_encoded(&self, snapshot: StoredSnapshot) -> Result<(), Error> {
+        self.inner.commits.save(&self.inner, Request::Snapshot(snapshot))
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     codec::record::EventToEncode,
     event::{Appended, NewEvent, Payload, Timestamp, Unit},
     storage::Storage,
-    store::append::{Request, Written},
+    store::append::{AppendRequest, Written},
 };
 
 /// The accepted events of a group, in position order.
@@ -48,7 +48,7 @@ impl<'a> Numbering<'a> {
     }
 
     /// Accepts an append, recognizes a retry, or refuses it, leaving no trace.
-    pub(super) fn add(&mut self, request: &'a Request) -> Result<Written, AppendError> {
+    pub(super) fn add(&mut self, request: &'a AppendRequest) -> Result<Written, AppendError> {
         if let Some(expected) = request.head.filter(|&expected| expected != self.head()) {
             let reason = format!("the store is at {}, not at {expected}", self.head());
             return Err(Error::invalid("head", reason).into());

@@ -1,15 +1,12 @@
 //! Reading events: of one stream or of all, in either direction.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    iter::FusedIterator,
-    vec,
-};
+use std::{collections::VecDeque, iter::FusedIterator, vec};
 
 use crate::{
     Error, EventStore,
     codec::record::Record,
     event::{RecordedEvent, name},
+    store::filter::Filter,
 };
 
 /// Records fetched at once, at most; reading starts with one and doubles, so that a short read
@@ -65,8 +62,7 @@ struct Query {
     from_position: Option<u64>,
     is_backward: bool,
     limit: Option<u64>,
-    event_types: HashSet<String>,
-    stream_prefix: Option<String>,
+    filter: Filter,
 }
 
 #[derive(Debug)]
@@ -135,14 +131,14 @@ impl Events {
 
     /// Keeps only events of these types. No types at all filter nothing.
     pub fn event_types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Events {
-        self.query.event_types = types.into_iter().map(Into::into).collect();
+        self.query.filter.event_types = types.into_iter().map(Into::into).collect();
         self
     }
 
     /// Keeps only events of streams whose ids start with this text. Only for
     /// [`read_all`](EventStore::read_all).
     pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Events {
-        self.query.stream_prefix = Some(prefix.into());
+        self.query.filter.stream_prefix = Some(prefix.into());
         self
     }
 
@@ -157,7 +153,7 @@ impl Events {
             return Ok(None);
         }
         while let Some(event) = cursor.next(&self.store, &self.query)? {
-            if self.query.passes(&event) {
+            if self.query.filter.passes(&event) {
                 self.query.limit = self.query.limit.map(|limit| limit - 1);
                 return Ok(Some(event));
             }
@@ -185,7 +181,7 @@ impl Query {
         match &self.stream {
             Some(stream) => {
                 name::check_form("stream id", stream)?;
-                if self.stream_prefix.is_some() {
+                if self.filter.stream_prefix.is_some() {
                     let reason = "a single stream is read, so it filters nothing";
                     return Err(Error::invalid("stream prefix", reason));
                 }
@@ -196,22 +192,11 @@ impl Query {
             }
             None => {}
         }
-        for event_type in &self.event_types {
-            name::check_form("event type", event_type)?;
-        }
+        self.filter.check_form()?;
         if let Some(stream) = &self.stream {
             name::check_length("stream id (bytes)", stream)?;
         }
-        for event_type in &self.event_types {
-            name::check_length("event type (bytes)", event_type)?;
-        }
-        Ok(())
-    }
-
-    fn passes(&self, event: &RecordedEvent) -> bool {
-        let types = &self.event_types;
-        (types.is_empty() || types.contains(event.event_type()))
-            && self.stream_prefix.as_ref().is_none_or(|start| event.stream_id().starts_with(start))
+        self.filter.check_length()
     }
 
     /// The first and last number to read, in the direction of reading.

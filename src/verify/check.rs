@@ -14,6 +14,7 @@ use crate::{
     Error, EventStore,
     codec::record::Record,
     event::RecordedEvent,
+    snapshot::SnapshotInfo,
     storage::{JournalAudit, Storage},
     verify::{Finding, Report},
 };
@@ -45,6 +46,8 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
     if check.has_indexes {
         check.streams()?;
         check.ids()?;
+        check.checkpoints()?;
+        check.snapshots()?;
     }
     check.journal()?;
     check.report.streams = check.versions.len() as u64;
@@ -226,6 +229,40 @@ impl Check<'_> {
                 // Found as a damaged event already.
                 Err(Error::Corrupted { .. }) => {}
                 Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Every checkpoint must be readable, and none past the head.
+    fn checkpoints(&mut self) -> Result<(), Error> {
+        let names = match self.storage.checkpoint_names() {
+            Ok(names) => names,
+            Err(error) => return self.find_damage("checkpoint-damaged", error),
+        };
+        for name in names {
+            match self.storage.checkpoint_of(&name) {
+                // The head may have moved since this check began.
+                Ok(position) if position <= self.store.head()? => {}
+                Ok(position) => {
+                    let message = format!("it is at {position}, past the head");
+                    self.find("checkpoint-damaged", &name, Some(position), message);
+                }
+                Err(error) => self.find_damage("checkpoint-damaged", error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Every snapshot must be usable.
+    fn snapshots(&mut self) -> Result<(), Error> {
+        for snapshot in self.store.snapshots() {
+            match snapshot {
+                Ok(SnapshotInfo { key, position, fault: Some(reason), .. }) => {
+                    self.find("snapshot-damaged", key.name(), Some(position), reason);
+                }
+                Ok(_) => {}
+                Err(error) => self.find_damage("snapshot-damaged", error)?,
             }
         }
         Ok(())

@@ -26,9 +26,10 @@ pub struct Report {
 #[non_exhaustive]
 pub struct Finding {
     /// A stable word for the kind: `event-damaged`, `event-missing`, `version-gap`, `stream-index`,
-    /// `id-index`, `journal-damaged`, `copies-differ`, or `not-checked` in a store that has failed.
+    /// `id-index`, `checkpoint-damaged`, `snapshot-damaged`, `journal-damaged`, `copies-differ`, or
+    /// `not-checked` in a store that has failed.
     pub code: &'static str,
-    /// The file, tree or stream.
+    /// The file, tree, stream, or name of what was saved.
     pub place: String,
     /// The first position that it touches, where there is one.
     pub position: Option<u64>,
@@ -51,9 +52,9 @@ impl EventStore {
     /// and reads may go on meanwhile.
     ///
     /// Checked are the checksum of every record; that positions and versions have no gap; that
-    /// every event is found through its stream and its id, and nothing else is; and the journal,
-    /// frame by frame, against the events. It reads everything twice, and takes some 100 bytes of
-    /// memory for each stream and each event id.
+    /// every event is found through its stream and its id, and nothing else is; every checkpoint
+    /// and snapshot; and the journal, frame by frame, against the events. It reads everything
+    /// twice, and takes some 100 bytes of memory for each stream and each event id.
     ///
     /// # Errors
     /// [`Error::Closed`], and [`Error::Io`] when something cannot be read. Damage is a finding, not

@@ -12,6 +12,7 @@
 )]
 
 mod append; //      one append: its answer, its checks, retries by event id, several streams
+mod checkpoints; // how far consumers have come
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
@@ -25,6 +26,7 @@ mod ndjson; //      import and export: the exchange format
 mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
 mod read; //        reading in every direction, filtered and bounded
+mod snapshots; //   saved bytes: kept, replaced, found again, left aside
 mod streams; //     listing streams
 mod support; //     helpers that several of the others use
 mod tidy; //        the rules of the code itself

@@ -75,15 +75,32 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("error", &["event"]),
     ("event", &["error"]),
     ("codec", &["error", "event"]),
     ("storage", &["error", "event", "codec"]),
     ("store", &["error", "event", "codec", "storage"]),
+    ("snapshot", &["error", "event", "codec", "storage", "store"]),
+    ("subscription", &["error", "event", "store"]),
+    ("projection", &["error", "event", "store", "snapshot"]),
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
-    ("verify", &["error", "event", "codec", "storage", "store"]),
-    ("lib", &["error", "event", "codec", "storage", "store", "ndjson", "verify"]),
+    ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
+    (
+        "lib",
+        &[
+            "error",
+            "event",
+            "codec",
+            "storage",
+            "store",
+            "snapshot",
+            "subscription",
+            "projection",
+            "ndjson",
+            "verify",
+        ],
+    ),
     ("cli", &[]),
 ];
 

@@ -24,12 +24,24 @@ const ENDING: &str = "journal";
 pub(crate) struct JournalFile {
     pub(crate) path: PathBuf,
     pub(crate) first_position: u64,
+    /// Its number among the files with this first position: all but the last of them hold no
+    /// events, only what consumers saved meanwhile.
+    pub(crate) number: u32,
 }
 
-/// The path of the file whose first frame has this position. The digits make name order number
-/// order.
-pub(crate) fn path_of(directory: &Path, first_position: u64) -> PathBuf {
-    directory.join(format!("{first_position:020}.{ENDING}"))
+/// The path of a file by the position of its first frame and its number among those.
+pub(crate) fn path_of(directory: &Path, first_position: u64, number: u32) -> PathBuf {
+    directory.join(match number {
+        0 => format!("{first_position:020}.{ENDING}"),
+        number => format!("{first_position:020}-{number}.{ENDING}"),
+    })
+}
+
+fn parse_stem(stem: &str) -> Option<(u64, u32)> {
+    match stem.split_once('-') {
+        Some((position, number)) => Some((position.parse().ok()?, number.parse().ok()?)),
+        None => Some((stem.parse().ok()?, 0)),
+    }
 }
 
 /// The journal files, in position order.
@@ -41,17 +53,18 @@ pub(crate) fn list(directory: &Path) -> Result<Vec<JournalFile>, Error> {
         if path.extension().is_none_or(|ending| ending != ENDING) {
             continue;
         }
-        let digits = path.file_stem().and_then(|stem| stem.to_str());
-        let first_position = digits.and_then(|digits| digits.parse().ok());
-        match first_position.filter(|&first| path_of(directory, first) == path) {
-            Some(first_position) => found.push(JournalFile { path, first_position }),
+        let place = path.file_stem().and_then(|stem| stem.to_str()).and_then(parse_stem);
+        match place.filter(|&(first, number)| path_of(directory, first, number) == path) {
+            Some((first_position, number)) => {
+                found.push(JournalFile { path, first_position, number });
+            }
             None => {
                 let reason = "its name is not that of a journal file: move it away";
                 return Err(Error::corrupted(path.display().to_string(), None, reason));
             }
         }
     }
-    found.sort_unstable_by_key(|file| file.first_position);
+    found.sort_unstable_by_key(|file| (file.first_position, file.number));
     Ok(found)
 }
 
@@ -79,11 +92,11 @@ pub(crate) enum CreateFailure {
 /// it is to be replaced. On [`CreateFailure::Refused`] nothing is left.
 pub(crate) fn create(
     directory: &Path,
-    header: &FileHeader,
+    (header, number): (&FileHeader, u32),
     checksum: &Checksum,
     must_be_new: bool,
 ) -> Result<(PathBuf, File), CreateFailure> {
-    let path = path_of(directory, header.first_position);
+    let path = path_of(directory, header.first_position, number);
     if must_be_new && path.exists() {
         let reason = "it is there already, and would be overwritten";
         let place = path.display().to_string();

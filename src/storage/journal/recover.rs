@@ -9,14 +9,14 @@ use crate::{
     Error,
     codec::{
         checksum::Checksum,
-        frame::{FileHeader, FrameHeader},
+        frame::{FileHeader, FrameHeader, FrameKind, HEADER_BYTES},
     },
     storage::{
         files,
         journal::{
             JournalFile, file,
             walk::{Walked, resume, walk, walk_from},
-            write::{Active, FullFile, Journal, WriteFailure},
+            write::{Active, FullFile, Journal, Place, WriteFailure},
         },
     },
 };
@@ -25,6 +25,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct RecoveredFrame<'a> {
     pub(crate) header: FrameHeader,
+    /// Its number, counted from the first frame that the trees do not have.
+    pub(crate) sequence: u64,
+    /// A snapshot that has lost its payload comes without any.
     pub(crate) records: Vec<&'a [u8]>,
     pub(crate) path: &'a Path,
 }
@@ -37,8 +40,18 @@ pub(crate) struct Recovery<'a> {
     pub(crate) capacity_max: u64,
     /// The last position that the trees serve.
     pub(crate) trees_head: u64,
-    /// The checksum of the frame that ends there.
+    /// The checksum of the last frame that the trees have taken in, which is the one that ends
+    /// there or one of what consumers saved behind it.
     pub(crate) trees_chain: u32,
+}
+
+/// How far the walk over the files has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Whether it is past the last frame that the trees have.
+    is_past_trees: bool,
+    /// Frames found behind that.
+    sequence: u64,
 }
 
 /// The last position that the journal holds, found without writing anything.
@@ -68,24 +81,25 @@ pub(crate) fn recover(
     file::remove_unfinished(directory)?;
     files::sync_directory(directory)?;
     let found = file::list(directory)?;
-    let needed = found.partition_point(|file| file.first_position <= trees_head + 1);
-    // One file more, for what the first needed one must chain to.
-    let Some(start) = needed.checked_sub(1).map(|holder| holder.saturating_sub(1)) else {
+    // The file that holds the last event of the trees, or the end of it where the next one starts
+    // there; and one more, for what that must chain to.
+    let behind = found.partition_point(|file| file.first_position <= trees_head);
+    let is_at_start = found.get(behind).is_some_and(|file| file.first_position == trees_head + 1);
+    if behind == 0 && !is_at_start {
         let reason = "no file holds it";
         let place = directory.display().to_string();
         return Err(Error::corrupted(place, Some(trees_head + 1), reason));
-    };
-    let mut full = Vec::new();
-    let mut chain = None;
+    }
+    let start = behind.saturating_sub(if is_at_start { 1 } else { 2 });
+    let (mut full, mut chain, mut progress) = (Vec::new(), None, Progress::default());
     let mut files = found.get(start..).unwrap_or_default().iter().peekable();
     while let Some(file) = files.next() {
-        let next_file = files.peek().map(|next| next.first_position);
-        let recovered = FileRecovery::new(recovery, file, next_file, chain);
-        let is_in_trees = next_file.is_some_and(|next| next <= trees_head + 1);
-        let recovered = match recovered {
+        let next = files.peek().copied();
+        let is_in_trees = next.is_some_and(|next| recovery.has_all_before(next));
+        let recovered = match FileRecovery::new(recovery, file, next, chain) {
             // The trees have all of it, and a check will tell.
             Err(Error::Corrupted { .. }) if is_in_trees => Recovered::Damaged,
-            recovered => recovered?.run(&mut on_frame)?,
+            recovered => recovered?.run(is_in_trees, &mut progress, &mut on_frame)?,
         };
         match recovered {
             Recovered::Full(file, last_chain) => {
@@ -93,10 +107,23 @@ pub(crate) fn recover(
                 chain = Some(last_chain);
             }
             Recovered::Damaged => chain = None,
-            Recovered::Last(journal) => return Ok((*journal, full)),
+            Recovered::Last(journal) => {
+                return Ok((Journal { sequence: progress.sequence, ..*journal }, full));
+            }
         }
     }
     Err(Error::corrupted(directory.display().to_string(), None, "its last file is missing"))
+}
+
+impl Recovery<'_> {
+    /// Whether the trees have every frame in the files before this one.
+    fn has_all_before(&self, file: &JournalFile) -> bool {
+        if file.first_position == self.trees_head + 1 {
+            let header = file::read_header(file, self.checksum);
+            return header.is_ok_and(|(header, _)| header.chain == self.trees_chain);
+        }
+        file.first_position <= self.trees_head
+    }
 }
 
 /// What a file turned out to be.
@@ -106,6 +133,48 @@ enum Recovered {
     /// The trees hold what it lost, and another follows.
     Damaged,
     Last(Box<Journal>),
+}
+
+/// Why a journal and trees do not fit each other.
+const OTHER_HISTORY: &str = "the trees do not belong to the same history";
+
+/// Picks the frames of one file that the trees lack.
+struct Replay<'r, 'a> {
+    file: &'r FileRecovery<'a>,
+    progress: &'r mut Progress,
+    /// The bytes of those frames.
+    unsynced: Option<Range<u64>>,
+    /// Where the payloads of the snapshots lie.
+    snapshots: Vec<Range<u64>>,
+}
+
+impl Replay<'_, '_> {
+    fn frame(
+        &mut self,
+        header: FrameHeader,
+        records: Vec<&[u8]>,
+        range: Range<u64>,
+        on_frame: &mut impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if header.kind == FrameKind::Snapshot && !records.is_empty() {
+            self.snapshots.push(range.start + HEADER_BYTES as u64..range.end);
+        }
+        if !self.file.is_above(&header, self.progress)? {
+            return Ok(());
+        }
+        self.progress.sequence += 1;
+        let start = self.unsynced.as_ref().map_or(range.start, |known| known.start);
+        self.unsynced = Some(start..range.end);
+        let (sequence, path) = (self.progress.sequence, self.file.file.path.as_path());
+        on_frame(RecoveredFrame { header, sequence, records, path })
+    }
+
+    /// The trees may end where the frames do.
+    fn end(&mut self, walked: &Walked) {
+        let Recovery { trees_head, trees_chain, .. } = *self.file.recovery;
+        let is_end = (walked.next_position, walked.chain) == (trees_head + 1, trees_chain);
+        self.progress.is_past_trees |= is_end;
+    }
 }
 
 struct FileRecovery<'a> {
@@ -120,9 +189,10 @@ impl<'a> FileRecovery<'a> {
     fn new(
         recovery: &'a Recovery<'a>,
         file: &'a JournalFile,
-        next_file: Option<u64>,
+        next_file: Option<&JournalFile>,
         chain: Option<u32>,
     ) -> Result<Self, Error> {
+        let next_file = next_file.map(|next| next.first_position);
         let (header, bytes) = file::read(file, recovery.checksum)?;
         if chain.is_some_and(|chain| chain != header.chain) {
             let place = file.path.display().to_string();
@@ -146,70 +216,92 @@ impl<'a> FileRecovery<'a> {
 
     fn run(
         &self,
+        is_in_trees: bool,
+        progress: &mut Progress,
         on_frame: &mut impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
     ) -> Result<Recovered, Error> {
         let Recovery { checksum, trees_head, trees_chain, store_id, .. } = *self.recovery;
-        let mut unsynced: Option<Range<u64>> = None;
-        let mut replay = |header: FrameHeader, records, range: Range<u64>| {
-            let ends = header.last_position() == trees_head && header.checksum != trees_chain;
-            let starts = header.first_position == trees_head + 1 && header.chain != trees_chain;
-            if ends || starts {
-                let reason = "the trees do not belong to the same history".to_owned();
-                return Err(self.damaged(header.first_position, reason));
-            }
-            if header.last_position() <= trees_head {
-                return Ok(());
-            }
-            if header.first_position <= trees_head {
-                let reason = format!("the trees end at {trees_head}, inside a unit");
-                return Err(self.damaged(header.first_position, reason));
-            }
-            let start = unsynced.as_ref().map_or(range.start, |known| known.start);
-            unsynced = Some(start..range.end);
-            on_frame(RecoveredFrame { header, records, path: &self.file.path })
-        };
-        let mut walked = walk(&self.bytes, &self.header, checksum, &mut replay)?;
+        let mut replay = Replay { file: self, progress, unsynced: None, snapshots: Vec::new() };
+        let mut walked = walk(&self.bytes, &self.header, checksum, |header, records, range| {
+            replay.frame(header, records, range, on_frame)
+        })?;
+        replay.end(&walked);
         let mut damage = self.damage(&walked);
-        let is_short = self.next_file.is_none() && walked.next_position <= trees_head;
+        let is_short = self.next_file.is_none() && !replay.progress.is_past_trees;
         let has_lost = damage.is_some() || is_short;
-        if has_lost && self.next_file.is_some_and(|next| next <= trees_head + 1) {
+        if has_lost && is_in_trees {
             return Ok(Recovered::Damaged);
         }
-        if has_lost && walked.next_position <= trees_head {
+        if has_lost && !replay.progress.is_past_trees {
             // The trees hold what is lost here. What they lack must be found intact behind it, or a
             // mark that there was nothing more.
-            let found = resume(&self.bytes, &walked, trees_head + 1, store_id, checksum);
-            if let Some(from) = found {
-                walked = walk_from(from, &self.bytes, store_id, checksum, &mut replay)?;
+            let place = (trees_head + 1, trees_chain);
+            if let Some(from) = resume(&self.bytes, &walked, place, store_id, checksum) {
+                replay.progress.is_past_trees = true;
+                walked =
+                    walk_from(from, &self.bytes, store_id, checksum, |header, records, range| {
+                        replay.frame(header, records, range, on_frame)
+                    })?;
                 damage = self.damage(&walked);
             }
         }
-        let is_short = self.next_file.is_none() && walked.next_position <= trees_head;
+        let is_short = self.next_file.is_none() && !replay.progress.is_past_trees;
         if damage.is_some() || is_short {
-            let reason = damage.unwrap_or_else(|| format!("the trees hold position {trees_head}"));
+            let reason = damage.unwrap_or_else(|| match walked.next_position <= trees_head {
+                true => format!("the trees hold position {trees_head}"),
+                false => OTHER_HISTORY.to_owned(),
+            });
             return Err(self.damaged(walked.next_position, reason));
         }
+        let Replay { unsynced, snapshots, progress, .. } = replay;
         match (self.next_file, has_lost) {
             // The damaged file stays as it is, as evidence.
             (None, true) => Ok(Recovered::Last(Box::new(self.continue_behind(&walked)?))),
             (None, false) => {
                 self.make_durable(unsynced, walked.end())?;
-                Ok(Recovered::Last(Box::new(self.journal_from(&walked)?)))
+                Ok(Recovered::Last(Box::new(self.journal_from(&walked, snapshots)?)))
             }
             (Some(_), true) => Ok(Recovered::Damaged),
             (Some(next), false) => {
-                let (path, used) = (self.file.path.clone(), walked.end());
-                let full = FullFile { path, last_position: next - 1, used };
+                let full = FullFile {
+                    path: self.file.path.clone(),
+                    last_position: next - 1,
+                    last_sequence: progress.sequence,
+                    used: walked.end(),
+                    snapshots,
+                };
                 Ok(Recovered::Full(full, walked.chain))
             }
         }
+    }
+
+    /// Whether the trees lack this frame.
+    fn is_above(&self, header: &FrameHeader, progress: &mut Progress) -> Result<bool, Error> {
+        let Recovery { trees_head, trees_chain, .. } = *self.recovery;
+        if progress.is_past_trees {
+            return Ok(true);
+        }
+        if (header.first_position, header.chain) == (trees_head + 1, trees_chain) {
+            progress.is_past_trees = true;
+            return Ok(true);
+        }
+        if header.last_position() <= trees_head {
+            let is_last = (header.last_position(), header.checksum) == (trees_head, trees_chain);
+            progress.is_past_trees = is_last;
+            return Ok(false);
+        }
+        let reason = match header.first_position <= trees_head {
+            true => format!("the trees end at {trees_head}, inside a unit"),
+            false => OTHER_HISTORY.to_owned(),
+        };
+        Err(self.damaged(header.first_position, reason))
     }
 
     fn damaged(&self, position: u64, reason: String) -> Error {
         Error::corrupted(self.file.path.display().to_string(), Some(position), reason)
     }
 
-    fn journal_from(&self, end: &Walked) -> Result<Journal, Error> {
+    fn journal_from(&self, end: &Walked, snapshots: Vec<Range<u64>>) -> Result<Journal, Error> {
         let Recovery { directory, store_id, checksum, capacity_max, .. } = *self.recovery;
         Ok(Journal {
             directory: directory.to_owned(),
@@ -221,9 +313,14 @@ impl<'a> FileRecovery<'a> {
                 file: Arc::new(files::open(&self.file.path)?),
                 capacity: self.header.capacity,
                 offset: end.offset,
+                first_position: self.file.first_position,
+                number: self.file.number,
+                snapshots,
             },
             chain: end.chain,
             next_position: end.next_position,
+            // The caller knows, once it is through with all files.
+            sequence: 0,
             buffer: Vec::new(),
         })
     }
@@ -231,7 +328,12 @@ impl<'a> FileRecovery<'a> {
     /// The journal lost events that the trees have: it goes on in a new file behind the rest.
     fn continue_behind(&self, end: &Walked) -> Result<Journal, Error> {
         let Recovery { directory, store_id, checksum, capacity_max, .. } = *self.recovery;
-        let place = (end.next_position, end.chain);
+        let has_events = end.next_position > self.file.first_position;
+        let place = Place {
+            first_position: end.next_position,
+            number: if has_events { 0 } else { self.file.number + 1 },
+            chain: end.chain,
+        };
         Journal::create(directory, (store_id, checksum), capacity_max, place).map_err(|failure| {
             match failure {
                 WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,

@@ -2,7 +2,7 @@
 //!
 //! A frame whose checksum does not fit is the end of the journal when it looks like an unfinished
 //! write and no intact frame behind it was written in the knowledge that it is durable. Everything
-//! else is damage.
+//! else is damage, except in a snapshot, without which everything else is as good as before.
 
 use std::ops::Range;
 
@@ -29,6 +29,8 @@ pub(crate) struct Walked {
     pub(crate) mark: Option<FrameKind>,
     /// What is wrong with the bytes there, when they are more than an unfinished write.
     pub(crate) damage: Option<String>,
+    /// The positions at which snapshots are damaged.
+    pub(crate) damaged_snapshots: Vec<u64>,
 }
 
 impl Walked {
@@ -39,6 +41,7 @@ impl Walked {
             chain: header.chain,
             mark: None,
             damage: None,
+            damaged_snapshots: Vec::new(),
         }
     }
 
@@ -67,7 +70,7 @@ impl Walked {
 }
 
 /// Walks the frames of a file's bytes and hands each intact one to `on_frame`, with the range of
-/// its bytes.
+/// its bytes; a snapshot whose payload is gone comes without records.
 pub(crate) fn walk<'a>(
     bytes: &'a [u8],
     header: &FileHeader,
@@ -94,6 +97,15 @@ pub(crate) fn walk_from<'a>(
                 at.next_position = frame.last_position() + 1;
                 at.chain = frame.checksum;
             }
+            Frame::Lost(frame, is_released) => {
+                let end = at.offset + frame.frame_bytes();
+                on_frame(frame, Vec::new(), at.offset..end)?;
+                if !is_released {
+                    at.damaged_snapshots.push(frame.first_position);
+                }
+                at.offset = end;
+                at.chain = frame.checksum;
+            }
             Frame::Mark(kind) => {
                 at.mark = Some(kind);
                 break;
@@ -112,27 +124,34 @@ pub(crate) fn walk_from<'a>(
     Ok(at)
 }
 
-/// Where the frames for `position` and on start, behind damage.
+/// Where the frames start, behind damage, that go on at `position` from the frame with the checksum
+/// `chain`.
 pub(crate) fn resume(
     bytes: &[u8],
     damaged: &Walked,
-    position: u64,
+    (position, chain): (u64, u32),
     store_id: Uuid,
     checksum: &Checksum,
 ) -> Option<Walked> {
-    headers_behind(bytes, damaged.offset, checksum)
-        .find(|(_, header)| header.first_position == position && header.store_id == store_id)
-        .map(|(offset, header)| Walked {
+    let goes_on = |header: &FrameHeader| {
+        (header.first_position, header.chain, header.store_id) == (position, chain, store_id)
+    };
+    headers_behind(bytes, damaged.offset, checksum).find(|(_, header)| goes_on(header)).map(
+        |(offset, header)| Walked {
             offset,
             next_position: position,
             chain: header.chain,
             mark: None,
             damage: None,
-        })
+            damaged_snapshots: damaged.damaged_snapshots.clone(),
+        },
+    )
 }
 
 enum Frame<'a> {
     Intact(FrameHeader, Vec<&'a [u8]>),
+    /// A snapshot without its payload, and whether that was given back.
+    Lost(FrameHeader, bool),
     Mark(FrameKind),
     /// Nothing was written here, or a write that did not finish.
     End,
@@ -149,16 +168,15 @@ fn frame_at<'a>(bytes: &'a [u8], at: &Walked, store_id: Uuid, checksum: &Checksu
             false => Frame::Damaged("the checksum of a frame's header does not fit".to_owned()),
         };
     };
-    let is_mark = header.kind != FrameKind::Events;
     let fits = header.store_id == store_id
         && header.first_position == at.next_position
         && header.chain == at.chain
-        && (header.count > 0) != is_mark;
+        && (header.count > 0) == (header.kind == FrameKind::Events);
     if !fits {
         let found = header.first_position;
         return Frame::Damaged(format!("a frame for position {found} stands out of its place"));
     }
-    if is_mark {
+    if header.kind.is_mark() {
         return Frame::Mark(header.kind);
     }
     let end = HEADER_BYTES.saturating_add(header.payload_len as usize);
@@ -166,6 +184,11 @@ fn frame_at<'a>(bytes: &'a [u8], at: &Walked, store_id: Uuid, checksum: &Checksu
         return Frame::Damaged("a frame is cut off".to_owned());
     };
     if checksum.of(payload) != header.payload_checksum {
+        if header.kind == FrameKind::Snapshot {
+            // One that was never finished is none either.
+            let is_released = frame::is_unfinished(&header, frame, at.offset);
+            return Frame::Lost(header, is_released);
+        }
         return match frame::is_unfinished(&header, frame, at.offset) {
             true => Frame::End,
             false => Frame::Damaged("the checksum of a frame does not fit".to_owned()),
@@ -193,8 +216,12 @@ fn headers_behind<'a>(
 
 /// Looks behind the end for a frame that was written when the one missing here was durable already.
 fn intact_behind(bytes: &[u8], at: &Walked, checksum: &Checksum) -> Option<String> {
+    let vouches = |offset: u64, header: &FrameHeader| {
+        let is_later = offset > at.offset && header.first_position >= at.next_position;
+        header.durable >= at.next_position || (is_later && header.follows_durable)
+    };
     let (_, later) = headers_behind(bytes, at.offset, checksum)
-        .find(|(_, header)| header.durable >= at.next_position)?;
+        .find(|(offset, header)| vouches(*offset, header))?;
     let (found, missing) = (later.first_position, at.next_position);
     Some(format!("position {missing} is missing, and an intact frame for {found} follows"))
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,7 +16,10 @@ use crate::{
         checksum::Checksum,
         frame::{self, FIRST_FRAME_OFFSET, FileHeader, FrameKind, FrameMeta, HEADER_BYTES},
     },
-    storage::journal::file::{self, CreateFailure},
+    storage::{
+        files,
+        journal::file::{self, CreateFailure},
+    },
 };
 
 /// The capacity of a store's first file; each later one doubles, up to the option's size, so that a
@@ -35,6 +39,8 @@ pub(crate) struct Journal {
     pub(super) active: Active,
     pub(super) chain: u32,
     pub(super) next_position: u64,
+    /// Frames written so far, those that were replayed at open included.
+    pub(super) sequence: u64,
     pub(super) buffer: Vec<u8>,
 }
 
@@ -45,6 +51,10 @@ pub(super) struct Active {
     pub(super) file: Arc<File>,
     pub(super) capacity: u64,
     pub(super) offset: u64,
+    pub(super) first_position: u64,
+    pub(super) number: u32,
+    /// Where the payloads of its snapshots lie.
+    pub(super) snapshots: Vec<Range<u64>>,
 }
 
 /// A file that takes no more frames.
@@ -52,7 +62,26 @@ pub(super) struct Active {
 pub(crate) struct FullFile {
     pub(crate) path: PathBuf,
     pub(crate) last_position: u64,
+    /// The number of its last frame.
+    pub(crate) last_sequence: u64,
     pub(crate) used: u64,
+    /// Where the payloads of its snapshots lie.
+    pub(crate) snapshots: Vec<Range<u64>>,
+}
+
+/// What a frame is to hold.
+#[derive(Debug)]
+pub(crate) struct NewFrame<'a> {
+    pub(crate) kind: FrameKind,
+    pub(crate) count: u32,
+    pub(crate) records: Vec<&'a [u8]>,
+}
+
+/// How far the journal was durable before a write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Durable {
+    pub(crate) position: u64,
+    pub(crate) sequence: u64,
 }
 
 /// Why a frame was not written.
@@ -65,16 +94,16 @@ pub(crate) enum WriteFailure {
 }
 
 impl Journal {
-    /// Creates a file at `first_position`, which chains to `chain`: the first one of a new store.
+    /// Creates a file, the first one of a new store or one behind damage.
     pub(crate) fn create(
         directory: &Path,
         (store_id, checksum): (Uuid, &Checksum),
         capacity_max: u64,
-        (first_position, chain): (u64, u32),
+        place: Place,
     ) -> Result<Journal, WriteFailure> {
         let capacity = capacity_max.min(FIRST_CAPACITY);
-        let place = (first_position, capacity, chain);
-        let active = create_file(directory, (store_id, checksum), place, true)?;
+        let Place { first_position, chain, .. } = place;
+        let active = create_file(directory, (store_id, checksum), place, capacity, true)?;
         Ok(Journal {
             directory: directory.to_owned(),
             store_id,
@@ -83,46 +112,48 @@ impl Journal {
             active,
             chain,
             next_position: first_position,
+            sequence: 0,
             buffer: Vec::new(),
         })
     }
 
-    /// Writes one frame of `count` events, without syncing it. When that needs a new file, the full
-    /// one is returned, synced.
-    pub(crate) fn write<'a>(
+    /// Writes one frame, without syncing it. When that needs a new file, the full one is returned,
+    /// synced.
+    pub(crate) fn write(
         &mut self,
-        count: u32,
-        durable: u64,
-        records: impl Iterator<Item = &'a [u8]>,
+        frame: &NewFrame<'_>,
+        durable: Durable,
     ) -> Result<Option<FullFile>, WriteFailure> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.write_with(&mut buffer, count, durable, records);
+        let result = self.write_with(&mut buffer, frame, durable);
         if buffer.capacity() <= BUFFER_KEPT {
             self.buffer = buffer;
         }
         result
     }
 
-    fn write_with<'a>(
+    fn write_with(
         &mut self,
         buffer: &mut Vec<u8>,
-        count: u32,
-        durable: u64,
-        records: impl Iterator<Item = &'a [u8]>,
+        frame: &NewFrame<'_>,
+        durable: Durable,
     ) -> Result<Option<FullFile>, WriteFailure> {
-        let meta = FrameMeta {
-            first_position: self.next_position,
-            count,
-            durable,
-            chain: self.chain,
-            store_id: self.store_id,
-        };
         let refused = |reason| WriteFailure::Refused(Error::invalid("events", reason));
-        frame::encode_payload(records, buffer).map_err(refused)?;
+        frame::encode_payload(frame.records.iter().copied(), buffer).map_err(refused)?;
         // Behind every frame there is room for a mark.
         let needed = (buffer.len().next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
         let fits = self.active.offset + needed <= self.active.capacity;
         let full = if fits { None } else { self.rotate(needed)? };
+        let meta = FrameMeta {
+            kind: frame.kind,
+            // A new file is begun only once the one before is durable.
+            follows_durable: !fits || durable.sequence >= self.sequence,
+            first_position: self.next_position,
+            count: frame.count,
+            durable: durable.position,
+            chain: self.chain,
+            store_id: self.store_id,
+        };
         let chain = frame::complete(meta, self.active.offset, &self.checksum, buffer);
         let chain = chain.map_err(refused)?;
         let active = &mut self.active;
@@ -130,9 +161,14 @@ impl Journal {
             .file
             .write_all_at(buffer, active.offset)
             .map_err(|source| WriteFailure::Failed(Error::io("write to", &active.path, source)))?;
-        active.offset += buffer.len() as u64;
+        let end = active.offset + buffer.len() as u64;
+        if frame.kind == FrameKind::Snapshot {
+            active.snapshots.push(active.offset + HEADER_BYTES as u64..end);
+        }
+        active.offset = end;
         self.chain = chain;
-        self.next_position += u64::from(count);
+        self.next_position += u64::from(frame.count);
+        self.sequence += 1;
         Ok(full)
     }
 
@@ -144,6 +180,11 @@ impl Journal {
     /// The checksum of the last frame written.
     pub(crate) fn chain(&self) -> u32 {
         self.chain
+    }
+
+    /// The number of the last frame written.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// The last position written.
@@ -162,13 +203,15 @@ impl Journal {
 
     fn mark(&self, at: &Active, kind: FrameKind) -> Result<(), Error> {
         let meta = FrameMeta {
+            kind,
+            follows_durable: true,
             first_position: self.next_position,
             count: 0,
             durable: self.last_position(),
             chain: self.chain,
             store_id: self.store_id,
         };
-        let mark = frame::encode_mark(kind, meta, &self.checksum);
+        let mark = frame::encode_mark(meta, &self.checksum);
         at.file
             .write_all_at(&mark, at.offset)
             .map_err(|source| Error::io("write to", &at.path, source))?;
@@ -178,53 +221,79 @@ impl Journal {
     /// Starts a file that has room for `needed` bytes of frames, once the one before is durable.
     /// One without any frame is replaced: the new file has its name.
     fn rotate(&mut self, needed: u64) -> Result<Option<FullFile>, WriteFailure> {
-        let full = FullFile {
-            path: self.active.path.clone(),
-            last_position: self.last_position(),
-            used: self.active.offset + HEADER_BYTES as u64,
-        };
         let needed = FIRST_FRAME_OFFSET + needed;
         let capacity = self.active.capacity.saturating_mul(2).min(self.capacity_max);
         let capacity = capacity.max(needed).next_multiple_of(4096);
-        self.active
-            .file
-            .sync_data()
-            .map_err(|source| WriteFailure::Failed(Error::io("sync", &full.path, source)))?;
+        let Active { file, path, .. } = &self.active;
+        file.sync_data().map_err(|source| WriteFailure::Failed(Error::io("sync", path, source)))?;
         let has_frames = self.active.offset > FIRST_FRAME_OFFSET;
-        let place = (self.next_position, capacity, self.chain);
+        let has_events = self.next_position > self.active.first_position;
+        let number = match (has_events, has_frames) {
+            (true, _) => 0,
+            (false, true) => self.active.number + 1,
+            (false, false) => self.active.number,
+        };
+        let place = Place { first_position: self.next_position, number, chain: self.chain };
         let ids = (self.store_id, &self.checksum);
-        let next = create_file(&self.directory, ids, place, has_frames)?;
+        let next = create_file(&self.directory, ids, place, capacity, has_frames)?;
         let last = std::mem::replace(&mut self.active, next);
         if !has_frames {
             return Ok(None);
         }
         // Only now that the next file is there for good, and before anything is written to it.
         self.mark(&last, FrameKind::Continued).map_err(WriteFailure::Failed)?;
-        Ok(Some(full))
+        Ok(Some(FullFile {
+            path: last.path,
+            last_position: self.last_position(),
+            last_sequence: self.sequence,
+            used: last.offset + HEADER_BYTES as u64,
+            snapshots: last.snapshots,
+        }))
     }
+}
+
+/// Where a file stands in the journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) first_position: u64,
+    /// Its number among the files with that first position.
+    pub(crate) number: u32,
+    /// What its first frame chains to.
+    pub(crate) chain: u32,
 }
 
 fn create_file(
     directory: &Path,
     (store_id, checksum): (Uuid, &Checksum),
-    (first_position, capacity, chain): (u64, u64, u32),
+    Place { first_position, number, chain }: Place,
+    capacity: u64,
     must_be_new: bool,
 ) -> Result<Active, WriteFailure> {
     debug_assert!(capacity >= FIRST_FRAME_OFFSET + HEADER_BYTES as u64);
     let header = FileHeader::new(store_id, first_position, capacity, chain);
-    match file::create(directory, &header, checksum, must_be_new) {
-        Ok((path, file)) => {
-            Ok(Active { path, file: Arc::new(file), capacity, offset: FIRST_FRAME_OFFSET })
-        }
+    match file::create(directory, (&header, number), checksum, must_be_new) {
+        Ok((path, file)) => Ok(Active {
+            path,
+            file: Arc::new(file),
+            capacity,
+            offset: FIRST_FRAME_OFFSET,
+            first_position,
+            number,
+            snapshots: Vec::new(),
+        }),
         Err(CreateFailure::Refused(error)) => Err(WriteFailure::Refused(error)),
         Err(CreateFailure::Failed(error)) => Err(WriteFailure::Failed(error)),
     }
 }
 
 impl FullFile {
-    /// Gives the unused end of the file back; its frames stay as they are.
+    /// Gives back the unused end of the file, and what the snapshots in it take, which the trees
+    /// have by now; everything else stays as it is.
     pub(crate) fn seal(&self) -> Result<(), Error> {
-        let file = super::super::files::open(&self.path)?;
+        let file = files::open(&self.path)?;
+        for snapshot in &self.snapshots {
+            files::release(&file, snapshot.clone());
+        }
         file.set_len(self.used).map_err(|source| Error::io("shorten", &self.path, source))
     }
 }

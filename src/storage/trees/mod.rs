@@ -14,6 +14,7 @@
 mod open;
 mod preflight;
 mod read;
+mod saved;
 mod write;
 
 use std::{
@@ -43,6 +44,10 @@ pub(crate) struct Trees {
     streams: sled::Tree,
     /// Positions by event id.
     ids: sled::Tree,
+    /// Snapshots by owner, name, version and position, the large ones in parts.
+    snapshots: sled::Tree,
+    /// Checkpoints of consumers by name.
+    checkpoints: sled::Tree,
     /// Format, store id, head.
     meta: sled::Tree,
     /// A second descriptor of sled's data file, for the sync that sled does not do.
@@ -54,8 +59,9 @@ pub(crate) struct Trees {
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
     pub(crate) fn close(self) {
-        let Trees { db, events, parts, streams, ids, meta, data, .. } = self;
-        close((db, events, parts, streams, ids, meta), &data);
+        let Trees { db, events, parts, streams, ids, snapshots, checkpoints, meta, data, .. } =
+            self;
+        close((db, events, parts, streams, ids, snapshots, checkpoints, meta), &data);
     }
 
     /// Hands the trees on if what was done with them went well.

@@ -121,6 +121,7 @@ impl OpenTrees {
         let tree = |name: &str| guarded(|| db.open_tree(name));
         let (events, parts, streams) = (tree("events")?, tree("parts")?, tree("streams")?);
         let (ids, meta) = (tree("ids")?, tree("meta")?);
+        let (snapshots, checkpoints) = (tree("snapshots")?, tree("checkpoints")?);
         let failed = |source| Error::io("open", self.directory.join("db"), source);
         let trees = Trees {
             db: db.clone(),
@@ -128,6 +129,8 @@ impl OpenTrees {
             parts,
             streams,
             ids,
+            snapshots,
+            checkpoints,
             meta,
             data: data.try_clone().map_err(failed)?,
             directory: self.directory.clone(),

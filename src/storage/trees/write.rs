@@ -1,6 +1,6 @@
 //! Writing the trees: the steps of a checkpoint, called by its thread alone.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use sled::{
     Transactional,
@@ -106,7 +106,7 @@ impl Trees {
         value.ok_or_else(|| self.damaged(&format!("the entry {name:?} is missing or malformed")))
     }
 
-    fn damaged(&self, reason: &str) -> Error {
+    pub(super) fn damaged(&self, reason: &str) -> Error {
         Error::corrupted(self.directory.display().to_string(), None, reason)
     }
 
@@ -155,22 +155,29 @@ impl Trees {
                 if let Some(head) = &head {
                     meta.insert(HEAD, head.clone())?;
                 }
-                Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
+                Ok::<(), ConflictableTransactionError<Infallible>>(())
             })
         };
-        guarded(|| match run() {
-            Ok(()) => Ok(Ok(())),
-            Err(TransactionError::Storage(error)) => Ok(Err(error_of(error))),
-            Err(TransactionError::Abort(never)) => match never {},
-        })?
+        committed(run)
     }
+}
+
+/// Runs a transaction that never aborts.
+fn committed(
+    transaction: impl FnOnce() -> Result<(), TransactionError<Infallible>>,
+) -> Result<(), Error> {
+    guarded(|| match transaction() {
+        Ok(()) => Ok(Ok(())),
+        Err(TransactionError::Storage(error)) => Ok(Err(error_of(error))),
+        Err(TransactionError::Abort(never)) => match never {},
+    })?
 }
 
 /// One checkpoint's writes. Everything is staged above the trees' head until [`finish`] moves it.
 ///
 /// [`finish`]: Staging::finish
 pub(crate) struct Staging<'a, B> {
-    trees: &'a Trees,
+    pub(super) trees: &'a Trees,
     /// Called between steps, so that other work of the thread is not held up.
     beat: B,
     unsynced: usize,
@@ -256,12 +263,29 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         self.trees.sync()
     }
 
-    fn put(&mut self, tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), Error> {
+    /// Inserts entries in one transaction.
+    pub(super) fn insert_all(
+        &mut self,
+        tree: &sled::Tree,
+        entries: &[(Vec<u8>, sled::IVec)],
+    ) -> Result<(), Error> {
+        let insert = |tree: &sled::transaction::TransactionalTree| {
+            for (key, value) in entries {
+                tree.insert(key.as_slice(), value.clone())?;
+            }
+            Ok(())
+        };
+        committed(|| tree.transaction(insert))?;
+        let bytes = entries.iter().map(|(key, value)| key.len() + value.len() + ENTRY_BYTES);
+        self.logged(bytes.sum())
+    }
+
+    pub(super) fn put(&mut self, tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), Error> {
         guarded(|| tree.insert(key, value))?;
         self.logged(key.len() + value.len() + ENTRY_BYTES)
     }
 
-    fn logged(&mut self, bytes: usize) -> Result<(), Error> {
+    pub(super) fn logged(&mut self, bytes: usize) -> Result<(), Error> {
         self.unsynced += bytes;
         if self.unsynced < SYNC_BYTES {
             return Ok(());

@@ -1,0 +1,66 @@
+//! What a state was, so that a handler that fails half-way leaves nothing behind.
+//!
+//! A state can be kept only as its JSON. A small one is kept before every handler, which costs
+//! little. A large one is kept after as many handlers as makes the cost of each small, and is
+//! restored by running the handlers in between once more.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A state whose JSON is no longer than this is kept before every handler.
+const SMALL_BYTES: usize = 1 << 10;
+
+/// Bytes of JSON that one handler pays for, on average, when the state is larger.
+const BYTES_PER_HANDLER: usize = 64;
+
+/// The JSON of a state and the position it had there.
+#[derive(Debug, Default)]
+pub(super) struct Backup {
+    json: Vec<u8>,
+    position: u64,
+    /// Handlers run since; `None` when there is no JSON.
+    handled: Option<usize>,
+}
+
+impl Backup {
+    /// Keeps the state, which is that at `position`, if it is time to.
+    pub(super) fn keep(&mut self, state: &impl Serialize, position: u64) -> Result<(), String> {
+        let period = match self.json.len() {
+            0..=SMALL_BYTES => 1,
+            len => len / BYTES_PER_HANDLER,
+        };
+        if self.handled.is_some_and(|handled| handled < period) {
+            return Ok(());
+        }
+        self.handled = None;
+        self.json.clear();
+        serde_json::to_writer(&mut self.json, state).map_err(|error| error.to_string())?;
+        self.position = position;
+        self.handled = Some(0);
+        Ok(())
+    }
+
+    /// A handler has changed the state.
+    pub(super) fn note_handled(&mut self) {
+        self.handled = self.handled.map(|handled| handled + 1);
+    }
+
+    /// The state is another one from here on.
+    pub(super) fn forget(&mut self) {
+        self.handled = None;
+    }
+
+    /// The state that was kept last, and its position.
+    pub(super) fn restore<S: DeserializeOwned>(&self) -> Option<(S, u64)> {
+        self.handled?;
+        Some((read(&self.json).ok()?, self.position))
+    }
+}
+
+/// Reads a state from its JSON, however deep it nests.
+pub(super) fn read<S: DeserializeOwned>(json: &[u8]) -> serde_json::Result<S> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    deserializer.disable_recursion_limit();
+    let state = S::deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(state)
+}

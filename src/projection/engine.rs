@@ -1,0 +1,165 @@
+//! What pulled and live projections share: a state, its position, and how events change them.
+
+use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error, EventStore,
+    event::{RecordedEvent, SnapshotKey},
+    projection::{
+        Handlers,
+        backup::{self, Backup},
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Engine<S> {
+    pub(super) store: EventStore,
+    pub(super) name: String,
+    pub(super) version: u32,
+    pub(super) state: S,
+    pub(super) position: u64,
+    handlers: Handlers<S>,
+    /// The JSON of the state at position 0, or why there is none that can be read back.
+    initial: Result<Vec<u8>, String>,
+    backup: Backup,
+    pub(super) snapshots: Snapshotting,
+}
+
+/// When snapshots are saved without being asked for.
+#[derive(Debug, Default)]
+pub(super) struct Snapshotting {
+    /// After this many events; 0 saves none.
+    pub(super) every: u64,
+    /// The position of the last one, saved or loaded or tried.
+    last: u64,
+    pub(super) failure: Option<Arc<Error>>,
+}
+
+impl<S: Serialize + DeserializeOwned> Engine<S> {
+    pub(super) fn new(
+        name: String,
+        store: &EventStore,
+        state: S,
+        handlers: Handlers<S>,
+    ) -> Engine<S> {
+        let json = serde_json::to_vec(&state).map_err(|error| error.to_string());
+        let initial = json.and_then(|json| match backup::read::<S>(&json) {
+            Ok(_) => Ok(json),
+            Err(error) => Err(format!("its first value cannot be read back: {error}")),
+        });
+        Engine {
+            store: store.clone(),
+            name,
+            version: 0,
+            state,
+            position: 0,
+            handlers,
+            initial,
+            backup: Backup::default(),
+            snapshots: Snapshotting::default(),
+        }
+    }
+
+    pub(super) fn key(&self) -> SnapshotKey {
+        SnapshotKey::of_projection(self.name.as_str(), self.version)
+    }
+
+    /// Takes account of up to `limit` events and returns how many there were. On an error, state
+    /// and position are as before the event that it happened at.
+    pub(super) fn advance(&mut self, limit: u64) -> Result<u64, Error> {
+        if let Err(reason) = &self.initial {
+            return Err(Error::invalid("state", reason));
+        }
+        let mut count = 0;
+        for event in self.store.read_all().from_position(self.position + 1).limit(limit) {
+            self.apply(&event?)?;
+            count += 1;
+            self.save_if_due();
+        }
+        Ok(count)
+    }
+
+    fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
+        if self.handlers.handles(event.event_type()) {
+            self.backup.keep(&self.state, self.position).map_err(|reason| {
+                Error::invalid("state", format!("at position {}: {reason}", self.position))
+            })?;
+            if let Err(error) = self.handlers.run(&mut self.state, event) {
+                self.restore();
+                return Err(error);
+            }
+            self.backup.note_handled();
+        }
+        self.position = event.position();
+        Ok(())
+    }
+
+    /// Makes the state what it was at `self.position`. Where the handlers in between fail as well,
+    /// state and position become those that were kept.
+    fn restore(&mut self) {
+        let due = self.position;
+        let Some((state, position)) = self.backup.restore() else {
+            // What was kept cannot be read: the events have everything.
+            return self.reset();
+        };
+        self.state = state;
+        self.position = position;
+        if self.replay(due).is_err()
+            && let Some((state, position)) = self.backup.restore()
+        {
+            self.state = state;
+            self.position = position;
+        }
+        self.backup.forget();
+    }
+
+    fn replay(&mut self, last: u64) -> Result<(), Error> {
+        let count = last - self.position;
+        for event in self.store.read_all().from_position(self.position + 1).limit(count) {
+            let event = event?;
+            self.handlers.run(&mut self.state, &event)?;
+            self.position = event.position();
+        }
+        Ok(())
+    }
+
+    pub(super) fn reset(&mut self) {
+        if let Ok(json) = &self.initial
+            && let Ok(state) = backup::read(json)
+        {
+            self.set(state, 0);
+        }
+    }
+
+    pub(super) fn set(&mut self, state: S, position: u64) {
+        self.state = state;
+        self.position = position;
+        self.backup.forget();
+        self.snapshots.last = position;
+    }
+
+    /// The state as a snapshot holds it.
+    pub(super) fn snapshot(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(&self.state)
+            .map_err(|error| Error::invalid("state", format!("it has no JSON: {error}")))
+    }
+
+    /// A snapshot that cannot be saved must not hold up the projection: it is only a cache.
+    fn save_if_due(&mut self) {
+        let Snapshotting { every, last, .. } = self.snapshots;
+        if every == 0 || self.position - last < every {
+            return;
+        }
+        let saved = self
+            .snapshot()
+            .and_then(|bytes| self.store.save_snapshot(self.key(), self.position, bytes));
+        self.note_saved(self.position, saved.err());
+    }
+
+    pub(super) fn note_saved(&mut self, position: u64, failure: Option<Error>) {
+        self.snapshots.last = position;
+        self.snapshots.failure = failure.map(Arc::new);
+    }
+}

@@ -1,0 +1,260 @@
+//! A projection that is brought up to date inside every append.
+
+use std::{
+    fmt,
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    thread::{self, ThreadId},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error, EventStore,
+    projection::{
+        engine::Engine,
+        gate::{Advance, Gate, Turn},
+    },
+    store::Follower,
+};
+
+/// A projection that every append brings up to date before it returns, whichever thread appends.
+/// Its handlers see the events in position order, one at a time, on a thread that appends.
+///
+/// **A handler that fails** or panics stops this projection before that event and changes nothing
+/// else: the append stands, and other projections go on. [`failure`](Self::failure) tells the event
+/// and the cause, and [`resume`](Self::resume) tries it again.
+///
+/// **A handler may read and append** to the same store. What it appends comes to its own projection
+/// behind the event that it handles, and the append that started it all waits for that too.
+/// Handlers that answer every event with another one never come to an end. A handler must not read
+/// the state of a live projection whose handlers read that of its own.
+///
+/// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
+/// handler, and afterwards none runs. It keeps the store open as every clone of the handle does.
+///
+/// # Examples
+/// ```
+/// use annals::{EventStore, ExpectedVersion, Handlers, NewEvent, Projection};
+///
+/// let store = EventStore::in_memory()?;
+/// let handlers = Handlers::new().when("Deposited", |balance: &mut i64, event| {
+///     *balance += event.json::<i64>()?;
+///     Ok(())
+/// });
+/// let balance = Projection::new("balance", &store, 0, handlers).live()?;
+/// store.append("account-1", ExpectedVersion::Any, [NewEvent::json("Deposited", &100)?])?;
+/// assert_eq!(*balance.state(), 100);
+/// assert!(balance.failure().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct LiveProjection<S: Serialize + DeserializeOwned + Send + Sync + 'static> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    store: EventStore,
+    name: String,
+    gate: Gate,
+    engine: RwLock<Engine<S>>,
+}
+
+/// The state of a [`LiveProjection`], which stands still while this is held: appends of other
+/// threads wait for it, so hold it briefly. The thread that holds it may append; the projection
+/// takes account of that when this is dropped.
+pub struct LiveState<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static> {
+    // Dropped in this order: whoever leaves may have to drive, and then writes.
+    engine: RwLockReadGuard<'a, Engine<S>>,
+    _presence: Presence<'a, S>,
+}
+
+/// A reader's presence behind the gate.
+struct Presence<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static> {
+    shared: &'a Shared<S>,
+    reader: ThreadId,
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> {
+    pub(super) fn start(engine: Engine<S>) -> LiveProjection<S> {
+        let shared = Arc::new(Shared {
+            store: engine.store.clone(),
+            name: engine.name.clone(),
+            gate: Gate::at(engine.position),
+            engine: RwLock::new(engine),
+        });
+        let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&shared);
+        shared.store.followers().add(follower);
+        // What was appended before it was known as a follower.
+        shared.follow_from_outside(shared.store.storage().head());
+        LiveProjection { shared }
+    }
+
+    /// The state of this moment. It waits for a handler that runs.
+    ///
+    /// # Panics
+    /// In a handler of this same projection, which has the state in its hands already. That panic
+    /// is one of the handler, as any other.
+    pub fn state(&self) -> LiveState<'_, S> {
+        match self.shared.read() {
+            Ok(state) => state,
+            Err(_) => in_own_handler(),
+        }
+    }
+
+    /// The position of the last event that was taken account of, or passed over.
+    pub fn position(&self) -> u64 {
+        self.shared.gate.position()
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Why the projection has stopped, if it has: [`Error::Handler`] tells the event and the cause.
+    pub fn failure(&self) -> Option<Arc<Error>> {
+        self.shared.gate.failure()
+    }
+
+    /// Goes on at the event at which the projection has stopped, and returns the position that it
+    /// comes to. Where it has not stopped it does what every append does.
+    ///
+    /// # Errors
+    /// Why it has stopped again, or [`Error::Closed`].
+    pub fn resume(&self) -> Result<u64, Arc<Error>> {
+        let head = self.shared.store.head().map_err(Arc::new)?;
+        self.shared.gate.clear_failure();
+        self.shared.follow_from_outside(head);
+        match self.failure() {
+            Some(failure) => Err(failure),
+            None => Ok(self.position()),
+        }
+    }
+
+    /// Saves the state with its position, as durably as an append. The newest and one older are
+    /// kept.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] in a handler of this projection; otherwise as
+    /// [`Projection::save_snapshot`](crate::Projection::save_snapshot).
+    pub fn save_snapshot(&self) -> Result<(), Error> {
+        let (key, position, bytes) = {
+            let LiveState { engine, .. } = &self.shared.read()?;
+            (engine.key(), engine.position, engine.snapshot()?)
+        };
+        self.shared.store.save_snapshot(key, position, bytes)
+    }
+
+    /// Why the last snapshot that [`snapshot_every`](crate::Projection::snapshot_every) was due to
+    /// save is not there, if so. The next one is tried when it is due.
+    pub fn snapshot_failure(&self) -> Option<Arc<Error>> {
+        self.shared.gate.snapshot_failure()
+    }
+}
+
+#[expect(clippy::panic, reason = "the only other answer would be to wait for ever")]
+fn in_own_handler() -> ! {
+    panic!("the state of a live projection was asked for in one of its own handlers")
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for LiveProjection<S> {
+    fn drop(&mut self) {
+        let me = thread::current().id();
+        let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&self.shared);
+        self.shared.gate.detach(me);
+        self.shared.store.followers().remove(&follower);
+    }
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> fmt::Debug for LiveProjection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveProjection")
+            .field("position", &self.position())
+            .field("failure", &self.failure())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Serialize + DeserializeOwned> Shared<S> {
+    /// Runs handlers as the driver, until nothing is left to be done.
+    fn drive(&self, mut turn: Turn) {
+        while let Turn::Drive(target) = turn {
+            // Handlers are guarded one by one; whatever else may panic must not leave the gate
+            // shut.
+            let advanced = catch_unwind(AssertUnwindSafe(|| {
+                let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+                let count = target.saturating_sub(engine.position);
+                let outcome = engine.advance(count);
+                let snapshot_failure = engine.snapshots.failure.clone();
+                Advance { done: engine.position, failure: outcome.err(), snapshot_failure }
+            }));
+            let advance = advanced.unwrap_or_else(|_| {
+                let reason = "taking account of an event stopped half-way";
+                let failure = Error::corrupted("a live projection", None, reason);
+                let done = self.gate.position();
+                Advance { done, failure: Some(failure), snapshot_failure: None }
+            });
+            turn = self.gate.advance(advance, target);
+        }
+    }
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Shared<S> {
+    fn read(&self) -> Result<LiveState<'_, S>, Error> {
+        let reader = thread::current().id();
+        self.gate.admit(reader)?;
+        let presence = Presence { shared: self, reader };
+        // Nobody writes while a reader is in, so this does not wait.
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(LiveState { engine, _presence: presence })
+    }
+
+    /// As an append of this thread would do it.
+    fn follow_from_outside(&self, position: u64) {
+        let me = thread::current().id();
+        self.follow(position, me, !self.store.followers().is_inside(me));
+    }
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync> Follower for Shared<S> {
+    fn follow(&self, position: u64, caller: ThreadId, may_wait: bool) {
+        let turn = self.gate.enter(position, caller, may_wait);
+        self.drive(turn);
+    }
+
+    fn is_driven_by(&self, thread: ThreadId) -> bool {
+        self.gate.is_driven_by(thread)
+    }
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveState<'_, S> {
+    /// The position of the last event that the state takes account of, or that was passed over.
+    pub fn position(&self) -> u64 {
+        self.engine.position
+    }
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Deref for LiveState<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.engine.state
+    }
+}
+
+impl<S> fmt::Debug for LiveState<'_, S>
+where
+    S: fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for Presence<'_, S> {
+    fn drop(&mut self) {
+        let turn = self.shared.gate.dismiss(self.reader);
+        self.shared.drive(turn);
+    }
+}

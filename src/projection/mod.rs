@@ -1,0 +1,21 @@
+//! Projections: state that handlers derive from the events, in position order.
+//!
+//! A [`Projection`] is pulled: it catches up when it is told to. A [`LiveProjection`] is brought up
+//! to date inside every append. Both keep the state, the position and the saved snapshots of one
+//! name; [`EventStore::reconstruct_state`](crate::EventStore::reconstruct_state) derives the state
+//! of one stream as it was.
+
+mod backup;
+mod engine;
+mod gate;
+mod handlers;
+mod live;
+mod pull;
+mod reconstruct;
+mod restore;
+
+pub use handlers::{HandlerError, Handlers};
+pub use live::{LiveProjection, LiveState};
+pub use pull::{LiveError, Projection};
+pub use reconstruct::UpTo;
+pub use restore::Restored;

@@ -1,0 +1,149 @@
+//! Snapshots: bytes that a caller, or a projection, derived from the events up to a position.
+//!
+//! A snapshot is a cache. It is written as durably as an append and never ahead of the events it
+//! rests on, but one that cannot be trusted is left aside and told, never an error: what it held
+//! can be had from the events again.
+
+mod list;
+mod load;
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    Error, EventStore,
+    codec::saved::{StoredSnapshot, encode_snapshot},
+    event::{SnapshotKey, limits::SNAPSHOT_BYTES_MAX},
+};
+
+pub use list::{SnapshotInfo, Snapshots};
+pub(crate) use load::load;
+
+/// A snapshot as it was saved.
+///
+/// # Examples
+/// See [`EventStore::save_snapshot`].
+#[derive(Clone)]
+pub struct Snapshot {
+    stored: StoredSnapshot,
+    ignored: Vec<IgnoredSnapshot>,
+}
+
+/// A snapshot that was left aside, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IgnoredSnapshot {
+    /// What it is kept under.
+    pub key: SnapshotKey,
+    /// The position that it is for.
+    pub position: u64,
+    /// Why it cannot be used: damaged, of another store, of another version, or for a position that
+    /// the store has not reached.
+    pub reason: String,
+}
+
+impl fmt::Display for IgnoredSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IgnoredSnapshot { key, position, reason } = self;
+        write!(f, "the snapshot {:?} at position {position} is ignored: {reason}", key.name())
+    }
+}
+
+impl Snapshot {
+    /// What it is kept under.
+    pub fn key(&self) -> &SnapshotKey {
+        &self.stored.key
+    }
+
+    /// The position of the last event that it takes account of.
+    pub fn position(&self) -> u64 {
+        self.stored.position
+    }
+
+    /// The bytes that were saved.
+    pub fn data(&self) -> &[u8] {
+        self.stored.bytes.get(self.stored.data.clone()).unwrap_or_default()
+    }
+
+    /// Newer snapshots that were left aside for this one.
+    pub fn ignored(&self) -> &[IgnoredSnapshot] {
+        &self.ignored
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("key", self.key())
+            .field("position", &self.position())
+            .field("bytes", &self.data().len())
+            .field("ignored", &self.ignored)
+            .finish()
+    }
+}
+
+impl EventStore {
+    /// Saves bytes that were derived from the events up to `position`, under a name of the caller's
+    /// or, with [`SnapshotKey::of_projection`], where the projection of that name looks for its
+    /// own. It returns once they are as durable as an append would be.
+    ///
+    /// For each key the snapshots with the two highest positions are kept; one that is saved for a
+    /// position below both is dropped at once, and one for the same position is replaced. Saving
+    /// for another version of a projection drops those of all other versions, at the latest when
+    /// the store is closed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when `position` is past the head, and for what is no name;
+    /// [`Error::LimitExceeded`] for a name or for data past their
+    /// [limits](crate::limits::SNAPSHOT_BYTES_MAX); otherwise as [`append`](Self::append):
+    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Poisoned`], [`Error::Closed`].
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, NewEvent};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// store.append("account-1", ExpectedVersion::Any, [NewEvent::json("Deposited", &100)?])?;
+    /// store.save_snapshot("account-1", 1, b"100")?;
+    ///
+    /// let snapshot = store.load_snapshot("account-1")?.expect("there is one");
+    /// assert_eq!((snapshot.position(), snapshot.data()), (1, b"100".as_slice()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save_snapshot(
+        &self,
+        key: impl Into<SnapshotKey>,
+        position: u64,
+        data: impl AsRef<[u8]>,
+    ) -> Result<(), Error> {
+        let (key, data) = (key.into(), data.as_ref());
+        let storage = self.storage();
+        storage.check_open()?;
+        key.check()?;
+        if data.len() > SNAPSHOT_BYTES_MAX {
+            let (limit, actual) = (SNAPSHOT_BYTES_MAX as u64, data.len() as u64);
+            return Err(Error::LimitExceeded { what: "snapshot (bytes)", limit, actual });
+        }
+        storage.check_writable()?;
+        let identity = (storage.store_id(), storage.checksum());
+        let bytes = encode_snapshot(&key, position, data, identity)
+            .map_err(|reason| Error::invalid("snapshot", reason))?;
+        let range = bytes.len() - data.len()..bytes.len();
+        self.save_encoded(StoredSnapshot { key, position, bytes: Arc::from(bytes), data: range })
+    }
+
+    /// The newest usable snapshot of a key: the one with the highest position. One that is damaged,
+    /// belongs to another store or is ahead of the log is left aside, and told by
+    /// [`Snapshot::ignored`] of the one that is used instead; [`snapshots`](Self::snapshots) and
+    /// [`verify`](Self::verify) tell it as well. `None` when no snapshot is usable.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for what is no name;
+    /// [`Error::Io`], [`Error::Closed`].
+    ///
+    /// # Examples
+    /// See [`save_snapshot`](Self::save_snapshot).
+    pub fn load_snapshot(&self, key: impl Into<SnapshotKey>) -> Result<Option<Snapshot>, Error> {
+        let (found, ignored) = load(self, &key.into(), u64::MAX)?;
+        Ok(found.map(|found| Snapshot { ignored, ..found }))
+    }
+}

@@ -1,0 +1,7 @@
+//! Who is told of new events: waiting subscriptions, and projections that follow every append.
+
+mod arrivals;
+mod followers;
+
+pub(crate) use arrivals::Arrivals;
+pub(crate) use followers::{Follower, Followers};

@@ -1,0 +1,254 @@
+//! Subscriptions: history, then what comes, without a gap or a repeat.
+//!
+//! A subscription is pulled, and reads from the store: a slow reader neither holds up a writer nor
+//! gathers memory. What wakes it carries no events.
+
+use std::{
+    fmt,
+    iter::FusedIterator,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error, EventStore,
+    event::RecordedEvent,
+    store::{Events, Filter},
+};
+
+/// How many events are passed over between two looks at the clock.
+const CLOCK_EVENTS: u32 = 256;
+
+/// Events as they come: an iterator over `Result<RecordedEvent, Error>` that waits where a read
+/// would end, and before its first event a builder that says which events.
+///
+/// It ends only when it is [cancelled](CancelHandle), and behind an error. One thread reads it; it
+/// may move between threads. It keeps the store open as every clone of the handle does. In memory
+/// it takes what a read takes, however far it lags behind.
+///
+/// It remembers nothing: a consumer that goes on after a restart saves a
+/// [checkpoint](EventStore::save_checkpoint) and subscribes behind it. Events are then delivered at
+/// least once.
+///
+/// # Errors
+/// The items are errors as those of [`Events`]; [`Error::Closed`] when the store is closed, also
+/// while it waits.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annals::{EventStore, ExpectedVersion, NewEvent};
+///
+/// let store = EventStore::in_memory()?;
+/// store.append("order-7", ExpectedVersion::Any, [NewEvent::json("OrderPlaced", &1)?])?;
+/// let mut orders = store.subscribe(store.checkpoint("mailer")? + 1)?.stream_prefix("order-");
+/// while let Some(event) = orders.next_timeout(Duration::from_millis(1))? {
+///     println!("mail about {}", event.stream_id());
+/// }
+/// // Also past events that were filtered out.
+/// store.save_checkpoint("mailer", orders.position())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a subscription reads nothing until it is asked"]
+pub struct Subscription {
+    store: EventStore,
+    filter: Filter,
+    is_checked: bool,
+    /// The last position that was delivered or passed over.
+    position: u64,
+    /// What is read up to the head of the moment that it was made.
+    events: Option<Events>,
+    is_cancelled: Arc<AtomicBool>,
+    has_failed: bool,
+}
+
+/// Ends a [`Subscription`] from any thread, also while it waits. Clones end the same one.
+///
+/// # Examples
+/// ```
+/// let store = annals::EventStore::in_memory()?;
+/// let mut events = store.subscribe(1)?;
+/// let handle = events.cancel_handle();
+/// let reader = std::thread::spawn(move || events.next().is_none());
+/// handle.cancel();
+/// assert!(reader.join().expect("the reader ends"));
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct CancelHandle {
+    store: EventStore,
+    is_cancelled: Arc<AtomicBool>,
+}
+
+impl CancelHandle {
+    /// Ends the subscription: it delivers nothing more. It never waits, and may be repeated.
+    pub fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::SeqCst);
+        self.store.arrivals().announce();
+    }
+}
+
+impl fmt::Debug for CancelHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_cancelled = self.is_cancelled.load(Ordering::SeqCst);
+        f.debug_struct("CancelHandle").field("is_cancelled", &is_cancelled).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("position", &self.position)
+            .field("filter", &self.filter)
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl EventStore {
+    /// Subscribes to all events from `position` on, inclusive; 0 and 1 are the beginning. A
+    /// position past the head waits for that event.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    ///
+    /// # Examples
+    /// See [`Subscription`].
+    pub fn subscribe(&self, position: u64) -> Result<Subscription, Error> {
+        self.storage().check_open()?;
+        Ok(Subscription {
+            store: self.clone(),
+            filter: Filter::default(),
+            is_checked: false,
+            position: position.saturating_sub(1),
+            events: None,
+            is_cancelled: Arc::default(),
+            has_failed: false,
+        })
+    }
+}
+
+impl Subscription {
+    /// Delivers only events of these types. No types at all filter nothing.
+    pub fn event_types(
+        mut self,
+        types: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Subscription {
+        self.filter.event_types = types.into_iter().map(Into::into).collect();
+        self.is_checked = false;
+        self
+    }
+
+    /// Delivers only events of streams whose ids start with this text.
+    pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Subscription {
+        self.filter.stream_prefix = Some(prefix.into());
+        self
+    }
+
+    /// The last position that it is past: every event up to it was delivered or did not pass the
+    /// filters. It is what a consumer saves as its checkpoint once it is done with what it got.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// What ends the subscription from another thread.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle { store: self.store.clone(), is_cancelled: Arc::clone(&self.is_cancelled) }
+    }
+
+    /// Whether it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::SeqCst)
+    }
+
+    /// The next event, or `None` when none has come within `timeout` or it was cancelled. A timeout
+    /// of zero does not wait.
+    ///
+    /// # Errors
+    /// As the items. Unlike the iterator it goes on behind an error: a repeated call tries again at
+    /// the same event.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<RecordedEvent>, Error> {
+        // A deadline past the end of time is none.
+        self.next_until(Instant::now().checked_add(timeout))
+    }
+
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<RecordedEvent>, Error> {
+        if !self.is_checked {
+            self.filter.check_form()?;
+            self.filter.check_length()?;
+            self.is_checked = true;
+        }
+        loop {
+            if self.is_cancelled() {
+                return Ok(None);
+            }
+            match self.read(deadline) {
+                Ok(Read::Event(event)) => return Ok(Some(event)),
+                Ok(Read::TimedOut) => return Ok(None),
+                Ok(Read::AtHead) => {}
+                Err(error) => {
+                    self.events = None;
+                    return Err(error);
+                }
+            }
+            let is_due = || {
+                let storage = self.store.storage();
+                storage.head() > self.position
+                    || self.is_cancelled()
+                    || storage.check_not_closed().is_err()
+            };
+            if !self.store.arrivals().wait(deadline, is_due) {
+                return Ok(None);
+            }
+            self.store.storage().check_open()?;
+        }
+    }
+
+    /// Reads on up to the head of this moment.
+    fn read(&mut self, deadline: Option<Instant>) -> Result<Read, Error> {
+        let mut passed = 0;
+        let start = self.position.saturating_add(1);
+        let events = self.events.get_or_insert_with(|| self.store.read_all().from_position(start));
+        for event in events.by_ref() {
+            let event = event?;
+            self.position = event.position();
+            if self.filter.passes(&event) {
+                return Ok(Read::Event(event));
+            }
+            passed += 1;
+            if self.is_cancelled.load(Ordering::Relaxed) {
+                return Ok(Read::TimedOut);
+            }
+            let is_late = |deadline| Instant::now() >= deadline;
+            if passed % CLOCK_EVENTS == 0 && deadline.is_some_and(is_late) {
+                return Ok(Read::TimedOut);
+            }
+        }
+        self.events = None;
+        Ok(Read::AtHead)
+    }
+}
+
+enum Read {
+    Event(RecordedEvent),
+    AtHead,
+    TimedOut,
+}
+
+impl Iterator for Subscription {
+    type Item = Result<RecordedEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_failed {
+            return None;
+        }
+        let next = self.next_until(None).transpose();
+        self.has_failed = matches!(next, Some(Err(_)));
+        next
+    }
+}
+
+impl FusedIterator for Subscription {}

@@ -1,0 +1,227 @@
+//! Checkpoints of consumers: durable, monotonic, exact.
+
+use std::{fs, thread, time::Duration};
+
+use annals::{
+    Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, limits::NAME_BYTES_MAX,
+};
+
+use crate::support::files::copy;
+
+use ExpectedVersion::Any;
+
+fn append(store: &EventStore, count: u64) {
+    for number in 0..count {
+        store.append("s", Any, [NewEvent::json("T", &number).unwrap()]).unwrap();
+    }
+}
+
+fn busy() -> Options {
+    Options::new().tail_bytes(2_000).journal_bytes(64 << 10)
+}
+
+#[track_caller]
+fn check_code<T: std::fmt::Debug>(result: Result<T, annals::Error>, code: ErrorCode) {
+    assert_eq!(result.unwrap_err().code(), code);
+}
+
+#[test]
+fn a_checkpoint_only_advances_and_never_past_the_head() {
+    let store = EventStore::in_memory().unwrap();
+    append(&store, 5);
+    assert_eq!(store.checkpoint("mailer").unwrap(), 0, "an unknown one is 0");
+    store.save_checkpoint("mailer", 0).unwrap();
+    store.save_checkpoint("mailer", 3).unwrap();
+    store.save_checkpoint("mailer", 3).unwrap();
+    check_code(store.save_checkpoint("mailer", 2), ErrorCode::InvalidArgument);
+    check_code(store.save_checkpoint("mailer", 6), ErrorCode::InvalidArgument);
+    check_code(store.save_checkpoint("mailer", u64::MAX), ErrorCode::InvalidArgument);
+    assert_eq!(store.checkpoint("mailer").unwrap(), 3);
+    store.save_checkpoint("mailer", 5).unwrap();
+    assert_eq!(store.checkpoint("mailer").unwrap(), 5);
+    assert_eq!(store.checkpoint("other").unwrap(), 0);
+    assert_eq!(store.head().unwrap(), 5, "a checkpoint is no event");
+}
+
+#[test]
+fn the_error_says_where_the_checkpoint_is() {
+    let store = EventStore::in_memory().unwrap();
+    append(&store, 2);
+    store.save_checkpoint("mailer", 2).unwrap();
+    let text = store.save_checkpoint("mailer", 1).unwrap_err().to_string();
+    assert!(text.contains("\"mailer\" is at 2"), "{text}");
+    let text = store.save_checkpoint("mailer", 3).unwrap_err().to_string();
+    assert!(text.contains("past the head of the store, which is 2"), "{text}");
+}
+
+#[test]
+fn names_of_checkpoints_have_the_limits_of_names() {
+    let store = EventStore::in_memory().unwrap();
+    append(&store, 1);
+    let longest = "n".repeat(NAME_BYTES_MAX);
+    store.save_checkpoint(&longest, 1).unwrap();
+    assert_eq!(store.checkpoint(&longest).unwrap(), 1);
+    let past = longest + "n";
+    check_code(store.save_checkpoint(&past, 1), ErrorCode::LimitExceeded);
+    check_code(store.checkpoint(&past), ErrorCode::LimitExceeded);
+    for name in ["", "a\0b"] {
+        check_code(store.save_checkpoint(name, 1), ErrorCode::InvalidArgument);
+        check_code(store.checkpoint(name), ErrorCode::InvalidArgument);
+    }
+}
+
+#[test]
+fn checkpoints_survive_closing_dropping_and_being_copied_as_after_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 10);
+    store.save_checkpoint("one", 4).unwrap();
+    store.save_checkpoint("two", 10).unwrap();
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    store.close().unwrap();
+    check_code(store.checkpoint("one"), ErrorCode::Closed);
+    check_code(store.save_checkpoint("one", 5), ErrorCode::Closed);
+    for path in [&path, &killed] {
+        for _ in 0..2 {
+            let store = EventStore::open(path).unwrap();
+            assert_eq!(
+                (store.checkpoint("one").unwrap(), store.checkpoint("two").unwrap()),
+                (4, 10)
+            );
+            check_code(store.save_checkpoint("two", 9), ErrorCode::InvalidArgument);
+            assert_eq!(store.verify().unwrap().findings, []);
+        }
+    }
+}
+
+#[test]
+fn checkpoints_without_any_events_between_fill_journal_files_and_are_found_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = busy().open(&path).unwrap();
+    append(&store, 600);
+    // Many times the size of a journal file, all of it between two events.
+    for position in 1..=600 {
+        for name in ["one", "two", "three"] {
+            store.save_checkpoint(name, position).unwrap();
+        }
+    }
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    let journal = |path: &std::path::Path| fs::read_dir(path.join("journal")).unwrap().count();
+    assert!(journal(&killed) >= 3, "the journal has moved on without events");
+    let store_of_killed = busy().open(&killed).unwrap();
+    for name in ["one", "two", "three"] {
+        assert_eq!(store_of_killed.checkpoint(name).unwrap(), 600);
+    }
+    append(&store_of_killed, 300);
+    assert_eq!(store_of_killed.verify().unwrap().findings, []);
+    drop(store_of_killed);
+    let again = busy().open(&killed).unwrap();
+    assert_eq!((again.head().unwrap(), again.checkpoint("two").unwrap()), (900, 600));
+}
+
+#[test]
+fn without_an_archive_checkpoints_are_kept_by_the_trees() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let options = busy().archive(false);
+    let store = options.open(&path).unwrap();
+    append(&store, 2_000);
+    for position in 1..=900 {
+        store.save_checkpoint("one", position).unwrap();
+    }
+    append(&store, 10);
+    store.close().unwrap();
+    let store = options.open(&path).unwrap();
+    assert_eq!(store.checkpoint("one").unwrap(), 900);
+    assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn racing_saves_leave_the_highest_and_refuse_only_what_goes_back() {
+    const THREADS: u64 = 6;
+    let directory = tempfile::tempdir().unwrap();
+    let store = busy().open(directory.path().join("store")).unwrap();
+    append(&store, 200);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let store = &store;
+            scope.spawn(move || {
+                let mut seen = 0;
+                for position in (1 + thread..=200).step_by(3) {
+                    match store.save_checkpoint("shared", position) {
+                        Ok(()) => {}
+                        Err(error) => assert_eq!(error.code(), ErrorCode::InvalidArgument),
+                    }
+                    let now = store.checkpoint("shared").unwrap();
+                    assert!(now >= seen && now >= position, "{seen}, then {now} of {position}");
+                    seen = now;
+                    store.append("more", Any, [NewEvent::json("T", &1).unwrap()]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.checkpoint("shared").unwrap(), 200);
+    assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_buffered_store_keeps_its_checkpoints_in_order_with_its_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let durability = Durability::Buffered { max_delay: Duration::from_millis(1) };
+    let store = busy().durability(durability).open(&path).unwrap();
+    for position in 1..=500 {
+        append(&store, 1);
+        store.save_checkpoint("one", position).unwrap();
+    }
+    store.flush().unwrap();
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    let store = busy().open(&killed).unwrap();
+    assert_eq!((store.head().unwrap(), store.checkpoint("one").unwrap()), (500, 500));
+}
+
+/// The offsets and kinds of the frames in a journal file.
+fn frames(bytes: &[u8]) -> Vec<(usize, u8)> {
+    let starts = (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR"));
+    starts.map(|at| (at, bytes[at + 4])).collect()
+}
+
+#[test]
+fn a_damaged_checkpoint_in_the_journal_is_told_and_not_skipped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 3);
+    store.save_checkpoint("one", 2).unwrap();
+    append(&store, 1);
+    store.save_checkpoint("one", 3).unwrap();
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    let file = killed.join("journal/00000000000000000001.journal");
+    let bytes = fs::read(&file).unwrap();
+    let saved: Vec<usize> =
+        frames(&bytes).into_iter().filter(|(_, kind)| *kind == 4).map(|(at, _)| at).collect();
+    assert_eq!(saved.len(), 2);
+    for at in saved {
+        for offset in [0, 20, 66, 75] {
+            let mut damaged = bytes.clone();
+            damaged[at + offset] ^= 1;
+            fs::write(&file, damaged).unwrap();
+            let code = EventStore::open(&killed).err().map(|error| error.code());
+            assert_eq!(code, Some(ErrorCode::Corrupted), "{at} + {offset}");
+        }
+    }
+    // A whole frame that reads as if it had never been written, before one that was.
+    let (first, _) = frames(&bytes).into_iter().find(|(_, kind)| *kind == 4).unwrap();
+    let mut lost = bytes.clone();
+    lost[first..first + 128].fill(0);
+    fs::write(&file, lost).unwrap();
+    check_code(EventStore::open(&killed), ErrorCode::Corrupted);
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(EventStore::open(&killed).unwrap().checkpoint("one").unwrap(), 3);
+}

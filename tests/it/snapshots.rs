@@ -1,0 +1,263 @@
+//! Snapshots: kept, replaced, found again, and left aside when they cannot be trusted.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+use annals::{
+    ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotInfo, SnapshotKey,
+    limits::{NAME_BYTES_MAX, SNAPSHOT_BYTES_MAX},
+};
+
+use crate::support::files::copy;
+
+use ExpectedVersion::Any;
+
+const FIRST: &str = "journal/00000000000000000001.journal";
+
+fn append(store: &EventStore, count: u64) {
+    for number in 0..count {
+        store.append("s", Any, [NewEvent::json("T", &number).unwrap()]).unwrap();
+    }
+}
+
+fn busy() -> Options {
+    Options::new().tail_bytes(2_000).journal_bytes(64 << 10)
+}
+
+fn loaded(store: &EventStore, key: impl Into<SnapshotKey>) -> Option<(u64, Vec<u8>)> {
+    let found = store.load_snapshot(key).unwrap();
+    found.map(|found| (found.position(), found.data().to_vec()))
+}
+
+fn listed(store: &EventStore) -> Vec<SnapshotInfo> {
+    store.snapshots().collect::<Result<_, _>>().unwrap()
+}
+
+fn positions(store: &EventStore, name: &str) -> Vec<u64> {
+    let all = listed(store).into_iter().filter(|info| info.key.name() == name);
+    all.map(|info| info.position).collect()
+}
+
+/// Bytes that differ everywhere.
+fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut word = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        word as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[test]
+fn the_newest_and_one_older_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let in_memory = EventStore::in_memory().unwrap();
+    let on_disk = busy().open(&path).unwrap();
+    for store in [&in_memory, &on_disk] {
+        append(store, 50);
+        assert_eq!(loaded(store, "x"), None);
+        for position in [0, 10, 30, 20, 40, 5] {
+            store.save_snapshot("x", position, position.to_string()).unwrap();
+        }
+        assert_eq!(loaded(store, "x"), Some((40, b"40".to_vec())), "the highest position counts");
+        assert_eq!(positions(store, "x"), [40, 30]);
+        store.save_snapshot("x", 40, "again").unwrap();
+        assert_eq!(loaded(store, "x"), Some((40, b"again".to_vec())), "it is replaced");
+    }
+    on_disk.close().unwrap();
+    let store = busy().open(&path).unwrap();
+    assert_eq!(positions(&store, "x"), [40, 30]);
+    assert_eq!(loaded(&store, "x"), Some((40, b"again".to_vec())));
+    store.save_snapshot("x", 50, "new").unwrap();
+    store.close().unwrap();
+    let store = busy().open(&path).unwrap();
+    assert_eq!(positions(&store, "x"), [50, 40]);
+    assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn arguments_are_checked() {
+    let store = EventStore::in_memory().unwrap();
+    append(&store, 3);
+    let code = |result: Result<(), annals::Error>| result.map_err(|error| error.code());
+    assert_eq!(code(store.save_snapshot("x", 4, "")), Err(ErrorCode::InvalidArgument));
+    assert_eq!(code(store.save_snapshot("x", u64::MAX, "")), Err(ErrorCode::InvalidArgument));
+    assert_eq!(code(store.save_snapshot("x", 3, "")), Ok(()));
+    for name in ["", "a\0b"] {
+        assert_eq!(code(store.save_snapshot(name, 1, "")), Err(ErrorCode::InvalidArgument));
+        let loaded = store.load_snapshot(SnapshotKey::of_projection(name, 1)).map(drop);
+        assert_eq!(code(loaded), Err(ErrorCode::InvalidArgument));
+    }
+    let longest = "n".repeat(NAME_BYTES_MAX);
+    assert_eq!(code(store.save_snapshot(&longest, 1, "")), Ok(()));
+    assert_eq!(loaded(&store, &longest), Some((1, Vec::new())));
+    let past = longest + "n";
+    assert_eq!(code(store.save_snapshot(&past, 1, "")), Err(ErrorCode::LimitExceeded));
+    assert_eq!(code(store.load_snapshot(&past).map(drop)), Err(ErrorCode::LimitExceeded));
+    store.close().unwrap();
+    assert_eq!(code(store.save_snapshot("x", 1, "")), Err(ErrorCode::Closed));
+    assert_eq!(code(store.load_snapshot("x").map(drop)), Err(ErrorCode::Closed));
+    assert_eq!(store.snapshots().next().unwrap().unwrap_err().code(), ErrorCode::Closed);
+}
+
+#[test]
+fn a_snapshot_is_at_most_64_mib() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 1);
+    let mut data = vec![7; SNAPSHOT_BYTES_MAX + 1];
+    let error = store.save_snapshot("x", 1, &data).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::LimitExceeded);
+    assert_eq!(loaded(&store, "x"), None);
+    data.pop();
+    store.save_snapshot("x", 1, &data).unwrap();
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    assert!(loaded(&store, "x") == Some((1, data)), "all of it is back");
+}
+
+#[test]
+fn namespaces_and_versions_are_apart() {
+    let store = EventStore::in_memory().unwrap();
+    append(&store, 9);
+    store.save_snapshot("x", 9, "caller").unwrap();
+    store.save_snapshot(SnapshotKey::of_projection("x", 0), 8, "zero").unwrap();
+    store.save_snapshot(SnapshotKey::of_projection("x", 1), 7, "one").unwrap();
+    store.save_checkpoint("x", 6).unwrap();
+    assert_eq!(loaded(&store, "x"), Some((9, b"caller".to_vec())));
+    let key = |version| SnapshotKey::of_projection("x", version);
+    assert_eq!(loaded(&store, key(1)), Some((7, b"one".to_vec())));
+    assert_eq!(loaded(&store, key(2)), None);
+    assert_eq!(store.checkpoint("x").unwrap(), 6);
+    // Names that begin alike are apart as well.
+    store.save_snapshot("xy", 5, "longer").unwrap();
+    assert_eq!(loaded(&store, "x"), Some((9, b"caller".to_vec())));
+}
+
+#[test]
+fn a_new_version_of_a_projection_drops_the_snapshots_of_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 9);
+    let key = |version| SnapshotKey::of_projection("x", version);
+    store.save_snapshot(key(1), 9, "one").unwrap();
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    store.save_snapshot(key(2), 4, "two").unwrap();
+    assert_eq!(loaded(&store, key(2)), Some((4, b"two".to_vec())));
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(loaded(&store, key(1)), None);
+    assert_eq!(loaded(&store, key(2)), Some((4, b"two".to_vec())));
+}
+
+#[test]
+fn large_snapshots_come_back_from_journal_and_trees() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = busy().open(&path).unwrap();
+    append(&store, 20);
+    // Around the sizes at which it is cut into parts, and well past a journal file.
+    let sizes = [0, 1, 32_000, 32_768, 33_000, 65_536, 65_600, 1 << 20];
+    for (number, &size) in sizes.iter().enumerate() {
+        store.save_snapshot(format!("s{number}"), 20, noise(size, number as u64)).unwrap();
+    }
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    append(&store, 10);
+    store.close().unwrap();
+    for path in [&path, &killed] {
+        let store = busy().open(path).unwrap();
+        for (number, &size) in sizes.iter().enumerate() {
+            let due = noise(size, number as u64);
+            assert!(loaded(&store, format!("s{number}")) == Some((20, due)), "{size} bytes");
+        }
+        assert_eq!(listed(&store).len(), sizes.len());
+        assert_eq!(store.verify().unwrap().findings, []);
+    }
+}
+
+#[test]
+fn a_replaced_snapshot_leaves_no_part_of_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    for size in [300_000, 10, 100_000, 40_000, 0] {
+        let store = busy().open(&path).unwrap();
+        append(&store, 1);
+        store.save_snapshot("x", 1, noise(size, 1)).unwrap();
+        store.close().unwrap();
+        let store = busy().open(&path).unwrap();
+        assert_eq!(loaded(&store, "x"), Some((1, noise(size, 1))));
+        assert_eq!(store.verify().unwrap().findings, []);
+    }
+}
+
+/// Bytes on the disk of the journal.
+fn allocated(path: &Path) -> u64 {
+    let files = fs::read_dir(path.join("journal")).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().blocks() * 512).sum()
+}
+
+#[test]
+fn the_archive_does_not_keep_old_snapshots() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = busy().open(&path).unwrap();
+    for round in 1..=60 {
+        append(&store, 1);
+        store.save_snapshot("x", round, noise(100_000, round)).unwrap();
+    }
+    store.close().unwrap();
+    let store = busy().open(&path).unwrap();
+    append(&store, 1);
+    store.close().unwrap();
+    // 60 snapshots of 100 KB were written; only the last few files may still have theirs.
+    assert!(allocated(&path) < 1_000_000, "{} bytes", allocated(&path));
+    let store = busy().open(&path).unwrap();
+    assert_eq!(loaded(&store, "x"), Some((60, noise(100_000, 60))));
+    assert_eq!(store.verify().unwrap().findings, []);
+    assert_eq!(store.read_all().count(), 61);
+}
+
+#[test]
+fn a_damaged_snapshot_in_the_journal_is_left_aside_and_everything_else_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 3);
+    store.save_snapshot("x", 2, "two").unwrap();
+    store.save_snapshot("x", 3, noise(3_000, 3)).unwrap();
+    append(&store, 2);
+    store.save_checkpoint("c", 5).unwrap();
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    let original = fs::read(killed.join(FIRST)).unwrap();
+    let frames = (512..original.len()).step_by(64);
+    let snapshots: Vec<usize> =
+        frames.filter(|&at| original[at..].starts_with(b"ANFR") && original[at + 4] == 5).collect();
+    assert_eq!(snapshots.len(), 2);
+    for offset in [64, 70, 85, 100, 2_000, 3_000] {
+        let damaged = directory.path().join("damaged");
+        copy(&killed, &damaged);
+        let mut bytes = original.clone();
+        bytes[snapshots[1] + offset] ^= 1;
+        fs::write(damaged.join(FIRST), bytes).unwrap();
+        let store = EventStore::open(&damaged).unwrap();
+        assert_eq!(loaded(&store, "x"), Some((2, b"two".to_vec())), "{offset}");
+        assert_eq!((store.head().unwrap(), store.checkpoint("c").unwrap()), (5, 5));
+        let codes: Vec<_> = store.verify().unwrap().findings.iter().map(|f| f.code).collect();
+        assert_eq!(codes, ["journal-damaged"], "{offset}");
+        store.close().unwrap();
+        assert_eq!(EventStore::open(&damaged).unwrap().read_all().count(), 5);
+        fs::remove_dir_all(&damaged).unwrap();
+    }
+    // Its header is part of the chain that holds the journal together.
+    let mut bytes = original.clone();
+    bytes[snapshots[1] + 20] ^= 1;
+    fs::write(killed.join(FIRST), bytes).unwrap();
+    assert_eq!(EventStore::open(&killed).unwrap_err().code(), ErrorCode::Corrupted);
+}
