@@ -32,7 +32,7 @@ impl Storage {
     }
 
     /// The keys and positions of the snapshots of a name: of each version those that are kept, the
-    /// newest first.
+    /// newest first, and any past the head, which hide none of these.
     pub(crate) fn snapshots_of(
         &self,
         owner: SnapshotOwner,
@@ -46,8 +46,10 @@ impl Storage {
         found.sort_unstable_by(|one, other| other.cmp(one));
         found.dedup();
         let mut kept = Vec::<(SnapshotKey, u64)>::new();
+        let head = self.head();
         for snapshot in found {
-            if kept.iter().filter(|(key, _)| *key == snapshot.0).count() < SNAPSHOTS_KEPT {
+            let is_newer = |(key, at): &&(SnapshotKey, u64)| *key == snapshot.0 && *at <= head;
+            if kept.iter().filter(is_newer).count() < SNAPSHOTS_KEPT {
                 kept.push(snapshot);
             }
         }

@@ -21,12 +21,16 @@ mod fork; //        a forked child is refused
 mod format; //      stores written by earlier versions, and files that are not what they were
 mod full_disk; //   a disk without space: appends are refused, reads go on
 mod limits; //      every limit, at it and one past it
+mod live; //        live projections: up to date when an append returns
 mod model; //       random operations with reopening, against a reference model
 mod ndjson; //      import and export: the exchange format
 mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
+mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
 mod snapshots; //   saved bytes: kept, replaced, found again, left aside
 mod streams; //     listing streams
+mod subscriptions; // history, then what comes
 mod support; //     helpers that several of the others use
 mod tidy; //        the rules of the code itself
+mod time_travel; // the state of a stream as it was

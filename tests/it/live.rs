@@ -1,0 +1,440 @@
+//! Live projections: up to date when an append returns, in order, apart from each other.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Barrier, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use annals::{
+    Durability, Error, ErrorCode, EventStore, ExpectedVersion, Handlers, LiveProjection, NewEvent,
+    Options, Projection, Unit,
+};
+
+use ExpectedVersion::Any;
+
+fn event(number: u64) -> NewEvent {
+    NewEvent::json("Counted", &number).unwrap()
+}
+
+fn append(store: &EventStore, number: u64) {
+    store.append("s", Any, [event(number)]).unwrap();
+}
+
+/// Keeps the positions it has seen.
+fn seen() -> Handlers<Vec<u64>> {
+    Handlers::new().when("Counted", |seen: &mut Vec<u64>, event| {
+        seen.push(event.position());
+        Ok(())
+    })
+}
+
+fn follow(store: &EventStore) -> LiveProjection<Vec<u64>> {
+    Projection::new("seen", store, Vec::new(), seen()).live().unwrap()
+}
+
+fn upto(last: u64) -> Vec<u64> {
+    (1..=last).collect()
+}
+
+#[test]
+fn it_is_up_to_date_when_an_append_returns() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = EventStore::open(directory.path().join("store")).unwrap();
+    for store in [EventStore::in_memory().unwrap(), on_disk] {
+        append(&store, 1);
+        let live = follow(&store);
+        assert_eq!((live.position(), &*live.state()), (1, &upto(1)));
+        for number in 2..50 {
+            append(&store, number);
+            assert_eq!(*live.state(), upto(number));
+        }
+        store.append("s", Any, (0..50).map(event)).unwrap();
+        store
+            .append_multi([Unit::to("a", Any, [event(1)]), Unit::to("b", Any, [event(2)])])
+            .unwrap();
+        assert_eq!((live.state().position(), &*live.state()), (101, &upto(101)));
+        store.append("s", Any, [NewEvent::json("Other", &1).unwrap()]).unwrap();
+        assert_eq!((live.position(), live.state().len()), (102, 101));
+        assert_eq!(live.name(), "seen");
+    }
+}
+
+#[test]
+fn it_is_up_to_date_for_appends_of_all_threads_in_position_order() {
+    const THREADS: u64 = 8;
+    const APPENDS: u64 = 100;
+    let directory = tempfile::tempdir().unwrap();
+    let buffered = Durability::Buffered { max_delay: Duration::from_millis(1) };
+    for (name, durability) in [("sync", Durability::Sync), ("buffered", buffered)] {
+        let options = Options::new().durability(durability).tail_bytes(16 << 10);
+        let store = options.open(directory.path().join(name)).unwrap();
+        let (one, other) = (follow(&store), follow(&store));
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for number in 0..APPENDS {
+                        let events = (0..=number % 3).map(event);
+                        let appended = store.append("s", Any, events).unwrap();
+                        let last = *appended.positions().end();
+                        assert!(one.position() >= last && other.position() >= last);
+                        assert!(one.state().len() as u64 >= last);
+                    }
+                });
+            }
+        });
+        let head = store.head().unwrap();
+        assert_eq!((&*one.state(), &*other.state()), (&upto(head), &upto(head)));
+    }
+}
+
+#[test]
+fn one_that_starts_amid_appends_misses_nothing() {
+    let store = EventStore::in_memory().unwrap();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    append(&store, 1);
+                }
+            });
+        }
+        for _ in 0..30 {
+            let live = follow(&store);
+            append(&store, 1);
+            let state = live.state();
+            assert_eq!(*state, upto(state.position()));
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Fails once at a position while `is_sick`.
+fn moody(at: u64, is_sick: &Arc<AtomicBool>, panics: bool) -> Handlers<Vec<u64>> {
+    let is_sick = Arc::clone(is_sick);
+    Handlers::new().when("Counted", move |seen: &mut Vec<u64>, event| {
+        seen.push(event.position());
+        if event.position() == at && is_sick.load(Ordering::Relaxed) {
+            assert!(!panics, "sick of it");
+            return Err("sick of it".into());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn one_that_fails_stops_alone_and_can_be_resumed() {
+    for panics in [false, true] {
+        let store = EventStore::in_memory().unwrap();
+        let is_sick = Arc::new(AtomicBool::new(true));
+        let before = follow(&store);
+        let failing = Projection::new("f", &store, Vec::new(), moody(3, &is_sick, panics));
+        let failing = failing.live().unwrap();
+        let behind = follow(&store);
+        for number in 1..=5 {
+            append(&store, number);
+        }
+        assert_eq!(store.head().unwrap(), 5, "the appends stand");
+        assert_eq!((&*before.state(), &*behind.state()), (&upto(5), &upto(5)), "others go on");
+        assert_eq!((&*failing.state(), failing.position()), (&upto(2), 2));
+        let failure = failing.failure().unwrap();
+        assert!(matches!(&*failure, Error::Handler { position: 3, event_type, .. }
+            if event_type == "Counted"));
+        let due = if panics { "it panicked: sick of it" } else { "sick of it" };
+        assert!(failure.chain().ends_with(due), "{}", failure.chain());
+
+        assert_eq!(failing.resume().unwrap_err().code(), ErrorCode::Handler);
+        assert_eq!(failing.position(), 2);
+        is_sick.store(false, Ordering::Relaxed);
+        assert_eq!(failing.resume().unwrap(), 5);
+        assert!(failing.failure().is_none());
+        append(&store, 6);
+        assert_eq!(*failing.state(), upto(6));
+        assert_eq!(failing.resume().unwrap(), 6, "with nothing to resume");
+    }
+}
+
+#[test]
+fn one_that_fails_at_the_start_hands_the_projection_back() {
+    let store = EventStore::in_memory().unwrap();
+    (1..=4).for_each(|number| append(&store, number));
+    let is_sick = Arc::new(AtomicBool::new(true));
+    let projection = Projection::new("f", &store, Vec::new(), moody(3, &is_sick, false));
+    let failure = projection.live().unwrap_err();
+    assert_eq!((failure.error.code(), failure.projection.position()), (ErrorCode::Handler, 2));
+    append(&store, 5);
+    is_sick.store(false, Ordering::Relaxed);
+    let live = failure.projection.live().unwrap();
+    assert_eq!(*live.state(), upto(5));
+}
+
+#[test]
+fn a_handler_may_read_and_append() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EventStore::open(directory.path().join("store")).unwrap();
+    let inner = store.clone();
+    // Answers each question, and counts what is in the store when it does.
+    let handlers = Handlers::new()
+        .when("Asked", move |seen: &mut Vec<(u64, u64)>, event| {
+            let count = inner.read_all().count() as u64;
+            seen.push((event.position(), count));
+            inner.append("answers", Any, [NewEvent::json("Answered", &event.position())?])?;
+            Ok(())
+        })
+        .when("Answered", |seen, event| {
+            seen.push((event.position(), 0));
+            Ok(())
+        });
+    let live = Projection::new("process", &store, Vec::new(), handlers).live().unwrap();
+    let other = Handlers::new().when("Answered", |count: &mut u64, _| {
+        *count += 1;
+        Ok(())
+    });
+    let answers = Projection::new("answers", &store, 0_u64, other).live().unwrap();
+    store.append("s", Any, [NewEvent::json("Asked", &1).unwrap()]).unwrap();
+    assert_eq!(*live.state(), [(1, 1), (2, 0)], "its own append came behind the event");
+    assert_eq!(*answers.state(), 1, "the outer append waits for the inner one's projections");
+    let two = (0..2).map(|_| NewEvent::json("Asked", &1).unwrap());
+    store.append("s", Any, two).unwrap();
+    let positions: Vec<u64> = live.state().iter().map(|(position, _)| *position).collect();
+    assert_eq!(positions, upto(6));
+    assert_eq!((*answers.state(), answers.position()), (3, 6));
+}
+
+#[test]
+fn projections_that_append_to_each_other_on_many_threads_neither_hang_nor_reorder() {
+    const THREADS: u64 = 4;
+    const APPENDS: u64 = 40;
+    let store = EventStore::in_memory().unwrap();
+    // Each hop makes the next type until the last.
+    let relay = |from: &'static str, to: &'static str| {
+        let inner = store.clone();
+        Handlers::new()
+            .when(from, move |seen: &mut Vec<u64>, event| {
+                seen.push(event.position());
+                inner.append(to, Any, [NewEvent::json(to, &event.position())?])?;
+                Ok(())
+            })
+            .when(to, |seen, event| {
+                seen.push(event.position());
+                Ok(())
+            })
+    };
+    let hops = [("A", "B"), ("B", "C"), ("C", "D")];
+    let lives: Vec<_> = hops
+        .iter()
+        .map(|(from, to)| {
+            Projection::new(*from, &store, Vec::new(), relay(from, to)).live().unwrap()
+        })
+        .collect();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for number in 0..APPENDS {
+                    store.append("s", Any, [NewEvent::json("A", &number).unwrap()]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.head().unwrap(), THREADS * APPENDS * 4);
+    for (live, (from, to)) in lives.iter().zip(hops) {
+        assert!(live.failure().is_none(), "{:?}", live.failure());
+        let due: Vec<u64> = store
+            .read_all()
+            .map(|event| event.unwrap())
+            .filter(|event| [from, to].contains(&event.event_type()))
+            .map(|event| event.position())
+            .collect();
+        assert_eq!(*live.state(), due);
+    }
+}
+
+#[test]
+fn the_thread_that_holds_the_state_may_append() {
+    let store = EventStore::in_memory().unwrap();
+    let live = follow(&store);
+    {
+        let state = live.state();
+        let again = live.state();
+        append(&store, 1);
+        append(&store, 2);
+        assert_eq!((state.len(), again.len()), (0, 0), "what is held stands still");
+        drop(state);
+        assert_eq!(again.len(), 0);
+    }
+    assert_eq!(*live.state(), upto(2), "and is brought up to date when it is let go");
+}
+
+#[test]
+fn an_append_waits_for_another_thread_that_holds_the_state() {
+    let store = EventStore::in_memory().unwrap();
+    let live = follow(&store);
+    let (told, tells) = mpsc::channel();
+    thread::scope(|scope| {
+        let state = live.state();
+        scope.spawn(|| {
+            append(&store, 1);
+            told.send(live.position()).unwrap();
+        });
+        // The event is there at once, its effect is not.
+        while store.head().unwrap() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!((state.len(), tells.try_recv()), (0, Err(mpsc::TryRecvError::Empty)));
+        drop(state);
+        assert_eq!(tells.recv(), Ok(1));
+    });
+}
+
+/// A projection whose handler waits at a barrier, twice for each event.
+fn blocked(
+    store: &EventStore,
+    barrier: &Arc<Barrier>,
+    ran: &Arc<AtomicU64>,
+) -> LiveProjection<u64> {
+    let (barrier, ran) = (Arc::clone(barrier), Arc::clone(ran));
+    let handlers = Handlers::new().when("Counted", move |count: &mut u64, _| {
+        barrier.wait();
+        barrier.wait();
+        *count += 1;
+        ran.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    Projection::new("blocked", store, 0, handlers).live().unwrap()
+}
+
+#[test]
+fn dropping_it_waits_for_a_running_handler_and_then_none_runs() {
+    let store = EventStore::in_memory().unwrap();
+    let (barrier, ran) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU64::new(0)));
+    let live = blocked(&store, &barrier, &ran);
+    thread::scope(|scope| {
+        let appender = scope.spawn(|| append(&store, 1));
+        barrier.wait();
+        let dropper = scope.spawn(|| {
+            drop(live);
+            ran.load(Ordering::SeqCst)
+        });
+        assert!(!dropper.is_finished(), "a handler runs");
+        barrier.wait();
+        assert_eq!(dropper.join().unwrap(), 1, "the drop came behind the handler");
+        appender.join().unwrap();
+    });
+    append(&store, 2);
+    assert_eq!((ran.load(Ordering::SeqCst), store.head().unwrap()), (1, 2));
+}
+
+#[test]
+fn a_handler_may_drop_its_own_projection() {
+    type Slot = Mutex<Option<LiveProjection<u64>>>;
+    let store = EventStore::in_memory().unwrap();
+    let slot: Arc<OnceLock<Slot>> = Arc::default();
+    let own = Arc::clone(&slot);
+    let handlers = Handlers::new().when("Counted", move |count: &mut u64, _| {
+        *count += 1;
+        drop(own.get().and_then(|slot| slot.lock().unwrap().take()));
+        Ok(())
+    });
+    let live = Projection::new("own", &store, 0, handlers).live().unwrap();
+    slot.set(Mutex::new(Some(live))).unwrap();
+    append(&store, 1);
+    append(&store, 2);
+    assert!(slot.get().unwrap().lock().unwrap().is_none());
+}
+
+#[test]
+fn what_needs_the_state_is_refused_in_its_own_handler() {
+    type Slot = OnceLock<LiveProjection<u64>>;
+    let store = EventStore::in_memory().unwrap();
+    let slot: Arc<Slot> = Arc::default();
+    let own = Arc::downgrade(&slot);
+    let handlers = Handlers::new().when("Counted", move |count: &mut u64, event| {
+        let own = own.upgrade().ok_or("it is gone")?;
+        let live = own.get().ok_or("not there yet")?;
+        match event.position() {
+            1 => {
+                let refused = live.save_snapshot().unwrap_err();
+                assert_eq!(refused.code(), ErrorCode::Busy, "{refused}");
+                assert_eq!((live.position(), live.name()), (0, "own"));
+                assert!(live.failure().is_none() && live.snapshot_failure().is_none());
+                *count += 1;
+            }
+            _ => *count += *live.state(),
+        }
+        Ok(())
+    });
+    let live = Projection::new("own", &store, 0, handlers).live().unwrap();
+    assert!(slot.set(live).is_ok());
+    append(&store, 1);
+    let live = slot.get().unwrap();
+    assert_eq!((*live.state(), live.failure().is_none()), (1, true));
+    append(&store, 2);
+    let failure = live.failure().unwrap().chain();
+    assert!(failure.contains("was asked for in one of its own handlers"), "{failure}");
+    assert_eq!(*live.state(), 1, "and the program goes on");
+}
+
+#[test]
+fn the_store_may_be_closed_or_dropped_around_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 1);
+    let live = follow(&store);
+    drop(store);
+    let locked = EventStore::open(&path).unwrap_err();
+    assert_eq!(locked.code(), ErrorCode::Locked, "it keeps the store open");
+    drop(live);
+    let store = EventStore::open(&path).unwrap();
+    let live = follow(&store);
+    store.close().unwrap();
+    assert_eq!(*live.state(), upto(1), "the state stays");
+    assert_eq!(live.resume().unwrap_err().code(), ErrorCode::Closed);
+    assert_eq!(live.save_snapshot().unwrap_err().code(), ErrorCode::Closed);
+    let reopened = EventStore::open(&path).unwrap();
+    assert_eq!(reopened.head().unwrap(), 1);
+}
+
+#[test]
+fn it_saves_snapshots_when_asked_and_when_due() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    let positions = |store: &EventStore| -> Vec<u64> {
+        store.snapshots().map(|snapshot| snapshot.unwrap().position).collect()
+    };
+    let projection = Projection::new("seen", &store, Vec::new(), seen()).snapshot_every(10);
+    let live = projection.live().unwrap();
+    (1..=27).for_each(|number| append(&store, number));
+    assert_eq!(positions(&store), [20, 10]);
+    live.save_snapshot().unwrap();
+    assert_eq!(positions(&store), [27, 20]);
+    assert!(live.snapshot_failure().is_none());
+    drop(live);
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    let mut again = Projection::new("seen", &store, Vec::new(), seen());
+    assert_eq!(again.load_snapshot().unwrap().position, Some(27));
+    assert_eq!(*again.live().unwrap().state(), upto(27));
+}
+
+#[test]
+fn many_of_them_follow_at_once() {
+    let store = EventStore::in_memory().unwrap();
+    let mut lives: BTreeMap<u64, _> = BTreeMap::new();
+    for number in 0..30 {
+        lives.insert(number, follow(&store));
+        append(&store, number);
+        if number % 3 == 2 {
+            lives.remove(&(number - 1));
+        }
+    }
+    assert_eq!(lives.len(), 20);
+    assert!(lives.values().all(|live| *live.state() == upto(30)));
+}
