@@ -35,7 +35,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Append(AppendArgs),
     Read(ReadArgs),
+    Tail(TailArgs),
     Streams(StreamsArgs),
+    Snapshots(SnapshotsArgs),
     Stats(StatsArgs),
     Import(ImportArgs),
     Export(ExportArgs),
@@ -92,6 +94,27 @@ pub(crate) struct ReadArgs {
     /// Print only events of streams whose ids start like this
     #[arg(long)]
     pub(crate) prefix: Option<String>,
+}
+
+/// Print events, and go on with those that come until interrupted
+///
+/// One process at a time has a store open, so events come only from this one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TailArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+    /// Start at this position of the store
+    #[arg(long, value_name = "N")]
+    pub(crate) from: Option<u64>,
+}
+
+/// List the snapshots of projections and callers
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotsArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+    /// List only snapshots of this name
+    pub(crate) name: Option<String>,
 }
 
 /// List the streams and their versions

@@ -8,7 +8,7 @@ use std::{
     io::{self, BufWriter, IsTerminal, Stdout, Write},
 };
 
-use annals::{RecordedEvent, StreamInfo};
+use annals::{RecordedEvent, SnapshotInfo, SnapshotOwner, StreamInfo};
 use console::{Alignment, Term, pad_str, truncate_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -92,6 +92,39 @@ impl Output {
             self.line("VERSION  STREAM")?;
         }
         self.line(&format!("{version:>7}{GAP}{}", printable(stream_id)))
+    }
+
+    /// Prints a snapshot: an object, or a row of a table.
+    pub(crate) fn snapshot(&mut self, snapshot: &SnapshotInfo) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Row<'a> {
+            owner: &'a str,
+            name: &'a str,
+            version: u32,
+            position: u64,
+            bytes: u64,
+            fault: Option<&'a str>,
+        }
+        let SnapshotInfo { key, position, bytes, fault, .. } = snapshot;
+        let (name, version, position, bytes) = (key.name(), key.version(), *position, *bytes);
+        let owner = match key.owner() {
+            SnapshotOwner::Projection => "projection",
+            _ => "caller",
+        };
+        let fault = fault.as_deref();
+        if self.table_width.is_none() {
+            return self.object(&Row { owner, name, version, position, bytes, fault });
+        }
+        if !self.has_header {
+            self.has_header = true;
+            self.line("POSITION       BYTES  OWNER       VERSION  NAME")?;
+        }
+        let fault = fault.map(|fault| format!("{GAP}(unusable: {fault})")).unwrap_or_default();
+        let name = printable(name);
+        let fault = printable(&fault);
+        self.line(&format!(
+            "{position:>8}{GAP}{bytes:>10}{GAP}{owner:<10}{GAP}{version:>7}{GAP}{name}{fault}"
+        ))
     }
 
     /// Prints a report as an object of one line.

@@ -1,6 +1,7 @@
 //! The `annals` program, run as its users run it.
 
 mod append; //   append and read: data, versions, ids
+mod derived; //  tail and snapshots
 mod exchange; // import and export: files, pipes, reports
 mod exits; //    exit codes, missing stores, broken pipes, odd arguments
 mod looks; //    tables, listings, help

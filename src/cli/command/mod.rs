@@ -5,8 +5,10 @@ mod completions;
 mod export;
 mod import;
 mod read;
+mod snapshots;
 mod stats;
 mod streams;
+mod tail;
 mod verify;
 
 use std::path::Path;
@@ -24,7 +26,9 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
     match command {
         Command::Append(args) => append::run(args, output),
         Command::Read(args) => read::run(args, output),
+        Command::Tail(args) => tail::run(&args, output),
         Command::Streams(args) => streams::run(&args, output),
+        Command::Snapshots(args) => snapshots::run(&args, output),
         Command::Stats(args) => stats::run(&args, output),
         Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
