@@ -15,6 +15,7 @@
     reason = "a benchmark stops at what should not be, and prints"
 )]
 
+mod derived; //   projections, subscriptions, what is saved
 mod peers; //     bare files and SQLite
 mod rounds; //    rounds, medians, output
 mod workloads; // what is measured
@@ -41,4 +42,8 @@ fn main() {
     workloads::scan(&run);
     workloads::stream_reads(&run);
     workloads::open(&run);
+    derived::catch_up(&run);
+    derived::live(&run);
+    derived::delivery(&run);
+    derived::saving(&run);
 }

@@ -43,13 +43,25 @@ impl Rounds {
     }
 }
 
+impl Rounds {
+    /// Tells a time that is no average: of what, and the median of the rounds.
+    pub(crate) fn tell(&self, workload: &str, name: &str, micros: f64) {
+        eprintln!("{workload:<20} {name:<60} {micros:>10.2} us");
+        println!(
+            "{{\"workload\": \"{workload}\", \"contender\": \"{name}\", \"rounds\": {}, \
+             \"micros\": {micros:.3}}}",
+            self.count
+        );
+    }
+}
+
 pub(crate) fn timed(operations: u64, run: impl FnOnce()) -> (u64, Duration) {
     let start = Instant::now();
     run();
     (operations, start.elapsed())
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]

@@ -13,10 +13,11 @@ use crate::{
         key, pack,
         record::{self, EventToEncode, Record},
         run::Run,
+        saved::{self, Checkpoint, StoredSnapshot},
         split::Stub,
         superblock::Superblock,
     },
-    event::{Timestamp, UtcOffset},
+    event::{SnapshotKey, Timestamp, UtcOffset},
 };
 
 const STORE_ID: Uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
@@ -220,6 +221,7 @@ fn marks_have_these_bytes() {
     for (kind, byte, sum) in
         [(FrameKind::Continued, "02", "f5c4a44b"), (FrameKind::Closed, "03", "22d73156")]
     {
+        assert!(kind.is_mark());
         let meta = FrameMeta { durable: 8, ..meta(kind, 9) };
         let bytes = frame::encode_mark(meta, &checksum());
         let expected = [
@@ -237,6 +239,20 @@ fn marks_have_these_bytes() {
         assert_eq!(hex(&bytes), expected.concat());
         let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
         assert_eq!((header.kind, header.frame_bytes()), (kind, 64));
+    }
+}
+
+#[test]
+fn what_consumers_save_stands_in_frames_like_these() {
+    for (kind, byte) in [(FrameKind::Checkpoints, "04"), (FrameKind::Snapshot, "05")] {
+        let meta = FrameMeta { follows_durable: true, durable: 8, ..meta(kind, 9) };
+        let mut bytes = Vec::new();
+        frame::encode_payload([b"saved".as_slice()].into_iter(), &mut bytes).expect("small");
+        frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
+        assert_eq!(hex(&bytes[..12]), format!("414e4652{byte}0100000a000000"));
+        let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
+        assert!(header.follows_durable && !kind.is_mark());
+        assert_eq!((header.kind, header.count, header.last_position()), (kind, 0, 8));
     }
 }
 
@@ -305,6 +321,57 @@ fn stubs_know_their_place() {
     assert_eq!(Stub::decode(&bytes, 9, &checksum()), Ok(stub));
     assert!(Stub::decode(&bytes, 10, &checksum()).is_err());
     assert!(Stub::decode(&bytes[..12], 9, &checksum()).is_err());
+}
+
+#[test]
+fn a_checkpoint_has_these_bytes() {
+    let checkpoint = Checkpoint { name: "mailer".into(), position: 300 };
+    let bytes = checkpoint.encode(&checksum()).expect("small");
+    assert_eq!(hex(&bytes), "03af7d41ac066d61696c6572fb2c01");
+    assert_eq!(Checkpoint::decode(&bytes, &checksum()), Ok(checkpoint));
+    for index in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[index] ^= 0x10;
+        assert!(Checkpoint::decode(&flipped, &checksum()).is_err(), "{index}");
+        assert!(Checkpoint::decode(&bytes[..index], &checksum()).is_err(), "{index}");
+    }
+}
+
+#[test]
+fn a_snapshot_has_these_bytes() {
+    let key = SnapshotKey::of_projection("sums", 3);
+    let bytes = saved::encode_snapshot(&key, 7, b"{}", (STORE_ID, &checksum())).expect("small");
+    let expected = "0400112233445566778899aabbccddeeff677f8312020473756d730307027b7d";
+    assert_eq!(hex(&bytes), expected);
+    let decode = |bytes: &[u8]| StoredSnapshot::decode(bytes.into(), (STORE_ID, &checksum()));
+    let decoded = decode(&bytes).expect("it was encoded so");
+    assert_eq!((&decoded.key, decoded.position), (&key, 7));
+    assert_eq!(&decoded.bytes[decoded.data.clone()], b"{}");
+    for index in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[index] ^= 0x10;
+        assert!(decode(&flipped).is_err(), "{index}");
+        assert!(decode(&bytes[..index]).is_err(), "{index}");
+    }
+    let other = Uuid::from_u128(1);
+    let foreign = saved::encode_snapshot(&key, 7, b"", (other, &Checksum::of_store(other)));
+    let reason = decode(&foreign.expect("small")).expect_err("it is another store's");
+    assert_eq!(reason, format!("it belongs to the store {other}"));
+}
+
+#[test]
+fn keys_of_snapshots_lead_back_to_them() {
+    let key = SnapshotKey::of_projection("sums", 3);
+    let bytes = key::snapshot(&key, 7, 9);
+    assert_eq!(hex(&bytes), "0273756d730000000003000000000000000700000009");
+    assert_eq!(key::parse_snapshot(&bytes), Some((key.clone(), 7, 9)));
+    assert!(bytes.starts_with(&key::snapshot_name(key.owner, "sums")));
+    assert!(!bytes.starts_with(&key::snapshot_name(key.owner, "sum")));
+    assert_eq!(key::parse_snapshot(&bytes[..17]), None);
+    assert_eq!(key::parse_snapshot(b""), None);
+    let mut unknown = bytes;
+    unknown[0] = 9;
+    assert_eq!(key::parse_snapshot(&unknown), None);
 }
 
 #[test]

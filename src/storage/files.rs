@@ -76,17 +76,19 @@ pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<
     Ok(())
 }
 
-/// Gives the space of a range back to the file system; it reads as zeros from then on. Where that
-/// cannot be done the bytes stay, which costs space and nothing else.
+/// Fills a range with zeros and gives its space back to the file system, where that can be done.
+/// A failure costs space and nothing else.
 pub(crate) fn release(file: &File, range: Range<u64>) {
+    let len = range.end - range.start;
+    if write_zeros(file, range.start, len).is_err() {
+        return;
+    }
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{FallocateFlags, fallocate};
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let _ = fallocate(file, flags, range.start, range.end - range.start);
+        let _ = fallocate(file, flags, range.start, len);
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (file, range);
 }
 
 /// Bytes of the file system that this process may still use; everything when the system cannot

@@ -15,6 +15,7 @@ use annals::{EventStore, ExpectedVersion};
 use crate::{
     marks::{Args, Expected, Setup},
     oracle::{self, Fault, Found, refused, wrong},
+    saves,
 };
 
 /// Units that are appended to a store after its recovery.
@@ -62,10 +63,12 @@ fn recover(setup: &Setup, dir: &Path, expected: &Expected) -> Result<Found, Faul
     oracle::check_bounds(&first, expected)?;
     oracle::check_reads(&store, &first, setup.seed)?;
     oracle::check_retries(&store, &plan, &first, 2)?;
+    saves::check(&store, setup, expected)?;
     oracle::check_verify(&store, &first)?;
     close(&store)?;
 
     let store = open(setup, dir)?;
+    saves::check(&store, setup, expected)?;
     let second = oracle::walk(&store, &plan, setup.threads)?;
     if second != first {
         return wrong(format!("a second opening shows {} of {} events", second.head, first.head));

@@ -52,6 +52,8 @@ mod power_cut;
 #[cfg(target_os = "linux")]
 mod rot;
 #[cfg(target_os = "linux")]
+mod saves;
+#[cfg(target_os = "linux")]
 mod served;
 #[cfg(target_os = "linux")]
 mod shim;

@@ -24,19 +24,23 @@ pub struct Progress {
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     pub threads: Vec<Progress>,
+    /// Of each thread its checkpoint and its snapshot; the numbers are positions.
+    pub saves: Vec<[Progress; 2]>,
     /// The first position that each acknowledged unit was given, by thread and number.
     pub positions: BTreeMap<(usize, u64), u64>,
     /// Violations that the worker itself has seen.
     pub complaints: Vec<String>,
     /// The call that was killed or failed, and how the worker ended: for the reader of a failure.
     pub notes: Vec<String>,
-    flushing: Vec<Progress>,
+    flushing: (Vec<Progress>, Vec<[Progress; 2]>),
     is_sync: bool,
 }
 
 impl Expected {
     pub fn new(threads: usize, is_sync: bool) -> Expected {
-        Expected { threads: vec![Progress::default(); threads], is_sync, ..Expected::default() }
+        let saves = vec![[Progress::default(); 2]; threads];
+        let threads = vec![Progress::default(); threads];
+        Expected { threads, saves, is_sync, ..Expected::default() }
     }
 
     /// Folds the first `lines` lines of a file of marks, or all of them.
@@ -49,6 +53,9 @@ impl Expected {
     pub fn fold(&mut self, line: &str) {
         let mut words = line.split(' ');
         let word = words.next().unwrap_or_default();
+        if matches!(word, "save" | "saved" | "found") {
+            return self.fold_save(word, words);
+        }
         let thread = words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
         let unit = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
         let position = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
@@ -74,19 +81,50 @@ impl Expected {
             {
                 self.complaints.push(format!("{line}, but {progress:?}"));
             }
-            ("flushing", _) => self.flushing.clone_from(&self.threads),
+            ("flushing", _) => self.flushing = (self.threads.clone(), self.saves.clone()),
             ("flushed", _) => {
-                for (progress, flushed) in self.threads.iter_mut().zip(&self.flushing) {
+                let (units, saves) = &self.flushing;
+                let flushed =
+                    units.iter().chain(saves.iter().flatten()).copied().collect::<Vec<_>>();
+                for (progress, flushed) in self.all().zip(flushed) {
                     progress.durable = progress.durable.max(flushed.acked);
                 }
             }
             ("settled" | "closed", _) => {
-                self.threads.iter_mut().for_each(|progress| progress.durable = progress.acked);
+                self.all().for_each(|progress| progress.durable = progress.acked);
             }
             ("bad", _) => self.complaints.push(line.to_owned()),
             ("shim" | "error" | "end", _) => self.notes.push(line.to_owned()),
             _ => {}
         }
+    }
+
+    /// The rest of a line is a kind, a thread and a position.
+    fn fold_save<'a>(&mut self, word: &str, mut rest: impl Iterator<Item = &'a str>) {
+        let kind = rest.next().and_then(|kind| crate::saves::KINDS.iter().position(|k| *k == kind));
+        let mut number = || rest.next().and_then(|word| word.parse::<u64>().ok());
+        let (Some(kind), Some(thread), Some(position)) = (kind, number(), number()) else { return };
+        let Some(progress) = self.saves.get_mut(thread as usize).map(|both| &mut both[kind]) else {
+            return;
+        };
+        match word {
+            "save" => progress.tried = position,
+            "saved" => {
+                progress.acked = position;
+                progress.durable = if self.is_sync { position } else { progress.durable };
+            }
+            // What a store shows when it is opened again must stay.
+            _ => {
+                let durable = if self.is_sync { position } else { progress.durable.min(position) };
+                // A store on a full disk is read from its journal alone, and shows no snapshots.
+                let hidden = if kind == 1 { progress.tried } else { 0 };
+                *progress = Progress { tried: position.max(hidden), acked: position, durable };
+            }
+        }
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Progress> {
+        self.threads.iter_mut().chain(self.saves.iter_mut().flatten())
     }
 
     /// The fewest units of each thread that must be there.

@@ -13,8 +13,9 @@ use annals::{Error, EventStore, Events};
 
 use crate::{
     check,
-    marks::{Args, Setup},
+    marks::{Args, Expected, Setup},
     oracle::{self, Fault, Found, refused, sum, wrong},
+    saves,
 };
 
 pub fn serve(args: &Args) {
@@ -30,7 +31,7 @@ pub fn serve(args: &Args) {
         if whole.units != expected.least() {
             return format!("bad\tundamaged, and yet {:?} units", whole.units);
         }
-        match examine(setup, dir, whole) {
+        match examine(setup, dir, whole, expected) {
             Ok(Seen { refusals, .. }) if !refusals.is_empty() => {
                 format!("refused\t{}", refusals.join("; "))
             }
@@ -39,6 +40,7 @@ pub fn serve(args: &Args) {
                 let lost = whole.ends.iter().filter(|end| **end > head).count();
                 format!("short\t{lost} units, the head is {head} and not {}", whole.head)
             }
+            Ok(Seen { has_lost_saves: true, .. }) => "short\t0 units, but a checkpoint".to_owned(),
             Ok(_) => "intact\t".to_owned(),
             Err(Fault::Wrong(text) | Fault::Refused(text)) => format!("bad\t{text}"),
         }
@@ -51,6 +53,8 @@ struct Seen {
     head: u64,
     refusals: Vec<String>,
     findings: Option<String>,
+    /// A checkpoint is older than the last one.
+    has_lost_saves: bool,
 }
 
 impl Seen {
@@ -69,9 +73,9 @@ impl Seen {
     }
 }
 
-fn examine(setup: &Setup, dir: &Path, whole: &Found) -> Result<Seen, Fault> {
-    let first = look(setup, dir, whole)?;
-    let second = look(setup, dir, whole)?;
+fn examine(setup: &Setup, dir: &Path, whole: &Found, due: &Expected) -> Result<Seen, Fault> {
+    let first = look(setup, dir, whole, due)?;
+    let second = look(setup, dir, whole, due)?;
     // Once refused, or healed after findings, it may be so or not the next time.
     let was_content = first.refusals.is_empty() && first.findings.is_none();
     if was_content && (second.head != first.head || !second.refusals.is_empty()) {
@@ -83,7 +87,7 @@ fn examine(setup: &Setup, dir: &Path, whole: &Found) -> Result<Seen, Fault> {
     Ok(first)
 }
 
-fn look(setup: &Setup, dir: &Path, whole: &Found) -> Result<Seen, Fault> {
+fn look(setup: &Setup, dir: &Path, whole: &Found, due: &Expected) -> Result<Seen, Fault> {
     let mut seen = Seen::default();
     let Some(store) = seen.take("open", setup.open(dir))? else { return Ok(seen) };
     let Some(head) = seen.take("head", store.head())? else { return Ok(seen) };
@@ -96,6 +100,9 @@ fn look(setup: &Setup, dir: &Path, whole: &Found) -> Result<Seen, Fault> {
     follow(&mut seen, "read_all", store.read_all(), &forwards, whole)?;
     follow(&mut seen, "read_all backwards", store.read_all().backward(), &backwards, whole)?;
     look_at_streams(&mut seen, &store, whole)?;
+    let rotten = saves::check_rotten(&store, setup, due)?;
+    seen.refusals.extend(rotten.refusals);
+    seen.has_lost_saves = rotten.is_short;
     if let Some(report) = seen.take("verify", store.verify())? {
         if report.findings.is_empty() && !seen.refusals.is_empty() {
             return wrong(format!("verify finds nothing, and yet {:?}", seen.refusals));

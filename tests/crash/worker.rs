@@ -14,6 +14,7 @@ use crate::{
     marks::{Args, Marker, Setup},
     oracle,
     plan::{CLOCK_MICROS, Plan, Shape},
+    saves,
 };
 
 /// How long a `Buffered` append may stay in memory.
@@ -102,6 +103,8 @@ impl Worker {
         for (thread, units) in found.units.iter().enumerate() {
             self.marker.mark(&format!("seen {thread} {units}"));
         }
+        saves::mark_seen(&store, &self.marker, self.setup.threads)
+            .map_err(|error| self.refused("read", &error))?;
         let stops: Vec<Stop> = std::thread::scope(|scope| {
             let work = |(thread, &done)| {
                 let store = &store;
@@ -181,7 +184,8 @@ impl Worker {
                 Ok(appended) => {
                     let position = oracle::first_position(&appended).unwrap_or_default();
                     self.marker.mark(&format!("ack {thread} {number} {position}"));
-                    return Stop::Done;
+                    let last = appended.last().map_or(0, |appended| *appended.positions().end());
+                    return self.save(store, (thread, number, last));
                 }
                 Err(AppendError::Failed(error)) => {
                     self.refused("append", &error);
@@ -197,6 +201,17 @@ impl Worker {
             }
         }
         Stop::Refused
+    }
+
+    /// What is refused leaves everything as it was, and need not be tried again.
+    fn save(&self, store: &EventStore, place: (usize, u64, u64)) -> Stop {
+        match saves::save(store, &self.marker, self.setup.seed, place) {
+            Ok(()) => Stop::Done,
+            Err(error) => {
+                self.refused("save", &error);
+                if matches!(error, Error::Poisoned { .. }) { Stop::Poisoned } else { Stop::Done }
+            }
+        }
     }
 
     fn stop_of(&self, error: &Error) -> Stop {

@@ -188,12 +188,12 @@ fn readers_amid_writers_get_every_event_once_and_in_order() {
                                 assert_eq!(event.position(), due);
                                 due += 1;
                             }
-                            None if is_done.load(Ordering::Acquire) => {
-                                if due > last.load(Ordering::Acquire) {
+                            None => {
+                                let is_over = is_done.load(Ordering::Acquire);
+                                if is_over && due > last.load(Ordering::Acquire) {
                                     return due - 1;
                                 }
                             }
-                            None => {}
                         }
                     }
                 })

@@ -1,0 +1,93 @@
+//! An account ledger: every movement of money is an event, the balances are a live projection that
+//! is right whenever an append has returned, and two cashiers who want the same money are kept
+//! apart by the version that each of them has seen.
+//!
+//! `cargo run --example ledger`
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::{collections::BTreeMap, error::Error};
+
+use annals::{
+    AppendError, EventStore, ExpectedVersion, Handlers, LiveProjection, NewEvent, Projection, Unit,
+};
+
+/// Cents by account.
+type Balances = BTreeMap<String, i64>;
+
+fn handlers() -> Handlers<Balances> {
+    Handlers::new()
+        .when("Deposited", |balances: &mut Balances, event| {
+            *balances.entry(event.stream_id().to_owned()).or_default() += event.json::<i64>()?;
+            Ok(())
+        })
+        .when("Withdrawn", |balances, event| {
+            *balances.entry(event.stream_id().to_owned()).or_default() -= event.json::<i64>()?;
+            Ok(())
+        })
+}
+
+fn balance_of(balances: &LiveProjection<Balances>, account: &str) -> i64 {
+    balances.state().get(account).copied().unwrap_or(0)
+}
+
+/// Takes money out of an account, if there is enough of it. `version` is that of the account when
+/// its balance was looked at; whoever was faster makes this one look again.
+fn withdraw(
+    store: &EventStore,
+    balances: &LiveProjection<Balances>,
+    account: &str,
+    cents: i64,
+    mut version: u64,
+) -> Result<u32, Box<dyn Error>> {
+    let mut attempts = 1;
+    loop {
+        let balance = balance_of(balances, account);
+        if balance < cents {
+            return Err(format!("{account} holds {balance}, which is less than {cents}").into());
+        }
+        let event = NewEvent::json("Withdrawn", &cents)?;
+        match store.append(account, ExpectedVersion::Exact(version), [event]) {
+            Ok(_) => return Ok(attempts),
+            Err(AppendError::Conflict(conflict)) => {
+                println!("somebody was faster: {conflict}");
+                version = conflict.actual;
+                attempts += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let store = EventStore::open(directory.path().join("ledger.annals"))?;
+    let balances = Projection::new("balances", &store, Balances::new(), handlers()).live()?;
+
+    store.append("ada", ExpectedVersion::NoStream, [NewEvent::json("Deposited", &10_000)?])?;
+    println!("ada has {}", balance_of(&balances, "ada"));
+
+    // Both cashiers have seen the account at version 1.
+    let seen = store.stream_version("ada")?;
+    withdraw(&store, &balances, "ada", 2_500, seen)?;
+    let attempts = withdraw(&store, &balances, "ada", 3_000, seen)?;
+    println!(
+        "the second withdrawal took {attempts} attempts, ada has {}",
+        balance_of(&balances, "ada")
+    );
+
+    // A transfer is one unit: both movements are there, or neither is.
+    store.append_multi([
+        Unit::to("ada", ExpectedVersion::Exact(3), [NewEvent::json("Withdrawn", &1_000)?]),
+        Unit::to("bob", ExpectedVersion::NoStream, [NewEvent::json("Deposited", &1_000)?]),
+    ])?;
+    println!("after the transfer: {:?}", *balances.state());
+
+    match withdraw(&store, &balances, "bob", 1_001, 1) {
+        Err(refusal) => println!("refused: {refusal}"),
+        Ok(_) => return Err("bob has spent what he does not have".into()),
+    }
+    drop(balances);
+    store.close()?;
+    Ok(())
+}
