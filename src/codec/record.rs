@@ -145,12 +145,12 @@ impl Names {
     }
 }
 
-/// A decoded record: the shared bytes and where each event lies in them.
-#[derive(Debug)]
+/// A decoded record: the shared bytes and where each event lies in them. Clones are cheap.
+#[derive(Clone, Debug)]
 pub(crate) struct Record {
     bytes: Arc<[u8]>,
     first_position: u64,
-    events: Vec<EventFields>,
+    events: Arc<[EventFields]>,
 }
 
 impl Record {
@@ -178,7 +178,7 @@ impl Record {
         if events.is_empty() || first_position == 0 {
             return Err("it holds no event".to_owned());
         }
-        Ok(Record { bytes, first_position, events })
+        Ok(Record { bytes, first_position, events: Arc::from(events) })
     }
 
     pub(crate) fn first_position(&self) -> u64 {

@@ -69,11 +69,18 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     /// Takes account of up to `limit` events and returns how many there were. On an error, state
     /// and position are as before the event that it happened at.
     pub(super) fn advance(&mut self, limit: u64) -> Result<u64, Error> {
+        self.store.storage().check_open()?;
+        self.follow(limit)
+    }
+
+    /// As [`advance`](Self::advance), behind an append of this very thread.
+    pub(super) fn follow(&mut self, limit: u64) -> Result<u64, Error> {
         if let Err(reason) = &self.initial {
             return Err(Error::invalid("state", reason));
         }
         let mut count = 0;
-        for event in self.store.read_all().from_position(self.position + 1).limit(limit) {
+        let events = self.store.read_all().at_home().from_position(self.position + 1);
+        for event in events.limit(limit) {
             self.apply(&event?)?;
             count += 1;
             self.save_if_due();

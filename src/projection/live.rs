@@ -160,6 +160,10 @@ fn in_own_handler() -> ! {
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for LiveProjection<S> {
     fn drop(&mut self) {
+        if self.shared.store.storage().is_forked() {
+            // Whoever drives it is not in this process, and may hold its locks for ever.
+            return;
+        }
         let me = thread::current().id();
         let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&self.shared);
         self.shared.gate.detach(me);
@@ -185,7 +189,7 @@ impl<S: Serialize + DeserializeOwned> Shared<S> {
             let advanced = catch_unwind(AssertUnwindSafe(|| {
                 let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
                 let count = target.saturating_sub(engine.position);
-                let outcome = engine.advance(count);
+                let outcome = engine.follow(count);
                 let snapshot_failure = engine.snapshots.failure.clone();
                 Advance { done: engine.position, failure: outcome.err(), snapshot_failure }
             }));

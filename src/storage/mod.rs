@@ -37,6 +37,7 @@ use crate::{
     codec::{
         checksum::Checksum,
         frame::FrameKind,
+        record::Record,
         saved::{Checkpoint, StoredSnapshot},
     },
 };
@@ -77,6 +78,8 @@ pub(crate) struct Storage {
     signals: Signals,
     trees: SharedTrees,
     tail: Tail,
+    /// The record of the tail that was read last.
+    last_decoded: Mutex<Option<Record>>,
     /// `None` in memory and after the close.
     journal: Mutex<Option<Journal>>,
     full_files: Mutex<Vec<FullFile>>,
@@ -148,6 +151,11 @@ impl Storage {
         self.health.check_open()
     }
 
+    /// Whether this is a forked child of the process that opened the store.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.health.is_forked()
+    }
+
     /// As [`check_open`](Self::check_open), for each single event of a read.
     pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
         self.health.check_not_closed()
@@ -155,6 +163,11 @@ impl Storage {
 
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.health.check_writable()
+    }
+
+    /// As [`check_writable`](Self::check_writable), of a store that was seen to be open.
+    pub(crate) fn check_sound(&self) -> Result<(), Error> {
+        self.health.check_sound()
     }
 
     /// Refuses all further writes because of an outcome that is unknown.
@@ -234,7 +247,8 @@ impl Storage {
     fn write_journal(&self, frames: &[Frame<'_>]) -> Result<(Vec<FrameEnd>, Option<Error>), Error> {
         let mut writer = self.writer();
         // Behind the lock, so that a close sees every append that got past it.
-        self.health.check_writable()?;
+        self.health.check_not_closed()?;
+        self.health.check_sound()?;
         let journal = writer.as_mut().ok_or(Error::Closed)?;
         let (mut ends, mut refused) = (Vec::new(), None);
         for frame in frames {

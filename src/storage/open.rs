@@ -119,6 +119,7 @@ impl Storage {
             signals: checkpoint::Signals::default(),
             trees: RwLock::new(None),
             tail: Tail::default(),
+            last_decoded: Mutex::new(None),
             journal: Mutex::new(None),
             full_files: Mutex::new(Vec::new()),
             head: AtomicU64::new(0),

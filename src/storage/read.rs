@@ -10,24 +10,28 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::record::Record,
+    codec::{Reason, record::Record},
     event::RecordedEvent,
-    storage::{Storage, files, trees::Trees},
+    storage::{Storage, TailRecord, files, trees::Trees},
 };
 
+/// A decoded record is kept up to this size.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
 impl Storage {
-    /// Up to `limit` records from the one that holds `position` on, or back; at least one.
+    /// Up to `limit` records from the one that holds `position` on, or back; at least one. Whether
+    /// this is a forked child is for the caller to ask, now and then: it costs a system call.
     pub(crate) fn records(
         &self,
         position: u64,
         backward: bool,
         limit: usize,
     ) -> Result<Vec<Record>, Error> {
-        self.check_open()?;
+        self.check_not_closed()?;
         let records = match self.tail.records(position, backward, limit) {
             Some(found) => found
                 .into_iter()
-                .map(|record| Record::decode_trusted(record.bytes))
+                .map(|record| self.decoded(record))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|reason| Error::corrupted("a record in memory", Some(position), reason))?,
             None => self.or_journal(
@@ -41,6 +45,21 @@ impl Storage {
                 Err(Error::corrupted("the directory trees", Some(position), "no record holds it"))
             }
         }
+    }
+
+    /// Decodes a record of the tail. The last one is kept, because those who follow every append
+    /// all ask for it.
+    fn decoded(&self, record: TailRecord) -> Result<Record, Reason> {
+        let last = || self.last_decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |last: &&Record| Arc::ptr_eq(last.bytes(), &record.bytes);
+        if let Some(last) = last().as_ref().filter(is_it) {
+            return Ok(last.clone());
+        }
+        let decoded = Record::decode_trusted(record.bytes)?;
+        if decoded.bytes().len() <= KEPT_BYTES_MAX {
+            *last() = Some(decoded.clone());
+        }
+        Ok(decoded)
     }
 
     /// The event at a position that is published.

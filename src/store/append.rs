@@ -108,7 +108,7 @@ impl EventStore {
         self.storage().check_open()?;
         check_arguments(&units)?;
         check_limits(&units)?;
-        self.storage().check_writable()?;
+        self.storage().check_sound()?;
         let inner = &self.inner;
         // The clock is the caller's: it is asked here, where it can harm nobody else.
         let now = inner.options.now();

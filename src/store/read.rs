@@ -53,6 +53,8 @@ pub struct Events {
     head: u64,
     query: Query,
     state: State,
+    /// This is known to be the process that opened the store.
+    is_at_home: bool,
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +103,14 @@ impl EventStore {
 impl Events {
     fn new(store: &EventStore, query: Query) -> Events {
         let head = store.storage().head();
-        Events { store: store.clone(), head, query, state: State::Unstarted }
+        let store = store.clone();
+        Events { store, head, query, state: State::Unstarted, is_at_home: false }
+    }
+
+    /// Spares the question whether this is a forked child, for a caller who has just asked it.
+    pub(crate) fn at_home(mut self) -> Events {
+        self.is_at_home = true;
+        self
     }
 
     /// Starts at this version of the stream, inclusive. Unset: the first one, or backwards the
@@ -144,7 +153,10 @@ impl Events {
 
     fn next_event(&mut self) -> Result<Option<RecordedEvent>, Error> {
         if let State::Unstarted = self.state {
-            self.store.storage().check_open()?;
+            match self.is_at_home {
+                true => self.store.storage().check_not_closed()?,
+                false => self.store.storage().check_open()?,
+            }
             self.query.check()?;
             self.state = State::Reading(self.query.start(&self.store, self.head)?);
         }
@@ -322,6 +334,10 @@ impl Cursor {
         }
         self.record = self.records.next().filter(|record| at(record).is_some());
         if self.record.is_none() {
+            if self.fetch > 1 {
+                // Not the first time, so some time may have passed.
+                store.storage().check_open()?;
+            }
             self.records = store.storage().records(position, is_backward, self.fetch)?.into_iter();
             self.fetch = (self.fetch * 2).min(RECORDS_MAX);
             self.record = self.records.next();

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annals::{Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Timestamp, Unit};
+use annals::{
+    Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Timestamp, Unit,
+};
 
 use crate::support::files::copy;
 
@@ -77,6 +79,47 @@ fn stores_of_format_1_open() {
         let store = EventStore::open(&path).unwrap();
         store.append("new", ExpectedVersion::NoStream, [NewEvent::json("T", &1).unwrap()]).unwrap();
         assert_eq!(store.verify().unwrap().findings, []);
+    }
+}
+
+/// What consumers had saved in the fixture `saved`, which was left as by a kill: first in the trees,
+/// then in the journal behind them. The archive had given the first snapshots back.
+fn save(store: &EventStore) {
+    let large: Vec<u8> = (0..40_000_u32).map(|n| (n % 251) as u8).collect();
+    store.save_checkpoint("mailer", 7).unwrap();
+    store.save_snapshot("large", 20, large).unwrap();
+    store.save_snapshot(SnapshotKey::of_projection("sums", 3), 30, b"{\"a\":1}").unwrap();
+}
+
+fn save_later(store: &EventStore) {
+    store.save_checkpoint("mailer", 60).unwrap();
+    store.save_checkpoint("caf\u{e9}", 61).unwrap();
+    store.save_snapshot(SnapshotKey::of_projection("sums", 3), 62, b"{\"a\":2}").unwrap();
+    store.save_snapshot("empty", 0, b"").unwrap();
+}
+
+#[test]
+fn what_was_saved_in_stores_of_format_1_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    copy(&fixture("v1/saved"), &path);
+    let expected = EventStore::in_memory().unwrap();
+    fill(&expected);
+    save(&expected);
+    save_later(&expected);
+    for _ in 0..2 {
+        let store = Options::new().create(false).open(&path).unwrap();
+        check_contents(&store);
+        for name in ["mailer", "caf\u{e9}", "none"] {
+            assert_eq!(store.checkpoint(name).unwrap(), expected.checkpoint(name).unwrap());
+        }
+        let listed = |store: &EventStore| store.snapshots().map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(listed(&store), listed(&expected));
+        for info in listed(&expected) {
+            let load = |store: &EventStore| store.load_snapshot(info.key.clone()).unwrap().unwrap();
+            assert_eq!(load(&store).data(), load(&expected).data());
+        }
+        store.close().unwrap();
     }
 }
 
