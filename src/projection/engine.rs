@@ -70,17 +70,20 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     /// and position are as before the event that it happened at.
     pub(super) fn advance(&mut self, limit: u64) -> Result<u64, Error> {
         self.store.storage().check_open()?;
-        self.follow(limit)
+        self.follow(limit, || false)
     }
 
-    /// As [`advance`](Self::advance), behind an append of this very thread.
-    pub(super) fn follow(&mut self, limit: u64) -> Result<u64, Error> {
+    /// As [`advance`](Self::advance), behind an append of this very thread, until `is_over`.
+    pub(super) fn follow(&mut self, limit: u64, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         if let Err(reason) = &self.initial {
             return Err(Error::invalid("state", reason));
         }
         let mut count = 0;
         let events = self.store.read_all().at_home().from_position(self.position + 1);
         for event in events.limit(limit) {
+            if is_over() {
+                break;
+            }
             self.apply(&event?)?;
             count += 1;
             self.save_if_due();
@@ -120,6 +123,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
             self.position = position;
         }
         self.backup.forget();
+        self.snapshots.last = self.snapshots.last.min(self.position);
     }
 
     fn replay(&mut self, last: u64) -> Result<(), Error> {

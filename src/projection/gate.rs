@@ -1,9 +1,9 @@
 //! Who may work on a live projection, and who may look at it.
 //!
-//! One thread at a time drives it; any number may read between two events. Nobody waits for
-//! themselves: a thread that drives it, or reads it, leaves what it appends to be done when it
-//! stops doing so. Readers come in unless a handler runs, even if a driver waits, so that a thread
-//! that reads may start another read.
+//! One thread at a time drives it; any number may read between two events. Threads that want to
+//! drive and threads that want to read take turns, so that neither keeps the other out. A thread
+//! that is inside a projection of the store already, as a driver or as a reader, is never made to
+//! wait behind those who wait to drive: they may be waiting for it.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -22,9 +22,13 @@ pub(super) struct Gate {
 struct State {
     driver: Option<ThreadId>,
     readers: Vec<ThreadId>,
+    waiting_drivers: usize,
+    waiting_readers: usize,
+    /// How many of the waiting readers come in before the next driver does.
+    passes: usize,
     /// The position that the state has.
     done: u64,
-    /// A position that nobody waits for and that has to be reached all the same.
+    /// A position that the driver has to reach although it did not set out for it.
     owed: u64,
     failure: Option<Arc<Error>>,
     snapshot_failure: Option<Arc<Error>>,
@@ -44,7 +48,7 @@ pub(super) struct Advance {
 pub(super) enum Turn {
     /// It drives, to this position at least.
     Drive(u64),
-    /// Nothing: it is done, or another will do it, or it has failed.
+    /// Nothing: it is done, or has failed.
     Leave,
 }
 
@@ -62,24 +66,29 @@ impl Gate {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for the projection to be at `target`.
-    pub(super) fn enter(&self, target: u64, me: ThreadId, may_wait: bool) -> Turn {
+    /// Asks for the projection to be at `target`, and waits until it is or the caller may drive.
+    /// The caller must be inside no projection of the store.
+    pub(super) fn enter(&self, target: u64, me: ThreadId) -> Turn {
         let mut state = self.lock();
         loop {
             if state.is_detached || state.failure.is_some() || state.done >= target {
                 return Turn::Leave;
             }
-            let is_mine = state.driver == Some(me) || state.readers.contains(&me);
-            let is_free = state.driver.is_none() && state.readers.is_empty();
-            if is_free {
+            if state.driver.is_none() && state.readers.is_empty() && state.passes == 0 {
                 state.driver = Some(me);
                 return Turn::Drive(target);
             }
-            if is_mine || !may_wait {
-                state.owed = state.owed.max(target);
-                return Turn::Leave;
-            }
+            state.waiting_drivers += 1;
             state = self.wait(state);
+            state.waiting_drivers -= 1;
+        }
+    }
+
+    /// Notes that whoever drives has to reach this position too.
+    pub(super) fn owe(&self, position: u64) {
+        let mut state = self.lock();
+        if state.driver.is_some() {
+            state.owed = state.owed.max(position);
         }
     }
 
@@ -94,42 +103,42 @@ impl Gate {
         let goes_on = state.failure.is_none() && !state.is_detached && done < target;
         if !goes_on {
             state.driver = None;
+            state.passes = state.waiting_readers;
         }
         drop(state);
         self.changed.notify_all();
         if goes_on { Turn::Drive(target) } else { Turn::Leave }
     }
 
-    /// Lets a reader in; [`Error::Busy`] for the thread that drives.
-    pub(super) fn admit(&self, me: ThreadId) -> Result<(), Error> {
+    /// Lets a reader in, who `is_inside` a projection of the store already or not; [`Error::Busy`]
+    /// for the thread that drives this one.
+    pub(super) fn admit(&self, me: ThreadId, is_inside: bool) -> Result<(), Error> {
         let mut state = self.lock();
-        while let Some(driver) = state.driver {
-            if driver == me {
-                return Err(Error::Busy { what: "the state of a live projection" });
+        if state.driver == Some(me) {
+            return Err(Error::Busy { what: "the state of a live projection" });
+        }
+        let may_enter =
+            |state: &State| state.driver.is_none() && (is_inside || state.waiting_drivers == 0);
+        if !may_enter(&state) {
+            state.waiting_readers += 1;
+            while !may_enter(&state) && (state.driver.is_some() || state.passes == 0) {
+                state = self.wait(state);
             }
-            state = self.wait(state);
+            state.waiting_readers -= 1;
+            state.passes = state.passes.saturating_sub(1);
         }
         state.readers.push(me);
         Ok(())
     }
 
-    /// Lets a reader out, who may have to drive on behalf of what it held up.
-    pub(super) fn dismiss(&self, me: ThreadId) -> Turn {
+    /// Lets a reader out.
+    pub(super) fn dismiss(&self, me: ThreadId) {
         let mut state = self.lock();
         if let Some(index) = state.readers.iter().position(|reader| *reader == me) {
             state.readers.swap_remove(index);
         }
-        let is_owed = state.owed > state.done && state.failure.is_none() && !state.is_detached;
-        let turn = match state.readers.is_empty() && state.driver.is_none() && is_owed {
-            true => {
-                state.driver = Some(me);
-                Turn::Drive(state.owed)
-            }
-            false => Turn::Leave,
-        };
         drop(state);
         self.changed.notify_all();
-        turn
     }
 
     /// Ends all driving, and returns once nobody drives any more, unless this thread does.
@@ -142,8 +151,10 @@ impl Gate {
         }
     }
 
-    pub(super) fn is_driven_by(&self, thread: ThreadId) -> bool {
-        self.lock().driver == Some(thread)
+    /// Whether this thread drives it or reads it.
+    pub(super) fn is_inside(&self, thread: ThreadId) -> bool {
+        let state = self.lock();
+        state.driver == Some(thread) || state.readers.contains(&thread)
     }
 
     pub(super) fn position(&self) -> u64 {

@@ -4,7 +4,10 @@ use std::{
     fmt,
     ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, ThreadId},
 };
 
@@ -27,9 +30,10 @@ use crate::{
 /// and the cause, and [`resume`](Self::resume) tries it again.
 ///
 /// **A handler may read and append** to the same store. What it appends comes to its own projection
-/// behind the event that it handles, and the append that started it all waits for that too.
-/// Handlers that answer every event with another one never come to an end. A handler must not read
-/// the state of a live projection whose handlers read that of its own.
+/// behind the event that it handles, and to the others when the handler has returned; the append
+/// that started it all waits for that too. Handlers that answer every event with another one never
+/// come to an end. A handler may read the state of another live projection, unless that one's
+/// handlers read the state of its own.
 ///
 /// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
 /// handler, and afterwards none runs. It keeps the store open as every clone of the handle does.
@@ -57,12 +61,14 @@ struct Shared<S> {
     store: EventStore,
     name: String,
     gate: Gate,
+    /// Set when the projection is dropped: no handler runs from then on.
+    is_over: AtomicBool,
     engine: RwLock<Engine<S>>,
 }
 
 /// The state of a [`LiveProjection`], which stands still while this is held: appends of other
-/// threads wait for it, so hold it briefly. The thread that holds it may append; the projection
-/// takes account of that when this is dropped.
+/// threads wait for it, so hold it briefly. The thread that holds it may append; the projections of
+/// the store take account of that when it holds no state any more.
 pub struct LiveState<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static> {
     // Dropped in this order: whoever leaves may have to drive, and then writes.
     engine: RwLockReadGuard<'a, Engine<S>>,
@@ -81,12 +87,13 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
             store: engine.store.clone(),
             name: engine.name.clone(),
             gate: Gate::at(engine.position),
+            is_over: AtomicBool::new(false),
             engine: RwLock::new(engine),
         });
         let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&shared);
         shared.store.followers().add(follower);
         // What was appended before it was known as a follower.
-        shared.follow_from_outside(shared.store.storage().head());
+        shared.store.followers().follow(shared.store.storage().head());
         LiveProjection { shared }
     }
 
@@ -121,11 +128,16 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     /// comes to. Where it has not stopped it does what every append does.
     ///
     /// # Errors
-    /// Why it has stopped again, or [`Error::Closed`].
+    /// Why it has stopped again, or [`Error::Closed`]; [`Error::Busy`] in a handler of a live
+    /// projection of the store, and while this thread holds the state of one.
     pub fn resume(&self) -> Result<u64, Arc<Error>> {
-        let head = self.shared.store.head().map_err(Arc::new)?;
+        let store = &self.shared.store;
+        let head = store.head().map_err(Arc::new)?;
+        if store.followers().is_inside(thread::current().id()) {
+            return Err(Arc::new(Error::Busy { what: "the resumption of a live projection" }));
+        }
         self.shared.gate.clear_failure();
-        self.shared.follow_from_outside(head);
+        store.followers().follow(head);
         match self.failure() {
             Some(failure) => Err(failure),
             None => Ok(self.position()),
@@ -164,9 +176,9 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for LiveProje
             // Whoever drives it is not in this process, and may hold its locks for ever.
             return;
         }
-        let me = thread::current().id();
         let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&self.shared);
-        self.shared.gate.detach(me);
+        self.shared.is_over.store(true, Ordering::Release);
+        self.shared.gate.detach(thread::current().id());
         self.shared.store.followers().remove(&follower);
     }
 }
@@ -189,7 +201,7 @@ impl<S: Serialize + DeserializeOwned> Shared<S> {
             let advanced = catch_unwind(AssertUnwindSafe(|| {
                 let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
                 let count = target.saturating_sub(engine.position);
-                let outcome = engine.follow(count);
+                let outcome = engine.follow(count, || self.is_over.load(Ordering::Acquire));
                 let snapshot_failure = engine.snapshots.failure.clone();
                 Advance { done: engine.position, failure: outcome.err(), snapshot_failure }
             }));
@@ -207,28 +219,26 @@ impl<S: Serialize + DeserializeOwned> Shared<S> {
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Shared<S> {
     fn read(&self) -> Result<LiveState<'_, S>, Error> {
         let reader = thread::current().id();
-        self.gate.admit(reader)?;
+        self.gate.admit(reader, self.store.followers().is_inside(reader))?;
         let presence = Presence { shared: self, reader };
         // Nobody writes while a reader is in, so this does not wait.
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         Ok(LiveState { engine, _presence: presence })
     }
-
-    /// As an append of this thread would do it.
-    fn follow_from_outside(&self, position: u64) {
-        let me = thread::current().id();
-        self.follow(position, me, !self.store.followers().is_inside(me));
-    }
 }
 
 impl<S: Serialize + DeserializeOwned + Send + Sync> Follower for Shared<S> {
-    fn follow(&self, position: u64, caller: ThreadId, may_wait: bool) {
-        let turn = self.gate.enter(position, caller, may_wait);
+    fn follow(&self, position: u64, caller: ThreadId) {
+        let turn = self.gate.enter(position, caller);
         self.drive(turn);
     }
 
-    fn is_driven_by(&self, thread: ThreadId) -> bool {
-        self.gate.is_driven_by(thread)
+    fn owe(&self, position: u64) {
+        self.gate.owe(position);
+    }
+
+    fn is_inside(&self, thread: ThreadId) -> bool {
+        self.gate.is_inside(thread)
     }
 }
 
@@ -258,7 +268,7 @@ where
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for Presence<'_, S> {
     fn drop(&mut self) {
-        let turn = self.shared.gate.dismiss(self.reader);
-        self.shared.drive(turn);
+        self.shared.gate.dismiss(self.reader);
+        self.shared.store.followers().settle(self.reader);
     }
 }

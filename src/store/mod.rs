@@ -23,8 +23,8 @@ use crate::{
 
 pub(crate) use filter::Filter;
 use group::{GroupCommit, Request};
-pub(crate) use live::Follower;
-use live::{Arrivals, Followers};
+use live::Followers;
+pub(crate) use live::{Arrivals, Follower};
 pub use options::{Durability, Options};
 pub use read::Events;
 pub use stats::Stats;
@@ -55,7 +55,7 @@ pub struct EventStore {
 struct Inner {
     storage: Arc<Storage>,
     commits: GroupCommit,
-    arrivals: Arrivals,
+    arrivals: Arc<Arrivals>,
     followers: Followers,
     options: Options,
 }
@@ -98,7 +98,7 @@ impl EventStore {
         let inner = Inner {
             storage,
             commits: GroupCommit::default(),
-            arrivals: Arrivals::default(),
+            arrivals: Arc::default(),
             followers: Followers::default(),
             options,
         };
@@ -153,7 +153,7 @@ impl EventStore {
     }
 
     /// Where to wait for new events, and for the close.
-    pub(crate) fn arrivals(&self) -> &Arrivals {
+    pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
         &self.inner.arrivals
     }
 

@@ -16,11 +16,8 @@ use std::{
 use crate::{
     Error, EventStore,
     event::RecordedEvent,
-    store::{Events, Filter},
+    store::{Arrivals, Events, Filter},
 };
-
-/// How many events are passed over between two looks at the clock.
-const CLOCK_EVENTS: u32 = 256;
 
 /// Events as they come: an iterator over `Result<RecordedEvent, Error>` that waits where a read
 /// would end, and before its first event a builder that says which events.
@@ -65,7 +62,8 @@ pub struct Subscription {
     has_failed: bool,
 }
 
-/// Ends a [`Subscription`] from any thread, also while it waits. Clones end the same one.
+/// Ends a [`Subscription`] from any thread, also while it waits. Clones end the same one. It does
+/// not keep the store open.
 ///
 /// # Examples
 /// ```
@@ -79,7 +77,7 @@ pub struct Subscription {
 /// ```
 #[derive(Clone)]
 pub struct CancelHandle {
-    store: EventStore,
+    arrivals: Arc<Arrivals>,
     is_cancelled: Arc<AtomicBool>,
 }
 
@@ -87,7 +85,7 @@ impl CancelHandle {
     /// Ends the subscription: it delivers nothing more. It never waits, and may be repeated.
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::SeqCst);
-        self.store.arrivals().announce();
+        self.arrivals.announce();
     }
 }
 
@@ -156,7 +154,8 @@ impl Subscription {
 
     /// What ends the subscription from another thread.
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle { store: self.store.clone(), is_cancelled: Arc::clone(&self.is_cancelled) }
+        let arrivals = Arc::clone(self.store.arrivals());
+        CancelHandle { arrivals, is_cancelled: Arc::clone(&self.is_cancelled) }
     }
 
     /// Whether it was cancelled.
@@ -165,7 +164,8 @@ impl Subscription {
     }
 
     /// The next event, or `None` when none has come within `timeout` or it was cancelled. A timeout
-    /// of zero does not wait.
+    /// of zero does not wait. The timeout is for waiting: the search among stored events that do
+    /// not pass the filters takes what it takes, and only a cancel ends it.
     ///
     /// # Errors
     /// As the items. Unlike the iterator it goes on behind an error: a repeated call tries again at
@@ -185,14 +185,16 @@ impl Subscription {
             if self.is_cancelled() {
                 return Ok(None);
             }
-            match self.read(deadline) {
-                Ok(Read::Event(event)) => return Ok(Some(event)),
-                Ok(Read::TimedOut) => return Ok(None),
-                Ok(Read::AtHead) => {}
+            match self.read() {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
                 Err(error) => {
                     self.events = None;
                     return Err(error);
                 }
+            }
+            if self.is_cancelled() {
+                return Ok(None);
             }
             let is_due = || {
                 let storage = self.store.storage();
@@ -207,35 +209,23 @@ impl Subscription {
         }
     }
 
-    /// Reads on up to the head of this moment.
-    fn read(&mut self, deadline: Option<Instant>) -> Result<Read, Error> {
-        let mut passed = 0;
+    /// Reads on up to the head of this moment, unless it is cancelled.
+    fn read(&mut self) -> Result<Option<RecordedEvent>, Error> {
         let start = self.position.saturating_add(1);
         let events = self.events.get_or_insert_with(|| self.store.read_all().from_position(start));
         for event in events.by_ref() {
             let event = event?;
             self.position = event.position();
             if self.filter.passes(&event) {
-                return Ok(Read::Event(event));
+                return Ok(Some(event));
             }
-            passed += 1;
             if self.is_cancelled.load(Ordering::Relaxed) {
-                return Ok(Read::TimedOut);
-            }
-            let is_late = |deadline| Instant::now() >= deadline;
-            if passed % CLOCK_EVENTS == 0 && deadline.is_some_and(is_late) {
-                return Ok(Read::TimedOut);
+                return Ok(None);
             }
         }
         self.events = None;
-        Ok(Read::AtHead)
+        Ok(None)
     }
-}
-
-enum Read {
-    Event(RecordedEvent),
-    AtHead,
-    TimedOut,
 }
 
 impl Iterator for Subscription {

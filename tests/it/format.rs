@@ -82,8 +82,9 @@ fn stores_of_format_1_open() {
     }
 }
 
-/// What consumers had saved in the fixture `saved`, which was left as by a kill: first in the trees,
-/// then in the journal behind them. The archive had given the first snapshots back.
+/// What consumers had saved in the fixture `saved`, which was left as by a kill: first what is in
+/// the trees, then what is in the journal behind them. The archive had given the first
+/// snapshots back.
 fn save(store: &EventStore) {
     let large: Vec<u8> = (0..40_000_u32).map(|n| (n % 251) as u8).collect();
     store.save_checkpoint("mailer", 7).unwrap();

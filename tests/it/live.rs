@@ -1,11 +1,13 @@
 //! Live projections: up to date when an append returns, in order, apart from each other.
 
+mod handlers; // what handlers do
+mod sharing; //  who waits for whom
+
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Barrier, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -95,23 +97,18 @@ fn it_is_up_to_date_for_appends_of_all_threads_in_position_order() {
 
 #[test]
 fn one_that_starts_amid_appends_misses_nothing() {
+    const APPENDS: u64 = 500;
     let store = EventStore::in_memory().unwrap();
-    let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| {
-                while !is_done.load(Ordering::Relaxed) {
-                    append(&store, 1);
-                }
-            });
+            scope.spawn(|| (0..APPENDS).for_each(|number| append(&store, number)));
         }
-        for _ in 0..30 {
+        while store.head().unwrap() < 3 * APPENDS {
             let live = follow(&store);
             append(&store, 1);
             let state = live.state();
             assert_eq!(*state, upto(state.position()));
         }
-        is_done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -172,212 +169,6 @@ fn one_that_fails_at_the_start_hands_the_projection_back() {
     is_sick.store(false, Ordering::Relaxed);
     let live = failure.projection.live().unwrap();
     assert_eq!(*live.state(), upto(5));
-}
-
-#[test]
-fn a_handler_may_read_and_append() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = EventStore::open(directory.path().join("store")).unwrap();
-    let inner = store.clone();
-    // Answers each question, and counts what is in the store when it does.
-    let handlers = Handlers::new()
-        .when("Asked", move |seen: &mut Vec<(u64, u64)>, event| {
-            let count = inner.read_all().count() as u64;
-            seen.push((event.position(), count));
-            inner.append("answers", Any, [NewEvent::json("Answered", &event.position())?])?;
-            Ok(())
-        })
-        .when("Answered", |seen, event| {
-            seen.push((event.position(), 0));
-            Ok(())
-        });
-    let live = Projection::new("process", &store, Vec::new(), handlers).live().unwrap();
-    let other = Handlers::new().when("Answered", |count: &mut u64, _| {
-        *count += 1;
-        Ok(())
-    });
-    let answers = Projection::new("answers", &store, 0_u64, other).live().unwrap();
-    store.append("s", Any, [NewEvent::json("Asked", &1).unwrap()]).unwrap();
-    assert_eq!(*live.state(), [(1, 1), (2, 0)], "its own append came behind the event");
-    assert_eq!(*answers.state(), 1, "the outer append waits for the inner one's projections");
-    let two = (0..2).map(|_| NewEvent::json("Asked", &1).unwrap());
-    store.append("s", Any, two).unwrap();
-    let positions: Vec<u64> = live.state().iter().map(|(position, _)| *position).collect();
-    assert_eq!(positions, upto(6));
-    assert_eq!((*answers.state(), answers.position()), (3, 6));
-}
-
-#[test]
-fn projections_that_append_to_each_other_on_many_threads_neither_hang_nor_reorder() {
-    const THREADS: u64 = 4;
-    const APPENDS: u64 = 40;
-    let store = EventStore::in_memory().unwrap();
-    // Each hop makes the next type until the last.
-    let relay = |from: &'static str, to: &'static str| {
-        let inner = store.clone();
-        Handlers::new()
-            .when(from, move |seen: &mut Vec<u64>, event| {
-                seen.push(event.position());
-                inner.append(to, Any, [NewEvent::json(to, &event.position())?])?;
-                Ok(())
-            })
-            .when(to, |seen, event| {
-                seen.push(event.position());
-                Ok(())
-            })
-    };
-    let hops = [("A", "B"), ("B", "C"), ("C", "D")];
-    let lives: Vec<_> = hops
-        .iter()
-        .map(|(from, to)| {
-            Projection::new(*from, &store, Vec::new(), relay(from, to)).live().unwrap()
-        })
-        .collect();
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                for number in 0..APPENDS {
-                    store.append("s", Any, [NewEvent::json("A", &number).unwrap()]).unwrap();
-                }
-            });
-        }
-    });
-    assert_eq!(store.head().unwrap(), THREADS * APPENDS * 4);
-    for (live, (from, to)) in lives.iter().zip(hops) {
-        assert!(live.failure().is_none(), "{:?}", live.failure());
-        let due: Vec<u64> = store
-            .read_all()
-            .map(|event| event.unwrap())
-            .filter(|event| [from, to].contains(&event.event_type()))
-            .map(|event| event.position())
-            .collect();
-        assert_eq!(*live.state(), due);
-    }
-}
-
-#[test]
-fn the_thread_that_holds_the_state_may_append() {
-    let store = EventStore::in_memory().unwrap();
-    let live = follow(&store);
-    {
-        let state = live.state();
-        let again = live.state();
-        append(&store, 1);
-        append(&store, 2);
-        assert_eq!((state.len(), again.len()), (0, 0), "what is held stands still");
-        drop(state);
-        assert_eq!(again.len(), 0);
-    }
-    assert_eq!(*live.state(), upto(2), "and is brought up to date when it is let go");
-}
-
-#[test]
-fn an_append_waits_for_another_thread_that_holds_the_state() {
-    let store = EventStore::in_memory().unwrap();
-    let live = follow(&store);
-    let (told, tells) = mpsc::channel();
-    thread::scope(|scope| {
-        let state = live.state();
-        scope.spawn(|| {
-            append(&store, 1);
-            told.send(live.position()).unwrap();
-        });
-        // The event is there at once, its effect is not.
-        while store.head().unwrap() == 0 {
-            thread::yield_now();
-        }
-        assert_eq!((state.len(), tells.try_recv()), (0, Err(mpsc::TryRecvError::Empty)));
-        drop(state);
-        assert_eq!(tells.recv(), Ok(1));
-    });
-}
-
-/// A projection whose handler waits at a barrier, twice for each event.
-fn blocked(
-    store: &EventStore,
-    barrier: &Arc<Barrier>,
-    ran: &Arc<AtomicU64>,
-) -> LiveProjection<u64> {
-    let (barrier, ran) = (Arc::clone(barrier), Arc::clone(ran));
-    let handlers = Handlers::new().when("Counted", move |count: &mut u64, _| {
-        barrier.wait();
-        barrier.wait();
-        *count += 1;
-        ran.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    });
-    Projection::new("blocked", store, 0, handlers).live().unwrap()
-}
-
-#[test]
-fn dropping_it_waits_for_a_running_handler_and_then_none_runs() {
-    let store = EventStore::in_memory().unwrap();
-    let (barrier, ran) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU64::new(0)));
-    let live = blocked(&store, &barrier, &ran);
-    thread::scope(|scope| {
-        let appender = scope.spawn(|| append(&store, 1));
-        barrier.wait();
-        let dropper = scope.spawn(|| {
-            drop(live);
-            ran.load(Ordering::SeqCst)
-        });
-        assert!(!dropper.is_finished(), "a handler runs");
-        barrier.wait();
-        assert_eq!(dropper.join().unwrap(), 1, "the drop came behind the handler");
-        appender.join().unwrap();
-    });
-    append(&store, 2);
-    assert_eq!((ran.load(Ordering::SeqCst), store.head().unwrap()), (1, 2));
-}
-
-#[test]
-fn a_handler_may_drop_its_own_projection() {
-    type Slot = Mutex<Option<LiveProjection<u64>>>;
-    let store = EventStore::in_memory().unwrap();
-    let slot: Arc<OnceLock<Slot>> = Arc::default();
-    let own = Arc::clone(&slot);
-    let handlers = Handlers::new().when("Counted", move |count: &mut u64, _| {
-        *count += 1;
-        drop(own.get().and_then(|slot| slot.lock().unwrap().take()));
-        Ok(())
-    });
-    let live = Projection::new("own", &store, 0, handlers).live().unwrap();
-    slot.set(Mutex::new(Some(live))).unwrap();
-    append(&store, 1);
-    append(&store, 2);
-    assert!(slot.get().unwrap().lock().unwrap().is_none());
-}
-
-#[test]
-fn what_needs_the_state_is_refused_in_its_own_handler() {
-    type Slot = OnceLock<LiveProjection<u64>>;
-    let store = EventStore::in_memory().unwrap();
-    let slot: Arc<Slot> = Arc::default();
-    let own = Arc::downgrade(&slot);
-    let handlers = Handlers::new().when("Counted", move |count: &mut u64, event| {
-        let own = own.upgrade().ok_or("it is gone")?;
-        let live = own.get().ok_or("not there yet")?;
-        match event.position() {
-            1 => {
-                let refused = live.save_snapshot().unwrap_err();
-                assert_eq!(refused.code(), ErrorCode::Busy, "{refused}");
-                assert_eq!((live.position(), live.name()), (0, "own"));
-                assert!(live.failure().is_none() && live.snapshot_failure().is_none());
-                *count += 1;
-            }
-            _ => *count += *live.state(),
-        }
-        Ok(())
-    });
-    let live = Projection::new("own", &store, 0, handlers).live().unwrap();
-    assert!(slot.set(live).is_ok());
-    append(&store, 1);
-    let live = slot.get().unwrap();
-    assert_eq!((*live.state(), live.failure().is_none()), (1, true));
-    append(&store, 2);
-    let failure = live.failure().unwrap().chain();
-    assert!(failure.contains("was asked for in one of its own handlers"), "{failure}");
-    assert_eq!(*live.state(), 1, "and the program goes on");
 }
 
 #[test]

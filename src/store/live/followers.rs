@@ -1,24 +1,27 @@
 //! What follows every append: it is brought up to date before the append returns.
 //!
 //! Each appender sees to it itself, behind its group, so that nobody who writes for others is held
-//! up. An append from inside a follower waits for nobody: whoever is at work does its events as
-//! well, and the append around it waits for them.
+//! up. A thread that is inside a follower, because it runs a handler or looks at a state, waits for
+//! nobody and drives nothing: what it appends is noted, and done when it has come out. So no two
+//! threads ever wait for each other, and no handler runs inside another.
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread::{self, ThreadId},
 };
 
 /// Something that follows every append.
 pub(crate) trait Follower: Send + Sync {
-    /// Brings it up to `position`. Unless it `may_wait`, the thread is inside a follower, and what
-    /// another thread is at work on is left to that.
-    fn follow(&self, position: u64, caller: ThreadId, may_wait: bool);
+    /// Brings it up to `position`, by waiting for another thread or by doing the work.
+    fn follow(&self, position: u64, caller: ThreadId);
 
-    /// Whether this thread is at work on it right now.
-    fn is_driven_by(&self, thread: ThreadId) -> bool;
+    /// Tells whoever is at work on it that this position is wanted too.
+    fn owe(&self, position: u64);
+
+    /// Whether this thread is at work on it or looks at it right now.
+    fn is_inside(&self, thread: ThreadId) -> bool;
 }
 
 type List = Arc<Vec<Arc<dyn Follower>>>;
@@ -28,7 +31,7 @@ type List = Arc<Vec<Arc<dyn Follower>>>;
 pub(crate) struct Followers {
     list: RwLock<List>,
     /// The last position that a thread has appended from inside a follower.
-    nested: Mutex<HashMap<ThreadId, u64>>,
+    noted: Mutex<HashMap<ThreadId, u64>>,
 }
 
 impl Followers {
@@ -46,34 +49,55 @@ impl Followers {
         Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether this thread is inside a follower.
-    pub(crate) fn is_inside(&self, thread: ThreadId) -> bool {
-        self.list().iter().any(|follower| follower.is_driven_by(thread))
+    fn noted(&self) -> MutexGuard<'_, HashMap<ThreadId, u64>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings every follower up to `position`, and to what they append themselves on the way.
+    /// Whether this thread is inside a follower.
+    pub(crate) fn is_inside(&self, thread: ThreadId) -> bool {
+        self.list().iter().any(|follower| follower.is_inside(thread))
+    }
+
+    /// Brings every follower up to `position`, and to what they append themselves on the way. From
+    /// inside a follower it only sees to it that this will happen.
     pub(crate) fn follow(&self, position: u64) {
         let list = self.list();
         if list.is_empty() {
             return;
         }
         let caller = thread::current().id();
-        if list.iter().any(|follower| follower.is_driven_by(caller)) {
-            let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = nested.entry(caller).or_default();
+        if list.iter().any(|follower| follower.is_inside(caller)) {
+            let mut noted = self.noted();
+            let known = noted.entry(caller).or_default();
             *known = position.max(*known);
-            drop(nested);
-            list.iter().for_each(|follower| follower.follow(position, caller, false));
+            drop(noted);
+            list.iter().for_each(|follower| follower.owe(position));
             return;
         }
-        let mut target = position;
+        self.drive(list, caller, position);
+    }
+
+    /// Does what was left undone while this thread was inside a follower, unless it still is.
+    pub(crate) fn settle(&self, caller: ThreadId) {
+        if self.is_inside(caller) {
+            return;
+        }
+        let noted = self.noted().remove(&caller);
+        if let Some(position) = noted {
+            self.drive(self.list(), caller, position);
+        }
+    }
+
+    fn drive(&self, mut list: List, caller: ThreadId, mut target: u64) {
         loop {
-            list.iter().for_each(|follower| follower.follow(target, caller, true));
-            let mut nested = self.nested.lock().unwrap_or_else(PoisonError::into_inner);
-            match nested.remove(&caller) {
+            list.iter().for_each(|follower| follower.follow(target, caller));
+            let noted = self.noted().remove(&caller);
+            match noted {
                 Some(further) if further > target => target = further,
                 _ => break,
             }
+            // A handler may have started or ended one.
+            list = self.list();
         }
     }
 }
