@@ -109,6 +109,7 @@ impl EventStore {
 
     /// The last position that counts; `None` when that says nothing about the events before it.
     fn last_position(&self, stream: &str, up_to: UpTo) -> Result<Option<u64>, Error> {
+        let head = self.head()?;
         Ok(match up_to {
             UpTo::Now => Some(u64::MAX),
             UpTo::Position(position) => Some(position),
@@ -117,7 +118,8 @@ impl EventStore {
                 let behind = self.read_stream(stream).from_version(version.saturating_add(1));
                 match behind.limit(1).next().transpose()? {
                     Some(event) => Some(event.position() - 1),
-                    None => Some(u64::MAX),
+                    // What comes behind this head may be past the version.
+                    None => Some(head),
                 }
             }
             UpTo::Timestamp(_) => None,

@@ -16,26 +16,46 @@ pub(crate) fn load(
     store.storage().check_open()?;
     key.check()?;
     let head = store.head()?;
-    let mut ignored = Vec::new();
-    let mut found = None;
-    for (listed, at) in store.storage().snapshots_of(key.owner, &key.name)? {
-        let mut ignore = |reason: String| {
-            ignored.push(IgnoredSnapshot { key: listed.clone(), position: at, reason });
-        };
-        if listed != *key {
-            ignore(format!("it is of version {}, not {}", listed.version, key.version));
-            continue;
+    loop {
+        let mut search = Search { ignored: Vec::new(), found: None, has_vanished: false };
+        for (listed, at) in store.storage().snapshots_of(key.owner, &key.name)? {
+            if listed != *key {
+                let reason = format!("it is of version {}, not {}", listed.version, key.version);
+                search.ignored.push(IgnoredSnapshot { key: listed, position: at, reason });
+            } else if search.found.is_none() && at <= position {
+                search.take(read(store, &listed, at, head), listed, at)?;
+            }
         }
-        if found.is_some() || at > position {
-            continue;
-        }
-        match read(store, &listed, at, head) {
-            Ok(snapshot) => found = snapshot,
-            Err(Error::Corrupted { reason, .. }) => ignore(reason),
-            Err(error) => return Err(error),
+        // One that vanished has made room for newer ones, which the list did not show yet.
+        if search.found.is_some() || !search.has_vanished {
+            return Ok((search.found, search.ignored));
         }
     }
-    Ok((found, ignored))
+}
+
+struct Search {
+    found: Option<Snapshot>,
+    ignored: Vec<IgnoredSnapshot>,
+    has_vanished: bool,
+}
+
+impl Search {
+    fn take(
+        &mut self,
+        read: Result<Option<Snapshot>, Error>,
+        key: SnapshotKey,
+        position: u64,
+    ) -> Result<(), Error> {
+        match read {
+            Ok(Some(snapshot)) => self.found = Some(snapshot),
+            Ok(None) => self.has_vanished = true,
+            Err(Error::Corrupted { reason, .. }) => {
+                self.ignored.push(IgnoredSnapshot { key, position, reason });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 }
 
 /// Reads a snapshot that is listed; [`Error::Corrupted`] when it cannot be used.

@@ -76,7 +76,12 @@ impl Storage {
         head: u64,
         audit: &mut impl JournalAudit,
     ) -> Result<Option<u32>, Error> {
-        let (header, bytes) = match journal::read(file, &self.checksum) {
+        // Nobody writes while the last file is read, so that whatever is wrong with it is damage.
+        let writer = next.is_none().then(|| self.writer());
+        let is_last = writer.is_some() && self.is_last(file)?;
+        let read = journal::read(file, &self.checksum);
+        drop(writer);
+        let (header, bytes) = match read {
             Ok(read) => read,
             Err(Error::Corrupted { reason, .. }) => {
                 audit.damage(&file.path, file.first_position, reason);
@@ -98,18 +103,15 @@ impl Storage {
             // The files between were removed on purpose.
             return Ok(None);
         }
-        if walked.next_position < end {
-            let reason = walked.damage.unwrap_or_else(|| format!("it ends before {end}"));
+        let damage = match walked.next_position < end {
+            true => Some(walked.damage.clone().unwrap_or_else(|| format!("it ends before {end}"))),
+            false if is_last => walked.damage_as_last(&header, &bytes),
+            // What consumers saved moves no position.
+            false => walked.damage.clone().filter(|_| next.is_some()),
+        };
+        if let Some(reason) = damage {
             audit.damage(&file.path, walked.next_position, reason);
             return Ok(None);
-        }
-        // What lies behind the head is being written, unless nobody can be writing to this file.
-        if next.is_none()
-            && let Some(reason) = walked.damage_as_last(&header, &bytes)
-            && walked.damage.is_none()
-            && self.is_last(file)?
-        {
-            audit.damage(&file.path, end, reason);
         }
         Ok(Some(walked.chain))
     }
@@ -156,6 +158,6 @@ impl Storage {
     fn is_last(&self, file: &JournalFile) -> Result<bool, Error> {
         let directory = file.path.parent().unwrap_or(&file.path);
         let last = journal::list(directory)?.pop();
-        Ok(last.is_some_and(|last| last.first_position == file.first_position))
+        Ok(last.is_some_and(|last| last.path == file.path))
     }
 }

@@ -257,6 +257,9 @@ fn move_window(
     for snapshot in &window.snapshots {
         staging.snapshot(snapshot, storage.head())?;
     }
+    // What has replaced a save of this window was there before the window was taken. It must be
+    // durable before the head moves past the frame of the one that it replaced.
+    storage.sync_journal()?;
     staging.finish(Head { position: end.position, chain: end.frame.chain })
 }
 

@@ -20,7 +20,7 @@ use crate::{
     event::RecordedEvent,
     storage::{
         Storage,
-        journal::{self, JournalFile},
+        journal::{self, JournalFile, Walked},
     },
 };
 
@@ -144,8 +144,8 @@ impl Storage {
     /// As `Trees::checkpoint`.
     pub(super) fn checkpoint_in_journal(&self, name: &str) -> Result<Option<u64>, Error> {
         let mut position = None;
-        for file in self.whole_journal()? {
-            self.walk_frames(&file, |frame, records| {
+        self.walk_journal(|file| {
+            self.walk_frames(file, |frame, records| {
                 if frame.kind != FrameKind::Checkpoints {
                     return Ok(());
                 }
@@ -156,8 +156,8 @@ impl Storage {
                     }
                 }
                 Ok(())
-            })?;
-        }
+            })
+        })?;
         Ok(position)
     }
 
@@ -177,16 +177,39 @@ impl Storage {
         Ok(files)
     }
 
-    fn walk_events(&self, head: u64, mut visit: impl FnMut(RecordedEvent)) -> Result<(), Error> {
-        for file in self.whole_journal()? {
-            self.walk_file(&file, |record| {
-                record.events().filter(|event| event.position() <= head).for_each(&mut visit);
-            })?;
+    /// Walks the whole journal. Damage in it may hide what is looked for, except at its very end,
+    /// where nothing that was published can stand behind it.
+    fn walk_journal(
+        &self,
+        mut walk: impl FnMut(&JournalFile) -> Result<Walked, Error>,
+    ) -> Result<(), Error> {
+        let mut files = self.whole_journal()?.into_iter().peekable();
+        while let Some(file) = files.next() {
+            let walked = walk(&file)?;
+            let Some(next) = files.peek() else { break };
+            let (header, _) = journal::read_header(next, &self.checksum)?;
+            if (walked.next_position, walked.chain) != (next.first_position, header.chain) {
+                let reason = walked.damage.unwrap_or_else(|| "its end is missing".to_owned());
+                let place = file.path.display().to_string();
+                return Err(Error::corrupted(place, Some(walked.next_position), reason));
+            }
         }
         Ok(())
     }
 
-    fn walk_file(&self, file: &JournalFile, mut visit: impl FnMut(Record)) -> Result<(), Error> {
+    fn walk_events(&self, head: u64, mut visit: impl FnMut(RecordedEvent)) -> Result<(), Error> {
+        self.walk_journal(|file| {
+            self.walk_file(file, |record| {
+                record.events().filter(|event| event.position() <= head).for_each(&mut visit);
+            })
+        })
+    }
+
+    fn walk_file(
+        &self,
+        file: &JournalFile,
+        mut visit: impl FnMut(Record),
+    ) -> Result<Walked, Error> {
         self.walk_frames(file, |frame, records| {
             if frame.kind == FrameKind::Events {
                 for bytes in records {
@@ -201,14 +224,13 @@ impl Storage {
         &self,
         file: &JournalFile,
         mut visit: impl FnMut(&FrameHeader, Vec<&[u8]>) -> Result<(), Reason>,
-    ) -> Result<(), Error> {
+    ) -> Result<Walked, Error> {
         let (header, bytes) = journal::read(file, &self.checksum)?;
         journal::walk(&bytes, &header, &self.checksum, |frame, records, _| {
             visit(&frame, records).map_err(|reason| {
                 let place = file.path.display().to_string();
                 Error::corrupted(place, Some(frame.first_position), reason)
             })
-        })?;
-        Ok(())
+        })
     }
 }

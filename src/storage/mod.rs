@@ -224,7 +224,9 @@ impl Storage {
             self.keep(frame, end, head);
         }
         self.head.store(head, Ordering::SeqCst);
-        if self.home.is_some() && self.tail.bytes() >= self.options.tail_bytes / 2 {
+        // A refusal for lack of space may end once files have been sealed.
+        let is_due = self.tail.backlog() >= self.options.tail_bytes / 2 || failure.is_some();
+        if self.home.is_some() && is_due {
             self.signals.request_checkpoint();
         }
         failure.map_or(Ok(()), |error| Err(CommitFailure { written, error }))
@@ -234,10 +236,7 @@ impl Storage {
     fn keep(&self, frame: Frame<'_>, end: FrameEnd, head: u64) {
         match frame {
             Frame::Events { records, entries } => self.tail.push(end, records, entries),
-            Frame::Checkpoints(checkpoints) => {
-                let durable = self.synced.load(Ordering::Acquire);
-                self.tail.push_checkpoints(end, (head, durable), checkpoints);
-            }
+            Frame::Checkpoints(checkpoints) => self.tail.push_checkpoints(end, head, checkpoints),
             Frame::Snapshot(snapshot) => self.tail.push_snapshot(end, head, snapshot),
         }
     }

@@ -178,8 +178,8 @@ impl Storage {
 
     fn replay(&self, frame: &RecoveredFrame<'_>) -> Result<(), Error> {
         let RecoveredFrame { header, sequence, records, path } = frame;
-        let (head, sequence) = (header.last_position(), *sequence);
-        let end = FrameEnd { chain: header.checksum, sequence };
+        let head = header.last_position();
+        let end = FrameEnd { chain: header.checksum, sequence: *sequence };
         let damaged = |reason: String| {
             let place = path.display().to_string();
             Error::corrupted(place, Some(header.first_position), reason)
@@ -190,7 +190,7 @@ impl Storage {
                 let decode = |bytes: &&[u8]| Checkpoint::decode(bytes, &self.checksum);
                 let checkpoints: Result<Vec<_>, _> = records.iter().map(decode).collect();
                 let checkpoints = checkpoints.map_err(damaged)?;
-                self.tail.push_checkpoints(end, (head, sequence), checkpoints);
+                self.tail.push_checkpoints(end, head, checkpoints);
             }
             FrameKind::Snapshot => {
                 // A damaged one is none: it can be had from the events again.

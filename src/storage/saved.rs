@@ -75,23 +75,31 @@ impl Storage {
         position: u64,
     ) -> Result<Option<StoredSnapshot>, Error> {
         self.check_open()?;
+        match self.read_snapshot(key, position) {
+            // Its parts may have been removed or replaced while they were read.
+            Err(Error::Corrupted { .. }) if !self.has_snapshot(key, position)? => Ok(None),
+            Err(Error::Corrupted { .. }) => self.read_snapshot(key, position),
+            read => read,
+        }
+    }
+
+    fn read_snapshot(
+        &self,
+        key: &SnapshotKey,
+        position: u64,
+    ) -> Result<Option<StoredSnapshot>, Error> {
         if let Some(found) = self.tail.snapshot(key, position) {
             return Ok(Some(found));
         }
         let answer = self.with_trees_or(None, |trees| trees.snapshot(key, position));
-        let decoded = answer.and_then(|bytes| {
-            let decode = |bytes| StoredSnapshot::decode(bytes, (self.store_id, &self.checksum));
-            bytes.map(decode).transpose().map_err(|reason| self.damaged(key, position, reason))
-        });
-        match decoded {
-            Ok(Some(found)) if (&found.key, found.position) != (key, position) => {
-                let reason = format!("it says it is {:?} at {}", found.key.name, found.position);
-                Err(self.damaged(key, position, reason))
-            }
-            // Its parts may have been removed while they were read.
-            Err(Error::Corrupted { .. }) if !self.has_snapshot(key, position)? => Ok(None),
-            decoded => decoded,
+        let Some(bytes) = answer? else { return Ok(None) };
+        let found = StoredSnapshot::decode(bytes, (self.store_id, &self.checksum))
+            .map_err(|reason| self.damaged(key, position, reason))?;
+        if (&found.key, found.position) != (key, position) {
+            let reason = format!("it says it is {:?} at {}", found.key.name, found.position);
+            return Err(self.damaged(key, position, reason));
         }
+        Ok(Some(found))
     }
 
     fn has_snapshot(&self, key: &SnapshotKey, position: u64) -> Result<bool, Error> {

@@ -31,6 +31,8 @@ use saved::SavedTail;
 const EVENT_BYTES: usize = 24;
 /// What a record takes in memory besides its bytes, about.
 const RECORD_BYTES: usize = 64;
+/// What the place of a frame takes in memory.
+const FRAME_BYTES: usize = 24;
 
 /// A record as it waits for the trees.
 #[derive(Clone, Debug)]
@@ -128,34 +130,28 @@ impl Tail {
             inner.push_entry(entry);
         }
         let position = inner.records.back().map_or(0, TailRecord::last_position);
-        inner.frame_ends.push_back((position, end));
+        inner.push_end(position, end);
     }
 
-    /// Adds checkpoints that were saved when `head` was the last position. Frames up to the number
-    /// `durable` are so.
-    pub(crate) fn push_checkpoints(
-        &self,
-        end: FrameEnd,
-        (head, durable): (u64, u64),
-        checkpoints: Vec<Checkpoint>,
-    ) {
+    /// Adds checkpoints that were saved when `head` was the last position.
+    pub(crate) fn push_checkpoints(&self, end: FrameEnd, head: u64, checkpoints: Vec<Checkpoint>) {
         let mut inner = self.write();
         for checkpoint in checkpoints {
-            inner.saved.push_checkpoint(checkpoint, end.sequence, durable);
+            inner.saved.push_checkpoint(checkpoint, end.sequence);
         }
-        inner.frame_ends.push_back((head, end));
+        inner.push_end(head, end);
     }
 
     /// Adds a snapshot that was saved when `head` was the last position.
     pub(crate) fn push_snapshot(&self, end: FrameEnd, head: u64, snapshot: StoredSnapshot) {
         let mut inner = self.write();
         inner.saved.push_snapshot(snapshot, end.sequence);
-        inner.frame_ends.push_back((head, end));
+        inner.push_end(head, end);
     }
 
     /// Adds a frame that holds nothing, for its place in the journal.
     pub(crate) fn push_nothing(&self, end: FrameEnd, head: u64) {
-        self.write().frame_ends.push_back((head, end));
+        self.write().push_end(head, end);
     }
 
     /// The newest checkpoint of a name.
@@ -206,7 +202,14 @@ impl Tail {
     /// About how much memory the tail takes.
     pub(crate) fn bytes(&self) -> usize {
         let inner = self.read();
-        inner.bytes + inner.saved.bytes()
+        inner.bytes + inner.saved.bytes() + inner.frame_ends.len() * FRAME_BYTES
+    }
+
+    /// As [`bytes`](Self::bytes), with what the journal holds of saves that others have replaced:
+    /// it gives that back once the trees have taken in the others.
+    pub(crate) fn backlog(&self) -> usize {
+        let replaced = self.read().saved.replaced_bytes();
+        self.bytes() + replaced
     }
 
     /// Up to `limit` records from the one that holds `position` on, or back. `None` when the tail
@@ -340,6 +343,13 @@ impl Tail {
 }
 
 impl Inner {
+    fn push_end(&mut self, position: u64, end: FrameEnd) {
+        // In memory nothing is ever moved.
+        if end.sequence > 0 {
+            self.frame_ends.push_back((position, end));
+        }
+    }
+
     fn push_entry(&mut self, entry: TailEntry<'_>) {
         self.bytes += EVENT_BYTES;
         match self.streams.get_mut(entry.stream) {

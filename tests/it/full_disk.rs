@@ -138,3 +138,37 @@ fn a_limit_on_the_size_of_files_is_told() {
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(words.contains("File too large"), "{words}");
 }
+
+#[test]
+fn a_full_disk_does_not_hide_that_a_newer_checkpoint_is_damaged() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let path = disk.path().join("store");
+    let store = Options::new().journal_bytes(64 << 10).open(&path).unwrap();
+    append(&store).unwrap();
+    store.save_checkpoint("c", 10).unwrap();
+    append(&store).unwrap();
+    store.save_checkpoint("c", 20).unwrap();
+    append(&store).unwrap();
+    store.close().unwrap();
+    // The frame that holds the newer one, in a file that the trees have taken over.
+    let mut hits = Vec::new();
+    for entry in fs::read_dir(path.join("journal")).unwrap() {
+        let file = entry.unwrap().path();
+        let bytes = fs::read(&file).unwrap();
+        let starts = (512..bytes.len()).step_by(64);
+        let saved = starts.filter(|&at| bytes[at..].starts_with(b"ANFR") && bytes[at + 4] == 4);
+        hits.extend(saved.map(|at| (file.clone(), at)));
+    }
+    hits.sort();
+    let (file, at) = hits.pop().expect("two checkpoints were saved");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[at + 20] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    disk.fill();
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(store.checkpoint("c").unwrap_err().code(), ErrorCode::Corrupted);
+    drop(store);
+    disk.free();
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(store.checkpoint("c").unwrap(), 20, "the trees have it");
+}

@@ -30,6 +30,7 @@ mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
 mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
+mod saved_damage; // damage and losses around what consumers saved
 mod snapshots; //   saved bytes: kept, replaced, found again, left aside
 mod streams; //     listing streams
 mod subscriptions; // history, then what comes

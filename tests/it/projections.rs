@@ -169,6 +169,30 @@ fn when_the_restoring_handlers_fail_too_state_and_position_still_fit_each_other(
 }
 
 #[test]
+fn going_back_to_what_was_kept_does_not_confuse_the_snapshots() {
+    let store = EventStore::in_memory().unwrap();
+    for number in 0..600 {
+        append(&store, &format!("account-{}", number % 400), "Deposited", number);
+    }
+    let is_moody = Arc::new(AtomicBool::new(false));
+    let moody = Arc::clone(&is_moody);
+    let handlers = Handlers::new().when("Deposited", move |state: &mut Balances, event| {
+        moody.fetch_or(event.position() == 501, Ordering::Relaxed);
+        match moody.load(Ordering::Relaxed) {
+            true => Err("not today".into()),
+            false => add(state, event, 1),
+        }
+    });
+    let balances = Projection::new("balances", &store, Balances::default(), handlers);
+    let mut balances = balances.snapshot_every(100);
+    assert_eq!(balances.catch_up().unwrap_err().code(), ErrorCode::Handler);
+    assert!(balances.position() < 500, "behind its last snapshot");
+    is_moody.store(true, Ordering::Relaxed);
+    assert_eq!(balances.catch_up().unwrap_err().code(), ErrorCode::Handler);
+    assert_eq!(balances.state().events, balances.position());
+}
+
+#[test]
 fn a_state_without_json_is_refused_before_it_is_changed() {
     let store = EventStore::in_memory().unwrap();
     append(&store, "a", "Deposited", 1);

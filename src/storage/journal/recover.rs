@@ -15,7 +15,7 @@ use crate::{
         files,
         journal::{
             JournalFile, file,
-            walk::{Walked, resume, walk, walk_from},
+            walk::{Walked, holds, resume, walk, walk_from},
             write::{Active, FullFile, Journal, Place, WriteFailure},
         },
     },
@@ -91,11 +91,12 @@ pub(crate) fn recover(
         return Err(Error::corrupted(place, Some(trees_head + 1), reason));
     }
     let start = behind.saturating_sub(if is_at_start { 1 } else { 2 });
+    let marker = recovery.marker(&found)?;
     let (mut full, mut chain, mut progress) = (Vec::new(), None, Progress::default());
-    let mut files = found.get(start..).unwrap_or_default().iter().peekable();
-    while let Some(file) = files.next() {
-        let next = files.peek().copied();
-        let is_in_trees = next.is_some_and(|next| recovery.has_all_before(next));
+    for (index, file) in found.iter().enumerate().skip(start) {
+        let next = found.get(index + 1);
+        // The trees have every frame before the file that holds the last one they took in.
+        let is_in_trees = next.is_some() && index < marker;
         let recovered = match FileRecovery::new(recovery, file, next, chain) {
             // The trees have all of it, and a check will tell.
             Err(Error::Corrupted { .. }) if is_in_trees => Recovered::Damaged,
@@ -116,13 +117,27 @@ pub(crate) fn recover(
 }
 
 impl Recovery<'_> {
-    /// Whether the trees have every frame in the files before this one.
-    fn has_all_before(&self, file: &JournalFile) -> bool {
-        if file.first_position == self.trees_head + 1 {
-            let header = file::read_header(file, self.checksum);
-            return header.is_ok_and(|(header, _)| header.chain == self.trees_chain);
+    /// The index of the first file that holds what the trees lack, or may: every frame of the files
+    /// before it is in the trees.
+    fn marker(&self, files: &[JournalFile]) -> Result<usize, Error> {
+        let Recovery { trees_head, trees_chain, checksum, .. } = *self;
+        let behind = files.partition_point(|file| file.first_position <= trees_head);
+        let mut marker = behind.saturating_sub(1);
+        // Behind the last event there may be files with only what consumers saved.
+        let at_head = files.iter().enumerate().skip(behind);
+        for (index, file) in at_head.take_while(|(_, file)| file.first_position == trees_head + 1) {
+            let (header, bytes) = match file::read(file, checksum) {
+                Ok(read) => read,
+                // What is damaged may be what the trees lack.
+                Err(Error::Corrupted { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if header.chain == trees_chain || holds(&bytes, (trees_head + 1, trees_chain), checksum)
+            {
+                marker = index;
+            }
         }
-        file.first_position <= self.trees_head
+        Ok(marker)
     }
 }
 
@@ -181,6 +196,8 @@ struct FileRecovery<'a> {
     recovery: &'a Recovery<'a>,
     file: &'a JournalFile,
     next_file: Option<u64>,
+    /// What the next file chains to, if that can be read.
+    next_chain: Option<u32>,
     header: FileHeader,
     bytes: Vec<u8>,
 }
@@ -192,6 +209,8 @@ impl<'a> FileRecovery<'a> {
         next_file: Option<&JournalFile>,
         chain: Option<u32>,
     ) -> Result<Self, Error> {
+        let next_header = next_file.map(|next| file::read_header(next, recovery.checksum));
+        let next_chain = next_header.and_then(Result::ok).map(|(header, _)| header.chain);
         let next_file = next_file.map(|next| next.first_position);
         let (header, bytes) = file::read(file, recovery.checksum)?;
         if chain.is_some_and(|chain| chain != header.chain) {
@@ -199,7 +218,7 @@ impl<'a> FileRecovery<'a> {
             let reason = "it does not follow on the file before: it belongs to another history";
             return Err(Error::corrupted(place, Some(file.first_position), reason));
         }
-        Ok(FileRecovery { recovery, file, next_file, header, bytes })
+        Ok(FileRecovery { recovery, file, next_file, next_chain, header, bytes })
     }
 
     /// What is wrong with the file when its frames end so.
@@ -210,6 +229,11 @@ impl<'a> FileRecovery<'a> {
             Some(next) if next != end => Some(walked.damage.clone().unwrap_or_else(|| {
                 format!("it ends before {end}, and the next file starts at {next}")
             })),
+            // What consumers saved moves no position.
+            Some(_) if self.next_chain.is_some_and(|chain| chain != walked.chain) => {
+                let lost = || "what consumers saved at its end is missing".to_owned();
+                Some(walked.damage.clone().unwrap_or_else(lost))
+            }
             Some(_) => None,
         }
     }
@@ -255,10 +279,13 @@ impl<'a> FileRecovery<'a> {
         }
         let Replay { unsynced, snapshots, progress, .. } = replay;
         match (self.next_file, has_lost) {
-            // The damaged file stays as it is, as evidence.
-            (None, true) => Ok(Recovered::Last(Box::new(self.continue_behind(&walked)?))),
+            // The damaged file keeps its damage, as evidence.
+            (None, true) => {
+                self.make_durable(unsynced, None)?;
+                Ok(Recovered::Last(Box::new(self.continue_behind(&walked)?)))
+            }
             (None, false) => {
-                self.make_durable(unsynced, walked.end())?;
+                self.make_durable(unsynced, Some(walked.end()))?;
                 Ok(Recovered::Last(Box::new(self.journal_from(&walked, snapshots)?)))
             }
             (Some(_), true) => Ok(Recovered::Damaged),
@@ -341,14 +368,15 @@ impl<'a> FileRecovery<'a> {
         })
     }
 
-    /// Makes the replayed frames durable and clears what lies behind them.
+    /// Makes the replayed frames durable and clears what lies behind `end`, where that is given.
     ///
     /// The frames may have been read from memory that a failed sync marked clean without writing
     /// it, so they are written again, byte for byte, before they are synced. What is behind the end
     /// was never acknowledged; were it to stay, a later frame of the same length could bring it
     /// back.
-    fn make_durable(&self, unsynced: Option<Range<u64>>, end: u64) -> Result<(), Error> {
+    fn make_durable(&self, unsynced: Option<Range<u64>>, end: Option<u64>) -> Result<(), Error> {
         let (path, bytes) = (&self.file.path, &self.bytes);
+        let end = end.unwrap_or(bytes.len() as u64);
         let rest_start = usize::try_from(end).unwrap_or(usize::MAX);
         let rest = bytes.get(rest_start..).unwrap_or_default();
         let remains = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1);

@@ -148,6 +148,13 @@ pub(crate) fn resume(
     )
 }
 
+/// Whether a frame with the checksum `chain` stands in the file, whose next position was
+/// `position`.
+pub(crate) fn holds(bytes: &[u8], (position, chain): (u64, u32), checksum: &Checksum) -> bool {
+    headers_behind(bytes, FIRST_FRAME_OFFSET, checksum)
+        .any(|(_, header)| (header.first_position, header.checksum) == (position, chain))
+}
+
 enum Frame<'a> {
     Intact(FrameHeader, Vec<&'a [u8]>),
     /// A snapshot without its payload, and whether that was given back.

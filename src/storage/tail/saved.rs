@@ -1,10 +1,11 @@
 //! What consumers saved and the trees do not have yet.
 //!
-//! A save replaces what was saved before under the same name, but an older checkpoint stays until a
-//! newer one is durable: the trees may take in the one while the other can still be lost.
+//! A save replaces what was saved before under the same name. A checkpoint of the trees that takes
+//! in what is left makes all of it durable before it moves on, so that no save is lost for a newer
+//! one that still can be.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     sync::Arc,
 };
@@ -22,11 +23,13 @@ pub(crate) const SNAPSHOTS_KEPT: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct SavedTail {
-    /// Positions by name, the newest last, each with the number of its frame.
-    checkpoints: BTreeMap<Arc<str>, VecDeque<(u64, u64)>>,
+    /// Positions by name, each with the number of its frame.
+    checkpoints: BTreeMap<Arc<str>, (u64, u64)>,
     /// By key and position, each with the number of its frame.
     snapshots: BTreeMap<(SnapshotKey, u64), (StoredSnapshot, u64)>,
     bytes: usize,
+    /// Bytes of the saves that others have replaced.
+    replaced_bytes: usize,
 }
 
 impl SavedTail {
@@ -34,15 +37,16 @@ impl SavedTail {
         self.bytes
     }
 
-    /// Adds a checkpoint of the frame with the number `sequence`; frames up to `durable` are so.
-    pub(super) fn push_checkpoint(&mut self, new: Checkpoint, sequence: u64, durable: u64) {
-        let added = new.name.len() + ENTRY_BYTES;
-        let known = self.checkpoints.entry(new.name).or_default();
-        known.push_back((new.position, sequence));
-        self.bytes += added;
-        while known.get(1).is_some_and(|&(_, next)| next <= durable) {
-            known.pop_front();
-            self.bytes = self.bytes.saturating_sub(added);
+    pub(super) fn replaced_bytes(&self) -> usize {
+        self.replaced_bytes
+    }
+
+    /// Adds a checkpoint of the frame with the number `sequence`.
+    pub(super) fn push_checkpoint(&mut self, new: Checkpoint, sequence: u64) {
+        let bytes = new.name.len() + ENTRY_BYTES;
+        match self.checkpoints.insert(new.name, (new.position, sequence)) {
+            Some(_) => self.replaced_bytes += bytes,
+            None => self.bytes += bytes,
         }
     }
 
@@ -52,15 +56,20 @@ impl SavedTail {
         let key = new.key.clone();
         if let Some((old, _)) = self.snapshots.insert((key.clone(), new.position), (new, sequence))
         {
-            self.bytes = self.bytes.saturating_sub(size_of(&old));
+            self.replace(&old);
         }
         let surplus = self.of(&key).count().saturating_sub(SNAPSHOTS_KEPT);
         let dropped: Vec<u64> = self.of(&key).take(surplus).collect();
         for position in dropped {
             if let Some((old, _)) = self.snapshots.remove(&(key.clone(), position)) {
-                self.bytes = self.bytes.saturating_sub(size_of(&old));
+                self.replace(&old);
             }
         }
+    }
+
+    fn replace(&mut self, old: &StoredSnapshot) {
+        self.bytes = self.bytes.saturating_sub(size_of(old));
+        self.replaced_bytes += size_of(old);
     }
 
     /// The positions of a key's snapshots, in order.
@@ -70,7 +79,7 @@ impl SavedTail {
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Option<u64> {
-        self.checkpoints.get(name)?.back().map(|&(position, _)| position)
+        self.checkpoints.get(name).map(|&(position, _)| position)
     }
 
     pub(super) fn snapshot(&self, key: &SnapshotKey, position: u64) -> Option<&StoredSnapshot> {
@@ -104,37 +113,39 @@ impl SavedTail {
         self.checkpoints.keys().cloned().collect()
     }
 
-    /// The newest checkpoint of each name in the frames up to `sequence`.
+    /// The checkpoints in the frames up to `sequence`.
     pub(super) fn checkpoints_through(&self, sequence: u64) -> Vec<Checkpoint> {
-        let newest = |(name, known): (&Arc<str>, &VecDeque<(u64, u64)>)| {
-            let (position, _) = known.iter().rev().find(|(_, frame)| *frame <= sequence)?;
-            Some(Checkpoint { name: Arc::clone(name), position: *position })
+        let found = self.checkpoints.iter().filter(|(_, (_, frame))| *frame <= sequence);
+        let checkpoint = |(name, &(position, _)): (&Arc<str>, &(u64, u64))| Checkpoint {
+            name: Arc::clone(name),
+            position,
         };
-        self.checkpoints.iter().filter_map(newest).collect()
+        found.map(checkpoint).collect()
     }
 
-    /// The snapshots in the frames up to `sequence`, in the order of their keys.
+    /// The snapshots in the frames up to `sequence`, in the order in which they were saved.
     pub(super) fn snapshots_through(&self, sequence: u64) -> Vec<StoredSnapshot> {
         let found = self.snapshots.values().filter(|(_, frame)| *frame <= sequence);
-        found.map(|(snapshot, _)| snapshot.clone()).collect()
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|(_, frame)| *frame);
+        found.into_iter().map(|(snapshot, _)| snapshot.clone()).collect()
     }
 
     /// Drops what stands in the frames up to `sequence`, which the trees serve now.
     pub(super) fn free(&mut self, sequence: u64) {
-        self.checkpoints.retain(|name, known| {
-            let before = known.len();
-            known.retain(|(_, frame)| *frame > sequence);
-            let freed = (before - known.len()) * (name.len() + ENTRY_BYTES);
-            self.bytes = self.bytes.saturating_sub(freed);
-            !known.is_empty()
+        let mut freed = 0;
+        self.checkpoints.retain(|name, (_, frame)| {
+            let stays = *frame > sequence;
+            freed += if stays { 0 } else { name.len() + ENTRY_BYTES };
+            stays
         });
         self.snapshots.retain(|_, (snapshot, frame)| {
             let stays = *frame > sequence;
-            if !stays {
-                self.bytes = self.bytes.saturating_sub(size_of(snapshot));
-            }
+            freed += if stays { 0 } else { size_of(snapshot) };
             stays
         });
+        self.bytes = self.bytes.saturating_sub(freed);
+        self.replaced_bytes = 0;
     }
 }
 

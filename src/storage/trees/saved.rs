@@ -137,17 +137,19 @@ impl<B: FnMut() -> Result<(), Error>> Staging<'_, B> {
     pub(crate) fn snapshot(&mut self, new: &StoredSnapshot, head: u64) -> Result<(), Error> {
         let StoredSnapshot { key: of, position, bytes, .. } = new;
         let others = self.trees.snapshots_of(of.owner, &of.name)?;
-        let value = match bytes.len() <= WHOLE_BYTES_MAX {
-            true => sled::IVec::from(&**bytes),
-            false => self.snapshot_parts(new)?,
-        };
-        self.insert_all(&self.trees.snapshots, &[(key::snapshot(of, *position, 0), value)])?;
         let is_kept = |(key, at): &&(SnapshotKey, u64)| key == of && *at <= head;
         let mut kept: Vec<u64> = others.iter().filter(is_kept).map(|(_, at)| *at).collect();
         kept.push(*position);
         kept.sort_unstable_by(|one, other| other.cmp(one));
         kept.dedup();
         kept.truncate(SNAPSHOTS_KEPT);
+        if kept.contains(position) {
+            let value = match bytes.len() <= WHOLE_BYTES_MAX {
+                true => sled::IVec::from(&**bytes),
+                false => self.snapshot_parts(new)?,
+            };
+            self.insert_all(&self.trees.snapshots, &[(key::snapshot(of, *position, 0), value)])?;
+        }
         for (key, at) in &others {
             if key != of || !kept.contains(at) {
                 self.remove_snapshot(key, *at)?;

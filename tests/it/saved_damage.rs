@@ -1,0 +1,231 @@
+//! Damage and losses around what consumers saved: what the trees have is no loss, what they lack
+//! is told, and the journal does not grow with what was replaced.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey};
+
+use crate::support::files::copy;
+
+use ExpectedVersion::Any;
+
+fn options() -> Options {
+    Options::new().journal_bytes(64 << 10)
+}
+
+fn append(store: &EventStore, count: u64) {
+    for number in 0..count {
+        let event = NewEvent::json("T", &format!("{number:0>200}")).unwrap();
+        store.append("s", Any, [event]).unwrap();
+    }
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path.join("journal")).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|path| path.file_stem().unwrap().to_owned());
+    files
+}
+
+/// The offsets and kinds of the frames in a journal file.
+fn frames(bytes: &[u8]) -> Vec<(usize, u8)> {
+    let starts = (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR"));
+    starts.map(|at| (at, bytes[at + 4])).collect()
+}
+
+fn flip(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Flips a byte at `offset` of the first frame of that kind in the file.
+fn flip_frame(file: &Path, kind: u8, offset: usize) {
+    let bytes = fs::read(file).unwrap();
+    let (at, _) = frames(&bytes).into_iter().find(|(_, found)| *found == kind).unwrap();
+    flip(file, at + offset);
+}
+
+fn codes(store: &EventStore) -> Vec<&'static str> {
+    store.verify().unwrap().findings.iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn a_save_behind_damage_that_the_trees_make_good_does_not_lock_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 20);
+    store.close().unwrap();
+    flip_frame(&files(&path)[0], 1, 100);
+    for round in 1..=3 {
+        let store = options().open(&path).unwrap();
+        assert_eq!((store.head().unwrap(), codes(&store)), (20, vec!["journal-damaged"]));
+        store.save_checkpoint("mailer", 17 + round).unwrap();
+        store.save_snapshot("x", 17 + round, "x").unwrap();
+        store.close().unwrap();
+    }
+    let store = options().open(&path).unwrap();
+    assert_eq!(store.checkpoint("mailer").unwrap(), 20);
+}
+
+#[test]
+fn files_before_others_with_saves_alone_may_be_damaged_once_the_trees_have_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 800);
+    for position in 1..=800 {
+        for name in ["one", "two"] {
+            store.save_checkpoint(name, position).unwrap();
+        }
+    }
+    store.close().unwrap();
+    let all = files(&path);
+    let name = |path: &Path| path.file_name().unwrap().to_owned();
+    assert!(all.iter().any(|file| name(file).to_string_lossy().contains('-')), "{all:?}");
+    for (index, file) in all.iter().enumerate() {
+        let damaged = directory.path().join("damaged");
+        copy(&path, &damaged);
+        let file = damaged.join("journal").join(name(file));
+        let kind = frames(&fs::read(&file).unwrap())[0].1;
+        flip_frame(&file, kind, 20);
+        let store = options().open(&damaged).unwrap();
+        assert_eq!(store.checkpoint("two").unwrap(), 800);
+        let findings = store.verify().unwrap().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let place = name(Path::new(&findings[0].place));
+        assert_eq!(place, name(&file), "file {index} is named, and no other");
+        drop(store);
+        fs::remove_dir_all(&damaged).unwrap();
+    }
+}
+
+#[test]
+fn a_rotten_save_at_the_end_of_an_archived_file_is_a_finding_in_that_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 10);
+    // The last frames of a file, before one that starts with an event.
+    while files(&path).len() < 2 {
+        store.save_checkpoint("c", store.checkpoint("c").unwrap().max(1)).unwrap();
+        store.save_snapshot("x", 10, vec![7; 3_000]).unwrap();
+    }
+    append(&store, 300);
+    store.save_checkpoint("c", 10).unwrap();
+    append(&store, 300);
+    store.close().unwrap();
+    let original = files(&path);
+    for (kind, offset) in [(4, 70), (4, 20), (5, 20)] {
+        for file in &original {
+            let damaged = directory.path().join("damaged");
+            copy(&path, &damaged);
+            let name = file.file_name().unwrap();
+            let file = damaged.join("journal").join(name);
+            let bytes = fs::read(&file).unwrap();
+            if frames(&bytes).iter().any(|(_, found)| *found == kind) {
+                flip_frame(&file, kind, offset);
+                let store = options().open(&damaged).unwrap();
+                assert_eq!(store.read_all().count(), 610);
+                let findings = store.verify().unwrap().findings;
+                assert_eq!(findings.len(), 1, "{kind} {offset}: {findings:?}");
+                assert!(findings[0].place.ends_with(name.to_str().unwrap()), "{findings:?}");
+            }
+            fs::remove_dir_all(&damaged).unwrap();
+        }
+    }
+}
+
+#[test]
+fn verify_sees_a_rotten_save_in_the_file_that_is_written_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 3);
+    store.save_checkpoint("c", 2).unwrap();
+    assert_eq!(codes(&store), Vec::<&str>::new());
+    flip_frame(&files(&path)[0], 4, 70);
+    assert_eq!(codes(&store), ["journal-damaged"]);
+}
+
+#[test]
+fn a_new_checkpoint_after_its_events_is_missed_when_its_file_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 10);
+    while files(&path).len() < 2 {
+        store.save_snapshot("x", 10, vec![7; 3_000]).unwrap();
+    }
+    store.save_checkpoint("c", 10).unwrap();
+    let killed = directory.path().join("killed");
+    copy(&path, &killed);
+    fs::remove_file(files(&killed).last().unwrap()).unwrap();
+    assert_eq!(options().open(&killed).unwrap_err().code(), ErrorCode::Corrupted);
+}
+
+#[test]
+fn saves_alone_do_not_make_the_journal_grow() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Options::new().journal_bytes(1 << 20).tail_bytes(400_000).open(&path).unwrap();
+    append(&store, 150);
+    for position in 1..=150 {
+        store.save_snapshot("x", position, vec![position as u8; 200_000]).unwrap();
+    }
+    // 30 MB were written, in one process and without an event; what was replaced is given back.
+    let allocated = || -> u64 {
+        files(&path)
+            .iter()
+            .map(|file| fs::metadata(file).map_or(0, |data| data.blocks() * 512))
+            .sum()
+    };
+    let started = Instant::now();
+    while allocated() > 6_000_000 {
+        assert!(started.elapsed() < Duration::from_secs(60), "{} bytes", allocated());
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(store.load_snapshot("x").unwrap().unwrap().position(), 150);
+    assert_eq!(codes(&store), Vec::<&str>::new());
+}
+
+#[test]
+fn the_version_saved_last_is_the_one_that_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 20);
+    let key = |version| SnapshotKey::of_projection("p", version);
+    // A program that was rolled back.
+    store.save_snapshot(key(1), 10, "one").unwrap();
+    store.save_snapshot(key(0), 12, "zero").unwrap();
+    store.close().unwrap();
+    let store = options().open(&path).unwrap();
+    assert_eq!(store.load_snapshot(key(0)).unwrap().unwrap().data(), b"zero");
+    assert!(store.load_snapshot(key(1)).unwrap().is_none());
+}
+
+#[test]
+fn a_snapshot_below_those_that_are_kept_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    for positions in [[18, 20], [5, 3]] {
+        let store = options().open(&path).unwrap();
+        append(&store, 20);
+        for position in positions {
+            store.save_snapshot("x", position, vec![1; 100_000]).unwrap();
+        }
+        store.close().unwrap();
+    }
+    let trees = sled::Config::default().path(path.join("trees")).segment_size(8 << 20).open();
+    let snapshots = trees.unwrap().open_tree("snapshots").unwrap();
+    // Two snapshots of four parts and their stubs.
+    assert_eq!(snapshots.len(), 2 * (4 + 1));
+}
