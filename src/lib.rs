@@ -27,6 +27,8 @@ mod storage; //  journal, tail, trees: the only place that knows sled
 mod store; //    the engine: append and read
 mod ndjson; //   features over the store: import and export,
 mod verify; //   and a check of the whole
+#[cfg(feature = "capi")]
+pub mod ffi; //  the C ABI, over the public items below
 
 pub use codec::FORMAT_VERSION;
 pub use error::{AppendError, Error, ErrorCode, VersionConflict};
