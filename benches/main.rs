@@ -15,6 +15,8 @@
     reason = "a benchmark stops at what should not be, and prints"
 )]
 
+#[cfg(feature = "capi")]
+mod c_abi; //     the C ABI beside Rust
 mod peers; //     bare files and SQLite
 mod rounds; //    rounds, medians, output
 mod workloads; // what is measured
@@ -41,4 +43,9 @@ fn main() {
     workloads::scan(&run);
     workloads::stream_reads(&run);
     workloads::open(&run);
+    #[cfg(feature = "capi")]
+    {
+        c_abi::iterate(&run);
+        c_abi::append(&run);
+    }
 }

@@ -15,7 +15,7 @@ use ExpectedVersion::Any;
 const ENTRY_BYTES: usize = 300;
 const THREADS: u64 = 16;
 
-fn data() -> String {
+pub(crate) fn data() -> String {
     format!("{{\"account\": 4711, \"amount\": \"12.50\", \"note\": \"{}\"}}", "x".repeat(180))
 }
 
@@ -24,7 +24,7 @@ fn event(data: &str) -> NewEvent {
 }
 
 /// Next to the build, so that all contenders write to one real file system.
-fn directory() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     TempDir::new_in(target).unwrap()
 }
@@ -186,7 +186,7 @@ pub(crate) fn bulk(run: &Rounds) {
     );
 }
 
-fn append_bulk(store: &EventStore, data: &str, events: u64, streams: u64) {
+pub(crate) fn append_bulk(store: &EventStore, data: &str, events: u64, streams: u64) {
     let mut state = 1_u64;
     for _ in 0..events / 1_000 {
         let units = (0..1_000).map(|_| {

@@ -1,4 +1,10 @@
 //! The C ABI, from C: what the header says, and what the library does.
 
-mod header; // the header is what the code makes, and every compiler takes it
-mod suites; // the C suites, as they are and under tools that watch memory
+mod abi; //        what must not change: symbols, layout, names
+mod abuse; //      every function with every kind of wrong argument
+mod calls; //      calls of every function, written as C
+mod header; //     the header is what the code makes, and every compiler takes it
+#[cfg(feature = "panic-injection")]
+mod panics; //     a panic inside every function
+mod prototypes; // reads the functions out of the header
+mod suites; //     the C suites, as they are and under tools that watch memory

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use crate::support::c::root;
+use crate::support::c::{Linkage, Workshop, root};
 
 /// The files of the C ABI, in the order in which the header tells of them.
 const SOURCES: [&str; 12] = [
@@ -102,4 +102,52 @@ fn the_committed_header_is_what_the_code_makes() {
         );
     }
     assert_eq!(committed, due, "one of them is longer");
+}
+
+/// Uses of everything that is a macro, in the words of both languages.
+const USE: &str = "#include <annals.h>
+extern annals_new_event event;
+annals_new_event event = ANNALS_NEW_EVENT_INIT;
+extern annals_unit unit;
+annals_unit unit = ANNALS_UNIT_INIT;
+extern const uint64_t kinds[3];
+const uint64_t kinds[3] = {
+  ANNALS_EXPECT_ANY, ANNALS_EXPECT_STREAM_EXISTS, ANNALS_NUL_TERMINATED
+};
+int main(void) {
+  annals_status status = ANNALS_E_INTERNAL;
+  return status < 0 && ANNALS_CHECK_VERSION() && ANNALS_OFFSET_NAIVE < 0 ? 0 : 1;
+}
+";
+
+#[test]
+fn c_compilers_take_the_header() {
+    for compiler in ["gcc", "clang"] {
+        let Some(shop) = Workshop::with(compiler) else { continue };
+        let source = shop.source("use.c", USE);
+        for standard in ["-std=c99", "-std=c11", "-std=c17", "-std=c2x", "-std=gnu11"] {
+            let flags = ["-Wstrict-prototypes", "-Wconversion", "-Wc++-compat", "-Wundef"];
+            shop.check(compiler, &[&flags[..], &[standard]].concat(), &source);
+        }
+    }
+}
+
+#[test]
+fn cpp_compilers_take_the_header() {
+    for compiler in ["g++", "clang++"] {
+        let Some(shop) = Workshop::with(compiler) else { continue };
+        let source = shop.source("use.cpp", USE);
+        for standard in ["-std=c++11", "-std=c++14", "-std=c++17", "-std=c++20"] {
+            shop.check(compiler, &["-Wconversion", "-Wundef", "-Wshadow", standard], &source);
+        }
+    }
+}
+
+#[test]
+fn two_files_may_include_the_header() {
+    let Some(shop) = Workshop::with("cc") else { return };
+    let main = shop.source("main.c", USE);
+    let other = shop.source("other.c", "#include <annals.h>\n#include <annals.h>\n");
+    let program = shop.compile("cc", &["-std=c99"], &[main, other], Linkage::Shared);
+    assert!(shop.command(&program).status().unwrap().success());
 }

@@ -39,6 +39,8 @@ pub(crate) fn shared_library() -> PathBuf {
 pub(crate) enum Linkage {
     Shared,
     Static,
+    /// It loads the library itself.
+    Loaded,
 }
 
 /// A folder for one test, removed at its end, with the shared library under its names.
@@ -66,6 +68,23 @@ impl Workshop {
         self.directory.path().join(name)
     }
 
+    /// Lets a compiler look at a source, and expects no word from it.
+    #[track_caller]
+    pub(crate) fn check(&self, compiler: &str, flags: &[&str], source: &Path) {
+        let mut command = Command::new(compiler);
+        command.arg("-fsyntax-only").args(WARNINGS).args(flags);
+        command.arg("-I").arg(root().join("include")).arg(source);
+        let output = succeed(&mut command);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command:?}");
+    }
+
+    /// Writes a source.
+    pub(crate) fn source(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     /// Compiles `sources` and returns the program.
     #[track_caller]
     pub(crate) fn compile<S: AsRef<Path>>(
@@ -75,7 +94,8 @@ impl Workshop {
         sources: &[S],
         linkage: Linkage,
     ) -> PathBuf {
-        let program = self.path(&format!("program-{linkage:?}"));
+        let program = self.path("bin").join(sources[0].as_ref().file_stem().unwrap());
+        std::fs::create_dir_all(self.path("bin")).unwrap();
         let mut command = Command::new(compiler);
         command.args(WARNINGS).args(flags);
         command.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
@@ -86,6 +106,9 @@ impl Workshop {
             }
             Linkage::Static => {
                 command.arg(libraries().join("libannals.a")).args(NATIVE_LIBRARIES);
+            }
+            Linkage::Loaded => {
+                command.arg("-ldl").arg("-lpthread");
             }
         }
         succeed(&mut command);
