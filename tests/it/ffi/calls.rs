@@ -63,7 +63,8 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
     text.to_owned()
 }
 
-/// One call in a world of its own, as a block of C: `change` is an argument and what to pass for it.
+/// One call in a world of its own, as a block of C: `change` is an argument and what to pass for
+/// it.
 pub(crate) fn block(
     function: &Prototype,
     change: Option<(usize, &str)>,

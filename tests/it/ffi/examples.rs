@@ -1,0 +1,101 @@
+//! The examples in `examples/c`, and the commands of the README, do what they say.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::support::{
+    c::{Linkage, Workshop, root, succeed},
+    samples,
+    system::skipped,
+};
+
+/// Compiles an example as strictly as C has it.
+fn example(shop: &Workshop, name: &str) -> PathBuf {
+    let source = root().join("examples/c").join(name).with_extension("c");
+    shop.compile("cc", &["-std=c99", "-O2"], &[source], Linkage::Shared)
+}
+
+#[track_caller]
+fn check_output(command: &mut Command, due: &str) {
+    let output = succeed(command);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), due);
+}
+
+#[test]
+fn quickstart() {
+    let Some(shop) = Workshop::with("cc") else { return };
+    let program = example(&shop, "quickstart");
+    let first = "1 OrderPlaced {\"customer\": \"ada\"}\n\
+                 2 ItemAdded {\"sku\": \"tea\", \"quantity\": 2}\n";
+    check_output(&mut shop.command(&program), first);
+    let second = first.replace("1 Order", "3 Order").replace("2 Item", "4 Item");
+    check_output(&mut shop.command(&program), &(first.to_owned() + &second));
+    let output = shop.command(&program).arg("/dev/null/none").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.starts_with("quickstart: cannot "), "{words}");
+}
+
+#[test]
+fn ledger() {
+    let Some(shop) = Workshop::with("cc") else { return };
+    let program = example(&shop, "ledger");
+    let due = "somebody deposits 5 meanwhile\n\
+               conflict: expected version 1, is at 2\n\
+               withdrawn: 70, in attempt 2\n\
+               refused: 70 of 35\n\
+               balance: 35 at version 3\n";
+    check_output(&mut shop.command(&program), due);
+}
+
+#[test]
+fn exchange() {
+    let Some(shop) = Workshop::with("cc") else { return };
+    let program = example(&shop, "exchange");
+    let orders = root().join("examples/data/orders.ndjson");
+    for _ in 0..2 {
+        check_output(shop.command(&program).arg("copy.annals").arg(&orders), &samples::orders());
+    }
+    let broken = shop.path("broken.ndjson");
+    fs::write(&broken, "{\"event_id\": 1}\n").unwrap();
+    let output = shop.command(&program).arg("new.annals").arg(&broken).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("broken.ndjson:1:"), "{words}");
+}
+
+/// The block of commands below a heading of the README.
+fn commands(heading: &str) -> String {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, section) = readme.split_once(&format!("\n{heading}\n")).unwrap();
+    let (_, block) = section.split_once("```sh\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+/// The first command is a build of some minutes, so that it runs where that was done, or must be.
+#[test]
+fn the_way_to_a_c_program_is_as_the_readme_has_it() {
+    let commands = commands("### In C");
+    assert!(commands.lines().count() <= 3, "{commands}");
+    let is_built = root().join("target/release/libannals.so").is_file();
+    if !is_built && std::env::var("CI").as_deref() != Ok("true") {
+        skipped("there is no release build for the commands of the README");
+        return;
+    }
+    let store = root().join("target/orders.annals");
+    if store.is_dir() {
+        fs::remove_dir_all(&store).unwrap();
+    }
+    let mut shell = Command::new("sh");
+    shell.arg("-euc").arg(&commands).current_dir(root());
+    // What Cargo tells the tests is not what a shell has.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG") || name == "LD_LIBRARY_PATH" || name == "CARGO_TARGET_DIR"
+        {
+            shell.env_remove(&*name);
+        }
+    }
+    let output = succeed(&mut shell);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("2 ItemAdded {\"sku\": \"tea\", \"quantity\": 2}"), "{said}");
+}
