@@ -894,7 +894,10 @@ ANNALS_NOEXCEPT;
  * @param n How many. Together they need at least one event, and at most 100000.
  * @param out_first_position Receives the position of the first event. May be NULL.
  * @param err Receives an error object on failure, unless NULL.
- * @return As annals_append.
+ * @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
+ * ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT;
+ * ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+ * ANNALS_E_PANIC: each as for annals_append.
  *
  * Threads: any number at once. Blocking: as annals_append. Since: 0.1.0
  */
@@ -1107,7 +1110,9 @@ ANNALS_NOEXCEPT;
  * free; NULL with any other result than ANNALS_OK.
  * @param out_n Receives how many events the array has, at least 1 with ANNALS_OK.
  * @param err Receives an error object on failure, unless NULL.
- * @return As annals_iter_next. An error shows once the events before it have been taken.
+ * @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
+ * ANNALS_E_CLOSED; each of them once the events before it have been taken, and from then on;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Ownership: the views belong to the iterator. Threads: any, one at a time. Blocking: may read
  * files. Since: 0.1.0

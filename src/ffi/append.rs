@@ -121,7 +121,10 @@ pub unsafe extern "C" fn annals_append(
 /// @param n How many. Together they need at least one event, and at most 100000.
 /// @param out_first_position Receives the position of the first event. May be NULL.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return As annals_append.
+/// @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
+/// ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT;
+/// ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC: each as for annals_append.
 ///
 /// Threads: any number at once. Blocking: as annals_append. Since: 0.1.0
 ///

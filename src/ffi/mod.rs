@@ -1,7 +1,7 @@
 //! The C ABI: what `include/annals.h` declares. Rust programs use the crate's root instead.
 //!
 //! The header is made from this module and documents every function for C; its conventions stand at
-//! its top. Each function is a frame from [`glue`] around a call of the public Rust API:
+//! its top. Each function is a frame from `glue` around a call of the public Rust API:
 //!
 //! ```text
 //! clear *err and the outs -> guard (catch a panic) -> handle (kind, gate, fork) -> arguments

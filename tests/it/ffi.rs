@@ -3,6 +3,7 @@
 mod abi; //        what must not change: symbols, layout, names
 mod abuse; //      every function with every kind of wrong argument
 mod calls; //      calls of every function, written as C
+mod cpp; //        the C++ layer
 mod examples; //   the examples, and the commands of the README
 mod header; //     the header is what the code makes, and every compiler takes it
 #[cfg(feature = "panic-injection")]

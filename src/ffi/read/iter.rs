@@ -229,7 +229,9 @@ pub unsafe extern "C" fn annals_iter_next(
 /// free; NULL with any other result than ANNALS_OK.
 /// @param out_n Receives how many events the array has, at least 1 with ANNALS_OK.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return As annals_iter_next. An error shows once the events before it have been taken.
+/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; each of them once the events before it have been taken, and from then on;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Ownership: the views belong to the iterator. Threads: any, one at a time. Blocking: may read
 /// files. Since: 0.1.0

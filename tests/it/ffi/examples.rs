@@ -8,10 +8,16 @@ use crate::support::{
     system::skipped,
 };
 
-/// Compiles an example as strictly as C has it.
-fn example(shop: &Workshop, name: &str) -> PathBuf {
-    let source = root().join("examples/c").join(name).with_extension("c");
-    shop.compile("cc", &["-std=c99", "-O2"], &[source], Linkage::Shared)
+/// An example in both languages, compiled as strictly as they have it, each in its own folder.
+fn examples(name: &str) -> Vec<(Workshop, PathBuf)> {
+    let languages = [("c", "cc", "-std=c99"), ("cpp", "c++", "-std=c++17")];
+    let compiled = languages.into_iter().filter_map(|(language, compiler, standard)| {
+        let shop = Workshop::with(compiler)?;
+        let source = root().join("examples").join(language).join(name).with_extension(language);
+        let program = shop.compile(compiler, &[standard, "-O2"], &[source], Linkage::Shared);
+        Some((shop, program))
+    });
+    compiled.collect()
 }
 
 #[track_caller]
@@ -22,45 +28,48 @@ fn check_output(command: &mut Command, due: &str) {
 
 #[test]
 fn quickstart() {
-    let Some(shop) = Workshop::with("cc") else { return };
-    let program = example(&shop, "quickstart");
-    let first = "1 OrderPlaced {\"customer\": \"ada\"}\n\
+    for (shop, program) in examples("quickstart") {
+        let first = "1 OrderPlaced {\"customer\": \"ada\"}\n\
                  2 ItemAdded {\"sku\": \"tea\", \"quantity\": 2}\n";
-    check_output(&mut shop.command(&program), first);
-    let second = first.replace("1 Order", "3 Order").replace("2 Item", "4 Item");
-    check_output(&mut shop.command(&program), &(first.to_owned() + &second));
-    let output = shop.command(&program).arg("/dev/null/none").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let words = String::from_utf8(output.stderr).unwrap();
-    assert!(words.starts_with("quickstart: cannot "), "{words}");
+        check_output(&mut shop.command(&program), first);
+        let second = first.replace("1 Order", "3 Order").replace("2 Item", "4 Item");
+        check_output(&mut shop.command(&program), &(first.to_owned() + &second));
+        let output = shop.command(&program).arg("/dev/null/none").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.starts_with("quickstart: cannot "), "{words}");
+    }
 }
 
 #[test]
 fn ledger() {
-    let Some(shop) = Workshop::with("cc") else { return };
-    let program = example(&shop, "ledger");
-    let due = "somebody deposits 5 meanwhile\n\
+    for (shop, program) in examples("ledger") {
+        let due = "somebody deposits 5 meanwhile\n\
                conflict: expected version 1, is at 2\n\
                withdrawn: 70, in attempt 2\n\
                refused: 70 of 35\n\
                balance: 35 at version 3\n";
-    check_output(&mut shop.command(&program), due);
+        check_output(&mut shop.command(&program), due);
+    }
 }
 
 #[test]
 fn exchange() {
-    let Some(shop) = Workshop::with("cc") else { return };
-    let program = example(&shop, "exchange");
-    let orders = root().join("examples/data/orders.ndjson");
-    for _ in 0..2 {
-        check_output(shop.command(&program).arg("copy.annals").arg(&orders), &samples::orders());
+    for (shop, program) in examples("exchange") {
+        let orders = root().join("examples/data/orders.ndjson");
+        for _ in 0..2 {
+            check_output(
+                shop.command(&program).arg("copy.annals").arg(&orders),
+                &samples::orders(),
+            );
+        }
+        let broken = shop.path("broken.ndjson");
+        fs::write(&broken, "{\"event_id\": 1}\n").unwrap();
+        let output = shop.command(&program).arg("new.annals").arg(&broken).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.contains("broken.ndjson:1:"), "{words}");
     }
-    let broken = shop.path("broken.ndjson");
-    fs::write(&broken, "{\"event_id\": 1}\n").unwrap();
-    let output = shop.command(&program).arg("new.annals").arg(&broken).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let words = String::from_utf8(output.stderr).unwrap();
-    assert!(words.contains("broken.ndjson:1:"), "{words}");
 }
 
 /// The block of commands below a heading of the README.

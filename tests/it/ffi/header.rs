@@ -2,9 +2,12 @@
 //!
 //! `ANNALS_UPDATE=1 cargo test --test it ffi::header` writes it anew.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use crate::support::c::{Linkage, Workshop, root};
+use crate::support::{
+    c::{Linkage, Workshop, root, succeed},
+    system::has_program,
+};
 
 /// The files of the C ABI, in the order in which the header tells of them.
 const SOURCES: [&str; 12] = [
@@ -150,4 +153,25 @@ fn two_files_may_include_the_header() {
     let other = shop.source("other.c", "#include <annals.h>\n#include <annals.h>\n");
     let program = shop.compile("cc", &["-std=c99"], &[main, other], Linkage::Shared);
     assert!(shop.command(&program).status().unwrap().success());
+}
+
+/// Every function, argument and result has its words.
+#[test]
+fn doxygen_takes_the_header_without_a_warning() {
+    if !has_program("doxygen", "--version") {
+        return;
+    }
+    let Some(shop) = Workshop::with("cc") else { return };
+    let header = root().join("include/annals.h");
+    let settings = format!(
+        "INPUT = {}\nOUTPUT_DIRECTORY = {}\nQUIET = YES\nGENERATE_LATEX = NO\nHAVE_DOT = NO\n\
+         OPTIMIZE_OUTPUT_FOR_C = YES\nWARN_NO_PARAMDOC = YES\nWARN_AS_ERROR = YES\n\
+         MACRO_EXPANSION = YES\nEXPAND_ONLY_PREDEF = YES\n\
+         PREDEFINED = ANNALS_API= ANNALS_NODISCARD= ANNALS_NOEXCEPT=\n",
+        header.display(),
+        shop.path("").display()
+    );
+    let settings = shop.source("Doxyfile", &settings);
+    succeed(shop.command(Path::new("doxygen")).arg(settings));
+    assert!(shop.path("html/annals_8h.html").is_file());
 }
