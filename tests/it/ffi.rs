@@ -6,6 +6,7 @@ mod calls; //      calls of every function, written as C
 mod cpp; //        the C++ layer
 mod examples; //   the examples, and the commands of the README
 mod header; //     the header is what the code makes, and every compiler takes it
+mod install; //    CMake and pkg-config, shared and static, from a moved prefix
 #[cfg(feature = "panic-injection")]
 mod panics; //     a panic inside every function
 mod prototypes; // reads the functions out of the header

@@ -23,7 +23,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// The folder with the libraries, which Cargo builds for the tests along with the one in Rust.
-fn libraries() -> PathBuf {
+pub(crate) fn libraries() -> PathBuf {
     let libraries = env::current_exe().unwrap().parent().unwrap().to_owned();
     assert!(libraries.join("libannals.so").is_file(), "no libannals.so in {libraries:?}");
     libraries
