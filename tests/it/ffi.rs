@@ -5,6 +5,7 @@ mod abuse; //      every function with every kind of wrong argument
 mod calls; //      calls of every function, written as C
 mod cpp; //        the C++ layer
 mod examples; //   the examples, and the commands of the README
+mod from_rust; //  the functions called from Rust, for Miri
 mod header; //     the header is what the code makes, and every compiler takes it
 mod install; //    CMake and pkg-config, shared and static, from a moved prefix
 #[cfg(feature = "panic-injection")]

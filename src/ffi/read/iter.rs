@@ -71,6 +71,8 @@ impl Iter {
                     self.held.push(event);
                 }
                 Some(Err(error)) => self.end = Some(End::Failed(error.into())),
+                // The end is looked at anew by the call that tells it.
+                None if !self.views.is_empty() => break,
                 // A closed store is told apart from the end here, where asking costs little.
                 None => {
                     let closed = self.store.events.head().err();

@@ -99,7 +99,8 @@ fn every_function_survives_every_wrong_argument() {
     let Some(shop) = Workshop::with("cc") else { return };
     let functions = prototypes();
     let source = shop.source("abuse.c", &program(&functions, abuse));
-    let flags = ["-std=gnu11", "-g", "-Wno-unused"];
+    let mut flags = vec!["-std=gnu11", "-g", "-Wno-unused"];
+    flags.extend(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
     let program = shop.compile("cc", &flags, &[source], Linkage::Shared);
     let output = succeed(&mut shop.command(&program));
     let judged: usize = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
