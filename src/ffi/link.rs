@@ -29,10 +29,12 @@ fn main() -> io::Result<()> {
 }
 
 /// Programs that link with the library look for it under its name, so it gets that beside
-/// libannals.so in the target folder. Where that fails, whoever runs such a program sees to it.
+/// libannals.so in the target folder, unless that is the one of a project which depends on the
+/// published crate. Where it fails, whoever runs such a program sees to it.
 #[cfg(unix)]
 fn name_beside_the_library(name: &str) {
-    let Some(out) = env::var_os("OUT_DIR") else { return };
+    let is_checkout = Path::new("tests").is_dir();
+    let Some(out) = env::var_os("OUT_DIR").filter(|_| is_checkout) else { return };
     // <target>/<profile>/build/<package>/out
     let Some(folder) = Path::new(&out).ancestors().nth(3) else { return };
     let link = folder.join(name);

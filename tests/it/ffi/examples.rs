@@ -72,6 +72,33 @@ fn exchange() {
     }
 }
 
+/// The program at the top of a header.
+fn program_of(header: &str, marks: (&str, &str), margin: &str) -> String {
+    let text = fs::read_to_string(root().join("include").join(header)).unwrap();
+    let (_, code) = text.split_once(marks.0).unwrap();
+    let (code, _) = code.split_once(marks.1).unwrap();
+    let margin = margin.trim_end();
+    let lines = code.lines().map(|line| line.strip_prefix(margin).unwrap_or(line).trim_end());
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[test]
+fn the_programs_at_the_top_of_the_headers() {
+    if let Some(shop) = Workshop::with("cc") {
+        let text = program_of("annals.h", ("@code{.c}", "@endcode"), " * ");
+        let source = shop.source("top.c", &text);
+        let program = shop.compile("cc", &["-std=c99"], &[source], Linkage::Shared);
+        check_output(&mut shop.command(&program), "1 ItemAdded {\"sku\": \"tea\"}\n");
+    }
+    if let Some(shop) = Workshop::with("c++") {
+        let text = program_of("annals.hpp", ("@code{.cpp}", "@endcode"), "/// ");
+        let source = shop.source("top.cpp", &text);
+        let program = shop.compile("c++", &["-std=c++17"], &[source], Linkage::Shared);
+        let due = "1 OrderPlaced {\"customer\": \"ada\"}\n2 ItemAdded {\"sku\": \"tea\"}\n";
+        check_output(&mut shop.command(&program), due);
+    }
+}
+
 /// The block of commands below a heading of the README.
 fn commands(heading: &str) -> String {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
