@@ -5,13 +5,10 @@
 //! Where the kernel does not do that, the process id is asked for after all.
 
 use std::{
-    process, ptr,
+    process,
     ptr::NonNull,
     sync::atomic::{AtomicU32, Ordering},
 };
-
-/// Enough for any kernel: a mapping is rounded up to whole pages.
-const PAGE_BYTES: usize = 4096;
 
 const SAME_PROCESS: u32 = 0x414E_4E41;
 
@@ -29,7 +26,7 @@ unsafe impl Sync for ForkMark {}
 
 impl ForkMark {
     pub(in crate::ffi) fn new() -> ForkMark {
-        let page = wiped_page();
+        let page = page::map();
         if let Some(page) = page {
             // SAFETY: the page is mapped, zeroed and aligned, and unmapped only by the drop.
             unsafe { page.as_ref() }.store(SAME_PROCESS, Ordering::Relaxed);
@@ -48,39 +45,52 @@ impl ForkMark {
 impl Drop for ForkMark {
     fn drop(&mut self) {
         if let Some(page) = self.page {
-            unmap(page);
+            page::unmap(page);
         }
     }
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]
-fn wiped_page() -> Option<NonNull<AtomicU32>> {
-    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+mod page {
+    use std::{
+        ptr::{self, NonNull},
+        sync::atomic::AtomicU32,
+    };
 
-    let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-    // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
-    let page = unsafe { mmap_anonymous(ptr::null_mut(), PAGE_BYTES, protection, flags) }.ok()?;
-    let page = NonNull::new(page.cast::<AtomicU32>())?;
-    // SAFETY: the page is ours, and what becomes of it in a child is what this is about.
-    let advised = unsafe { madvise(page.as_ptr().cast(), PAGE_BYTES, Advice::LinuxWipeOnFork) };
-    if advised.is_err() {
-        unmap(page);
-        return None;
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
+    /// Enough for any kernel: a mapping is rounded up to whole pages.
+    const BYTES: usize = 4096;
+
+    /// A page of zeros that a child finds zeroed again.
+    pub(super) fn map() -> Option<NonNull<AtomicU32>> {
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let page = unsafe { mmap_anonymous(ptr::null_mut(), BYTES, protection, flags) }.ok()?;
+        let page = NonNull::new(page.cast::<AtomicU32>())?;
+        // SAFETY: the page is ours, and what becomes of it in a child is what this is about.
+        let advised = unsafe { madvise(page.as_ptr().cast(), BYTES, Advice::LinuxWipeOnFork) };
+        if advised.is_err() {
+            unmap(page);
+            return None;
+        }
+        Some(page)
     }
-    Some(page)
-}
 
-#[cfg(all(target_os = "linux", not(miri)))]
-fn unmap(page: NonNull<AtomicU32>) {
-    // SAFETY: the page was mapped by `wiped_page`, with this length, and is not used any more.
-    // A refusal would leave one page mapped, which harms nobody.
-    let _ = unsafe { rustix::mm::munmap(page.as_ptr().cast(), PAGE_BYTES) };
-}
-
-#[cfg(not(all(target_os = "linux", not(miri))))]
-fn wiped_page() -> Option<NonNull<AtomicU32>> {
-    None
+    pub(super) fn unmap(page: NonNull<AtomicU32>) {
+        // SAFETY: the page was mapped by `map`, with this length, and is not used any more.
+        // A refusal would leave one page mapped, which harms nobody.
+        let _ = unsafe { munmap(page.as_ptr().cast(), BYTES) };
+    }
 }
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
-fn unmap(_: NonNull<AtomicU32>) {}
+mod page {
+    use std::{ptr::NonNull, sync::atomic::AtomicU32};
+
+    pub(super) fn map() -> Option<NonNull<AtomicU32>> {
+        None
+    }
+
+    pub(super) fn unmap(_: NonNull<AtomicU32>) {}
+}
