@@ -862,7 +862,7 @@ ANNALS_NOEXCEPT;
  * @param err Receives an error object on failure, unless NULL.
  * @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
  * ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than 64 MiB or too many events;
- * ANNALS_E_UNSUPPORTED: a field or flag of a newer version; ANNALS_E_NO_SPACE; ANNALS_E_POISONED;
+ * ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE; ANNALS_E_POISONED;
  * ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on; ANNALS_E_NO_MEMORY;
  * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *

@@ -16,7 +16,7 @@ mod append; //      one append: its answer, its checks, retries by event id, sev
 mod cli; //         the `annals` program: output, exit codes, files
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod damage; //      files that were damaged, lost, exchanged or mixed up
-#[cfg(feature = "capi")]
+#[cfg(all(feature = "capi", target_os = "linux"))]
 mod ffi; //         the C ABI: header, library, misuse
 mod fork; //        a forked child is refused
 mod format; //      stores written by earlier versions, and files that are not what they were
