@@ -1,5 +1,5 @@
-/* The library as a plug-in, named by the argument: loaded, used on a thread, given back while that
- * thread still lives.
+/* The library as a plug-in, named by the argument: it stays loaded, and may be given back while a
+ * thread that used it still lives.
  */
 
 #include "check.h"
@@ -15,6 +15,13 @@ static pthread_barrier_t used, unloaded;
   __typeof__(&name) f_##name = NULL; \
   *(void **)&f_##name = dlsym(library, #name); \
   CHECK(f_##name != NULL)
+
+/* Its threads run for as long as the program does, so that nobody unloads it. */
+static void it_stays_loaded(const char *path) {
+  library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  CHECK(library != NULL && dlclose(library) == 0);
+  CHECK(dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD) != NULL);
+}
 
 static void *use(void *nothing) {
   LOOK_UP(annals_open);
@@ -37,6 +44,7 @@ static void *use(void *nothing) {
 int main(int argc, char **argv) {
   pthread_t thread;
   CHECK(argc == 2);
+  it_stays_loaded(argv[1]);
   library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
   CHECK(library != NULL);
   pthread_barrier_init(&used, NULL, 2);

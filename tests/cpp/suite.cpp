@@ -141,6 +141,10 @@ static void exchanging() {
     CHECK(number == 42);
   }
   CHECK(store.export_ndjson([](std::string_view) { return false; }) == 2);
+  /* The one close that leaves the store open. */
+  const annals::error busy =
+      thrown([&] { store.export_ndjson([&](std::string_view) { store.close(); }); });
+  CHECK(busy.status() == ANNALS_E_BUSY && store.head() == 2);
   std::ostringstream broken;
   broken.setstate(std::ios::badbit);
   CHECK(thrown([&] { store.export_ndjson(broken); }).callback_code() == -1);

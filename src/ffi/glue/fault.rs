@@ -205,3 +205,25 @@ fn io_code(error: &io::Error) -> i32 {
     };
     error.raw_os_error().unwrap_or(number.raw_os_error())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_inside_does_not_end_a_message() {
+        let fault = Details::misuse("one\0two").of("three");
+        assert_eq!(fault.message, "three: one\u{FFFD}two\0".as_bytes());
+        assert_eq!(fault.text().len(), fault.message.len().saturating_sub(1));
+    }
+
+    #[test]
+    fn errors_that_the_system_did_not_number_get_its_number() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let missing = Error::Io { action: "open", path: "store".into(), source };
+        assert_eq!(Fault::from(missing).os_code, rustix::io::Errno::NOENT.raw_os_error());
+        let source = io::Error::other("a callback");
+        let other = Error::Io { action: "read", path: "store".into(), source };
+        assert_eq!(Fault::from(other).os_code, 0);
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{
-    c::{Workshop, libraries, root, succeed},
+    c::{NATIVE_LIBRARIES, Workshop, libraries, root, succeed},
     system::has_program,
 };
 
@@ -24,6 +24,28 @@ fn built(shop: &Workshop) -> PathBuf {
     let name = concat!("libannals.so.0.", env!("CARGO_PKG_VERSION_MINOR"));
     std::os::unix::fs::symlink("libannals.so", folder.join(name)).unwrap();
     folder
+}
+
+/// What a static library needs is told by the compiler, and written down in several places.
+#[test]
+fn the_native_libraries_are_those_that_rust_names() {
+    if !has_program("rustc", "--version") {
+        return;
+    }
+    let Some(shop) = Workshop::with("cc") else { return };
+    let source = shop.source("empty.rs", "");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--crate-type=staticlib", "--print=native-static-libs", "--crate-name=empty"]);
+    let output = succeed(rustc.arg(source).arg("-o").arg(shop.path("empty.a")));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let (_, told) = told.split_once("native-static-libs: ").unwrap();
+    let told = told.lines().next().unwrap().trim();
+    assert_eq!(told, NATIVE_LIBRARIES.join(" "));
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("`{told}`")), "the README names {told}");
+    let cmake = fs::read_to_string(root().join("cmake/CMakeLists.txt")).unwrap();
+    let list = told.replace("-l", "");
+    assert!(cmake.contains(&format!("(annals_native_libraries {list})")), "CMake links {list}");
 }
 
 fn cmake(shop: &Workshop) -> Command {
