@@ -76,7 +76,8 @@
  *   below 0 to fail. They may use the store, except to close it, must not throw or longjmp, and run
  *   on the thread of the call, with no lock held.
  * - **Forks.** A child process must not use what its parent opened: every call answers
- *   ANNALS_E_FORKED; closing and freeing there only release memory.
+ *   ANNALS_E_FORKED; closing and freeing there only release memory. As long as such a child lives,
+ *   its parent may be unable to open a store again that was open at the fork. Fork first.
  * - **Failures of the library itself** are caught where they happen and returned as ANNALS_E_PANIC.
  *   It never prints, never ends the process, and installs no handler of any kind.
  */
