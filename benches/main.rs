@@ -15,6 +15,8 @@
     reason = "a benchmark stops at what should not be, and prints"
 )]
 
+#[cfg(feature = "capi")]
+mod c_abi; //     the C ABI beside Rust
 mod derived; //   projections, subscriptions, what is saved
 mod peers; //     bare files and SQLite
 mod rounds; //    rounds, medians, output
@@ -46,4 +48,9 @@ fn main() {
     derived::live(&run);
     derived::delivery(&run);
     derived::saving(&run);
+    #[cfg(feature = "capi")]
+    {
+        c_abi::iterate(&run);
+        c_abi::append(&run);
+    }
 }

@@ -30,6 +30,8 @@ mod subscription; // events as they come,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
 mod verify; //   and a check of the whole
+#[cfg(feature = "capi")]
+pub mod ffi; //  the C ABI, over the public items below
 
 pub use codec::FORMAT_VERSION;
 pub use error::{AppendError, Error, ErrorCode, VersionConflict};

@@ -6,7 +6,6 @@
 mod args;
 mod command;
 mod exit;
-mod new_file;
 mod output;
 
 use std::{

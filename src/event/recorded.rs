@@ -55,6 +55,12 @@ impl Span {
         let start = self.start as usize;
         bytes.get(start..start + self.len as usize).unwrap_or_default()
     }
+
+    /// A name, with the NUL that every name in a record has behind it.
+    fn with_nul(self, bytes: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        bytes.get(start..=start + self.len as usize).unwrap_or(&[0])
+    }
 }
 
 impl RecordedEvent {
@@ -74,6 +80,11 @@ impl RecordedEvent {
         str::from_utf8(self.fields.stream.of(&self.bytes)).unwrap_or_default()
     }
 
+    /// The stream id with a NUL behind it, for C.
+    pub fn stream_id_with_nul(&self) -> &[u8] {
+        self.fields.stream.with_nul(&self.bytes)
+    }
+
     /// The version of the event in its stream: 1 for the first, without gaps.
     pub fn version(&self) -> u64 {
         self.fields.version
@@ -82,6 +93,11 @@ impl RecordedEvent {
     /// The name of the fact.
     pub fn event_type(&self) -> &str {
         str::from_utf8(self.fields.event_type.of(&self.bytes)).unwrap_or_default()
+    }
+
+    /// The event type with a NUL behind it, for C.
+    pub fn event_type_with_nul(&self) -> &[u8] {
+        self.fields.event_type.with_nul(&self.bytes)
     }
 
     /// The payload, byte for byte as it was appended: JSON text unless
@@ -109,6 +125,11 @@ impl RecordedEvent {
     /// The metadata: the text of a JSON object, or `None` where the event has none.
     pub fn metadata(&self) -> Option<&str> {
         self.fields.metadata.map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
+    }
+
+    /// The metadata as the bytes of its text.
+    pub fn metadata_bytes(&self) -> Option<&[u8]> {
+        self.fields.metadata.map(|span| span.of(&self.bytes))
     }
 
     /// Reads the metadata as a `T`; `None` where the event has none.

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use crate::{
     Error, EventStore, RecordedEvent,
-    ndjson::{ExportOptions, ExportReport, dumps},
+    ndjson::{ExportOptions, ExportReport, OUTPUT, dumps},
 };
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -111,7 +111,7 @@ impl RecordedEvent {
 }
 
 fn refused(error: io::Error) -> Error {
-    Error::io("write", "the NDJSON output", error)
+    Error::io("write", OUTPUT, error)
 }
 
 /// Counts what reaches the writer.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use crate::{Error, event::limits::LINE_BYTES_MAX};
+use crate::{Error, event::limits::LINE_BYTES_MAX, ndjson::INPUT};
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// The longest line with its line end, which is CR LF at most.
@@ -48,7 +48,7 @@ impl<R: Read> Lines<R> {
         let mut bounded = (&mut self.reader).take(ENDED_LINE_BYTES_MAX);
         let count = bounded
             .read_until(b'\n', &mut self.buffer)
-            .map_err(|error| Error::io("read", "the NDJSON input", error))?;
+            .map_err(|error| Error::io("read", INPUT, error))?;
         if count == 0 {
             return Ok(None);
         }

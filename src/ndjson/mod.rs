@@ -6,17 +6,24 @@
 //! * Memory is bounded by one batch and one line, whatever the length of the file.
 //!
 //! Reading goes `lines` (bytes to lines) -> `envelope` (a line to raw values) -> `line` (checked
-//! values) -> `import` (modes) -> `batch` (durable units). Writing goes `export` -> `dumps`.
+//! values) -> `import` (modes) -> `batch` (durable units). Writing goes `export` -> `dumps`. Both
+//! take a `file` as well, and a `new_file` appears only when it is complete.
 
 mod batch;
 mod dumps;
 mod envelope;
 mod export;
+mod file;
 mod import;
 mod line;
 mod lines;
+mod new_file;
 mod options;
 mod report;
 
 pub use options::{ExportOptions, ImportMode, ImportOptions, Progress, TornTail};
 pub use report::{ExportReport, ImportError, ImportReport, TornLine};
+
+/// What readers and writers are called in errors, which know no name for them.
+const INPUT: &str = "the NDJSON input";
+const OUTPUT: &str = "the NDJSON output";

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     path::Path,
+    process,
 };
 
 use crate::Error;
@@ -12,7 +13,21 @@ const FILE: &str = "LOCK";
 /// Holds the store's `LOCK` file locked while it lives. The system drops the lock with the process.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+    /// The process that took it.
+    process: u32,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The lock belongs to the open file, which every process shares that was forked from this
+        // one and has not yet become another program: closing it here alone would leave the lock
+        // with them. For the same reason a forked child must not give it back.
+        if self.process == process::id() {
+            // A refusal leaves what closing the file does.
+            let _ = self.file.unlock();
+        }
+    }
 }
 
 impl Lock {
@@ -26,7 +41,7 @@ impl Lock {
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file, process: process::id() }),
             Err(TryLockError::WouldBlock) => Err(Error::Locked { path: store.to_owned() }),
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
         }

@@ -151,6 +151,23 @@ impl Events {
         self
     }
 
+    /// Whether the arguments make sense, for a caller who wants to know before the first event.
+    ///
+    /// # Errors
+    /// What the first event would answer otherwise: [`Error::InvalidArgument`],
+    /// [`Error::LimitExceeded`].
+    ///
+    /// # Examples
+    /// ```
+    /// let store = annals::EventStore::in_memory()?;
+    /// assert!(store.read_stream("order-7").check().is_ok());
+    /// assert!(store.read_stream("").check().is_err());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<(), Error> {
+        self.query.check()
+    }
+
     fn next_event(&mut self) -> Result<Option<RecordedEvent>, Error> {
         if let State::Unstarted = self.state {
             match self.is_at_home {

@@ -19,6 +19,8 @@ mod concurrency; // several threads at once: appenders, readers, checkpoints, cl
 mod damage; //      files that were damaged, lost, exchanged or mixed up
 mod derived_model; // random interleavings of all that is derived, against a model
 mod examples; //    the examples do what they say
+#[cfg(all(feature = "capi", target_os = "linux"))]
+mod ffi; //         the C ABI: header, library, misuse
 mod fork; //        a forked child is refused
 mod format; //      stores written by earlier versions, and files that are not what they were
 mod full_disk; //   a disk without space: appends are refused, reads go on

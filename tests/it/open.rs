@@ -1,6 +1,13 @@
 //! Opening, creating, locking, closing and reopening.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use annals::{
     AppendError, Durability, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options,
@@ -29,6 +36,29 @@ fn a_store_is_made_of_these_files() {
     names.sort();
     assert_eq!(names, ["ANNALS", "LOCK", "journal", "trees"]);
     assert!(path.join("journal/00000000000000000001.journal").is_file());
+}
+
+/// A process that is being started has the files of its parent for a moment, until it becomes
+/// another program: the close must not leave the lock with it.
+#[test]
+fn a_close_gives_the_store_free_while_programs_are_started() {
+    const ROUNDS: usize = 30;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    drop(Command::new("true").status());
+                }
+            });
+        }
+        let rounds = (0..ROUNDS).map(|_| EventStore::open(&path)?.close());
+        let refused: Vec<Error> = rounds.filter_map(Result::err).collect();
+        is_done.store(true, Ordering::Relaxed);
+        assert!(refused.is_empty(), "{} of {ROUNDS}: {}", refused.len(), refused[0]);
+    });
 }
 
 #[test]

@@ -44,12 +44,16 @@ fn sources(directories: &[&str], endings: &[&str]) -> Vec<Source> {
     sources
 }
 
+/// The library and the program, without the build script.
 fn library() -> Vec<Source> {
-    sources(&["src"], &["rs"])
+    let mut sources = sources(&["src"], &["rs"]);
+    sources.retain(|source| source.name != "src/ffi/link.rs");
+    sources
 }
 
 fn everything() -> Vec<Source> {
-    sources(&["src", "tests", "benches", "examples"], &["rs", "c", "h", "hpp", "cpp"])
+    let places = ["src", "include", "tests", "benches", "examples"];
+    sources(&places, &["rs", "c", "h", "hpp", "cpp"])
 }
 
 #[track_caller]
@@ -75,7 +79,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("error", &["event"]),
     ("event", &["error"]),
     ("codec", &["error", "event"]),
@@ -86,6 +90,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("projection", &["error", "event", "store", "snapshot"]),
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
     ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
+    ("ffi", &[]),
     (
         "lib",
         &[
@@ -99,6 +104,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "projection",
             "ndjson",
             "verify",
+            "ffi",
         ],
     ),
     ("cli", &[]),
@@ -192,7 +198,8 @@ fn files_are_small_and_say_what_they_are() {
     let mut broken = Vec::new();
     for source in everything() {
         let lines = source.text.lines().count();
-        if lines > 500 {
+        // One header is made from many small files, the other has to be a single one.
+        if lines > 500 && !source.name.starts_with("include/") {
             broken.push(format!("{} has {lines} lines", source.name));
         }
         let header = if source.name.ends_with(".rs") { "//!" } else { "/" };
@@ -219,9 +226,9 @@ fn functions_fit_on_a_screen() {
         for (number, line) in source.text.lines().enumerate() {
             let trimmed = line.trim_start();
             let indent = &line[..line.len() - trimmed.len()];
-            let is_start = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "unsafe fn "]
-                .iter()
-                .any(|start| trimmed.starts_with(start));
+            let starts =
+                ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "unsafe fn ", "pub unsafe "];
+            let is_start = starts.iter().any(|start| trimmed.starts_with(start));
             if is_start && !line.trim_end().ends_with(['}', ';']) {
                 open = Some((number, indent.to_owned(), trimmed.to_owned()));
             }

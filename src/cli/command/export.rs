@@ -1,6 +1,6 @@
 //! `export`: every event as NDJSON, to standard output or to a new file.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use annals::{Error, EventStore, ExportOptions, ExportReport};
 
@@ -8,7 +8,6 @@ use crate::{
     args::ExportArgs,
     command::{is_dash, open_existing},
     exit::{Exit, Failure},
-    new_file::NewFile,
     output::{self, Output},
 };
 
@@ -22,11 +21,9 @@ pub(super) fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failur
 }
 
 fn to_file(store: &Path, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
-    NewFile::check(file)?;
+    check_free(file)?;
     let store = open_existing(store)?;
-    let new_file = NewFile::create(file)?;
-    let report = export(&store, new_file.file()).map_err(|error| named(error, file))?;
-    new_file.publish()?;
+    let report = export(&store, |options| store.export_ndjson_file(file, options))?;
     if output.is_json() {
         output.object(&report)?;
     } else {
@@ -36,10 +33,21 @@ fn to_file(store: &Path, file: &Path, output: &mut Output) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
+/// The name first: the export would refuse it too, but only once the store is open.
+fn check_free(file: &Path) -> Result<(), Error> {
+    if file.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let reason = "it exists already, and nothing is overwritten";
+    let source = io::Error::new(io::ErrorKind::AlreadyExists, reason);
+    Err(Error::Io { action: "create", path: file.to_owned(), source })
+}
+
 /// Standard output has the events; a report beside them could only go to standard error.
 fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
     let store = open_existing(store)?;
-    match export(&store, output.writer()) {
+    let writer = output.writer();
+    match export(&store, |options| store.export_ndjson(writer, options)) {
         Ok(_) => Ok(Exit::Done),
         Err(
             Error::Io { source, action: "write", .. } | Error::NoSpace { source: Some(source), .. },
@@ -48,24 +56,15 @@ fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-fn export(store: &EventStore, writer: impl std::io::Write) -> Result<ExportReport, Error> {
+/// Runs an export with a progress bar.
+fn export(
+    store: &EventStore,
+    run: impl FnOnce(&ExportOptions) -> Result<ExportReport, Error>,
+) -> Result<ExportReport, Error> {
     let bar = output::progress(Some(store.head()?), PROGRESS);
     let hook = bar.clone();
     let options = ExportOptions::new().progress(move |progress| hook.set_position(progress.events));
-    let report = store.export_ndjson(writer, &options);
+    let report = run(&options);
     bar.finish_and_clear();
     report
-}
-
-/// The library knows the output only as a writer.
-fn named(error: Error, file: &Path) -> Error {
-    match error {
-        Error::Io { action: "write", source, .. } => {
-            Error::Io { action: "write", path: file.to_owned(), source }
-        }
-        Error::NoSpace { source, .. } => {
-            Error::NoSpace { what: file.display().to_string(), source }
-        }
-        error => error,
-    }
 }

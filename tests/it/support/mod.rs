@@ -1,5 +1,7 @@
-//! Helpers of the tests: copies of stores, the lines of NDJSON, the program, real data, seeds.
+//! Helpers of the tests: C programs, copies of stores, NDJSON, the program, real data, seeds.
 
+#[cfg(all(feature = "capi", target_os = "linux"))]
+pub(crate) mod c;
 pub(crate) mod files;
 pub(crate) mod lines;
 #[cfg(feature = "cli")]

@@ -7,13 +7,13 @@ use std::{
     process,
 };
 
-use annals::Error;
+use crate::Error;
 
 const NAME_ATTEMPTS: u32 = 100;
 
 /// A file being written under a temporary name beside its target. It is removed unless published.
 #[derive(Debug)]
-pub(crate) struct NewFile {
+pub(super) struct NewFile {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct NewFile {
 
 impl NewFile {
     /// Fails when something has the name already, whatever it is.
-    pub(crate) fn check(target: &Path) -> Result<(), Error> {
+    pub(super) fn check(target: &Path) -> Result<(), Error> {
         match fs::symlink_metadata(target) {
             Ok(_) => Err(taken(target)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -31,7 +31,7 @@ impl NewFile {
 
     /// Makes the temporary file. Whether the name is free shows when the file is published, so that
     /// a caller with much to write checks it before.
-    pub(crate) fn create(target: &Path) -> Result<NewFile, Error> {
+    pub(super) fn create(target: &Path) -> Result<NewFile, Error> {
         for attempt in 0..NAME_ATTEMPTS {
             let hidden = format!(".annals-{}-{attempt}.tmp", process::id());
             let temporary = target.with_file_name(hidden);
@@ -46,12 +46,12 @@ impl NewFile {
     }
 
     /// The open file.
-    pub(crate) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 
     /// Makes the content durable, then gives the file its name, which must still be free.
-    pub(crate) fn publish(self) -> Result<(), Error> {
+    pub(super) fn publish(self) -> Result<(), Error> {
         self.file.sync_all().map_err(|error| refused("write", &self.target, error))?;
         match fs::hard_link(&self.temporary, &self.target) {
             Ok(()) => {}

@@ -1,0 +1,970 @@
+/// @file annals.hpp
+///
+/// Annals for C++17: the C functions of annals.h as objects that free themselves, with ranges,
+/// `std::string_view`, lambdas, and exceptions.
+///
+/// @code{.cpp}
+/// #include <annals.hpp>
+/// #include <iostream>
+///
+/// int main() {
+///   annals::store store("orders.annals");
+///   store.append("order-7", annals::any_version,
+///                {annals::new_event("OrderPlaced", R"({"customer": "ada"})"),
+///                 annals::new_event("ItemAdded", R"({"sku": "tea"})")});
+///   for (const annals::event &event : store.read_stream("order-7")) {
+///     std::cout << event.version() << ' ' << event.type() << ' ' << event.text() << '\n';
+///   }
+///   store.close();
+/// }
+/// @endcode
+///
+/// - **Errors** are thrown as annals::error, a std::runtime_error with the status, the versions of
+///   a conflict, the line of a bad input. With ANNALS_NO_EXCEPTIONS defined nothing is thrown: each
+///   function returns an annals::result instead, and there is no constructor that could throw.
+/// - **Objects** can be moved, not copied. A moved-from object is empty; calls on it are errors.
+/// - **Threads**: any number may use an annals::store at once; other objects want one at a time.
+/// - **Views**, such as annals::event, are valid until the next step of what they came from.
+/// - **Callbacks** may throw: the exception passes through the library and comes out of the call.
+///   They return nothing, or `true` to go on and `false` to stop.
+///
+/// Everything is inline, so that there is nothing to link but the library itself.
+
+#ifndef ANNALS_HPP
+#define ANNALS_HPP
+
+#include <annals.h>
+
+#ifdef _MSVC_LANG
+#define ANNALS_CPLUSPLUS _MSVC_LANG
+#else
+#define ANNALS_CPLUSPLUS __cplusplus
+#endif
+#if ANNALS_CPLUSPLUS < 201703L
+#error "annals.hpp needs C++17"
+#endif
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <initializer_list>
+#include <istream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if __has_include(<version>)
+#include <version>
+#endif
+#ifdef __cpp_lib_span
+#include <span>
+#endif
+
+namespace annals {
+
+#ifdef __cpp_lib_span
+using std::span;
+#else
+/// What std::span is in C++20, as far as it is needed here.
+template <class T>
+class span {
+ public:
+  constexpr span() noexcept = default;
+  constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+  template <class Container,
+            class = decltype(static_cast<T *>(std::declval<Container &>().data()))>
+  constexpr span(Container &container) noexcept
+      : data_(container.data()), size_(container.size()) {}
+  constexpr T *data() const noexcept { return data_; }
+  constexpr std::size_t size() const noexcept { return size_; }
+  constexpr bool empty() const noexcept { return size_ == 0; }
+  constexpr T *begin() const noexcept { return data_; }
+  constexpr T *end() const noexcept { return data_ + size_; }
+  constexpr T &operator[](std::size_t index) const { return data_[index]; }
+
+ private:
+  T *data_ = nullptr;
+  std::size_t size_ = 0;
+};
+#endif
+
+/// Bytes to read.
+using bytes = span<const std::uint8_t>;
+
+/// A UUID.
+using event_id = std::array<std::uint8_t, 16>;
+
+/// A point in time, in microseconds.
+using time_point = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
+
+/// A violated check of an append.
+struct conflict {
+  /// The stream.
+  std::string stream;
+  /// What was expected: a version, or a constant such as ANNALS_EXPECT_STREAM_EXISTS.
+  std::uint64_t expected = 0;
+  /// The version of the stream.
+  std::uint64_t actual = 0;
+};
+
+/// Where in an input a fault lies.
+struct place {
+  /// Counted from 1.
+  std::uint64_t line = 0;
+  /// The byte within the line, counted from 1; 0 when only the line is known.
+  std::uint64_t column = 0;
+};
+
+/// Why a call failed.
+class error : public std::runtime_error {
+ public:
+  /// Copies what an error object tells; `failure` may be null.
+  error(annals_status status, const annals_error *failure)
+      : std::runtime_error(words(status, failure)),
+        status_(status),
+        os_code_(annals_error_os_code(failure)),
+        callback_code_(annals_error_callback_code(failure)) {
+    place at;
+    if (annals_error_line(failure, &at.line, &at.column)) place_ = at;
+    const std::size_t count = annals_error_conflict_count(failure);
+    for (std::size_t index = 0; index < count; ++index) {
+      const char *stream = nullptr;
+      std::size_t len = 0;
+      conflict found;
+      if (annals_error_conflict(failure, index, &stream, &len, &found.expected, &found.actual)) {
+        found.stream.assign(stream, len);
+        conflicts_.push_back(std::move(found));
+      }
+    }
+  }
+
+  /// The status: ANNALS_E_VERSION_CONFLICT and the like.
+  annals_status status() const noexcept { return status_; }
+  /// The number of the operating system (errno); 0 where there is none.
+  std::int32_t os_code() const noexcept { return os_code_; }
+  /// What a callback returned that failed; 0 where none did.
+  std::int32_t callback_code() const noexcept { return callback_code_; }
+  /// Whether the stream was not at the expected version.
+  bool is_conflict() const noexcept { return status_ == ANNALS_E_VERSION_CONFLICT; }
+  /// Every violated check of the append, in the order of its units.
+  const std::vector<conflict> &conflicts() const noexcept { return conflicts_; }
+  /// Where in the input of an import the fault lies.
+  const std::optional<place> &where() const noexcept { return place_; }
+
+ private:
+  static std::string words(annals_status status, const annals_error *failure) {
+    std::size_t len = 0;
+    const char *message = annals_error_message(failure, &len);
+    return failure == nullptr ? annals_status_message(status) : std::string(message, len);
+  }
+
+  annals_status status_;
+  std::int32_t os_code_;
+  std::int32_t callback_code_;
+  std::optional<place> place_;
+  std::vector<conflict> conflicts_;
+};
+
+/// A value, or the error that came in its place.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  result(T value) : value_(std::move(value)) {}
+  result(error failure) : error_(std::move(failure)) {}
+  /// Whether there is a value.
+  explicit operator bool() const noexcept { return value_.has_value(); }
+  /// The value, which must be there.
+  T &operator*() & noexcept { return *value_; }
+  const T &operator*() const & noexcept { return *value_; }
+  T &&operator*() && noexcept { return *std::move(value_); }
+  T *operator->() noexcept { return &*value_; }
+  const T *operator->() const noexcept { return &*value_; }
+  /// The error, which must be there.
+  const error &failure() const noexcept { return *error_; }
+
+ private:
+  std::optional<T> value_;
+  std::optional<error> error_;
+};
+
+/// Done, or the error that came in the way.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  result() = default;
+  result(error failure) : error_(std::move(failure)) {}
+  /// Whether it is done.
+  explicit operator bool() const noexcept { return !error_.has_value(); }
+  /// The error, which must be there.
+  const error &failure() const noexcept { return *error_; }
+
+ private:
+  std::optional<error> error_;
+};
+
+#ifdef ANNALS_NO_EXCEPTIONS
+/// What a function that may fail returns: a result.
+template <class T>
+using returned = result<T>;
+#else
+/// What a function that may fail returns: the value; an error is thrown.
+template <class T>
+using returned = T;
+#endif
+
+namespace detail {
+
+struct freed {
+  void operator()(annals_error *object) const noexcept { annals_error_free(object); }
+  void operator()(annals_options *object) const noexcept { annals_options_free(object); }
+  void operator()(annals_read_options *object) const noexcept { annals_read_options_free(object); }
+  void operator()(annals_iter *object) const noexcept { annals_iter_free(object); }
+  void operator()(annals_stream_iter *object) const noexcept { annals_stream_iter_free(object); }
+  void operator()(annals_store *object) const noexcept {
+    // Whoever wants to know whether the last sync went well calls close().
+    const annals_status closed = annals_close(object, nullptr);
+    static_cast<void>(closed);
+  }
+};
+
+template <class T>
+using owned = std::unique_ptr<T, freed>;
+
+/// The place for an error object, during one call.
+class failure {
+ public:
+  failure() = default;
+  failure(const failure &) = delete;
+  failure &operator=(const failure &) = delete;
+  ~failure() { annals_error_free(object_); }
+  annals_error **out() noexcept { return &object_; }
+
+  /// Throws or returns the error of a status, or returns what `make` makes.
+  template <class T, class Make>
+  returned<T> or_else(annals_status status, Make &&make) {
+    if (status < 0) return fail<T>(status);
+    return make();
+  }
+
+  returned<void> or_nothing(annals_status status) {
+#ifdef ANNALS_NO_EXCEPTIONS
+    if (status < 0) return error(status, object_);
+    return {};
+#else
+    if (status < 0) throw error(status, object_);
+#endif
+  }
+
+  template <class T>
+  returned<T> fail(annals_status status) {
+#ifdef ANNALS_NO_EXCEPTIONS
+    return error(status, object_);
+#else
+    throw error(status, object_);
+#endif
+  }
+
+ private:
+  annals_error *object_ = nullptr;
+};
+
+/// A callback on its way through C: what it throws waits here until the call is back.
+template <class Function>
+class carried {
+ public:
+  explicit carried(Function &function) noexcept : function_(function) {}
+
+  template <class... Arguments>
+  std::int32_t operator()(Arguments &&...arguments) noexcept {
+#ifdef ANNALS_NO_EXCEPTIONS
+    return answer(std::forward<Arguments>(arguments)...);
+#else
+    try {
+      return answer(std::forward<Arguments>(arguments)...);
+    } catch (...) {
+      thrown_ = std::current_exception();
+      return -1;
+    }
+#endif
+  }
+
+  void rethrow() const {
+#ifndef ANNALS_NO_EXCEPTIONS
+    if (thrown_) std::rethrow_exception(thrown_);
+#endif
+  }
+
+ private:
+  template <class... Arguments>
+  std::int32_t answer(Arguments &&...arguments) {
+    using answer_type = std::invoke_result_t<Function &, Arguments...>;
+    if constexpr (std::is_void_v<answer_type>) {
+      function_(std::forward<Arguments>(arguments)...);
+      return 0;
+    } else if constexpr (std::is_same_v<answer_type, bool>) {
+      return function_(std::forward<Arguments>(arguments)...) ? 0 : 1;
+    } else {
+      static_assert(std::is_same_v<answer_type, std::int32_t>,
+                    "a callback returns nothing, bool, or int32_t as the one in annals.h does");
+      return function_(std::forward<Arguments>(arguments)...);
+    }
+  }
+
+  Function &function_;
+#ifndef ANNALS_NO_EXCEPTIONS
+  std::exception_ptr thrown_;
+#endif
+};
+
+inline std::string_view text(const std::uint8_t *data, std::size_t len) noexcept {
+  return {reinterpret_cast<const char *>(data), len};
+}
+
+}  // namespace detail
+
+/// What an append expects of its stream: a version, or one of the constants below.
+struct expected_version {
+  /// Exactly this many events.
+  constexpr expected_version(std::uint64_t version) noexcept : value(version) {}
+  /// As annals_append takes it.
+  std::uint64_t value;
+};
+
+/// Anything.
+inline constexpr expected_version any_version{ANNALS_EXPECT_ANY};
+/// No events.
+inline constexpr expected_version no_stream{ANNALS_EXPECT_NO_STREAM};
+/// At least one event.
+inline constexpr expected_version stream_exists{ANNALS_EXPECT_STREAM_EXISTS};
+
+/// An event as it was recorded: a view, valid until the next step of what it came from.
+class event {
+ public:
+  /// A view of what the C functions hand out.
+  explicit event(const annals_event &raw) noexcept : raw_(&raw) {}
+  /// The place in the whole store.
+  std::uint64_t position() const noexcept { return raw_->position; }
+  /// The place in the stream.
+  std::uint64_t version() const noexcept { return raw_->version; }
+  /// The stream id, which a NUL follows.
+  std::string_view stream() const noexcept { return {raw_->stream, raw_->stream_len}; }
+  /// The event type, which a NUL follows.
+  std::string_view type() const noexcept { return {raw_->type, raw_->type_len}; }
+  /// The data as bytes.
+  bytes data() const noexcept { return {raw_->data, raw_->data_len}; }
+  /// The data as text: JSON, unless it is binary.
+  std::string_view text() const noexcept { return detail::text(raw_->data, raw_->data_len); }
+  /// Whether the data is bytes rather than JSON.
+  bool is_binary() const noexcept { return (raw_->flags & ANNALS_EVENT_BINARY) != 0; }
+  /// The metadata: a JSON object; empty when there is none.
+  std::string_view metadata() const noexcept {
+    return detail::text(raw_->metadata, raw_->metadata_len);
+  }
+  /// When it happened.
+  time_point time() const noexcept {
+    return time_point(std::chrono::microseconds(raw_->timestamp_us));
+  }
+  /// How far the time as it was written is ahead of UTC; nothing for a time without a zone.
+  std::optional<std::chrono::minutes> utc_offset() const noexcept {
+    if (raw_->utc_offset_minutes == ANNALS_OFFSET_NAIVE) return std::nullopt;
+    return std::chrono::minutes(raw_->utc_offset_minutes);
+  }
+  /// The id that its writer gave it.
+  std::optional<event_id> id() const noexcept {
+    if ((raw_->flags & ANNALS_EVENT_HAS_ID) == 0) return std::nullopt;
+    event_id found{};
+    for (std::size_t index = 0; index < found.size(); ++index) found[index] = raw_->id[index];
+    return found;
+  }
+  /// The view of C.
+  const annals_event &raw() const noexcept { return *raw_; }
+
+ private:
+  const annals_event *raw_;
+};
+
+/// An event to append. It owns what it is given.
+class new_event {
+ public:
+  /// An event whose data is the text of a JSON value.
+  new_event(std::string type, std::string json) : type_(std::move(type)), data_(std::move(json)) {}
+  /// An event whose data is any bytes.
+  static new_event binary(std::string type, bytes data) {
+    new_event made(std::move(type), std::string(detail::text(data.data(), data.size())));
+    made.flags_ |= ANNALS_EVENT_BINARY;
+    return made;
+  }
+  /// Adds metadata, the text of a JSON object.
+  new_event &metadata(std::string json) & {
+    metadata_ = std::move(json);
+    return *this;
+  }
+  new_event &&metadata(std::string json) && { return std::move(metadata(std::move(json))); }
+  /// Gives it an id, so that its append is safe to repeat.
+  new_event &id(const event_id &id) & {
+    id_ = id;
+    return *this;
+  }
+  new_event &&id(const event_id &id) && { return std::move(this->id(id)); }
+  /// Says when it happened; without an offset the time is written without a zone.
+  new_event &time(time_point time,
+                  std::optional<std::chrono::minutes> utc_offset = std::chrono::minutes(0)) & {
+    flags_ |= ANNALS_EVENT_HAS_TIMESTAMP;
+    timestamp_us_ = time.time_since_epoch().count();
+    offset_ = utc_offset ? static_cast<std::int32_t>(utc_offset->count()) : ANNALS_OFFSET_NAIVE;
+    return *this;
+  }
+  new_event &&time(time_point time,
+                   std::optional<std::chrono::minutes> utc_offset = std::chrono::minutes(0)) && {
+    return std::move(this->time(time, utc_offset));
+  }
+  /// As annals_append takes it: a view of this event.
+  annals_new_event raw() const noexcept {
+    annals_new_event raw = ANNALS_NEW_EVENT_INIT;
+    raw.flags = flags_;
+    raw.id = id_ ? id_->data() : nullptr;
+    raw.type = type_.data();
+    raw.type_len = type_.size();
+    raw.data = reinterpret_cast<const std::uint8_t *>(data_.data());
+    raw.data_len = data_.size();
+    raw.metadata = reinterpret_cast<const std::uint8_t *>(metadata_.data());
+    raw.metadata_len = metadata_.size();
+    raw.timestamp_us = timestamp_us_;
+    raw.utc_offset_minutes = offset_;
+    return raw;
+  }
+
+ private:
+  std::string type_;
+  std::string data_;
+  std::string metadata_;
+  std::optional<event_id> id_;
+  std::uint32_t flags_ = 0;
+  std::int64_t timestamp_us_ = 0;
+  std::int32_t offset_ = 0;
+};
+
+/// One stream's share of append_multi; without events, a pure check of the stream.
+struct unit {
+  /// The stream id.
+  std::string stream;
+  /// What is expected of it.
+  expected_version expected = any_version;
+  /// What to append.
+  std::vector<new_event> events;
+};
+
+/// Where an append landed.
+struct appended {
+  /// The position of the first event; the others follow it.
+  std::uint64_t first_position = 0;
+  /// The version of the first event in its stream; the others follow it.
+  std::uint64_t first_version = 0;
+};
+
+/// How a store is opened.
+struct options {
+  /// Zero: an append returns once it is durable. Above: it returns at once, and at most this much
+  /// of the last events may be lost in a crash of the system.
+  std::chrono::milliseconds buffered{0};
+  /// About how much memory the page cache takes.
+  std::uint64_t cache_bytes = std::uint64_t{64} << 20;
+  /// Whether a store is made where there is none.
+  bool create = true;
+};
+
+/// What is read: everything, forwards, unless told otherwise.
+class read_options {
+ public:
+  /// From the last event to the first.
+  read_options &backward(bool backward = true) noexcept { return set(backward_, backward); }
+  /// At most this many events.
+  read_options &limit(std::uint64_t limit) noexcept { return set(limit_, limit); }
+  /// From this version of the stream on; only for read_stream.
+  read_options &from_version(std::uint64_t from) noexcept { return set(from_version_, from); }
+  /// From this position in the store on.
+  read_options &from_position(std::uint64_t from) noexcept { return set(from_position_, from); }
+  /// Events of this type, and of others that are added.
+  read_options &type(std::string type) {
+    types_.push_back(std::move(type));
+    return *this;
+  }
+  /// Streams whose ids start with this; only for read_all.
+  read_options &stream_prefix(std::string prefix) { return set(prefix_, std::move(prefix)); }
+
+  /// As the C functions take it; null with a status on a failure.
+  std::pair<detail::owned<annals_read_options>, annals_status> raw() const {
+    detail::owned<annals_read_options> made(annals_read_options_new());
+    annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
+    const auto then = [&status](auto &&step) {
+      if (status >= 0) status = step();
+    };
+    annals_read_options *raw = made.get();
+    then([&] { return annals_read_options_set_backward(raw, backward_); });
+    if (limit_) then([&] { return annals_read_options_set_limit(raw, *limit_); });
+    if (from_version_) {
+      then([&] { return annals_read_options_set_from_version(raw, *from_version_); });
+    }
+    if (from_position_) {
+      then([&] { return annals_read_options_set_from_position(raw, *from_position_); });
+    }
+    for (const std::string &type : types_) {
+      then([&] { return annals_read_options_add_type(raw, type.data(), type.size()); });
+    }
+    const std::string &prefix = prefix_;
+    then([&] { return annals_read_options_set_stream_prefix(raw, prefix.data(), prefix.size()); });
+    return {std::move(made), status};
+  }
+
+ private:
+  template <class Field, class Value>
+  read_options &set(Field &field, Value &&value) {
+    field = std::forward<Value>(value);
+    return *this;
+  }
+
+  bool backward_ = false;
+  std::optional<std::uint64_t> limit_;
+  std::optional<std::uint64_t> from_version_;
+  std::optional<std::uint64_t> from_position_;
+  std::vector<std::string> types_;
+  std::string prefix_;
+};
+
+namespace detail {
+
+/// Makes a range of anything that has `std::optional<Item> step()`.
+template <class Reader, class Item>
+class cursor {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = Item;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const Item *;
+  using reference = const Item &;
+
+  cursor() noexcept = default;
+  explicit cursor(Reader *reader) : reader_(reader), item_(reader->step()) {}
+  reference operator*() const noexcept { return *item_; }
+  pointer operator->() const noexcept { return &*item_; }
+  cursor &operator++() {
+    item_ = reader_->step();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const cursor &one, const cursor &other) noexcept {
+    return one.item_.has_value() == other.item_.has_value();
+  }
+  friend bool operator!=(const cursor &one, const cursor &other) noexcept {
+    return !(one == other);
+  }
+
+ private:
+  Reader *reader_ = nullptr;
+  std::optional<Item> item_;
+};
+
+/// What the readers of events and of streams have in common: steps, and how they end.
+class ending {
+ public:
+  /// Why the range ended early. Without exceptions this is to be asked after a loop.
+  const std::optional<error> &failure() const noexcept { return failure_; }
+
+ protected:
+  /// Whether a step has brought something.
+  bool has_come(annals_status status, annals_error *failure) {
+    const owned<annals_error> freed(failure);
+    if (status >= 0) return status == ANNALS_OK;
+    failure_.emplace(status, failure);
+#ifndef ANNALS_NO_EXCEPTIONS
+    throw *failure_;
+#else
+    return false;
+#endif
+  }
+
+ private:
+  std::optional<error> failure_;
+};
+
+}  // namespace detail
+
+/// Events on their way out of a store: a range to be read once.
+class events : public detail::ending {
+ public:
+  explicit events(detail::owned<annals_iter> iter) noexcept : iter_(std::move(iter)) {}
+  /// Begins to read, and goes on where an earlier loop ended.
+  detail::cursor<events, event> begin() { return detail::cursor<events, event>(this); }
+  /// Behind the last event.
+  detail::cursor<events, event> end() noexcept { return {}; }
+  /// The next event; nothing at the end.
+  std::optional<event> step() {
+    if (next_ == batch_.size()) {
+      const annals_event *batch = nullptr;
+      std::size_t count = 0;
+      annals_error *failure = nullptr;
+      batch_ = {};
+      next_ = 0;
+      const annals_status status =
+          annals_iter_next_batch(iter_.get(), batch_max, &batch, &count, &failure);
+      if (!has_come(status, failure)) return std::nullopt;
+      batch_ = {batch, count};
+    }
+    return event(batch_[next_++]);
+  }
+
+ private:
+  static constexpr std::size_t batch_max = 256;
+  detail::owned<annals_iter> iter_;
+  span<const annals_event> batch_;
+  std::size_t next_ = 0;
+};
+
+/// A stream and how many events it has.
+struct stream_info {
+  /// The stream id, valid until the next step.
+  std::string_view id;
+  /// The version of its last event.
+  std::uint64_t version = 0;
+};
+
+/// The streams of a store, in byte order of their ids: a range to be read once.
+class streams : public detail::ending {
+ public:
+  explicit streams(detail::owned<annals_stream_iter> iter) noexcept : iter_(std::move(iter)) {}
+  /// Begins to read, and goes on where an earlier loop ended.
+  detail::cursor<streams, stream_info> begin() {
+    return detail::cursor<streams, stream_info>(this);
+  }
+  /// Behind the last stream.
+  detail::cursor<streams, stream_info> end() noexcept { return {}; }
+  /// The next stream; nothing at the end.
+  std::optional<stream_info> step() {
+    const char *name = nullptr;
+    std::size_t len = 0;
+    stream_info found;
+    annals_error *failure = nullptr;
+    const annals_status status =
+        annals_stream_iter_next(iter_.get(), &name, &len, &found.version, &failure);
+    if (!has_come(status, failure)) return std::nullopt;
+    found.id = {name, len};
+    return found;
+  }
+
+ private:
+  detail::owned<annals_stream_iter> iter_;
+};
+
+/// How an import takes the event_id of each line: see annals.h.
+enum class import_mode : std::uint32_t {
+  /// Every event keeps its position.
+  faithful = ANNALS_IMPORT_FAITHFUL,
+  /// Events get new positions.
+  append = ANNALS_IMPORT_APPEND,
+  /// What is there is compared and skipped.
+  resume = ANNALS_IMPORT_RESUME,
+};
+
+/// What a verification found.
+struct verification {
+  /// Events found intact.
+  std::uint64_t events = 0;
+  /// What is wrong; empty for an intact store.
+  std::vector<error> findings;
+};
+
+/// An open event store. Any number of threads may use it at once.
+class store {
+ public:
+#ifndef ANNALS_NO_EXCEPTIONS
+  /// Opens the store in a directory, which is made if need be.
+  explicit store(std::string_view path, const options &with = {}) : store(open(path, with)) {}
+#endif
+  /// Takes over a store of C.
+  explicit store(annals_store *raw) noexcept : raw_(raw) {}
+
+  /// Opens the store in a directory, which is made if need be.
+  static returned<store> open(std::string_view path, const options &with = {}) {
+    detail::failure failure;
+    const detail::owned<annals_options> options(annals_options_new());
+    annals_status status = options ? ANNALS_OK : ANNALS_E_NO_MEMORY;
+    if (status >= 0 && with.buffered.count() != 0) {
+      const auto delay = with.buffered.count();
+      const bool fits = delay > 0 && delay <= std::int64_t{UINT32_MAX};
+      status = annals_options_set_durability(options.get(), ANNALS_DURABILITY_BUFFERED,
+                                             fits ? static_cast<std::uint32_t>(delay) : 0);
+    }
+    if (status >= 0) status = annals_options_set_cache_bytes(options.get(), with.cache_bytes);
+    if (status >= 0) status = annals_options_set_create(options.get(), with.create);
+    annals_store *raw = nullptr;
+    if (status >= 0) {
+      status = annals_open(path.data(), path.size(), options.get(), &raw, failure.out());
+    }
+    return failure.or_else<store>(status, [&] { return store(raw); });
+  }
+
+  /// A store without files.
+  static returned<store> in_memory() {
+    detail::failure failure;
+    annals_store *raw = nullptr;
+    const annals_status status = annals_open_in_memory(&raw, failure.out());
+    return failure.or_else<store>(status, [&] { return store(raw); });
+  }
+
+  /// Closes the store and tells whether the last sync went well. The destructor closes it as well,
+  /// and tells nothing.
+  returned<void> close() {
+    detail::failure failure;
+    annals_store *raw = raw_.release();
+    const annals_status status = annals_close(raw, failure.out());
+    // The one case in which it is still open.
+    if (status == ANNALS_E_BUSY) raw_.reset(raw);
+    return failure.or_nothing(status);
+  }
+
+  /// Returns once every event appended so far survives a power cut.
+  returned<void> flush() const {
+    detail::failure failure;
+    return failure.or_nothing(annals_flush(raw_.get(), failure.out()));
+  }
+
+  /// The position of the last event; 0 when there is none.
+  returned<std::uint64_t> head() const {
+    detail::failure failure;
+    std::uint64_t position = 0;
+    const annals_status status = annals_head(raw_.get(), &position, failure.out());
+    return failure.or_else<std::uint64_t>(status, [&] { return position; });
+  }
+
+  /// How many events a stream has; 0 when there is no such stream.
+  returned<std::uint64_t> stream_version(std::string_view stream) const {
+    detail::failure failure;
+    std::uint64_t version = 0;
+    const annals_status status = annals_stream_version(raw_.get(), stream.data(), stream.size(),
+                                                       &version, failure.out());
+    return failure.or_else<std::uint64_t>(status, [&] { return version; });
+  }
+
+  /// Appends events to a stream, all or none, if it is as expected.
+  returned<appended> append(std::string_view stream, expected_version expected,
+                            span<const new_event> events) const {
+    detail::failure failure;
+    appended landed;
+    const std::vector<annals_new_event> raw = raw_events(events);
+    const annals_status status =
+        annals_append(raw_.get(), stream.data(), stream.size(), expected.value, raw.data(),
+                      raw.size(), &landed.first_position, &landed.first_version, failure.out());
+    return failure.or_else<appended>(status, [&] { return landed; });
+  }
+
+  /// Appends events to a stream, all or none, if it is as expected.
+  returned<appended> append(std::string_view stream, expected_version expected,
+                            std::initializer_list<new_event> events) const {
+    return append(stream, expected, span<const new_event>(events.begin(), events.size()));
+  }
+
+  /// Appends one event to a stream, if it is as expected.
+  returned<appended> append(std::string_view stream, expected_version expected,
+                            const new_event &event) const {
+    return append(stream, expected, span<const new_event>(&event, 1));
+  }
+
+  /// Appends to several streams as one atomic unit; returns the position of the first event.
+  returned<std::uint64_t> append_multi(span<const unit> units) const {
+    detail::failure failure;
+    std::uint64_t position = 0;
+    std::vector<std::vector<annals_new_event>> events;
+    std::vector<annals_unit> raw;
+    events.reserve(units.size());
+    raw.reserve(units.size());
+    for (const unit &unit : units) {
+      events.push_back(raw_events({unit.events.data(), unit.events.size()}));
+      annals_unit made = ANNALS_UNIT_INIT;
+      made.stream = unit.stream.data();
+      made.stream_len = unit.stream.size();
+      made.expected_version = unit.expected.value;
+      made.events = events.back().data();
+      made.event_count = events.back().size();
+      raw.push_back(made);
+    }
+    const annals_status status =
+        annals_append_multi(raw_.get(), raw.data(), raw.size(), &position, failure.out());
+    return failure.or_else<std::uint64_t>(status, [&] { return position; });
+  }
+
+  /// Appends to several streams as one atomic unit; returns the position of the first event.
+  returned<std::uint64_t> append_multi(std::initializer_list<unit> units) const {
+    return append_multi(span<const unit>(units.begin(), units.size()));
+  }
+
+  /// The events of one stream, in the order of their versions.
+  returned<annals::events> read_stream(std::string_view stream,
+                                       const read_options &options = {}) const {
+    return read(options, [&](const annals_read_options *raw, annals_iter **out, auto **err) {
+      return annals_read_stream(raw_.get(), stream.data(), stream.size(), raw, out, err);
+    });
+  }
+
+  /// All events, in the order of their positions.
+  returned<annals::events> read_all(const read_options &options = {}) const {
+    return read(options, [&](const annals_read_options *raw, annals_iter **out, auto **err) {
+      return annals_read_all(raw_.get(), raw, out, err);
+    });
+  }
+
+  /// The streams whose ids start with `prefix`, in byte order.
+  returned<annals::streams> streams(std::string_view prefix = {}) const {
+    detail::failure failure;
+    annals_stream_iter *raw = nullptr;
+    const annals_status status =
+        annals_streams(raw_.get(), prefix.data(), prefix.size(), &raw, failure.out());
+    detail::owned<annals_stream_iter> iter(raw);
+    return failure.or_else<annals::streams>(
+        status, [&] { return annals::streams(std::move(iter)); });
+  }
+
+  /// Hands every event as NDJSON to `write(std::string_view)`, in large pieces; returns how many
+  /// whole lines it has taken.
+  template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
+  returned<std::uint64_t> export_ndjson(Write &&write) const {
+    using carried = detail::carried<std::remove_reference_t<Write>>;
+    detail::failure failure;
+    carried call(write);
+    std::uint64_t events = 0;
+    const auto thunk = [](void *data, const std::uint8_t *piece, std::size_t len) noexcept {
+      return (*static_cast<carried *>(data))(detail::text(piece, len));
+    };
+    const annals_status status =
+        annals_export_ndjson(raw_.get(), thunk, &call, &events, failure.out());
+    call.rethrow();
+    return failure.or_else<std::uint64_t>(status, [&] { return events; });
+  }
+
+  /// Writes every event as NDJSON; a stream that fails is ANNALS_E_CALLBACK.
+  returned<std::uint64_t> export_ndjson(std::ostream &out) const {
+    return export_ndjson([&out](std::string_view piece) -> std::int32_t {
+      out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
+      return out.good() ? 0 : -1;
+    });
+  }
+
+  /// Writes every event as NDJSON to a new file; nothing is overwritten.
+  returned<std::uint64_t> export_ndjson_file(std::string_view path) const {
+    detail::failure failure;
+    std::uint64_t events = 0;
+    const annals_status status = annals_export_ndjson_file(raw_.get(), path.data(), path.size(),
+                                                           &events, failure.out());
+    return failure.or_else<std::uint64_t>(status, [&] { return events; });
+  }
+
+  /// Appends what `read(annals::span<char>)` gives, which returns how many bytes it has put there;
+  /// 0 is the end. Returns how many events were written.
+  template <class Read,
+            class = std::enable_if_t<std::is_invocable_r_v<std::size_t, Read &, span<char>>>>
+  returned<std::uint64_t> import_ndjson(Read &&read, import_mode mode = import_mode::faithful,
+                                        std::uint32_t flags = 0) const {
+    const auto fill = [&read](span<char> buffer, std::size_t *out_len) {
+      *out_len = read(buffer);
+    };
+    return import_by(fill, mode, flags);
+  }
+
+  /// Appends the lines of a stream; one that fails is ANNALS_E_CALLBACK.
+  returned<std::uint64_t> import_ndjson(std::istream &in,
+                                        import_mode mode = import_mode::faithful,
+                                        std::uint32_t flags = 0) const {
+    const auto fill = [&in](span<char> buffer, std::size_t *out_len) -> std::int32_t {
+      in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+      *out_len = static_cast<std::size_t>(in.gcount());
+      return in.bad() ? -1 : 0;
+    };
+    return import_by(fill, mode, flags);
+  }
+
+  /// Appends the lines of a file; returns how many events were written.
+  returned<std::uint64_t> import_ndjson_file(std::string_view path,
+                                             import_mode mode = import_mode::faithful,
+                                             std::uint32_t flags = 0) const {
+    detail::failure failure;
+    std::uint64_t events = 0;
+    const annals_status status =
+        annals_import_ndjson_file(raw_.get(), static_cast<std::uint32_t>(mode), flags, path.data(),
+                                  path.size(), &events, failure.out());
+    return failure.or_else<std::uint64_t>(status, [&] { return events; });
+  }
+
+  /// Checks the whole store, and changes nothing.
+  returned<verification> verify() const {
+    detail::failure failure;
+    verification report;
+    const auto keep = [&report](const annals_error *finding) {
+      report.findings.emplace_back(annals_error_status(finding), finding);
+    };
+    using carried = detail::carried<const decltype(keep)>;
+    carried call(keep);
+    const auto thunk = [](void *data, const annals_error *finding) noexcept {
+      return (*static_cast<carried *>(data))(finding);
+    };
+    const annals_status status =
+        annals_verify(raw_.get(), thunk, &call, &report.events, nullptr, failure.out());
+    call.rethrow();
+    return failure.or_else<verification>(status, [&] { return std::move(report); });
+  }
+
+  /// The store of C, which stays this object's.
+  annals_store *get() const noexcept { return raw_.get(); }
+  /// The store of C, which becomes the caller's.
+  annals_store *release() noexcept { return raw_.release(); }
+
+ private:
+  static std::vector<annals_new_event> raw_events(span<const new_event> events) {
+    std::vector<annals_new_event> raw;
+    raw.reserve(events.size());
+    for (const new_event &event : events) raw.push_back(event.raw());
+    return raw;
+  }
+
+  template <class Start>
+  returned<annals::events> read(const read_options &options, Start &&start) const {
+    detail::failure failure;
+    auto [raw, status] = options.raw();
+    annals_iter *found = nullptr;
+    if (status >= 0) status = start(raw.get(), &found, failure.out());
+    detail::owned<annals_iter> iter(found);
+    return failure.or_else<annals::events>(
+        status, [&] { return annals::events(std::move(iter)); });
+  }
+
+  template <class Fill>
+  returned<std::uint64_t> import_by(const Fill &fill, import_mode mode,
+                                    std::uint32_t flags) const {
+    using carried = detail::carried<const Fill>;
+    detail::failure failure;
+    carried call(fill);
+    std::uint64_t events = 0;
+    const auto thunk = [](void *data, std::uint8_t *buffer, std::size_t capacity,
+                          std::size_t *out_len) noexcept {
+      const span<char> room(reinterpret_cast<char *>(buffer), capacity);
+      return (*static_cast<carried *>(data))(room, out_len);
+    };
+    const annals_status status =
+        annals_import_ndjson(raw_.get(), static_cast<std::uint32_t>(mode), flags, thunk, &call,
+                             &events, failure.out());
+    call.rethrow();
+    return failure.or_else<std::uint64_t>(status, [&] { return events; });
+  }
+
+  detail::owned<annals_store> raw_;
+};
+
+}  // namespace annals
+
+#endif

@@ -1,0 +1,288 @@
+//! Appending events.
+
+use std::{ffi::c_char, slice};
+
+use uuid::Uuid;
+
+use crate::ffi::{
+    error::annals_error,
+    event::{
+        ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID, ANNALS_EVENT_HAS_TIMESTAMP, ANNALS_OFFSET_NAIVE,
+        annals_new_event, annals_unit,
+    },
+    glue::{
+        arguments::{self, Out},
+        fault::{Details, Fault},
+        guard::{self, ErrorOut},
+        handle,
+        sized::Array,
+    },
+    status::{ANNALS_OK, annals_status},
+    store::annals_store,
+};
+use crate::{
+    Error, ExpectedVersion, NewEvent, Timestamp, Unit, UtcOffset,
+    limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
+};
+
+/// As an expected version: any, so that nothing is checked.
+pub const ANNALS_EXPECT_ANY: u64 = u64::MAX;
+/// As an expected version: the stream has at least one event.
+pub const ANNALS_EXPECT_STREAM_EXISTS: u64 = u64::MAX - 1;
+/// As an expected version: the stream has no events.
+pub const ANNALS_EXPECT_NO_STREAM: u64 = 0;
+
+/// White space of JSON, which is cut from around a value.
+const JSON_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+const EVENT_FLAGS: u32 = ANNALS_EVENT_BINARY | ANNALS_EVENT_HAS_ID | ANNALS_EVENT_HAS_TIMESTAMP;
+
+/// Appends events to a stream: all of them or none, also through a crash. With
+/// ANNALS_DURABILITY_SYNC it returns once the events survive a power cut. Concurrent appends share
+/// one write and one sync.
+///
+/// The events are written only if the stream is as expected. `expected_version` is the number of
+/// events that it must have, or ANNALS_EXPECT_ANY, ANNALS_EXPECT_STREAM_EXISTS or
+/// ANNALS_EXPECT_NO_STREAM. So of two writers that read the same version exactly one wins; the
+/// other gets ANNALS_E_VERSION_CONFLICT, reads again and decides anew.
+///
+/// Repeating is safe with ids: if every event has an id, and all of them are stored already, at
+/// consecutive positions, in this order, in this stream, then the append succeeds again with the
+/// original result and writes nothing.
+///
+/// With ANNALS_E_POISONED from this very call its outcome is unknown until the store is opened
+/// again; then the event ids or the version of the stream settle it.
+///
+/// @param store The store.
+/// @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param expected_version What is expected of the stream.
+/// @param events The events; see annals_new_event. They are copied.
+/// @param n How many: 1 to 100000.
+/// @param out_first_position Receives the position of the first event; the others follow it. May be
+/// NULL.
+/// @param out_first_version Receives the version of the first event; the others follow it. May be
+/// NULL.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
+/// ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than 64 MiB or too many events;
+/// ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE; ANNALS_E_POISONED;
+/// ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on; ANNALS_E_NO_MEMORY;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Threads: any number at once. Blocking: writes and syncs a file, and waits while earlier events
+/// are moved out of memory. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_append(
+    store: *const annals_store,
+    stream: *const c_char,
+    len: usize,
+    expected_version: u64,
+    events: *const annals_new_event,
+    n: usize,
+    out_first_position: *mut u64,
+    out_first_version: *mut u64,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (position, version, err) = unsafe {
+        (
+            Out::cleared(out_first_position, 0),
+            Out::cleared(out_first_version, 0),
+            ErrorOut::cleared(err),
+        )
+    };
+    guard::call(err, || {
+        // SAFETY: as promised to this function.
+        let (store, stream, events) = unsafe {
+            let store = handle::shared(store)?;
+            let stream = arguments::text(stream, len, "stream id")?;
+            (store, stream, Intake::new().events(events, n)?)
+        };
+        let appended = store.events.append(stream, expected(expected_version), events)?;
+        position.set(*appended.positions().start());
+        version.set(*appended.versions().start());
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Appends to several streams as one atomic unit: readers and crashes see all of it or nothing.
+///
+/// The units apply in order, and each check sees the units before it, so that a stream may come
+/// twice. A unit without events is a pure check of its stream. Positions are consecutive over all
+/// events. Every violated check is reported: see annals_error_conflict.
+///
+/// @param store The store.
+/// @param units The units; see annals_unit. They are copied.
+/// @param n How many. Together they need at least one event, and at most 100000.
+/// @param out_first_position Receives the position of the first event. May be NULL.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
+/// ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT;
+/// ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC: each as for annals_append.
+///
+/// Threads: any number at once. Blocking: as annals_append. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_append_multi(
+    store: *const annals_store,
+    units: *const annals_unit,
+    n: usize,
+    out_first_position: *mut u64,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (position, err) = unsafe { (Out::cleared(out_first_position, 0), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        // SAFETY: as promised to this function.
+        let (store, units) = unsafe { (handle::shared(store)?, Array::new(units, n)?) };
+        let mut taken = arguments::with_capacity(n, "the units")?;
+        let mut intake = Intake::new();
+        for (index, unit) in units.enumerate() {
+            let unit: Result<Unit, Fault> = unit.and_then(|unit: annals_unit| {
+                // SAFETY: as promised to this function.
+                let (stream, events) = unsafe {
+                    let stream = arguments::text(unit.stream, unit.stream_len, "stream id")?;
+                    (stream, intake.events(unit.events, unit.event_count)?)
+                };
+                Ok(Unit::to(stream, expected(unit.expected_version), events))
+            });
+            taken.push(unit.map_err(|fault| fault.of(format_args!("units[{index}]")))?);
+        }
+        let appended = store.events.append_multi(taken)?;
+        position.set(appended.first().map_or(0, |first| *first.positions().start()));
+        Ok(ANNALS_OK)
+    })
+}
+
+fn expected(version: u64) -> ExpectedVersion {
+    match version {
+        ANNALS_EXPECT_ANY => ExpectedVersion::Any,
+        ANNALS_EXPECT_STREAM_EXISTS => ExpectedVersion::StreamExists,
+        ANNALS_EXPECT_NO_STREAM => ExpectedVersion::NoStream,
+        version => ExpectedVersion::Exact(version),
+    }
+}
+
+/// Takes in the events of one append, and stops early where a count or size is past every limit, so
+/// that a wrong length costs no memory.
+struct Intake {
+    events: usize,
+    bytes: usize,
+}
+
+impl Intake {
+    fn new() -> Intake {
+        Intake { events: 0, bytes: 0 }
+    }
+
+    /// # Safety
+    /// `events` is NULL or leads to `count` events, whose pointers are NULL or what they should be.
+    unsafe fn events(
+        &mut self,
+        events: *const annals_new_event,
+        count: usize,
+    ) -> Result<Vec<NewEvent>, Fault> {
+        self.events = self.events.saturating_add(count);
+        check_limit("append (events)", self.events, APPEND_EVENTS_MAX)?;
+        // SAFETY: the caller keeps the promise.
+        let events = unsafe { Array::new(events, count) }?;
+        let mut taken = arguments::with_capacity(count, "the events")?;
+        for (index, event) in events.enumerate() {
+            // SAFETY: the caller keeps the promise.
+            let event = event.and_then(|event| unsafe { self.event(&event) });
+            taken.push(event.map_err(|fault| fault.of(format_args!("events[{index}]")))?);
+        }
+        Ok(taken)
+    }
+
+    /// # Safety
+    /// The pointers of `event` are NULL or what they should be.
+    unsafe fn event(&mut self, event: &annals_new_event) -> Result<NewEvent, Fault> {
+        arguments::check_flags(event.flags, EVENT_FLAGS)?;
+        // SAFETY: the caller keeps the promise.
+        let (event_type, data, metadata) = unsafe {
+            (
+                arguments::text(event.r#type, event.type_len, "event type")?,
+                arguments::bytes(event.data, event.data_len, "data")?,
+                arguments::bytes(event.metadata, event.metadata_len, "metadata")?,
+            )
+        };
+        let mut taken = self.data(event_type, data, event.flags & ANNALS_EVENT_BINARY != 0)?;
+        if !metadata.is_empty() {
+            let metadata = self.json(metadata, "metadata")?;
+            taken = taken.raw_metadata(metadata)?;
+        }
+        // SAFETY: the caller keeps the promise.
+        if let Some(id) = unsafe { id_of(event) }? {
+            taken = taken.id(id);
+        }
+        if event.flags & ANNALS_EVENT_HAS_TIMESTAMP != 0 {
+            taken = taken.timestamp(timestamp_of(event)?);
+        }
+        Ok(taken)
+    }
+
+    fn data(&mut self, event_type: &str, data: &[u8], is_binary: bool) -> Result<NewEvent, Fault> {
+        if is_binary {
+            self.count(data.len())?;
+            return Ok(NewEvent::binary(event_type, arguments::copied(data, "data")?)?);
+        }
+        Ok(NewEvent::raw_json(event_type, self.json(data, "data")?)?)
+    }
+
+    /// The text of a JSON value, without the white space around it.
+    fn json<'a>(&mut self, bytes: &'a [u8], name: &str) -> Result<&'a str, Fault> {
+        let text = arguments::utf8(bytes, name)?.trim_matches(JSON_SPACE);
+        self.count(text.len())?;
+        Ok(text)
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Fault> {
+        check_limit("event (bytes)", bytes, EVENT_BYTES_MAX)?;
+        self.bytes = self.bytes.saturating_add(bytes);
+        check_limit("append (bytes)", self.bytes, APPEND_BYTES_MAX)
+    }
+}
+
+/// # Safety
+/// The id is NULL or leads to 16 bytes.
+unsafe fn id_of(event: &annals_new_event) -> Result<Option<Uuid>, Fault> {
+    if event.id.is_null() {
+        return match event.flags & ANNALS_EVENT_HAS_ID {
+            0 => Ok(None),
+            _ => Err(Details::invalid("id", "it is NULL with ANNALS_EVENT_HAS_ID")),
+        };
+    }
+    // SAFETY: the caller keeps the promise.
+    let bytes = unsafe { slice::from_raw_parts(event.id, 16) };
+    let id = Uuid::from_slice(bytes);
+    id.map(Some).map_err(|error| Details::invalid("id", error))
+}
+
+fn timestamp_of(event: &annals_new_event) -> Result<Timestamp, Fault> {
+    let offset = match event.utc_offset_minutes {
+        ANNALS_OFFSET_NAIVE => UtcOffset::Naive,
+        minutes => UtcOffset::Minutes(i16::try_from(minutes).map_err(|_| {
+            let reason = format_args!("an offset of {minutes} minutes is a day or more");
+            Details::invalid("timestamp", reason)
+        })?),
+    };
+    Ok(Timestamp::new(event.timestamp_us, offset)?)
+}
+
+fn check_limit(what: &'static str, actual: usize, limit: usize) -> Result<(), Fault> {
+    if actual <= limit {
+        return Ok(());
+    }
+    let (limit, actual) = (limit as u64, actual as u64);
+    Err(Error::LimitExceeded { what, limit, actual }.into())
+}

@@ -1,0 +1,153 @@
+//! Arguments from C: strings, bytes, and places for results.
+
+use std::{
+    ffi::{CStr, c_char},
+    ptr, slice,
+};
+
+use crate::ffi::glue::fault::{Details, Fault};
+
+/// As a length: the string ends at its NUL.
+pub(in crate::ffi) const NUL_TERMINATED: usize = usize::MAX;
+
+/// The bytes at `data`.
+///
+/// # Safety
+/// `data` is NULL, or `len` bytes can be read there for as long as `'a`.
+pub(in crate::ffi) unsafe fn bytes<'a>(
+    data: *const u8,
+    len: usize,
+    name: &str,
+) -> Result<&'a [u8], Fault> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(Details::invalid(name, format_args!("it is NULL with a length of {len}")));
+    }
+    if len == NUL_TERMINATED {
+        let reason = "ANNALS_NUL_TERMINATED is for strings; give the length of bytes";
+        return Err(Details::invalid(name, reason));
+    }
+    check_size(len, name)?;
+    // SAFETY: the caller keeps the promise, and the length is one that memory can have.
+    Ok(unsafe { slice::from_raw_parts(data, len) })
+}
+
+/// The UTF-8 text at `text`.
+///
+/// # Safety
+/// `text` is NULL, or can be read for as long as `'a`: `len` bytes, or up to a NUL when `len` is
+/// [`NUL_TERMINATED`].
+pub(in crate::ffi) unsafe fn text<'a>(
+    text: *const c_char,
+    len: usize,
+    name: &str,
+) -> Result<&'a str, Fault> {
+    let bytes = if len == NUL_TERMINATED {
+        if text.is_null() {
+            return Err(Details::invalid(name, "it is NULL"));
+        }
+        // SAFETY: the caller promises a NUL.
+        unsafe { CStr::from_ptr(text) }.to_bytes()
+    } else {
+        // SAFETY: the caller keeps the promise.
+        unsafe { bytes(text.cast(), len, name) }?
+    };
+    utf8(bytes, name)
+}
+
+/// Bytes that must be UTF-8.
+pub(in crate::ffi) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, Fault> {
+    str::from_utf8(bytes).map_err(|error| {
+        let offset = error.valid_up_to();
+        Details::invalid(name, format_args!("it is not UTF-8 at byte offset {offset}"))
+    })
+}
+
+/// A name for the file system.
+///
+/// # Safety
+/// As for [`text`].
+pub(in crate::ffi) unsafe fn path<'a>(
+    path: *const c_char,
+    len: usize,
+) -> Result<&'a std::path::Path, Fault> {
+    // SAFETY: the caller keeps the promise.
+    let path = unsafe { text(path, len, "path") }?;
+    if path.is_empty() {
+        return Err(Details::invalid("path", "it is empty"));
+    }
+    if let Some(offset) = path.find('\0') {
+        let reason = format_args!("it holds a NUL at byte offset {offset}");
+        return Err(Details::invalid("path", reason));
+    }
+    Ok(path.as_ref())
+}
+
+fn check_size(len: usize, name: &str) -> Result<(), Fault> {
+    match isize::try_from(len) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Details::invalid(name, format_args!("no memory has a length of {len}"))),
+    }
+}
+
+/// A copy of `bytes`, for which there may be no memory.
+pub(in crate::ffi) fn copied(bytes: &[u8], name: &str) -> Result<Vec<u8>, Fault> {
+    let mut copy = with_capacity(bytes.len(), name)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// An empty vector with room, for which there may be no memory.
+pub(in crate::ffi) fn with_capacity<T>(count: usize, name: &str) -> Result<Vec<T>, Fault> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| Details::no_memory(name))?;
+    Ok(vector)
+}
+
+/// Flags or a kind from C: bits outside of `known` are refused.
+pub(in crate::ffi) fn check_flags(flags: u32, known: u32) -> Result<(), Fault> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => {
+            Err(Details::invalid("flags", format_args!("the bits {unknown:#x} are unknown")))
+        }
+    }
+}
+
+/// A place for a result, which may be NULL where nobody wants it.
+pub(in crate::ffi) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// Writes `empty` to the place, so that it never holds what an earlier call put there.
+    ///
+    /// # Safety
+    /// `place` is NULL or valid for a write until the call ends.
+    pub(in crate::ffi) unsafe fn cleared(place: *mut T, empty: T) -> Out<T> {
+        let out = Out(place);
+        out.set(empty);
+        out
+    }
+
+    pub(in crate::ffi) fn is_wanted(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// Refuses a call that makes no sense without the place.
+    pub(in crate::ffi) fn required(&self, name: &str) -> Result<(), Fault> {
+        if self.is_wanted() { Ok(()) } else { Err(Details::invalid(name, "it is NULL")) }
+    }
+
+    pub(in crate::ffi) fn set(&self, value: T) {
+        if self.is_wanted() {
+            // SAFETY: `cleared` was promised that the place can be written.
+            unsafe { self.0.write(value) };
+        }
+    }
+}
+
+/// A pointer to bytes, NULL for none.
+pub(in crate::ffi) fn pointer_of(bytes: Option<&[u8]>) -> *const u8 {
+    bytes.map_or(ptr::null(), <[u8]>::as_ptr)
+}

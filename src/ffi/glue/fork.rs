@@ -1,0 +1,96 @@
+//! Tells a forked child from the process that opened a store.
+//!
+//! Asking the system for the process id costs as much as reading an event, so the answer lies in a
+//! page of memory which the kernel gives to a child as zeros (`madvise` with `MADV_WIPEONFORK`).
+//! Where the kernel does not do that, the process id is asked for after all.
+
+use std::{
+    process,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+const SAME_PROCESS: u32 = 0x414E_4E41;
+
+/// Made by the process that opens a store.
+#[derive(Debug)]
+pub(in crate::ffi) struct ForkMark {
+    process: u32,
+    page: Option<NonNull<AtomicU32>>,
+}
+
+// SAFETY: the page is an atomic that lives as long as its mark does.
+unsafe impl Send for ForkMark {}
+// SAFETY: as above.
+unsafe impl Sync for ForkMark {}
+
+impl ForkMark {
+    pub(in crate::ffi) fn new() -> ForkMark {
+        let page = page::map();
+        if let Some(page) = page {
+            // SAFETY: the page is mapped, zeroed and aligned, and unmapped only by the drop.
+            unsafe { page.as_ref() }.store(SAME_PROCESS, Ordering::Relaxed);
+        }
+        ForkMark { process: process::id(), page }
+    }
+
+    /// Whether this is a forked child of the process that made the mark.
+    pub(in crate::ffi) fn is_forked(&self) -> bool {
+        // SAFETY: as above.
+        let mark = self.page.map(|page| unsafe { page.as_ref() }.load(Ordering::Relaxed));
+        mark != Some(SAME_PROCESS) && process::id() != self.process
+    }
+}
+
+impl Drop for ForkMark {
+    fn drop(&mut self) {
+        if let Some(page) = self.page {
+            page::unmap(page);
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod page {
+    use std::{
+        ptr::{self, NonNull},
+        sync::atomic::AtomicU32,
+    };
+
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
+    /// Enough for any kernel: a mapping is rounded up to whole pages.
+    const BYTES: usize = 4096;
+
+    /// A page of zeros that a child finds zeroed again.
+    pub(super) fn map() -> Option<NonNull<AtomicU32>> {
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let page = unsafe { mmap_anonymous(ptr::null_mut(), BYTES, protection, flags) }.ok()?;
+        let page = NonNull::new(page.cast::<AtomicU32>())?;
+        // SAFETY: the page is ours, and what becomes of it in a child is what this is about.
+        let advised = unsafe { madvise(page.as_ptr().cast(), BYTES, Advice::LinuxWipeOnFork) };
+        if advised.is_err() {
+            unmap(page);
+            return None;
+        }
+        Some(page)
+    }
+
+    pub(super) fn unmap(page: NonNull<AtomicU32>) {
+        // SAFETY: the page was mapped by `map`, with this length, and is not used any more.
+        // A refusal would leave one page mapped, which harms nobody.
+        let _ = unsafe { munmap(page.as_ptr().cast(), BYTES) };
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod page {
+    use std::{ptr::NonNull, sync::atomic::AtomicU32};
+
+    pub(super) fn map() -> Option<NonNull<AtomicU32>> {
+        None
+    }
+
+    pub(super) fn unmap(_: NonNull<AtomicU32>) {}
+}

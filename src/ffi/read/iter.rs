@@ -1,0 +1,286 @@
+//! Events on their way out of a store.
+
+use std::{ffi::c_char, ptr, sync::Arc};
+
+use crate::ffi::{
+    error::annals_error,
+    event::annals_event,
+    glue::{
+        arguments::{self, Out},
+        fault::{Details, Fault, Outcome},
+        guard::{self, ErrorOut},
+        handle::{self, Opaque, SharedStore},
+    },
+    read::annals_read_options,
+    status::{ANNALS_DONE, ANNALS_OK, annals_status},
+    store::annals_store,
+};
+use crate::{EventStore, Events, RecordedEvent};
+
+/// A batch ends at this many events or bytes, whatever the caller allows.
+const BATCH_EVENTS_MAX: usize = 4_096;
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// Events on their way out of a store. It sees the store as it was when it was made, whatever is
+/// appended meanwhile, holds no lock and a bounded amount of memory.
+#[derive(Debug)]
+pub struct annals_iter {
+    _private: [u8; 0],
+}
+
+#[derive(Debug)]
+pub(in crate::ffi) struct Iter {
+    store: Arc<SharedStore>,
+    events: Events,
+    /// What the views point into.
+    held: Vec<RecordedEvent>,
+    views: Vec<annals_event>,
+    end: Option<End>,
+}
+
+/// How an iterator ended, to be told again.
+#[derive(Debug)]
+enum End {
+    Done,
+    Failed(Fault),
+}
+
+impl Opaque for annals_iter {
+    type State = Iter;
+    const KIND: u32 = 5;
+    const NAME: &'static str = "annals_iter";
+
+    fn store(state: &Iter) -> Option<&SharedStore> {
+        Some(&state.store)
+    }
+}
+
+impl Iter {
+    /// Lets go of what was handed out, and takes up to `max` further events. The answer says
+    /// whether there are any.
+    fn advance(&mut self, max: usize) -> Outcome {
+        self.views.clear();
+        self.held.clear();
+        let mut bytes = 0_usize;
+        while self.end.is_none() && self.held.len() < max && bytes < BATCH_BYTES_MAX {
+            match self.events.next() {
+                Some(Ok(event)) => {
+                    let view = annals_event::of(&event);
+                    bytes = bytes.saturating_add(view.data_len).saturating_add(view.metadata_len);
+                    self.views.push(view);
+                    self.held.push(event);
+                }
+                Some(Err(error)) => self.end = Some(End::Failed(error.into())),
+                // The end is looked at anew by the call that tells it.
+                None if !self.views.is_empty() => break,
+                // A closed store is told apart from the end here, where asking costs little.
+                None => {
+                    let closed = self.store.events.head().err();
+                    self.end = Some(closed.map_or(End::Done, |error| End::Failed(error.into())));
+                }
+            }
+        }
+        match &self.end {
+            // What came before the end is told first.
+            _ if !self.views.is_empty() => Ok(ANNALS_OK),
+            Some(End::Failed(fault)) => Err(fault.clone()),
+            Some(End::Done) | None => Ok(ANNALS_DONE),
+        }
+    }
+}
+
+/// Makes an iterator over the events that `read` finds.
+///
+/// # Safety
+/// `store` and `options` are NULL or handles that are not freed meanwhile.
+unsafe fn start(
+    store: *const annals_store,
+    options: *const annals_read_options,
+    read: impl FnOnce(&EventStore) -> Result<Events, Fault>,
+) -> Result<*mut annals_iter, Fault> {
+    // SAFETY: the caller keeps the promise.
+    let store = unsafe { handle::shared(store) }?;
+    let mut events = read(&store.events)?;
+    if !options.is_null() {
+        // SAFETY: the caller keeps the promise.
+        let options = unsafe { handle::shared(options) }?;
+        events = options.apply(events);
+    }
+    events.check()?;
+    let store = Arc::clone(&store);
+    handle::make(Iter { store, events, held: Vec::new(), views: Vec::new(), end: None })
+}
+
+/// Reads the events of one stream, in the order of their versions.
+///
+/// @param store The store.
+/// @param stream The stream id. A stream without events is an empty one, not an error.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param options What to read, which is copied, or NULL for everything, forwards.
+/// @param out Receives the iterator.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. What is wrong with the events
+/// shows in annals_iter_next.
+///
+/// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
+/// closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_stream(
+    store: *const annals_store,
+    stream: *const c_char,
+    len: usize,
+    options: *const annals_read_options,
+    out: *mut *mut annals_iter,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        out.required("out")?;
+        // SAFETY: as promised to this function.
+        let iter = unsafe {
+            start(store, options, |store| {
+                Ok(store.read_stream(arguments::text(stream, len, "stream id")?))
+            })
+        };
+        out.set(iter?);
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Reads all events, in the order of their positions.
+///
+/// @param store The store.
+/// @param options What to read, which is copied, or NULL for everything, forwards.
+/// @param out Receives the iterator.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. What is wrong with the events shows in
+/// annals_iter_next.
+///
+/// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
+/// closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_all(
+    store: *const annals_store,
+    options: *const annals_read_options,
+    out: *mut *mut annals_iter,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        out.required("out")?;
+        // SAFETY: as promised to this function.
+        out.set(unsafe { start(store, options, |store| Ok(store.read_all())) }?);
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Takes the next event.
+///
+/// @param iter The iterator.
+/// @param out_event Receives a view of the event, valid until the next call on this iterator or its
+/// free; NULL with any other result than ANNALS_OK.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; each of them also from then on; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Ownership: the view belongs to the iterator. Threads: any, one at a time. Blocking: may read
+/// files. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_iter_next(
+    iter: *mut annals_iter,
+    out_event: *mut *const annals_event,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (event, err) = unsafe { (Out::cleared(out_event, ptr::null()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        event.required("out_event")?;
+        // SAFETY: as promised to this function.
+        let mut iter = unsafe { handle::exclusive(iter) }?;
+        let status = iter.advance(1)?;
+        if let Some(view) = iter.views.first() {
+            event.set(view);
+        }
+        Ok(status)
+    })
+}
+
+/// Takes several events at once, which costs less than one at a time.
+///
+/// @param iter The iterator.
+/// @param max How many at most, above 0. Fewer may come also before the end, because a batch holds
+/// at most 4096 events and some MiB: only ANNALS_DONE is the end.
+/// @param out_events Receives an array of views, valid until the next call on this iterator or its
+/// free; NULL with any other result than ANNALS_OK.
+/// @param out_n Receives how many events the array has, at least 1 with ANNALS_OK.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; each of them once the events before it have been taken, and from then on;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Ownership: the views belong to the iterator. Threads: any, one at a time. Blocking: may read
+/// files. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_iter_next_batch(
+    iter: *mut annals_iter,
+    max: usize,
+    out_events: *mut *const annals_event,
+    out_n: *mut usize,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (events, count, err) = unsafe {
+        (Out::cleared(out_events, ptr::null()), Out::cleared(out_n, 0), ErrorOut::cleared(err))
+    };
+    guard::call(err, || {
+        events.required("out_events")?;
+        count.required("out_n")?;
+        if max == 0 {
+            return Err(Details::invalid("max", "it is 0"));
+        }
+        // SAFETY: as promised to this function.
+        let mut iter = unsafe { handle::exclusive(iter) }?;
+        let status = iter.advance(max.min(BATCH_EVENTS_MAX))?;
+        if !iter.views.is_empty() {
+            events.set(iter.views.as_ptr());
+            count.set(iter.views.len());
+        }
+        Ok(status)
+    })
+}
+
+/// Frees an iterator, and every view that was got from it.
+///
+/// @param iter The iterator, or NULL, which is nothing to do.
+///
+/// Threads: any, with no other call on the same iterator. Blocking: never.
+/// Since: 0.1.0
+///
+/// # Safety
+/// `iter` is NULL or an iterator, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn annals_iter_free(iter: *mut annals_iter) {
+    // SAFETY: as promised to this function.
+    unsafe { handle::free(iter) };
+}

@@ -1,0 +1,7 @@
+//! Reading: what is read, events, and the list of streams.
+
+mod iter;
+mod options;
+mod streams;
+
+pub use {iter::*, options::*, streams::*};

@@ -1,0 +1,292 @@
+//! What a read starts at, leaves out, and ends with.
+
+use std::{ffi::c_char, ptr};
+
+use crate::ffi::{
+    glue::{
+        arguments,
+        fault::{Details, Fault},
+        guard,
+        handle::{self, Opaque, SharedStore},
+    },
+    status::{ANNALS_OK, annals_status},
+};
+use crate::{Error, Events, limits::NAME_BYTES_MAX};
+
+/// What is read: made by annals_read_options_new, set up, handed to annals_read_stream or
+/// annals_read_all any number of times, and freed.
+#[derive(Debug)]
+pub struct annals_read_options {
+    _private: [u8; 0],
+}
+
+/// The choices of a caller.
+#[derive(Debug, Default)]
+pub(in crate::ffi) struct ReadOptions {
+    is_backward: bool,
+    limit: Option<u64>,
+    from_version: Option<u64>,
+    from_position: Option<u64>,
+    event_types: Vec<String>,
+    stream_prefix: Option<String>,
+}
+
+impl Opaque for annals_read_options {
+    type State = ReadOptions;
+    const KIND: u32 = 4;
+    const NAME: &'static str = "annals_read_options";
+
+    fn store(_: &ReadOptions) -> Option<&SharedStore> {
+        None
+    }
+}
+
+impl ReadOptions {
+    /// Applies the choices to a read.
+    pub(in crate::ffi) fn apply(&self, events: Events) -> Events {
+        let mut events = events.event_types(self.event_types.iter().cloned());
+        if self.is_backward {
+            events = events.backward();
+        }
+        if let Some(limit) = self.limit {
+            events = events.limit(limit);
+        }
+        if let Some(version) = self.from_version {
+            events = events.from_version(version);
+        }
+        if let Some(position) = self.from_position {
+            events = events.from_position(position);
+        }
+        match &self.stream_prefix {
+            Some(prefix) => events.stream_prefix(prefix.as_str()),
+            None => events,
+        }
+    }
+}
+
+/// Makes read options that read everything, forwards.
+///
+/// @return The read options; NULL only when there is no memory.
+///
+/// Ownership: the caller frees them with annals_read_options_free. Threads: any. Blocking: never.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Nothing to keep.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_new() -> *mut annals_read_options {
+    guard::value(ptr::null_mut(), || handle::make(ReadOptions::default()))
+}
+
+/// Frees read options. Iterators that were made with them are not affected.
+///
+/// @param options The read options, or NULL, which is nothing to do.
+///
+/// Threads: any, with no other call on the same read options. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// `options` is NULL or comes from `annals_read_options_new`, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn annals_read_options_free(options: *mut annals_read_options) {
+    // SAFETY: as promised to this function.
+    unsafe { handle::free(options) };
+}
+
+/// Makes a choice.
+///
+/// # Safety
+/// `options` is NULL or comes from `annals_read_options_new` and is not freed meanwhile.
+unsafe fn set(
+    options: *mut annals_read_options,
+    choose: impl FnOnce(&mut ReadOptions) -> Result<(), Fault>,
+) -> annals_status {
+    guard::quietly(|| {
+        // SAFETY: the caller keeps the promise.
+        let mut options = unsafe { handle::exclusive(options) }?;
+        choose(&mut options)?;
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Sets the direction.
+///
+/// @param options The read options.
+/// @param backward Whether to read from the last event to the first.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// `options` is NULL or comes from `annals_read_options_new` and is not freed meanwhile.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_set_backward(
+    options: *mut annals_read_options,
+    backward: bool,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            options.is_backward = backward;
+            Ok(())
+        })
+    }
+}
+
+/// Sets how many events are read at most, counted behind the filters.
+///
+/// @param options The read options.
+/// @param limit The number; 0 reads nothing.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_read_options_set_backward`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_set_limit(
+    options: *mut annals_read_options,
+    limit: u64,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            options.limit = Some(limit);
+            Ok(())
+        })
+    }
+}
+
+/// Sets the version of the stream at which reading starts, inclusive. Unset: the first event, or
+/// backwards the last. Only for annals_read_stream: annals_read_all refuses it.
+///
+/// @param options The read options.
+/// @param version The version.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_read_options_set_backward`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_set_from_version(
+    options: *mut annals_read_options,
+    version: u64,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            options.from_version = Some(version);
+            Ok(())
+        })
+    }
+}
+
+/// Sets the position in the store at which reading starts, inclusive. Unset: the first event, or
+/// backwards the last.
+///
+/// @param options The read options.
+/// @param position The position.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_read_options_set_backward`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_set_from_position(
+    options: *mut annals_read_options,
+    position: u64,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            options.from_position = Some(position);
+            Ok(())
+        })
+    }
+}
+
+/// Adds an event type to those that are read. Without any, all are.
+///
+/// @param options The read options.
+/// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_read_options_set_backward`; `type` can be read as `len` says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_add_type(
+    options: *mut annals_read_options,
+    r#type: *const c_char,
+    len: usize,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            let event_type = arguments::text(r#type, len, "event type")?;
+            check_name("event type", "event type (bytes)", event_type)?;
+            options.event_types.push(event_type.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// Reads only streams whose ids start with a text. Only for annals_read_all: annals_read_stream
+/// refuses it.
+///
+/// @param options The read options.
+/// @param prefix The text, which is copied; an empty one takes the filter away.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT: longer than any stream id;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_read_options_set_backward`; `prefix` can be read as `len` says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
+    options: *mut annals_read_options,
+    prefix: *const c_char,
+    len: usize,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            let prefix = arguments::text(prefix, len, "stream prefix")?;
+            check_length("stream prefix (bytes)", prefix)?;
+            options.stream_prefix = (!prefix.is_empty()).then(|| prefix.to_owned());
+            Ok(())
+        })
+    }
+}
+
+fn check_name(argument: &str, what: &'static str, name: &str) -> Result<(), Fault> {
+    if name.is_empty() {
+        return Err(Details::invalid(argument, "it is empty"));
+    }
+    if let Some(offset) = name.find('\0') {
+        let reason = format_args!("it holds a NUL at byte offset {offset}");
+        return Err(Details::invalid(argument, reason));
+    }
+    check_length(what, name)
+}
+
+fn check_length(what: &'static str, name: &str) -> Result<(), Fault> {
+    if name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    let (limit, actual) = (NAME_BYTES_MAX as u64, name.len() as u64);
+    Err(Error::LimitExceeded { what, limit, actual }.into())
+}

@@ -1,0 +1,168 @@
+//! The list of streams.
+
+use std::{ffi::c_char, ptr, sync::Arc};
+
+use crate::Streams;
+use crate::ffi::{
+    error::annals_error,
+    glue::{
+        arguments::{self, Out},
+        fault::{Fault, Outcome},
+        guard::{self, ErrorOut},
+        handle::{self, Opaque, SharedStore},
+    },
+    status::{ANNALS_DONE, ANNALS_OK, annals_status},
+    store::annals_store,
+};
+
+/// The streams of a store, in byte order of their ids, as they were when it was made.
+#[derive(Debug)]
+pub struct annals_stream_iter {
+    _private: [u8; 0],
+}
+
+#[derive(Debug)]
+pub(in crate::ffi) struct StreamIter {
+    store: Arc<SharedStore>,
+    streams: Streams,
+    /// The stream id that was handed out, with a NUL.
+    name: Vec<u8>,
+    version: u64,
+    /// The error that ended it, to be told again.
+    failure: Option<Fault>,
+}
+
+impl Opaque for annals_stream_iter {
+    type State = StreamIter;
+    const KIND: u32 = 6;
+    const NAME: &'static str = "annals_stream_iter";
+
+    fn store(state: &StreamIter) -> Option<&SharedStore> {
+        Some(&state.store)
+    }
+}
+
+impl StreamIter {
+    fn advance(&mut self) -> Outcome {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        match self.streams.next() {
+            Some(Ok(stream)) => {
+                self.name.clear();
+                self.name.extend_from_slice(stream.stream_id().as_bytes());
+                self.name.push(0);
+                self.version = stream.version();
+                Ok(ANNALS_OK)
+            }
+            Some(Err(error)) => {
+                let failure: Fault = error.into();
+                self.failure = Some(failure.clone());
+                Err(failure)
+            }
+            None => Ok(ANNALS_DONE),
+        }
+    }
+}
+
+/// Lists the streams of a store, in byte order of their ids.
+///
+/// @param store The store.
+/// @param prefix Only streams whose ids start with this text; (NULL, 0) for all.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param out Receives the iterator.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Ownership: the caller frees the iterator with annals_stream_iter_free, before or after the store
+/// is closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_streams(
+    store: *const annals_store,
+    prefix: *const c_char,
+    len: usize,
+    out: *mut *mut annals_stream_iter,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        out.required("out")?;
+        // SAFETY: as promised to this function.
+        let (store, prefix) =
+            unsafe { (handle::shared(store)?, arguments::text(prefix, len, "stream prefix")?) };
+        let streams = store.events.streams().prefix(prefix);
+        let (name, version, failure) = (Vec::new(), 0, None);
+        let store = Arc::clone(&store);
+        out.set(handle::make(StreamIter { store, streams, name, version, failure })?);
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Takes the next stream.
+///
+/// @param iter The iterator.
+/// @param out_name Receives the stream id, which also ends with a NUL, valid until the next call on
+/// this iterator or its free; NULL with any other result than ANNALS_OK.
+/// @param out_len Receives the length of the stream id. May be NULL.
+/// @param out_version Receives the version of the stream: how many events it has. May be NULL.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; each of them also from then on; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Ownership: the name belongs to the iterator. Threads: any, one at a time. Blocking: may read
+/// files. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_stream_iter_next(
+    iter: *mut annals_stream_iter,
+    out_name: *mut *const c_char,
+    out_len: *mut usize,
+    out_version: *mut u64,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (name, len, version, err) = unsafe {
+        (
+            Out::cleared(out_name, ptr::null()),
+            Out::cleared(out_len, 0),
+            Out::cleared(out_version, 0),
+            ErrorOut::cleared(err),
+        )
+    };
+    guard::call(err, || {
+        name.required("out_name")?;
+        // SAFETY: as promised to this function.
+        let mut iter = unsafe { handle::exclusive(iter) }?;
+        let status = iter.advance()?;
+        if status == ANNALS_OK {
+            name.set(iter.name.as_ptr().cast());
+            len.set(iter.name.len().saturating_sub(1));
+            version.set(iter.version);
+        }
+        Ok(status)
+    })
+}
+
+/// Frees an iterator, and the name that was got from it.
+///
+/// @param iter The iterator, or NULL, which is nothing to do.
+///
+/// Threads: any, with no other call on the same iterator. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// `iter` is NULL or an iterator of streams, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn annals_stream_iter_free(iter: *mut annals_stream_iter) {
+    // SAFETY: as promised to this function.
+    unsafe { handle::free(iter) };
+}

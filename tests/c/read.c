@@ -1,0 +1,171 @@
+/* Reading: order, options, batches, ends, and what outlives the store. */
+
+#include "check.h"
+
+static void fill(annals_store *store) {
+  append(store, "order-1", "Placed", "1");
+  append(store, "order-2", "Placed", "2");
+  append(store, "order-1", "Shipped", "3");
+  append(store, "customer", "Joined", "4");
+  append(store, "order-1", "Closed", "5");
+}
+
+/* Reads everything that is left and writes the positions as digits. */
+static void positions(annals_iter *iter, char *out) {
+  annals_error *error = NULL;
+  const annals_event *event = NULL;
+  annals_status rc = ANNALS_OK;
+  while ((rc = annals_iter_next(iter, &event, &error)) == ANNALS_OK) {
+    *out++ = (char)('0' + event->position);
+  }
+  EXPECT(ANNALS_DONE, rc);
+  CHECK(event == NULL);
+  *out = '\0';
+}
+
+#define READS(due, call)            \
+  do {                              \
+    annals_iter *iter = NULL;       \
+    char found[64];                 \
+    OK(call);                       \
+    positions(iter, found);         \
+    CHECK(strcmp(found, due) == 0); \
+    annals_iter_free(iter);         \
+  } while (0)
+
+static void reads_and_their_options(annals_store *store) {
+  annals_error *error = NULL;
+  annals_iter *iter = NULL;
+  annals_read_options *options = annals_read_options_new();
+  READS("12345", annals_read_all(store, NULL, &iter, &error));
+  READS("135", annals_read_stream(store, "order-1", NT, NULL, &iter, &error));
+  READS("", annals_read_stream(store, "nobody", NT, options, &iter, &error));
+
+  CHECK(annals_read_options_set_backward(options, true) == ANNALS_OK);
+  READS("54321", annals_read_all(store, options, &iter, &error));
+  CHECK(annals_read_options_set_limit(options, 2) == ANNALS_OK);
+  READS("54", annals_read_all(store, options, &iter, &error));
+  CHECK(annals_read_options_set_from_version(options, 2) == ANNALS_OK);
+  READS("31", annals_read_stream(store, "order-1", NT, options, &iter, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "from_version",
+          annals_read_all(store, options, &iter, &error));
+  CHECK(iter == NULL);
+  annals_read_options_free(options);
+
+  options = annals_read_options_new();
+  CHECK(annals_read_options_set_from_position(options, 2) == ANNALS_OK);
+  CHECK(annals_read_options_add_type(options, "Placed", NT) == ANNALS_OK);
+  CHECK(annals_read_options_add_type(options, "Closed", 6) == ANNALS_OK);
+  READS("25", annals_read_all(store, options, &iter, &error));
+  CHECK(annals_read_options_set_stream_prefix(options, "order-2", NT) == ANNALS_OK);
+  READS("2", annals_read_all(store, options, &iter, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "stream prefix",
+          annals_read_stream(store, "order-1", NT, options, &iter, &error));
+  CHECK(annals_read_options_set_stream_prefix(options, NULL, 0) == ANNALS_OK);
+  READS("5", annals_read_stream(store, "order-1", NT, options, &iter, &error));
+  CHECK(annals_read_options_add_type(options, "", 0) == ANNALS_E_INVALID_ARGUMENT);
+  CHECK(annals_read_options_add_type(options, "a\0b", 3) == ANNALS_E_INVALID_ARGUMENT);
+  annals_read_options_free(options);
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "stream id",
+          annals_read_stream(store, "", 0, NULL, &iter, &error));
+}
+
+static void batches_are_arrays(annals_store *store) {
+  annals_error *error = NULL;
+  annals_iter *iter = NULL;
+  const annals_event *events = NULL;
+  size_t n = 0;
+  OK(annals_read_all(store, NULL, &iter, &error));
+  OK(annals_iter_next_batch(iter, 3, &events, &n, &error));
+  CHECK(n == 3 && events[0].position == 1 && events[2].position == 3);
+  CHECK(strcmp(events[1].stream, "order-2") == 0 && strcmp(events[2].type, "Shipped") == 0);
+  CHECK(events[2].data_len == 1 && events[2].data[0] == '3');
+  OK(annals_iter_next(iter, &events, &error));
+  CHECK(events->position == 4);
+  OK(annals_iter_next_batch(iter, 100, &events, &n, &error));
+  CHECK(n == 1 && events[0].position == 5);
+  EXPECT(ANNALS_DONE, annals_iter_next_batch(iter, 100, &events, &n, &error));
+  CHECK(n == 0 && events == NULL);
+  EXPECT(ANNALS_DONE, annals_iter_next_batch(iter, 100, &events, &n, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "max",
+          annals_iter_next_batch(iter, 0, &events, &n, &error));
+  annals_iter_free(iter);
+}
+
+static void an_iterator_sees_its_own_moment(annals_store *store) {
+  annals_error *error = NULL;
+  annals_iter *iter = NULL;
+  char found[64];
+  OK(annals_read_all(store, NULL, &iter, &error));
+  append(store, "late", "Late", "6");
+  positions(iter, found);
+  CHECK(strcmp(found, "12345") == 0);
+  annals_iter_free(iter);
+}
+
+static void streams_come_in_order(annals_store *store) {
+  annals_error *error = NULL;
+  annals_stream_iter *iter = NULL;
+  const char *name = NULL;
+  size_t len = 0;
+  uint64_t version = 0;
+  OK(annals_streams(store, NULL, 0, &iter, &error));
+  OK(annals_stream_iter_next(iter, &name, &len, &version, &error));
+  CHECK(len == 8 && strcmp(name, "customer") == 0 && version == 1);
+  OK(annals_stream_iter_next(iter, &name, NULL, NULL, &error));
+  CHECK(strcmp(name, "late") == 0);
+  annals_stream_iter_free(iter);
+  OK(annals_streams(store, "order-", NT, &iter, &error));
+  OK(annals_stream_iter_next(iter, &name, &len, &version, &error));
+  CHECK(strcmp(name, "order-1") == 0 && version == 3);
+  OK(annals_stream_iter_next(iter, &name, &len, &version, &error));
+  EXPECT(ANNALS_DONE, annals_stream_iter_next(iter, &name, &len, &version, &error));
+  CHECK(name == NULL && len == 0 && version == 0);
+  EXPECT(ANNALS_DONE, annals_stream_iter_next(iter, &name, &len, &version, &error));
+  annals_stream_iter_free(iter);
+}
+
+static void what_outlives_the_store_says_so(annals_store *store) {
+  annals_error *error = NULL;
+  annals_iter *fresh = NULL, *begun = NULL, *ended = NULL, *read = NULL;
+  annals_stream_iter *streams = NULL;
+  const annals_event *event = NULL;
+  const char *name = NULL;
+  char found[64];
+  OK(annals_read_all(store, NULL, &fresh, &error));
+  OK(annals_read_all(store, NULL, &begun, &error));
+  OK(annals_iter_next(begun, &event, &error));
+  OK(annals_read_all(store, NULL, &ended, &error));
+  positions(ended, found);
+  OK(annals_read_stream(store, "late", NT, NULL, &read, &error));
+  OK(annals_iter_next(read, &event, &error));
+  OK(annals_streams(store, NULL, 0, &streams, &error));
+  close_store(store);
+
+  EXPECT(ANNALS_E_CLOSED, annals_iter_next(fresh, &event, &error));
+  CHECK(event == NULL);
+  EXPECT(ANNALS_E_CLOSED, annals_iter_next(fresh, &event, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_iter_next(begun, &event, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_iter_next(read, &event, &error));
+  EXPECT(ANNALS_DONE, annals_iter_next(ended, &event, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_stream_iter_next(streams, &name, NULL, NULL, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_stream_iter_next(streams, &name, NULL, NULL, &error));
+  annals_iter_free(fresh);
+  annals_iter_free(begun);
+  annals_iter_free(ended);
+  annals_iter_free(read);
+  annals_iter_free(NULL);
+  annals_stream_iter_free(streams);
+  annals_stream_iter_free(NULL);
+}
+
+int main(void) {
+  annals_store *store = in_memory();
+  fill(store);
+  reads_and_their_options(store);
+  batches_are_arrays(store);
+  an_iterator_sees_its_own_moment(store);
+  streams_come_in_order(store);
+  what_outlives_the_store_says_so(store);
+  return 0;
+}

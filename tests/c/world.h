@@ -1,0 +1,99 @@
+/* What the generated programs share: one object of each kind, valid arguments, and judges. */
+
+#ifndef ANNALS_TESTS_WORLD_H
+#define ANNALS_TESTS_WORLD_H
+
+#include "check.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct world {
+  annals_store *store;
+  annals_iter *iter;
+  annals_stream_iter *streams;
+  annals_options *options;
+  annals_read_options *read_options;
+  annals_error *failure;
+  annals_new_event event;
+  annals_unit unit;
+} world;
+
+static void make_world(world *w) {
+  annals_error *error = NULL;
+  memset(w, 0, sizeof *w);
+  w->event = json("T", "1");
+  w->unit = (annals_unit)ANNALS_UNIT_INIT;
+  w->unit.stream = "text";
+  w->unit.stream_len = NT;
+  w->unit.events = &w->event;
+  w->unit.event_count = 1;
+  w->store = in_memory();
+  append(w->store, "text", "T", "1");
+  append(w->store, "text", "T", "2");
+  OK(annals_read_all(w->store, NULL, &w->iter, &error));
+  OK(annals_streams(w->store, NULL, 0, &w->streams, &error));
+  w->options = annals_options_new();
+  w->read_options = annals_read_options_new();
+  CHECK(annals_append(w->store, "text", NT, 9, &w->event, 1, NULL, NULL, &w->failure) ==
+        ANNALS_E_VERSION_CONFLICT);
+}
+
+static void end_world(world *w) {
+  annals_iter_free(w->iter);
+  annals_stream_iter_free(w->streams);
+  annals_options_free(w->options);
+  annals_read_options_free(w->read_options);
+  annals_error_free(w->failure);
+  if (annals_close(w->store, NULL) == ANNALS_E_BUSY) exit(2);
+}
+
+static int32_t take(void *user_data, const uint8_t *data, size_t len) {
+  (void)user_data;
+  (void)data;
+  (void)len;
+  return 0;
+}
+
+static int32_t give(void *user_data, uint8_t *buffer, size_t capacity, size_t *out_len) {
+  (void)user_data;
+  (void)buffer;
+  (void)capacity;
+  *out_len = 0;
+  return 0;
+}
+
+static int32_t find(void *user_data, const annals_error *finding) {
+  (void)user_data;
+  (void)finding;
+  return 0;
+}
+
+/* A name that is free. */
+static const char *unused(const char *name) {
+  remove(name);
+  return name;
+}
+
+/* A file with nothing in it. */
+static const char *empty_file(const char *name) {
+  FILE *file = fopen(name, "w");
+  CHECK(file != NULL && fclose(file) == 0);
+  return name;
+}
+
+static int judged;
+
+/* Ends the program unless a status lies in a range; an error has an object, if it was wanted. */
+static void judge(const char *what, annals_status rc, int64_t low, int64_t high, bool has_error,
+                  annals_error *error) {
+  judged++;
+  if (rc < low || rc > high || (has_error && (rc < 0) != (error != NULL))) {
+    fprintf(stderr, "%s: %s: %s\n", what, annals_status_name(rc),
+            annals_error_message(error, NULL));
+    exit(1);
+  }
+  annals_error_free(error);
+}
+
+#endif

@@ -1,0 +1,164 @@
+/* annals.hpp with exceptions: objects, ranges, errors, and what callbacks throw. */
+
+#include <annals.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include "other.hpp"
+
+#define CHECK(condition)                                                      \
+  do {                                                                        \
+    if (!(condition)) {                                                       \
+      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+      std::exit(1);                                                           \
+    }                                                                         \
+  } while (0)
+
+/* The error that a call throws. */
+template <class Call>
+static annals::error thrown(Call &&call) {
+  try {
+    call();
+  } catch (const annals::error &error) {
+    return error;
+  }
+  std::fprintf(stderr, "nothing was thrown\n");
+  std::exit(1);
+}
+
+static void opening() {
+  annals::options options;
+  options.create = false;
+  const annals::error missing = thrown([&] { annals::store store("missing", options); });
+  CHECK(missing.status() == ANNALS_E_IO && missing.os_code() == 2);
+  CHECK(std::string_view(missing.what()).find("cannot open missing") == 0);
+  options.create = true;
+  options.buffered = std::chrono::milliseconds(5);
+  annals::store store("cpp.annals", options);
+  CHECK(store.head() == 0);
+  CHECK(thrown([] { annals::store second("cpp.annals"); }).status() == ANNALS_E_LOCKED);
+  annals::store moved = std::move(store);
+  CHECK(store.get() == nullptr && moved.head() == 0);
+  CHECK(thrown([&] { store.head(); }).status() == ANNALS_E_INVALID_ARGUMENT);
+  moved.flush();
+  moved.close();
+  annals::store again("cpp.annals");
+  options.buffered = std::chrono::milliseconds(-1);
+  const annals::error invalid = thrown([&] { annals::store other("other.annals", options); });
+  CHECK(invalid.status() == ANNALS_E_INVALID_ARGUMENT);
+  CHECK(std::string_view(invalid.what()) == "an argument is invalid");
+}
+
+static void appending_and_reading() {
+  annals::store store = annals::store::in_memory();
+  const annals::event_id id{1, 2, 3};
+  const std::uint8_t photo[] = {0xFF, 0x00};
+  const annals::time_point time{std::chrono::microseconds(-7)};
+  const annals::appended landed =
+      store.append("order-7", annals::no_stream,
+                   {annals::new_event("Placed", "1").metadata(R"({"by": "ada"})").id(id),
+                    annals::new_event::binary("Photo", annals::bytes(photo, 2)).time(time),
+                    annals::new_event("Naive", "[]").time(time, std::nullopt)});
+  CHECK(landed.first_position == 1 && landed.first_version == 1);
+  store.append("order-8", 0, annals::new_event("Placed", "2"));
+
+  std::string types;
+  annals::events order = store.read_stream("order-7");
+  for (const annals::event &event : order) {
+    types += event.type();
+    CHECK(event.stream() == "order-7" && event.stream().data()[7] == '\0');
+    CHECK(event.position() == event.version());
+  }
+  CHECK(types == "PlacedPhotoNaive");
+  CHECK(!order.step());
+
+  annals::events all = store.read_all();
+  const annals::event placed = *all.step();
+  CHECK(placed.text() == "1" && placed.metadata() == R"({"by": "ada"})" && placed.id() == id);
+  CHECK(!placed.is_binary() && placed.utc_offset() == std::chrono::minutes(0));
+  const annals::event binary = *all.step();
+  CHECK(binary.is_binary() && binary.data().size() == 2 && binary.data()[0] == 0xFF);
+  CHECK(binary.time() == time && !binary.id() && binary.metadata().empty());
+  CHECK(!all.step()->utc_offset());
+
+  std::uint64_t sum = 0;
+  annals::read_options options;
+  options.backward().type("Placed").stream_prefix("order-").limit(2).from_position(9);
+  for (const annals::event &event : store.read_all(options)) sum = sum * 10 + event.position();
+  CHECK(sum == 41);
+  const annals::error wrong = thrown([&] { store.read_stream("order-7", options); });
+  CHECK(wrong.status() == ANNALS_E_INVALID_ARGUMENT);
+  CHECK(thrown([&] { store.read_all(annals::read_options().type("")); }).status() < 0);
+
+  std::string names;
+  for (const annals::stream_info &stream : store.streams("order-")) {
+    names += std::string(stream.id) + '=' + std::to_string(stream.version) + ' ';
+  }
+  CHECK(names == "order-7=3 order-8=1 ");
+  CHECK(store.stream_version("order-7") == 3);
+
+  annals::events late = store.read_all();
+  store.close();
+  CHECK(thrown([&] { late.step(); }).status() == ANNALS_E_CLOSED);
+}
+
+static void conflicts() {
+  annals::store store = annals::store::in_memory();
+  const annals::new_event event("T", "1");
+  CHECK(store.append_multi({{"a", annals::no_stream, {event}}, {"b", 0, {}}}) == 1);
+  const annals::error conflict = thrown([&] {
+    store.append_multi({{"a", annals::no_stream, {event}}, {"b", annals::stream_exists, {}}});
+  });
+  CHECK(conflict.is_conflict() && conflict.conflicts().size() == 2);
+  CHECK(conflict.conflicts()[0].stream == "a" && conflict.conflicts()[0].actual == 1);
+  CHECK(conflict.conflicts()[1].expected == ANNALS_EXPECT_STREAM_EXISTS);
+  CHECK(append_elsewhere(store) == 2);
+}
+
+static void exchanging() {
+  annals::store store = annals::store::in_memory(), copy = annals::store::in_memory();
+  store.append("s", annals::any_version, {{"T", "1"}, {"T", "2"}});
+  std::ostringstream out;
+  CHECK(store.export_ndjson(out) == 2);
+  std::istringstream in(out.str());
+  CHECK(copy.import_ndjson(in) == 2);
+  CHECK(store.export_ndjson_file("cpp.ndjson") == 2);
+  CHECK(copy.import_ndjson_file("cpp.ndjson", annals::import_mode::resume) == 0);
+
+  /* What a callback throws comes out of the call as it is. */
+  try {
+    store.export_ndjson([](std::string_view) { throw std::string("mine"); });
+    std::exit(1);
+  } catch (const std::string &mine) {
+    CHECK(mine == "mine");
+  }
+  try {
+    copy.import_ndjson([](annals::span<char>) -> std::size_t { throw 42; });
+    std::exit(1);
+  } catch (int number) {
+    CHECK(number == 42);
+  }
+  CHECK(store.export_ndjson([](std::string_view) { return false; }) == 2);
+  /* The one close that leaves the store open. */
+  const annals::error busy =
+      thrown([&] { store.export_ndjson([&](std::string_view) { store.close(); }); });
+  CHECK(busy.status() == ANNALS_E_BUSY && store.head() == 2);
+  std::ostringstream broken;
+  broken.setstate(std::ios::badbit);
+  CHECK(thrown([&] { store.export_ndjson(broken); }).callback_code() == -1);
+  std::istringstream bad("{}\n");
+  const annals::error parse = thrown([&] { copy.import_ndjson(bad); });
+  CHECK(parse.where() && parse.where()->line == 1 && parse.where()->column > 0);
+  const annals::verification report = store.verify();
+  CHECK(report.events == 2 && report.findings.empty());
+}
+
+int main() {
+  opening();
+  appending_and_reading();
+  conflicts();
+  exchanging();
+  return 0;
+}
