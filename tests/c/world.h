@@ -15,6 +15,9 @@ typedef struct world {
   annals_options *options;
   annals_read_options *read_options;
   annals_error *failure;
+  annals_snapshot *snapshot;
+  annals_subscription *subscription;
+  annals_projection *projection;
   annals_new_event event;
   annals_unit unit;
 } world;
@@ -37,6 +40,10 @@ static void make_world(world *w) {
   w->read_options = annals_read_options_new();
   CHECK(annals_append(w->store, "text", NT, 9, &w->event, 1, NULL, NULL, &w->failure) ==
         ANNALS_E_VERSION_CONFLICT);
+  OK(annals_snapshot_save(w->store, "text", NT, 1, (const uint8_t *)"state", 5, &error));
+  OK(annals_snapshot_load(w->store, "text", NT, &w->snapshot, &error));
+  OK(annals_subscribe(w->store, 1, NULL, &w->subscription, &error));
+  OK(annals_projection_new(w->store, "text", NT, &w->projection, &error));
 }
 
 static void end_world(world *w) {
@@ -45,6 +52,9 @@ static void end_world(world *w) {
   annals_options_free(w->options);
   annals_read_options_free(w->read_options);
   annals_error_free(w->failure);
+  annals_snapshot_free(w->snapshot);
+  annals_subscription_free(w->subscription);
+  annals_projection_free(w->projection);
   if (annals_close(w->store, NULL) == ANNALS_E_BUSY) exit(2);
 }
 
@@ -66,6 +76,20 @@ static int32_t give(void *user_data, uint8_t *buffer, size_t capacity, size_t *o
 static int32_t find(void *user_data, const annals_error *finding) {
   (void)user_data;
   (void)finding;
+  return 0;
+}
+
+static int32_t see(void *user_data, const annals_event *event) {
+  (void)user_data;
+  (void)event;
+  return 0;
+}
+
+static int32_t restore(void *user_data, uint64_t position, const uint8_t *data, size_t len) {
+  (void)user_data;
+  (void)position;
+  (void)data;
+  (void)len;
   return 0;
 }
 

@@ -14,10 +14,11 @@ use crate::{
 /// Whether NULL is fine for a pointer.
 fn is_optional(function: &str, param: &Param) -> bool {
     match (function, param.name.as_str()) {
-        (_, "err" | "user_data" | "options_or_null" | "finding") => true,
-        ("annals_read_all" | "annals_read_stream", "options") => true,
+        (_, "err" | "user_data" | "options_or_null" | "finding" | "destroy") => true,
+        ("annals_read_all" | "annals_read_stream" | "annals_subscribe", "options") => true,
         ("annals_close", "store") => true,
-        ("annals_head", "out_position") | ("annals_stream_version", "out_version") => false,
+        ("annals_head" | "annals_checkpoint_load", "out_position") => false,
+        ("annals_stream_version", "out_version") => false,
         (_, "out_store" | "out" | "out_event" | "out_n" | "out_name") => false,
         ("annals_iter_next_batch", "out_events") => false,
         (_, name) => name.starts_with("out_"),
@@ -50,13 +51,20 @@ fn wrong(function: &Prototype, param: &Param) -> Vec<(&'static str, Due)> {
         }
         // With the text "text", or one struct.
         ("size_t", "len" | "path_len") => vec![("0", ANYTHING), ("SIZE_MAX - 1", INVALID)],
+        ("size_t", "n") if function.name.contains("snapshot") => {
+            vec![("0", FINE), ("SIZE_MAX", Due("-7", "-1"))]
+        }
         ("size_t", "n") => vec![("0", INVALID), ("SIZE_MAX", Due("-7", "-1"))],
         ("size_t", "max") => vec![("0", INVALID), ("SIZE_MAX", FINE)],
         ("size_t", "index") => vec![("1", ANYTHING), ("SIZE_MAX", ANYTHING)],
         ("uint32_t", "flags" | "mode" | "durability") => {
             vec![("0x80000000u", INVALID), ("99", INVALID)]
         }
+        ("uint32_t", "version") => vec![("1", FINE), ("UINT32_MAX", FINE)],
+        ("uint32_t", "up_to_kind") => vec![("4", INVALID), ("0x80000000u", INVALID)],
         ("uint32_t", _) => vec![("1", INVALID)],
+        // There are events to take, so that none of these waits.
+        ("int64_t", _) => vec![("INT64_MIN", ANYTHING), ("INT64_MAX", ANYTHING)],
         ("uint64_t", _) => vec![("0", ANYTHING), ("UINT64_MAX", ANYTHING)],
         ("int32_t", _) => vec![("INT32_MIN", ANYTHING), ("INT32_MAX", ANYTHING)],
         ("bool", _) => vec![("false", FINE)],
@@ -73,7 +81,13 @@ fn abuse(function: &Prototype) -> String {
         }
     }
     let first = function.params.first().and_then(object);
-    if matches!(first, Some("w.iter" | "w.streams")) && function.can_fail() {
+    let reads = ["catch_up", "live", "save_snapshot", "load_snapshot"];
+    let is_read = match first {
+        Some("w.iter" | "w.streams" | "w.subscription") => function.can_fail(),
+        Some("w.projection") => reads.iter().any(|end| function.name.ends_with(end)),
+        _ => false,
+    };
+    if is_read {
         code.push_str(&block(function, None, "close_store(w.store); w.store = NULL;", CLOSED));
     }
     if first.is_some_and(|object| object != "w.failure") {
@@ -84,7 +98,7 @@ fn abuse(function: &Prototype) -> String {
 
 /// A call in a forked child. It ends without a word to the files it shares with its parent.
 fn in_a_child(function: &Prototype) -> String {
-    let is_of_store = ["w.store", "w.iter", "w.streams"]
+    let is_of_store = ["w.store", "w.iter", "w.streams", "w.subscription", "w.projection"]
         .contains(&function.params.first().and_then(object).unwrap_or_default());
     let due = if is_of_store { FORKED } else { FINE };
     let fork = "pid_t child = fork(); int status = 0;\n    if (child != 0) {\n      \

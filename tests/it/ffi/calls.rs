@@ -22,6 +22,9 @@ pub(crate) fn object(param: &Param) -> Option<&'static str> {
         "annals_options *" => "w.options",
         "annals_read_options *" => "w.read_options",
         "annals_error *" => "w.failure",
+        "annals_snapshot *" => "w.snapshot",
+        "annals_subscription *" => "w.subscription",
+        "annals_projection *" => "w.projection",
         _ => return None,
     })
 }
@@ -49,6 +52,12 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
         (_, "size_t", "n" | "max") => "1",
         (_, "size_t", "index") => "0",
         (_, "uint64_t", "expected_version") => "ANNALS_EXPECT_ANY",
+        ("annals_reconstruct_state", "uint64_t", "up_to") => "0",
+        (_, "int64_t", "timeout_ms") => "0",
+        (_, "const uint8_t *", "data" | "state") => "(const uint8_t *)\"x\"",
+        (_, "annals_event_fn", _) => "see",
+        (_, "annals_restore_fn", _) => "restore",
+        (_, "annals_destroy_fn", _) => "NULL",
         (_, "uint64_t", _) => "1",
         (_, "uint32_t" | "int32_t", _) => "0",
         (_, "bool", _) => "true",
@@ -124,6 +133,9 @@ fn judged(function: &Prototype, arguments: &[String], call: &str, what: &str, du
             "annals_store **" => "if (rc >= 0) close_store",
             "annals_iter **" => "if (rc >= 0) annals_iter_free",
             "annals_stream_iter **" => "if (rc >= 0) annals_stream_iter_free",
+            "annals_snapshot **" => "if (rc >= 0) annals_snapshot_free",
+            "annals_subscription **" => "if (rc >= 0) annals_subscription_free",
+            "annals_projection **" => "if (rc >= 0) annals_projection_free",
             _ => continue,
         };
         if argument.starts_with("&o_") {

@@ -15,7 +15,18 @@ use crate::support::{
 };
 
 /// Each is a program whose exit code says whether all of it held.
-const SUITES: [&str; 7] = ["store", "append", "read", "ndjson", "threads", "fork", "findings"];
+const SUITES: [&str; 10] = [
+    "store",
+    "append",
+    "read",
+    "saved",
+    "subscribe",
+    "projection",
+    "ndjson",
+    "threads",
+    "fork",
+    "findings",
+];
 
 const FLAGS: [&str; 3] = ["-std=gnu11", "-g", "-Wstrict-prototypes"];
 
