@@ -891,6 +891,30 @@ annals_status annals_stream_version(const struct annals_store *store,
 ANNALS_NOEXCEPT;
 
 /**
+ * Copies a store to a new directory while it is in use: every event up to the head of this moment,
+ * checkpoints and snapshots. The copy is opened as any other store. The directory appears under its
+ * name when it is complete and durable; an empty one is replaced, anything else is never
+ * overwritten.
+ *
+ * @param store The store.
+ * @param path The directory to make, UTF-8.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something is there; ANNALS_E_CORRUPT when events
+ * cannot be read; ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: reads and writes files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_backup(const struct annals_store *store,
+                            const char *path,
+                            size_t len,
+                            struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
  * Appends events to a stream: all of them or none, also through a crash. With
  * ANNALS_DURABILITY_SYNC it returns once the events survive a power cut. Concurrent appends share
  * one write and one sync.
@@ -1664,8 +1688,8 @@ ANNALS_NOEXCEPT;
  * @param restore Takes the snapshot, on this thread.
  * @param user_data Handed to `restore`.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_DONE when the callback left
- * it aside; ANNALS_E_CALLBACK when it failed; with all but ANNALS_OK the projection is as before;
+ * @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_DONE when the callback
+ * left it aside; ANNALS_E_CALLBACK when it failed; with all but ANNALS_OK nothing has changed;
  * ANNALS_E_BUSY once it is live, and while another call on it runs; ANNALS_E_INVALID_ARGUMENT;
  * ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED;
  * ANNALS_E_PANIC.

@@ -29,7 +29,8 @@ mod snapshot; // features over the store: saved states,
 mod subscription; // events as they come,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
-mod verify; //   and a check of the whole
+mod verify; //   a check of the whole,
+mod backup; //   and a copy of it
 #[cfg(feature = "capi")]
 pub mod ffi; //  the C ABI, over the public items below
 

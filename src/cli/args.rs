@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Export(ExportArgs),
     Verify(VerifyArgs),
+    Backup(BackupArgs),
     Completions(CompletionsArgs),
 }
 
@@ -205,6 +206,15 @@ pub(crate) struct ExportArgs {
 pub(crate) struct VerifyArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
+}
+
+/// Copy the store to a new directory; nothing that is there is overwritten
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+    /// The directory to make
+    pub(crate) directory: PathBuf,
 }
 
 /// Print a script that completes commands in a shell

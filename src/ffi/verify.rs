@@ -2,12 +2,11 @@
 
 use std::ffi::c_void;
 
-use crate::Finding;
 use crate::ffi::{
     error::annals_error,
     glue::{
         arguments::Out,
-        fault::{Details, Fault},
+        fault::Details,
         guard::{self, ErrorOut},
         handle,
     },
@@ -69,7 +68,7 @@ pub unsafe extern "C" fn annals_verify(
                     // SAFETY: as promised to this function.
                     unsafe { finding(user_data, error) }
                 };
-                match lend(found, tell)? {
+                match handle::lend(*Details::finding(found), tell)? {
                     0 => {}
                     1.. => {
                         status = ANNALS_DONE;
@@ -83,17 +82,4 @@ pub unsafe extern "C" fn annals_verify(
         findings.set(report.findings.len() as u64);
         Ok(status)
     })
-}
-
-/// Hands out a finding as an error object for the length of a call.
-fn lend(finding: &Finding, tell: impl FnOnce(*const annals_error) -> i32) -> Result<i32, Fault> {
-    let error = handle::make::<annals_error>(*Details::finding(finding))?;
-    // SAFETY: the object was made just now.
-    let lent = unsafe { handle::shared(error.cast_const()) }?;
-    let code = tell(error);
-    // SAFETY: the callback has returned, and may not use it any more. It may have freed it, which
-    // comes true only as the loan ends.
-    unsafe { handle::free(error) };
-    drop(lent);
-    Ok(code)
 }

@@ -64,6 +64,13 @@ pub(crate) struct StorageOptions {
     pub(crate) journal_bytes: u64,
     pub(crate) keeps_archive: bool,
     pub(crate) creates: bool,
+    /// What tells a store that is made from every other; unset, one is chosen at random.
+    pub(crate) store_id: Option<Uuid>,
+}
+
+/// Makes the name of what is at `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
+    files::sync_directory(files::parent_of(path))
 }
 
 /// An open store's bytes.

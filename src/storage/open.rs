@@ -75,7 +75,8 @@ impl Storage {
                     return Err(Error::io("open", path, no_store()));
                 }
                 clear_unfinished(path)?;
-                (Superblock { format: FORMAT_VERSION, store_id: Uuid::new_v4() }, true)
+                let store_id = options.store_id.unwrap_or_else(Uuid::new_v4);
+                (Superblock { format: FORMAT_VERSION, store_id }, true)
             }
         };
         let store_id = superblock.store_id;

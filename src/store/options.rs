@@ -7,6 +7,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use uuid::Uuid;
+
 use crate::{Error, EventStore, event::Timestamp, storage::StorageOptions};
 
 /// The smallest journal file: a frame and its header must fit.
@@ -182,7 +184,13 @@ impl Options {
             journal_bytes: self.journal_bytes,
             keeps_archive: self.keeps_archive,
             creates: self.creates,
+            store_id: None,
         })
+    }
+
+    /// What a copy of the store with this id is made with.
+    pub(crate) fn storage_of_copy(&self, store_id: Uuid) -> Result<StorageOptions, Error> {
+        Ok(StorageOptions { store_id: Some(store_id), ..self.storage()? })
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -146,6 +146,14 @@ int main(void) {
   OK(annals_open("saved.annals", NT, NULL, &store, &error));
   OK(annals_checkpoint_load(store, "mailer", NT, &position, &error));
   CHECK(position == 2);
+  OK(annals_backup(store, "copy.annals", NT, &error));
+  REFUSED(ANNALS_E_IO, "nothing is overwritten", annals_backup(store, "copy.annals", NT, &error));
+  close_store(store);
+  OK(annals_open("copy.annals", NT, NULL, &store, &error));
+  OK(annals_head(store, &position, &error));
+  CHECK(position == 3);
+  OK(annals_checkpoint_load(store, "mailer", NT, &position, &error));
+  CHECK(position == 2);
   close_store(store);
   return 0;
 }

@@ -99,6 +99,14 @@ static const char *unused(const char *name) {
   return name;
 }
 
+/* As above, for a store. */
+static const char *unused_directory(const char *name) {
+  char command[64];
+  snprintf(command, sizeof command, "rm -rf %s", name);
+  CHECK(system(command) == 0);
+  return name;
+}
+
 /* A file with nothing in it. */
 static const char *empty_file(const char *name) {
   FILE *file = fopen(name, "w");

@@ -12,6 +12,7 @@
 )]
 
 mod append; //      one append: its answer, its checks, retries by event id, several streams
+mod backup; //      copies of a store that is in use
 mod checkpoints; // how far consumers have come
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files

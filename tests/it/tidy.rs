@@ -79,7 +79,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("error", &["event"]),
     ("event", &["error"]),
     ("codec", &["error", "event"]),
@@ -90,6 +90,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("projection", &["error", "event", "store", "snapshot"]),
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
     ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
+    ("backup", &["error", "event", "codec", "storage", "store", "snapshot"]),
     ("ffi", &[]),
     (
         "lib",
@@ -104,6 +105,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "projection",
             "ndjson",
             "verify",
+            "backup",
             "ffi",
         ],
     ),

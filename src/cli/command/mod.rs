@@ -1,6 +1,7 @@
 //! The commands, one file each: open the store, call one function of the library, print.
 
 mod append;
+mod backup;
 mod completions;
 mod export;
 mod import;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
         Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Backup(args) => backup::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
     }
 }

@@ -3,9 +3,9 @@
 //! A handle begins with a word that names its kind, so that a pointer to something else is refused.
 //! (For one that was freed that is luck: the memory may be anything by then.) Next comes its gate:
 //! any number of calls that share it, or one that has it alone. Whoever finds it taken gets
-//! `ANNALS_E_BUSY` at once, so that two calls never alias its state. A handle that is freed under a
-//! call, by a callback of that very call, is doomed: it takes no more calls, and the end of the last
-//! one frees it.
+//! `ANNALS_E_BUSY` at once, so that two calls never alias its state. A handle that is freed under
+//! a call, by a callback of that very call, is doomed: it takes no more calls, and the end of the
+//! last one frees it.
 
 use std::{
     alloc::{Layout, alloc},
@@ -105,6 +105,9 @@ const ALONE: u32 = 1 << 31;
 
 /// The bit of the gate that says that the handle is freed by whoever leaves it last.
 const DOOMED: u32 = 1 << 30;
+
+/// The bit of the gate that says that the handle is lent to a callback, which cannot free it.
+const LENT: u32 = 1 << 29;
 
 #[repr(C)]
 struct Head {
@@ -280,10 +283,29 @@ pub(in crate::ffi) unsafe fn free<H: Opaque>(handle: *mut H) {
         super::panic_injection::at_entry();
         // SAFETY: the caller keeps the promise.
         let Ok(found) = (unsafe { find(handle) }) else { return };
+        if found.head.gate.load(Ordering::Acquire) & LENT != 0 {
+            return;
+        }
         if found.head.gate.fetch_or(DOOMED, Ordering::AcqRel) == 0 {
             release::<H>(found);
         }
     });
+}
+
+/// Makes a handle that is lent while `with` runs, and freed behind it.
+pub(in crate::ffi) fn lend<H: Opaque, T>(
+    state: H::State,
+    with: impl FnOnce(*const H) -> T,
+) -> Result<T, Fault> {
+    let handle = make::<H>(state)?;
+    // SAFETY: the handle was made just now, and while it is lent nobody frees it.
+    let found = unsafe { find(handle.cast_const()) }?;
+    found.head.gate.fetch_or(LENT, Ordering::AcqRel);
+    let outcome = with(handle.cast_const());
+    found.head.gate.fetch_and(!LENT, Ordering::AcqRel);
+    // SAFETY: the loan is over, and nobody may use it any more.
+    unsafe { free(handle) };
+    Ok(outcome)
 }
 
 /// Ends a use, which counts `share` in the gate, and with the last one a doomed handle.

@@ -79,8 +79,8 @@ pub unsafe extern "C" fn annals_projection_save_snapshot(
 /// @param restore Takes the snapshot, on this thread.
 /// @param user_data Handed to `restore`.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_DONE when the callback left
-/// it aside; ANNALS_E_CALLBACK when it failed; with all but ANNALS_OK the projection is as before;
+/// @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_DONE when the callback
+/// left it aside; ANNALS_E_CALLBACK when it failed; with all but ANNALS_OK nothing has changed;
 /// ANNALS_E_BUSY once it is live, and while another call on it runs; ANNALS_E_INVALID_ARGUMENT;
 /// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED;
 /// ANNALS_E_PANIC.

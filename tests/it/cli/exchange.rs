@@ -192,3 +192,16 @@ fn a_bar_shows_on_a_terminal_only() {
     assert!(terminal.contains("imported 20000 events"), "{terminal}");
     assert!(terminal.contains("MiB/"), "{terminal}");
 }
+
+#[test]
+fn backup_makes_a_store_of_its_own() {
+    let place = Place::new();
+    place.file("in.ndjson", numbered(1..=20));
+    place.succeed(&["import", "s.annals", "in.ndjson"]);
+    let report = place.succeed(&["backup", "s.annals", "copy.annals", "--json"]);
+    assert_eq!(report, "{\"events\":20}\n");
+    assert_eq!(place.succeed(&["export", "copy.annals"]), place.succeed(&["export", "s.annals"]));
+    place.refuse(&["backup", "s.annals", "copy.annals"], 6, "nothing is overwritten");
+    place.refuse(&["backup", "none.annals", "new.annals"], 6, "none.annals");
+    assert_eq!(place.names(), ["copy.annals", "in.ndjson", "s.annals"]);
+}

@@ -45,6 +45,7 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
     }
     let text = match (function.name.as_str(), param.ty.as_str(), param.name.as_str()) {
         ("annals_open", "const char *", _) => "\"abuse.annals\"",
+        ("annals_backup", "const char *", _) => "unused_directory(\"copy.annals\")",
         ("annals_export_ndjson_file", "const char *", _) => "unused(\"out.ndjson\")",
         ("annals_import_ndjson_file", "const char *", _) => "empty_file(\"in.ndjson\")",
         (_, "const char *", _) => "\"text\"",
