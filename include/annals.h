@@ -192,6 +192,21 @@
 /** As an expected version: the stream has no events. */
 #define ANNALS_EXPECT_NO_STREAM 0
 
+/** Up to the last event there is. `up_to` is 0. */
+#define ANNALS_UP_TO_NOW 0
+
+/** Up to a version of the stream, inclusive. */
+#define ANNALS_UP_TO_VERSION 1
+
+/** Up to a position of the store, inclusive. */
+#define ANNALS_UP_TO_POSITION 2
+
+/**
+ * All events with this time or an earlier one, wherever they stand: microseconds since the Unix
+ * epoch, an int64_t cast to uint64_t. Times without a zone count as UTC.
+ */
+#define ANNALS_UP_TO_TIMESTAMP 3
+
 /**
  * As the mode of an import: each event_id must follow the last position of the store, so that
  * every event keeps its position.
@@ -235,10 +250,22 @@ typedef struct annals_iter annals_iter;
 typedef struct annals_options annals_options;
 
 /**
- * What is read: made by annals_read_options_new, set up, handed to annals_read_stream or
- * annals_read_all any number of times, and freed.
+ * A projection: callbacks that are given the events of their types in the order of positions, and
+ * the position that they have come to. The state that they derive belongs to the caller.
+ *
+ * It is pulled, by annals_projection_catch_up, until annals_projection_live makes it follow every
+ * append.
+ */
+typedef struct annals_projection annals_projection;
+
+/**
+ * What is read: made by annals_read_options_new, set up, handed to annals_read_stream,
+ * annals_read_all or annals_subscribe any number of times, and freed.
  */
 typedef struct annals_read_options annals_read_options;
+
+/** A snapshot that was loaded. It needs no store any more. */
+typedef struct annals_snapshot annals_snapshot;
 
 /**
  * An open event store. Any number of threads may use it at once; only annals_close wants it alone.
@@ -247,6 +274,12 @@ typedef struct annals_store annals_store;
 
 /** The streams of a store, in byte order of their ids, as they were when it was made. */
 typedef struct annals_stream_iter annals_stream_iter;
+
+/**
+ * Events as they come: history, and then what is appended, without a gap or a repeat. It reads
+ * from the store, so that a slow reader holds up no writer and takes no memory.
+ */
+typedef struct annals_subscription annals_subscription;
 
 /**
  * How a call went. Below 0: an error. 0: done. Above 0: a normal outcome other than the usual one.
@@ -333,6 +366,30 @@ typedef struct annals_event {
   /** Bytes of metadata; 0 when there is none. */
   size_t metadata_len;
 } annals_event;
+
+/**
+ * Takes an event, which is valid until the callback returns.
+ *
+ * @return 0 to go on; above 0 to stop behind this event; below 0 to fail at this event.
+ */
+typedef int32_t (*annals_event_fn)(void *user_data, const struct annals_event *event);
+
+/**
+ * Takes user data back, once, when no callback will be given it any more; it must not use the
+ * object that it was registered with.
+ */
+typedef void (*annals_destroy_fn)(void *user_data);
+
+/**
+ * Takes the bytes of a snapshot, which are valid until the callback returns.
+ *
+ * @return 0 when they are a state to go on from; above 0 to leave the snapshot aside; below 0 to
+ * fail.
+ */
+typedef int32_t (*annals_restore_fn)(void *user_data,
+                                     uint64_t position,
+                                     const uint8_t *data,
+                                     size_t len);
 
 /**
  * Takes bytes of an export. They are valid until the callback returns.
@@ -1193,6 +1250,486 @@ ANNALS_NOEXCEPT;
  * Threads: any, with no other call on the same iterator. Blocking: never. Since: 0.1.0
  */
 ANNALS_API void annals_stream_iter_free(struct annals_stream_iter *iter) ANNALS_NOEXCEPT;
+
+/**
+ * Tells how far a named consumer has come: everything at or below the position is done.
+ *
+ * @param store The store.
+ * @param name The name of the consumer: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param out_position Receives the position; 0 when the consumer has saved none.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT and ANNALS_E_LIMIT for what is no name;
+ * ANNALS_E_CORRUPT when the checkpoint is damaged; ANNALS_E_IO; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_checkpoint_load(const struct annals_store *store,
+                                     const char *name,
+                                     size_t len,
+                                     uint64_t *out_position,
+                                     struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Saves how far a named consumer has come, as durably as an append, and together with concurrent
+ * appends. A checkpoint never goes back, and is never ahead of the events that are durable; saving
+ * the same position again writes nothing.
+ *
+ * @param store The store.
+ * @param name The name of the consumer: 1 to 255 bytes of UTF-8 without NUL. Checkpoints have a
+ * namespace of their own.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param position The position of the last event that it is done with.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT for a position below the saved one or past the
+ * head, and for what is no name; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_NO_SPACE; ANNALS_E_IO;
+ * ANNALS_E_POISONED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: writes and syncs a file. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_checkpoint_save(const struct annals_store *store,
+                                     const char *name,
+                                     size_t len,
+                                     uint64_t position,
+                                     struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Subscribes to all events from a position on. A subscription remembers nothing: a consumer that
+ * goes on after a restart saves a checkpoint, and subscribes behind it.
+ *
+ * @param store The store.
+ * @param from_position The position of the first event, inclusive; 0 and 1 are the beginning. One
+ * past the head waits for that event.
+ * @param options Event types, a stream prefix and a limit, which are copied, or NULL for all
+ * events. A direction, a version or a position in it is refused.
+ * @param out Receives the subscription.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+ * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Ownership: the caller frees the subscription with annals_subscription_free, before or after the
+ * store is closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_subscribe(const struct annals_store *store,
+                               uint64_t from_position,
+                               const struct annals_read_options *options,
+                               struct annals_subscription **out,
+                               struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Takes the next event, and waits for it if need be.
+ *
+ * @param subscription The subscription.
+ * @param timeout_ms How long to wait at most, in milliseconds; 0 does not wait, below 0 waits for
+ * ever. Passing over stored events that do not pass the filters is not waiting.
+ * @param out_event Receives a view of the event, valid until the next call of this function on the
+ * subscription or its free; NULL with any other result than ANNALS_OK.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_TIMEOUT; ANNALS_DONE when it was cancelled, or its limit is reached;
+ * ANNALS_E_CLOSED, also while it waits; ANNALS_E_CORRUPT and ANNALS_E_IO, after which a repeated
+ * call tries the same event again; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Ownership: the view belongs to the subscription. Threads: any, one at a time. Blocking: waits,
+ * and may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_subscription_next(struct annals_subscription *subscription,
+                                       int64_t timeout_ms,
+                                       const struct annals_event **out_event,
+                                       struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Ends a subscription: it delivers nothing more, and a call that waits returns ANNALS_DONE. It
+ * never waits, and may be repeated.
+ *
+ * @param subscription The subscription, or NULL, which is nothing to do.
+ *
+ * Threads: any number at once, also while annals_subscription_next runs; only not with
+ * annals_subscription_free. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+void annals_subscription_cancel(const struct annals_subscription *subscription)
+ANNALS_NOEXCEPT;
+
+/**
+ * Cancels and frees a subscription, and the view that was got from it.
+ *
+ * @param subscription The subscription, or NULL, which is nothing to do.
+ *
+ * Threads: any, with no other call on the same subscription. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+void annals_subscription_free(struct annals_subscription *subscription)
+ANNALS_NOEXCEPT;
+
+/**
+ * Saves bytes that were derived from the events up to a position, as durably as an append, and
+ * never ahead of the events. Of each name the snapshots with the two highest positions are kept;
+ * one for the same position is replaced.
+ *
+ * @param store The store.
+ * @param name The name: 1 to 255 bytes of UTF-8 without NUL. These snapshots have a namespace of
+ * their own, apart from that of projections.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param position The position of the last event that the bytes take account of.
+ * @param data The bytes, which are copied; NULL when there are none.
+ * @param n How many: at most 64 MiB.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT for a position past the head, and for what is no
+ * name; ANNALS_E_LIMIT; ANNALS_E_NO_SPACE; ANNALS_E_IO; ANNALS_E_POISONED; ANNALS_E_MISUSE;
+ * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: writes and syncs a file. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_snapshot_save(const struct annals_store *store,
+                                   const char *name,
+                                   size_t len,
+                                   uint64_t position,
+                                   const uint8_t *data,
+                                   size_t n,
+                                   struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Loads the newest usable snapshot of a name: that with the highest position. One that is damaged,
+ * of another store, or ahead of the log is left aside; annals_verify tells it.
+ *
+ * @param store The store.
+ * @param name The name.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param out Receives the snapshot; NULL with any other result than ANNALS_OK.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_E_INVALID_ARGUMENT and
+ * ANNALS_E_LIMIT for what is no name; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_NO_MEMORY;
+ * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Ownership: the caller frees the snapshot with annals_snapshot_free, before or after the store is
+ * closed. Threads: any number at once. Blocking: may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_snapshot_load(const struct annals_store *store,
+                                   const char *name,
+                                   size_t len,
+                                   struct annals_snapshot **out,
+                                   struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * The position of the last event that a snapshot takes account of.
+ *
+ * @param snapshot The snapshot.
+ * @return The position; 0 for what is no snapshot, and for one of the empty store.
+ *
+ * Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+uint64_t annals_snapshot_position(const struct annals_snapshot *snapshot)
+ANNALS_NOEXCEPT;
+
+/**
+ * The bytes of a snapshot, as they were saved.
+ *
+ * @param snapshot The snapshot.
+ * @param out_len Receives how many there are. May be NULL.
+ * @return The bytes, valid until the snapshot is freed; NULL for what is no snapshot.
+ *
+ * Ownership: the bytes belong to the snapshot. Threads: any number at once. Blocking: never.
+ * Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+const uint8_t *annals_snapshot_data(const struct annals_snapshot *snapshot,
+                                    size_t *out_len)
+ANNALS_NOEXCEPT;
+
+/**
+ * Frees a snapshot, and its bytes.
+ *
+ * @param snapshot The snapshot, or NULL, which is nothing to do.
+ *
+ * Threads: any, with no other call on the same snapshot. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API void annals_snapshot_free(struct annals_snapshot *snapshot) ANNALS_NOEXCEPT;
+
+/**
+ * Tells whether a projection goes on.
+ *
+ * @param projection The projection.
+ * @param err Receives the error that stopped it, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when a callback has stopped it; the error that stopped it, such
+ * as ANNALS_E_CALLBACK: annals_projection_catch_up and annals_projection_live go on at that event;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_state(const struct annals_projection *projection,
+                                      struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * The position of the last event that a projection has taken account of, or passed over because
+ * there is no callback for its type. Inside a callback: that of the event before.
+ *
+ * @param projection The projection.
+ * @return The position; 0 at first, and for what is no projection.
+ *
+ * Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+uint64_t annals_projection_position(const struct annals_projection *projection)
+ANNALS_NOEXCEPT;
+
+/**
+ * Ends and frees a projection. It waits for a callback that runs on another thread, hands all user
+ * data back, and afterwards no callback runs. Called by one of its own callbacks it does not wait:
+ * that callback is the last one, and what is left to do follows when it returns.
+ *
+ * @param projection The projection, or NULL, which is nothing to do.
+ *
+ * Threads: any, with no other call on the same projection. Blocking: waits for a callback.
+ * Since: 0.1.0
+ */
+ANNALS_API
+void annals_projection_free(struct annals_projection *projection)
+ANNALS_NOEXCEPT;
+
+/**
+ * Makes a projection that has seen no event yet.
+ *
+ * @param store The store.
+ * @param name The name, under which its snapshots are kept: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param out Receives the projection.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
+ * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Ownership: the caller frees the projection with annals_projection_free, before or after the
+ * store is closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_new(const struct annals_store *store,
+                                    const char *name,
+                                    size_t len,
+                                    struct annals_projection **out,
+                                    struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Registers a callback for a type of event, in place of the one before. Events of types without a
+ * callback are passed over.
+ *
+ * A callback should depend on nothing but the state and the event: after a restart from an older
+ * snapshot it is given events again. One that fails must leave the caller's state as it was before
+ * the event. It may read and append; what it appends comes to its own projection when it has
+ * returned.
+ *
+ * @param projection The projection, not yet live.
+ * @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param handler Takes each event of the type: in annals_projection_catch_up on the thread of that
+ * call, once live on a thread that appends; never two at once for a projection.
+ * @param user_data Handed to `handler`.
+ * @param destroy Takes `user_data` back: when the callback is replaced, when the projection is
+ * freed, and when this call fails. May be NULL.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_BUSY once it is live, and while another call on it runs;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Ownership: takes `user_data`, and hands it back through `destroy`, exactly once. Threads: any,
+ * one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_when(struct annals_projection *projection,
+                                     const char *type,
+                                     size_t len,
+                                     annals_event_fn handler,
+                                     void *user_data,
+                                     annals_destroy_fn destroy,
+                                     struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Sets the version of a projection: raise it when its callbacks change the meaning of its state.
+ * Snapshots of another version are left aside.
+ *
+ * @param projection The projection.
+ * @param version The version; 0 unless it is set.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_BUSY while another call on it runs; ANNALS_E_INVALID_ARGUMENT;
+ * ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_set_version(struct annals_projection *projection,
+                                            uint32_t version,
+                                            struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Gives the callbacks every event up to the head of this moment. What they append comes with the
+ * next call. A live projection goes on where it has stopped.
+ *
+ * @param projection The projection.
+ * @param out_processed Receives how many events it has got past, those without a callback
+ * included. May be NULL.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on behind that
+ * event; ANNALS_E_CALLBACK when one failed: the next call goes on at that event; ANNALS_E_CORRUPT;
+ * ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY while
+ * another call on it runs, and for a live one in a callback of a live projection; ANNALS_E_FORKED;
+ * ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_catch_up(struct annals_projection *projection,
+                                         uint64_t *out_processed,
+                                         struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Catches up, and makes the projection follow every append from then on: it is up to date when an
+ * append returns, whichever thread appends. One that is live already goes on where it has stopped.
+ *
+ * A callback that fails stops its own projection and changes nothing else: the append stands, and
+ * other projections go on. annals_projection_state tells. One that returns a value above 0 stops
+ * it behind that event.
+ *
+ * @param projection The projection.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when a callback stopped it, which is then not live unless it was;
+ * as annals_projection_catch_up otherwise.
+ *
+ * Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_live(struct annals_projection *projection,
+                                     struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Saves the caller's state of a projection, with its name, its version and the position it has
+ * come to, as durably as an append. The newest and one older are kept.
+ *
+ * @param projection The projection. While it is live, call this only when no other thread appends,
+ * or with the state locked against the callbacks: the position is that of the moment.
+ * @param state The bytes, which are copied; NULL when there are none.
+ * @param n How many: at most 64 MiB.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_BUSY inside a callback of this projection, and while another call on
+ * it runs; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_SPACE; ANNALS_E_IO;
+ * ANNALS_E_POISONED; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: waits for a callback, writes and syncs a file.
+ * Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_save_snapshot(struct annals_projection *projection,
+                                              const uint8_t *state,
+                                              size_t n,
+                                              struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Goes on from the newest usable snapshot of the name and version: hands it to a callback, and
+ * sets the position when that has taken it. One that is damaged, of another version or store, or
+ * ahead of the log is left aside, and the events are replayed.
+ *
+ * @param projection The projection, not yet live.
+ * @param restore Takes the snapshot, on this thread.
+ * @param user_data Handed to `restore`.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_DONE when the callback left
+ * it aside; ANNALS_E_CALLBACK when it failed; with all but ANNALS_OK the projection is as before;
+ * ANNALS_E_BUSY once it is live, and while another call on it runs; ANNALS_E_INVALID_ARGUMENT;
+ * ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED;
+ * ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: may read files, and runs the callback. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_load_snapshot(struct annals_projection *projection,
+                                              annals_restore_fn restore,
+                                              void *user_data,
+                                              struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Goes back to before the first event. The caller's state is the caller's business, and snapshots
+ * stay.
+ *
+ * @param projection The projection, not yet live.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_BUSY once it is live, and while another call on it runs;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_reset(struct annals_projection *projection,
+                                      struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Hands the events of one stream to a callback, in the order of their versions, up to a point, so
+ * that it can derive the state that the stream had there.
+ *
+ * @param store The store.
+ * @param stream The stream id. A stream without events is an empty one, not an error.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param up_to_kind What `up_to` is: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION, ANNALS_UP_TO_POSITION
+ * or ANNALS_UP_TO_TIMESTAMP.
+ * @param up_to The point, inclusive.
+ * @param apply Takes each event, on this thread. It may use the store.
+ * @param user_data Handed to `apply`.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when the callback stopped; ANNALS_E_CALLBACK when it failed;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED;
+ * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_reconstruct_state(const struct annals_store *store,
+                                       const char *stream,
+                                       size_t len,
+                                       uint32_t up_to_kind,
+                                       uint64_t up_to,
+                                       annals_event_fn apply,
+                                       void *user_data,
+                                       struct annals_error **err)
+ANNALS_NOEXCEPT;
 
 /**
  * Writes every event up to the last one of this moment as NDJSON, one event a line, byte for byte

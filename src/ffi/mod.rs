@@ -19,11 +19,13 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::arithmetic_side_effects)]
 
 mod append;
+mod derived;
 mod error;
 mod event;
 mod glue;
 mod ndjson;
 mod options;
+mod projection;
 mod read;
 mod status;
 mod store;
@@ -33,6 +35,6 @@ mod version;
 #[cfg(feature = "panic-injection")]
 pub use glue::panic_injection::annals_test_panic;
 pub use {
-    append::*, error::*, event::*, ndjson::*, options::*, read::*, status::*, store::*, verify::*,
-    version::*,
+    append::*, derived::*, error::*, event::*, ndjson::*, options::*, projection::*, read::*,
+    status::*, store::*, verify::*, version::*,
 };

@@ -149,6 +149,8 @@ pub unsafe extern "C" fn annals_close(
             return Ok(ANNALS_OK);
         }
         // SAFETY: as promised to this function.
+        unsafe { handle::peek(store.cast_const(), |shared| shared.check_no_callback()) }?;
+        // SAFETY: as promised to this function.
         let shared = unsafe { handle::take(store) }?;
         shared.check_not_forked()?;
         let closed = shared.events.close();

@@ -88,12 +88,12 @@ pub unsafe extern "C" fn annals_verify(
 /// Hands out a finding as an error object for the length of a call.
 fn lend(finding: &Finding, tell: impl FnOnce(*const annals_error) -> i32) -> Result<i32, Fault> {
     let error = handle::make::<annals_error>(*Details::finding(finding))?;
-    let code = {
-        // SAFETY: the object was made just now. While it is in use a free leaves it alone.
-        let _lent = unsafe { handle::shared(error.cast_const()) }?;
-        tell(error)
-    };
-    // SAFETY: the callback has returned, and may not use it any more.
+    // SAFETY: the object was made just now.
+    let lent = unsafe { handle::shared(error.cast_const()) }?;
+    let code = tell(error);
+    // SAFETY: the callback has returned, and may not use it any more. It may have freed it, which
+    // comes true only as the loan ends.
     unsafe { handle::free(error) };
+    drop(lent);
     Ok(code)
 }

@@ -8,7 +8,7 @@ use crate::{
     Error, EventStore,
     event::{RecordedEvent, SnapshotKey},
     projection::{
-        Handlers,
+        HandlerError, Handlers,
         backup::{self, Backup},
     },
 };
@@ -71,6 +71,19 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     pub(super) fn advance(&mut self, limit: u64) -> Result<u64, Error> {
         self.store.storage().check_open()?;
         self.follow(limit, || false)
+    }
+
+    /// As [`advance`](Self::advance), over everything there is, until `is_over`.
+    pub(super) fn advance_until(&mut self, is_over: impl Fn() -> bool) -> Result<u64, Error> {
+        self.store.storage().check_open()?;
+        self.follow(u64::MAX, is_over)
+    }
+
+    pub(super) fn handle<H>(&mut self, event_type: String, handler: H)
+    where
+        H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        self.handlers.set(event_type, handler);
     }
 
     /// As [`advance`](Self::advance), behind an append of this very thread, until `is_over`.

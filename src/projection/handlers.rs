@@ -53,8 +53,15 @@ impl<S> Handlers<S> {
     where
         H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
-        self.by_type.insert(event_type.into(), Arc::new(handler));
+        self.set(event_type.into(), handler);
         self
+    }
+
+    pub(super) fn set<H>(&mut self, event_type: String, handler: H)
+    where
+        H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        self.by_type.insert(event_type, Arc::new(handler));
     }
 
     /// Whether there is a handler for this type.

@@ -109,6 +109,14 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         }
     }
 
+    /// As [`state`](Self::state), with an error where that panics.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] in a handler of this same projection.
+    pub fn try_state(&self) -> Result<LiveState<'_, S>, Error> {
+        self.shared.read()
+    }
+
     /// The position of the last event that was taken account of, or passed over.
     pub fn position(&self) -> u64 {
         self.shared.gate.position()

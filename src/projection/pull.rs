@@ -6,7 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error, EventStore,
-    projection::{Handlers, LiveProjection, Restored, engine::Engine},
+    event::RecordedEvent,
+    projection::{HandlerError, Handlers, LiveProjection, Restored, engine::Engine},
 };
 
 /// State that handlers derive from the events, brought up to date when it is asked to.
@@ -97,6 +98,40 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// As [`catch_up`](Self::catch_up).
     pub fn catch_up_at_most(&mut self, events: u64) -> Result<u64, Error> {
         self.engine.advance(events)
+    }
+
+    /// As [`catch_up`](Self::catch_up), but it stops early once `is_over`, which is asked before
+    /// each event.
+    ///
+    /// # Errors
+    /// As [`catch_up`](Self::catch_up).
+    pub fn catch_up_until(&mut self, is_over: impl Fn() -> bool) -> Result<u64, Error> {
+        self.engine.advance_until(is_over)
+    }
+
+    /// Runs `handler` for events of this type from now on, in place of the one before: see
+    /// [`Handlers::when`].
+    pub fn when<H>(&mut self, event_type: impl Into<String>, handler: H)
+    where
+        H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        self.engine.handle(event_type.into(), handler);
+    }
+
+    /// Goes on from a state that was kept elsewhere and takes account of the events up to
+    /// `position`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the position is past the head of the store, and then
+    /// everything is as before; [`Error::Closed`].
+    pub fn resume_from(&mut self, state: S, position: u64) -> Result<(), Error> {
+        let head = self.engine.store.head()?;
+        if position > head {
+            let reason = format!("{position} is past the head of the store, which is {head}");
+            return Err(Error::invalid("position", reason));
+        }
+        self.engine.set(state, position);
+        Ok(())
     }
 
     /// What the handlers have made of the events up to [`position`](Self::position).

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error, EventStore,
-    event::{SnapshotKey, Timestamp, name},
+    event::{RecordedEvent, SnapshotKey, Timestamp, name},
     projection::{Handlers, backup},
     snapshot,
 };
@@ -21,6 +21,23 @@ pub enum UpTo {
     Position(u64),
     /// The events with this time or an earlier one, wherever they stand. Naive times count as UTC.
     Timestamp(Timestamp),
+}
+
+impl UpTo {
+    /// Whether an event counts.
+    pub fn includes(self, event: &RecordedEvent) -> bool {
+        match self {
+            UpTo::Now => true,
+            UpTo::Version(version) => event.version() <= version,
+            UpTo::Position(position) => event.position() <= position,
+            UpTo::Timestamp(time) => event.timestamp().micros() <= time.micros(),
+        }
+    }
+
+    /// Whether events of the stream may count that stand behind one that does not.
+    fn has_gaps(self) -> bool {
+        matches!(self, UpTo::Timestamp(_))
+    }
 }
 
 impl EventStore {
@@ -154,21 +171,11 @@ impl EventStore {
     ) -> Result<S, Error> {
         for event in self.read_stream(stream).from_version(version) {
             let event = event?;
-            let is_past = match up_to {
-                UpTo::Now => false,
-                UpTo::Version(version) => event.version() > version,
-                UpTo::Position(position) => event.position() > position,
-                UpTo::Timestamp(time) => {
-                    if event.timestamp().micros() > time.micros() {
-                        continue;
-                    }
-                    false
-                }
-            };
-            if is_past {
+            if up_to.includes(&event) {
+                handlers.run(&mut state, &event)?;
+            } else if !up_to.has_gaps() {
                 break;
             }
-            handlers.run(&mut state, &event)?;
         }
         Ok(state)
     }

@@ -76,11 +76,13 @@ pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<
     Ok(())
 }
 
-/// Fills a range with zeros and gives its space back to the file system, where that can be done.
-/// A failure costs space and nothing else.
-pub(crate) fn release(file: &File, range: Range<u64>) {
+/// Fills a range with zeros, its last `mark` bytes first, and gives its space back to the file
+/// system, where that can be done. A failure costs space and nothing else.
+pub(crate) fn release(file: &File, range: Range<u64>, mark: u64) {
     let len = range.end - range.start;
-    if write_zeros(file, range.start, len).is_err() {
+    // Whoever reads on meanwhile and finds zeros at the start must find them at the end as well.
+    let end_first = write_zeros(file, range.end - mark.min(len), mark.min(len));
+    if end_first.and_then(|()| write_zeros(file, range.start, len)).is_err() {
         return;
     }
     #[cfg(target_os = "linux")]

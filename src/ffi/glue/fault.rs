@@ -1,6 +1,11 @@
 //! Why a call failed: everything that an `annals_error` tells.
 
-use std::{any::Any, error::Error as _, fmt::Display, io};
+use std::{
+    any::Any,
+    error::Error as _,
+    fmt::{self, Display},
+    io,
+};
 
 use crate::ffi::{
     append::{ANNALS_EXPECT_ANY, ANNALS_EXPECT_NO_STREAM, ANNALS_EXPECT_STREAM_EXISTS},
@@ -130,14 +135,37 @@ pub(in crate::ffi) fn terminated(text: &str) -> Vec<u8> {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
+        Fault::from(&error)
+    }
+}
+
+impl From<&Error> for Fault {
+    fn from(error: &Error) -> Fault {
         let mut fault = Details::new(error.code() as annals_status, error.chain());
-        fault.os_code = os_code(&error);
-        if let Error::Parse { line, column, .. } = error {
-            fault.place = Some(Place { line, column });
+        fault.os_code = os_code(error);
+        match error {
+            &Error::Parse { line, column, .. } => fault.place = Some(Place { line, column }),
+            Error::Handler { source, .. } => {
+                let failed = source.downcast_ref::<CallbackFailed>();
+                fault.callback_code = failed.map_or(0, |CallbackFailed(code)| *code);
+            }
+            _ => {}
         }
         fault
     }
 }
+
+/// What a callback that stands for a handler returned, which is below 0.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ffi) struct CallbackFailed(pub(in crate::ffi) i32);
+
+impl Display for CallbackFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the callback failed with {}", self.0)
+    }
+}
+
+impl std::error::Error for CallbackFailed {}
 
 impl From<AppendError> for Fault {
     fn from(error: AppendError) -> Fault {

@@ -3,19 +3,21 @@
 //! A handle begins with a word that names its kind, so that a pointer to something else is refused.
 //! (For one that was freed that is luck: the memory may be anything by then.) Next comes its gate:
 //! any number of calls that share it, or one that has it alone. Whoever finds it taken gets
-//! `ANNALS_E_BUSY` at once, so that two calls never alias its state, and a handle is never freed or
-//! closed under a call, not even by a callback of that very call.
+//! `ANNALS_E_BUSY` at once, so that two calls never alias its state. A handle that is freed under a
+//! call, by a callback of that very call, is doomed: it takes no more calls, and the end of the last
+//! one frees it.
 
 use std::{
     alloc::{Layout, alloc},
     cell::UnsafeCell,
     ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
-    ptr::NonNull,
+    ptr::{self, NonNull},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
 };
 
+use crate::ffi::status::ANNALS_E_BUSY;
 use crate::{
     EventStore,
     ffi::glue::{
@@ -43,11 +45,41 @@ pub(in crate::ffi) struct SharedStore {
     pub(in crate::ffi) events: EventStore,
     fork: ForkMark,
     has_panicked: AtomicBool,
+    /// Callbacks that run at the moment, whatever call they run in.
+    callbacks: AtomicU32,
+}
+
+/// While it lives, a callback runs.
+pub(in crate::ffi) struct InCallback<'a>(&'a AtomicU32);
+
+impl Drop for InCallback<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl SharedStore {
     pub(in crate::ffi) fn new(events: EventStore) -> SharedStore {
-        SharedStore { events, fork: ForkMark::new(), has_panicked: AtomicBool::new(false) }
+        SharedStore {
+            events,
+            fork: ForkMark::new(),
+            has_panicked: AtomicBool::new(false),
+            callbacks: AtomicU32::new(0),
+        }
+    }
+
+    /// Notes that a callback begins.
+    pub(in crate::ffi) fn in_callback(&self) -> InCallback<'_> {
+        self.callbacks.fetch_add(1, Ordering::AcqRel);
+        InCallback(&self.callbacks)
+    }
+
+    /// Refuses what must not happen while a callback runs.
+    pub(in crate::ffi) fn check_no_callback(&self) -> Result<(), Fault> {
+        match self.callbacks.load(Ordering::Acquire) {
+            0 => Ok(()),
+            _ => Err(Details::new(ANNALS_E_BUSY, "a callback of the store is running")),
+        }
     }
 
     pub(in crate::ffi) fn check_not_forked(&self) -> Result<(), Fault> {
@@ -70,6 +102,9 @@ const FREED: u32 = 0xDEAD_A22A;
 /// The bit of the gate that says that a call has the handle alone; the others count the calls that
 /// share it.
 const ALONE: u32 = 1 << 31;
+
+/// The bit of the gate that says that the handle is freed by whoever leaves it last.
+const DOOMED: u32 = 1 << 30;
 
 #[repr(C)]
 struct Head {
@@ -137,8 +172,8 @@ pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
 ) -> Result<Shared<'a, H>, Fault> {
     // SAFETY: the caller keeps the promise.
     let handle = unsafe { find(handle) }?;
-    if handle.head.gate.fetch_add(1, Ordering::Acquire) >= ALONE {
-        handle.head.gate.fetch_sub(1, Ordering::Relaxed);
+    if handle.head.gate.fetch_add(1, Ordering::Acquire) >= DOOMED {
+        leave::<H>(handle, 1);
         return Err(Details::busy(H::NAME));
     }
     let used = Shared { handle, was_panicking: thread::panicking() };
@@ -158,8 +193,22 @@ impl<H: Opaque> Deref for Shared<'_, H> {
 impl<H: Opaque> Drop for Shared<'_, H> {
     fn drop(&mut self) {
         mark_panic::<H>(self.handle, self.was_panicking, self);
-        self.handle.head.gate.fetch_sub(1, Ordering::Release);
+        leave::<H>(self.handle, 1);
     }
+}
+
+/// Looks at the state of a handle without beginning a use, which may be refused.
+///
+/// # Safety
+/// As for [`shared`], and nobody has the handle alone.
+pub(in crate::ffi) unsafe fn peek<H: Opaque, T>(
+    handle: *const H,
+    look: impl FnOnce(&H::State) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    // SAFETY: the caller keeps the promise.
+    let handle = unsafe { find(handle) }?;
+    // SAFETY: the caller promises that nobody changes the state.
+    look(unsafe { &*handle.state.get() })
 }
 
 /// A handle in use by one call alone.
@@ -202,7 +251,7 @@ impl<H: Opaque> DerefMut for Exclusive<'_, H> {
 impl<H: Opaque> Drop for Exclusive<'_, H> {
     fn drop(&mut self) {
         mark_panic::<H>(self.handle, self.was_panicking, self);
-        self.handle.head.gate.fetch_sub(ALONE, Ordering::Release);
+        leave::<H>(self.handle, ALONE);
     }
 }
 
@@ -220,19 +269,42 @@ pub(in crate::ffi) unsafe fn take<H: Opaque>(handle: *mut H) -> Result<H::State,
     Ok(owned.state.into_inner())
 }
 
-/// Frees a handle. NULL is nothing to do; what is no such handle, or is in use, is left alone.
+/// Frees a handle. NULL is nothing to do, and what is no such handle is left alone. One that is in
+/// use is freed when that ends.
 ///
 /// # Safety
 /// As for [`take`].
 pub(in crate::ffi) unsafe fn free<H: Opaque>(handle: *mut H) {
-    let freed = catch_unwind(AssertUnwindSafe(|| {
+    unharmed(|| {
         #[cfg(feature = "panic-injection")]
         super::panic_injection::at_entry();
         // SAFETY: the caller keeps the promise.
-        drop(unsafe { take(handle) });
-    }));
-    if let Err(payload) = freed {
-        // Its own drop may panic as well; a leak harms less.
+        let Ok(found) = (unsafe { find(handle) }) else { return };
+        if found.head.gate.fetch_or(DOOMED, Ordering::AcqRel) == 0 {
+            release::<H>(found);
+        }
+    });
+}
+
+/// Ends a use, which counts `share` in the gate, and with the last one a doomed handle.
+fn leave<H: Opaque>(handle: &Handle<H::State>, share: u32) {
+    if handle.head.gate.fetch_sub(share, Ordering::AcqRel) == DOOMED | share {
+        unharmed(|| release::<H>(handle));
+    }
+}
+
+/// Frees a doomed handle that nobody uses.
+fn release<H: Opaque>(handle: &Handle<H::State>) {
+    handle.head.word.store(FREED, Ordering::Relaxed);
+    let pointer = ptr::from_ref(handle).cast_mut();
+    // SAFETY: `make` allocated it as a box would; it is doomed, so nobody begins to use it, and the
+    // gate showed this thread alone that nobody does.
+    drop(unsafe { Box::from_raw(pointer) });
+}
+
+/// Runs what frees memory, which may be foreign code. A leak harms less than a second panic.
+fn unharmed(run: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
         std::mem::forget(payload);
     }
 }

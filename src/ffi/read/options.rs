@@ -11,10 +11,10 @@ use crate::ffi::{
     },
     status::{ANNALS_OK, annals_status},
 };
-use crate::{Error, Events, limits::NAME_BYTES_MAX};
+use crate::{Error, Events, Subscription, limits::NAME_BYTES_MAX};
 
-/// What is read: made by annals_read_options_new, set up, handed to annals_read_stream or
-/// annals_read_all any number of times, and freed.
+/// What is read: made by annals_read_options_new, set up, handed to annals_read_stream,
+/// annals_read_all or annals_subscribe any number of times, and freed.
 #[derive(Debug)]
 pub struct annals_read_options {
     _private: [u8; 0],
@@ -61,6 +61,31 @@ impl ReadOptions {
             Some(prefix) => events.stream_prefix(prefix.as_str()),
             None => events,
         }
+    }
+}
+
+impl ReadOptions {
+    /// Applies the choices to a subscription, and tells after how many events it ends, if so.
+    pub(in crate::ffi) fn apply_to_subscription(
+        &self,
+        events: Subscription,
+    ) -> Result<(Subscription, Option<u64>), Fault> {
+        let refused = |what: &str| Err(Details::invalid("options", what));
+        if self.is_backward {
+            return refused("a subscription goes forwards");
+        }
+        if self.from_version.is_some() {
+            return refused("versions count within a stream; a subscription starts at a position");
+        }
+        if self.from_position.is_some() {
+            return refused("where a subscription starts is an argument of annals_subscribe");
+        }
+        let events = events.event_types(self.event_types.iter().cloned());
+        let events = match &self.stream_prefix {
+            Some(prefix) => events.stream_prefix(prefix.as_str()),
+            None => events,
+        };
+        Ok((events, self.limit))
     }
 }
 
@@ -272,7 +297,11 @@ pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
     }
 }
 
-fn check_name(argument: &str, what: &'static str, name: &str) -> Result<(), Fault> {
+pub(in crate::ffi) fn check_name(
+    argument: &str,
+    what: &'static str,
+    name: &str,
+) -> Result<(), Fault> {
     if name.is_empty() {
         return Err(Details::invalid(argument, "it is empty"));
     }

@@ -292,7 +292,7 @@ impl FullFile {
     pub(crate) fn seal(&self) -> Result<(), Error> {
         let file = files::open(&self.path)?;
         for snapshot in &self.snapshots {
-            files::release(&file, snapshot.clone());
+            files::release(&file, snapshot.clone(), HEADER_BYTES as u64);
         }
         file.set_len(self.used).map_err(|source| Error::io("shorten", &self.path, source))
     }

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// The files of the C ABI, in the order in which the header tells of them.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 21] = [
     "version.rs",
     "status.rs",
     "error.rs",
@@ -21,6 +21,15 @@ const SOURCES: [&str; 12] = [
     "read/options.rs",
     "read/iter.rs",
     "read/streams.rs",
+    "derived/callback.rs",
+    "derived/checkpoint.rs",
+    "derived/subscription.rs",
+    "derived/snapshot.rs",
+    "projection/object.rs",
+    "projection/setup.rs",
+    "projection/run.rs",
+    "projection/snapshot.rs",
+    "derived/reconstruct.rs",
     "ndjson.rs",
     "verify.rs",
 ];

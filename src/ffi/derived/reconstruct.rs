@@ -1,0 +1,103 @@
+//! The state of one stream as it was.
+
+use std::ffi::{c_char, c_void};
+
+use crate::ffi::{
+    derived::callback::{Callback, annals_event_fn},
+    error::annals_error,
+    glue::{
+        arguments,
+        fault::{Details, Fault},
+        guard::{self, ErrorOut},
+        handle,
+    },
+    status::{ANNALS_DONE, ANNALS_OK, annals_status},
+    store::annals_store,
+};
+use crate::{Timestamp, UpTo};
+
+/// Up to the last event there is. `up_to` is 0.
+pub const ANNALS_UP_TO_NOW: u32 = 0;
+/// Up to a version of the stream, inclusive.
+pub const ANNALS_UP_TO_VERSION: u32 = 1;
+/// Up to a position of the store, inclusive.
+pub const ANNALS_UP_TO_POSITION: u32 = 2;
+/// All events with this time or an earlier one, wherever they stand: microseconds since the Unix
+/// epoch, an int64_t cast to uint64_t. Times without a zone count as UTC.
+pub const ANNALS_UP_TO_TIMESTAMP: u32 = 3;
+
+fn up_to(kind: u32, value: u64) -> Result<UpTo, Fault> {
+    Ok(match kind {
+        ANNALS_UP_TO_NOW if value == 0 => UpTo::Now,
+        ANNALS_UP_TO_NOW => {
+            return Err(Details::invalid("up_to", "with ANNALS_UP_TO_NOW it must be 0"));
+        }
+        ANNALS_UP_TO_VERSION => UpTo::Version(value),
+        ANNALS_UP_TO_POSITION => UpTo::Position(value),
+        ANNALS_UP_TO_TIMESTAMP => UpTo::Timestamp(Timestamp::utc(value.cast_signed())?),
+        unknown => {
+            let reason = format_args!("there is no kind {unknown}");
+            return Err(Details::invalid("up_to_kind", reason));
+        }
+    })
+}
+
+/// Hands the events of one stream to a callback, in the order of their versions, up to a point, so
+/// that it can derive the state that the stream had there.
+///
+/// @param store The store.
+/// @param stream The stream id. A stream without events is an empty one, not an error.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param up_to_kind What `up_to` is: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION, ANNALS_UP_TO_POSITION
+/// or ANNALS_UP_TO_TIMESTAMP.
+/// @param up_to The point, inclusive.
+/// @param apply Takes each event, on this thread. It may use the store.
+/// @param user_data Handed to `apply`.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE when the callback stopped; ANNALS_E_CALLBACK when it failed;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Threads: any number at once. Blocking: may read files. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_reconstruct_state(
+    store: *const annals_store,
+    stream: *const c_char,
+    len: usize,
+    up_to_kind: u32,
+    up_to: u64,
+    apply: annals_event_fn,
+    user_data: *mut c_void,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let err = unsafe { ErrorOut::cleared(err) };
+    guard::call(err, || {
+        // SAFETY: as promised to this function. There is nothing to destroy.
+        let callback = unsafe { Callback::new(apply, user_data, None) };
+        // SAFETY: as promised to this function.
+        let (store, stream) =
+            unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
+        callback.check()?;
+        let up_to = self::up_to(up_to_kind, up_to)?;
+        for event in store.events.read_stream(stream) {
+            let event = event?;
+            if !up_to.includes(&event) {
+                match up_to {
+                    UpTo::Timestamp(_) => continue,
+                    _ => break,
+                }
+            }
+            match callback.run(&store, &event) {
+                0 => {}
+                1.. => return Ok(ANNALS_DONE),
+                code => return Err(Details::callback("apply", code)),
+            }
+        }
+        Ok(ANNALS_OK)
+    })
+}

@@ -1,0 +1,9 @@
+//! Projections: handlers over the global order with a position. Their state belongs to the caller.
+
+mod object;
+mod run;
+mod setup;
+mod snapshot;
+mod table;
+
+pub use {object::*, run::*, setup::*, snapshot::*};

@@ -1,0 +1,140 @@
+//! Running a projection: catching up, and following every append.
+
+use crate::ffi::{
+    error::annals_error,
+    glue::{
+        arguments::Out,
+        fault::{Details, Fault},
+        guard::{self, ErrorOut},
+        handle::{self, Opaque},
+    },
+    projection::object::{Projected, annals_projection},
+    status::{ANNALS_DONE, ANNALS_OK, annals_status},
+};
+use crate::{LiveError, Projection};
+
+impl Projected {
+    /// Catches up while it is pulled.
+    fn pull(&self, pulled: &mut Projection<()>) -> Result<(u64, annals_status), Fault> {
+        self.table.go_on();
+        let before = pulled.position();
+        let outcome = pulled.catch_up_until(|| self.table.has_stopped());
+        self.table.note_position(pulled.position());
+        let failure = outcome.err().map(Fault::from);
+        self.note_failure(failure.clone());
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok((pulled.position().saturating_sub(before), self.status())),
+        }
+    }
+
+    /// Goes on at the event at which it has stopped, once it is live.
+    fn resume(&self) -> Result<(u64, annals_status), Fault> {
+        let Some(live) = self.live.get() else {
+            return Err(Details::busy(annals_projection::NAME));
+        };
+        let before = live.position();
+        self.table.go_on();
+        match live.resume() {
+            Ok(position) => Ok((position.saturating_sub(before), self.status())),
+            // The next event was not begun, because of a stop.
+            Err(_) if self.table.has_stopped() => {
+                Ok((live.position().saturating_sub(before), ANNALS_DONE))
+            }
+            Err(failure) => Err(Fault::from(&*failure)),
+        }
+    }
+
+    fn status(&self) -> annals_status {
+        if self.table.has_stopped() { ANNALS_DONE } else { ANNALS_OK }
+    }
+}
+
+/// Gives the callbacks every event up to the head of this moment. What they append comes with the
+/// next call. A live projection goes on where it has stopped.
+///
+/// @param projection The projection.
+/// @param out_processed Receives how many events it has got past, those without a callback
+/// included. May be NULL.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on behind that
+/// event; ANNALS_E_CALLBACK when one failed: the next call goes on at that event; ANNALS_E_CORRUPT;
+/// ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY while
+/// another call on it runs, and for a live one in a callback of a live projection; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_projection_catch_up(
+    projection: *mut annals_projection,
+    out_processed: *mut u64,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (processed, err) = unsafe { (Out::cleared(out_processed, 0), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        // SAFETY: as promised to this function.
+        let projected = unsafe { handle::shared(projection.cast_const()) }?;
+        let mut pulled = projected.alone()?;
+        let (count, status) = match pulled.as_mut() {
+            Some(pulled) => projected.pull(pulled)?,
+            None => projected.resume()?,
+        };
+        processed.set(count);
+        Ok(status)
+    })
+}
+
+/// Catches up, and makes the projection follow every append from then on: it is up to date when an
+/// append returns, whichever thread appends. One that is live already goes on where it has stopped.
+///
+/// A callback that fails stops its own projection and changes nothing else: the append stands, and
+/// other projections go on. annals_projection_state tells. One that returns a value above 0 stops
+/// it behind that event.
+///
+/// @param projection The projection.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it, which is then not live unless it was;
+/// as annals_projection_catch_up otherwise.
+///
+/// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_projection_live(
+    projection: *mut annals_projection,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let err = unsafe { ErrorOut::cleared(err) };
+    guard::call(err, || {
+        // SAFETY: as promised to this function.
+        let projected = unsafe { handle::shared(projection.cast_const()) }?;
+        let mut place = projected.alone()?;
+        let Some(pulled) = place.as_mut() else { return Ok(projected.resume()?.1) };
+        let (_, status) = projected.pull(pulled)?;
+        let Some(pulled) = place.take_if(|_| status == ANNALS_OK) else { return Ok(status) };
+        match pulled.live() {
+            Ok(live) => {
+                // Nobody else sets it: this call is alone.
+                drop(projected.live.set(live));
+                Ok(projected.status())
+            }
+            Err(LiveError { error, projection }) => {
+                *place = Some(*projection);
+                if projected.table.has_stopped() {
+                    return Ok(ANNALS_DONE);
+                }
+                let failure = Fault::from(error);
+                projected.note_failure(Some(failure.clone()));
+                Err(failure)
+            }
+        }
+    })
+}

@@ -1,0 +1,99 @@
+//! The callbacks of a projection by event type, and how far they have come.
+
+use std::{
+    collections::HashMap,
+    fmt, mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use crate::ffi::{
+    derived::Callback,
+    glue::{fault::CallbackFailed, handle::SharedStore},
+};
+use crate::{HandlerError, RecordedEvent};
+
+/// Outlives the object, if that is freed by one of its own callbacks.
+#[derive(Debug)]
+pub(super) struct Table {
+    store: Arc<SharedStore>,
+    callbacks: Mutex<HashMap<String, Arc<Callback>>>,
+    /// The position before the event that a callback was given last.
+    position: AtomicU64,
+    has_stopped: AtomicBool,
+}
+
+/// A callback has stopped the projection behind an earlier event.
+#[derive(Debug)]
+struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a callback has stopped the projection")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl Table {
+    pub(super) fn new(store: Arc<SharedStore>) -> Table {
+        Table {
+            store,
+            callbacks: Mutex::default(),
+            position: AtomicU64::new(0),
+            has_stopped: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Callback>>> {
+        self.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a callback; true for the first one of its type. One that it replaces is dropped.
+    pub(super) fn set(&self, event_type: String, callback: Callback) -> bool {
+        let replaced = self.lock().insert(event_type, Arc::new(callback));
+        replaced.is_none()
+    }
+
+    /// Drops every callback, but one that runs only when it has returned.
+    pub(super) fn clear(&self) {
+        let callbacks = mem::take(&mut *self.lock());
+        drop(callbacks);
+    }
+
+    pub(super) fn run(&self, event: &RecordedEvent) -> Result<(), HandlerError> {
+        if self.has_stopped() {
+            return Err(Stopped.into());
+        }
+        let callback = self.lock().get(event.event_type()).cloned();
+        let Some(callback) = callback else { return Ok(()) };
+        self.note_position(event.position().saturating_sub(1));
+        match callback.run(&self.store, event) {
+            0 => Ok(()),
+            1.. => {
+                self.has_stopped.store(true, Ordering::Release);
+                Ok(())
+            }
+            code => Err(CallbackFailed(code).into()),
+        }
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_position(&self, position: u64) {
+        self.position.store(position, Ordering::Release);
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.has_stopped.load(Ordering::Acquire)
+    }
+
+    /// Goes on behind a stop.
+    pub(super) fn go_on(&self) {
+        self.has_stopped.store(false, Ordering::Release);
+    }
+}
