@@ -26,7 +26,8 @@
 /// - **Threads**: any number may use an annals::store at once; other objects want one at a time.
 /// - **Views**, such as annals::event, are valid until the next step of what they came from.
 /// - **Callbacks** may throw: the exception passes through the library and comes out of the call.
-///   They return nothing, or `true` to go on and `false` to stop.
+///   They return nothing, or `true` to go on and `false` to stop. The one exception that no call
+///   lets out at once is that of a live projection's handler: see annals::projection.
 ///
 /// Everything is inline, so that there is nothing to link but the library itself.
 
@@ -52,6 +53,7 @@
 #include <istream>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <ostream>
 #include <stdexcept>
@@ -228,6 +230,9 @@ struct freed {
   void operator()(annals_read_options *object) const noexcept { annals_read_options_free(object); }
   void operator()(annals_iter *object) const noexcept { annals_iter_free(object); }
   void operator()(annals_stream_iter *object) const noexcept { annals_stream_iter_free(object); }
+  void operator()(annals_snapshot *object) const noexcept { annals_snapshot_free(object); }
+  void operator()(annals_subscription *object) const noexcept { annals_subscription_free(object); }
+  void operator()(annals_projection *object) const noexcept { annals_projection_free(object); }
   void operator()(annals_store *object) const noexcept {
     // Whoever wants to know whether the last sync went well calls close().
     const annals_status closed = annals_close(object, nullptr);
@@ -276,6 +281,22 @@ class failure {
   annals_error *object_ = nullptr;
 };
 
+/// Calls a callback, and says what it returns as C does.
+template <class Function, class... Arguments>
+std::int32_t answer(Function &function, Arguments &&...arguments) {
+  using answer_type = std::invoke_result_t<Function &, Arguments...>;
+  if constexpr (std::is_void_v<answer_type>) {
+    function(std::forward<Arguments>(arguments)...);
+    return 0;
+  } else if constexpr (std::is_same_v<answer_type, bool>) {
+    return function(std::forward<Arguments>(arguments)...) ? 0 : 1;
+  } else {
+    static_assert(std::is_same_v<answer_type, std::int32_t>,
+                  "a callback returns nothing, bool, or int32_t as the one in annals.h does");
+    return function(std::forward<Arguments>(arguments)...);
+  }
+}
+
 /// A callback on its way through C: what it throws waits here until the call is back.
 template <class Function>
 class carried {
@@ -285,10 +306,10 @@ class carried {
   template <class... Arguments>
   std::int32_t operator()(Arguments &&...arguments) noexcept {
 #ifdef ANNALS_NO_EXCEPTIONS
-    return answer(std::forward<Arguments>(arguments)...);
+    return answer(function_, std::forward<Arguments>(arguments)...);
 #else
     try {
-      return answer(std::forward<Arguments>(arguments)...);
+      return answer(function_, std::forward<Arguments>(arguments)...);
     } catch (...) {
       thrown_ = std::current_exception();
       return -1;
@@ -303,21 +324,6 @@ class carried {
   }
 
  private:
-  template <class... Arguments>
-  std::int32_t answer(Arguments &&...arguments) {
-    using answer_type = std::invoke_result_t<Function &, Arguments...>;
-    if constexpr (std::is_void_v<answer_type>) {
-      function_(std::forward<Arguments>(arguments)...);
-      return 0;
-    } else if constexpr (std::is_same_v<answer_type, bool>) {
-      return function_(std::forward<Arguments>(arguments)...) ? 0 : 1;
-    } else {
-      static_assert(std::is_same_v<answer_type, std::int32_t>,
-                    "a callback returns nothing, bool, or int32_t as the one in annals.h does");
-      return function_(std::forward<Arguments>(arguments)...);
-    }
-  }
-
   Function &function_;
 #ifndef ANNALS_NO_EXCEPTIONS
   std::exception_ptr thrown_;
@@ -326,6 +332,10 @@ class carried {
 
 inline std::string_view text(const std::uint8_t *data, std::size_t len) noexcept {
   return {reinterpret_cast<const char *>(data), len};
+}
+
+inline bytes data(std::string_view text) noexcept {
+  return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
 }
 
 }  // namespace detail
@@ -575,13 +585,15 @@ class cursor {
 /// What the readers of events and of streams have in common: steps, and how they end.
 class ending {
  public:
-  /// Why the range ended early. Without exceptions this is to be asked after a loop.
+  /// Why the last step brought nothing, if it failed. Without exceptions this is to be asked after
+  /// a loop.
   const std::optional<error> &failure() const noexcept { return failure_; }
 
  protected:
   /// Whether a step has brought something.
   bool has_come(annals_status status, annals_error *failure) {
     const owned<annals_error> freed(failure);
+    failure_.reset();
     if (status >= 0) return status == ANNALS_OK;
     failure_.emplace(status, failure);
 #ifndef ANNALS_NO_EXCEPTIONS
@@ -661,6 +673,328 @@ class streams : public detail::ending {
 
  private:
   detail::owned<annals_stream_iter> iter_;
+};
+
+/// Events as they come: history, and then what is appended, without a gap or a repeat. It outlives
+/// no close of the store: what waits then fails with ANNALS_E_CLOSED.
+///
+/// A range over it waits for further events, and ends when it is cancelled or its limit is reached.
+///
+/// @code{.cpp}
+/// annals::subscription subscription = store.subscribe(store.checkpoint("mailer") + 1);
+/// for (const annals::event &event : subscription) {
+///   send(event);
+///   store.save_checkpoint("mailer", event.position());
+/// }
+/// @endcode
+///
+/// One thread at a time takes events from it. Any thread may cancel() it meanwhile, as long as the
+/// object stands: it is neither moved nor destroyed.
+class subscription : public detail::ending {
+ public:
+  explicit subscription(detail::owned<annals_subscription> raw) noexcept : raw_(std::move(raw)) {}
+  /// Waits for the first event, and goes on where an earlier loop ended.
+  detail::cursor<subscription, event> begin() {
+    return detail::cursor<subscription, event>(this);
+  }
+  /// Behind the last event.
+  detail::cursor<subscription, event> end() noexcept { return {}; }
+  /// The next event, for which it waits; nothing when the subscription has ended.
+  std::optional<event> next() { return take(-1); }
+  /// The next event, for which it waits no longer than this; nothing when none has come by then,
+  /// or the subscription has ended. Zero does not wait.
+  std::optional<event> next(std::chrono::milliseconds timeout) {
+    const std::int64_t count = timeout.count();
+    return take(count > 0 ? count : 0);
+  }
+  /// The same as next(), by the name that all ranges have for it.
+  std::optional<event> step() { return next(); }
+  /// Whether it was cancelled or has reached its limit, so that nothing more comes.
+  bool has_ended() const noexcept { return has_ended_; }
+  /// Ends it, from any thread: it delivers nothing more, and a next() that waits returns.
+  void cancel() const noexcept { annals_subscription_cancel(raw_.get()); }
+
+ private:
+  std::optional<event> take(std::int64_t timeout_ms) {
+    const annals_event *found = nullptr;
+    annals_error *failure = nullptr;
+    const annals_status status =
+        annals_subscription_next(raw_.get(), timeout_ms, &found, &failure);
+    has_ended_ = status == ANNALS_DONE;
+    if (!has_come(status, failure)) return std::nullopt;
+    return event(*found);
+  }
+
+  detail::owned<annals_subscription> raw_;
+  bool has_ended_ = false;
+};
+
+/// A snapshot that was loaded: bytes, and how far the events go that they were derived from. It
+/// needs no store any more, and any number of threads may read it.
+class snapshot {
+ public:
+  explicit snapshot(detail::owned<annals_snapshot> raw) noexcept : raw_(std::move(raw)) {}
+  /// The position of the last event that it takes account of.
+  std::uint64_t position() const noexcept { return annals_snapshot_position(raw_.get()); }
+  /// The bytes, valid as long as the snapshot.
+  bytes data() const noexcept {
+    std::size_t len = 0;
+    const std::uint8_t *data = annals_snapshot_data(raw_.get(), &len);
+    return {data, len};
+  }
+  /// The bytes as text, valid as long as the snapshot.
+  std::string_view text() const noexcept { return detail::text(data().data(), data().size()); }
+
+ private:
+  detail::owned<annals_snapshot> raw_;
+};
+
+/// How far store::reconstruct goes.
+class up_to {
+ public:
+  /// Up to the last event there is.
+  static constexpr up_to now() noexcept { return {ANNALS_UP_TO_NOW, 0}; }
+  /// Up to a version of the stream, inclusive.
+  static constexpr up_to version(std::uint64_t version) noexcept {
+    return {ANNALS_UP_TO_VERSION, version};
+  }
+  /// Up to a position in the store, inclusive.
+  static constexpr up_to position(std::uint64_t position) noexcept {
+    return {ANNALS_UP_TO_POSITION, position};
+  }
+  /// The events with this time or an earlier one, wherever they stand.
+  static constexpr up_to time(time_point time) noexcept {
+    return {ANNALS_UP_TO_TIMESTAMP, static_cast<std::uint64_t>(time.time_since_epoch().count())};
+  }
+  /// As annals_reconstruct_state takes it.
+  constexpr std::uint32_t kind() const noexcept { return kind_; }
+  /// As annals_reconstruct_state takes it.
+  constexpr std::uint64_t value() const noexcept { return value_; }
+
+ private:
+  constexpr up_to(std::uint32_t kind, std::uint64_t value) noexcept : kind_(kind), value_(value) {}
+
+  std::uint32_t kind_;
+  std::uint64_t value_;
+};
+
+namespace detail {
+
+/// What a handler has thrown, until somebody asks: it may have run inside an append, which has
+/// nothing to do with it and lets it not out.
+class kept {
+ public:
+#ifndef ANNALS_NO_EXCEPTIONS
+  void keep(std::exception_ptr thrown) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    thrown_ = std::move(thrown);
+  }
+
+  void rethrow() const {
+    std::exception_ptr thrown;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      thrown = thrown_;
+    }
+    if (thrown) std::rethrow_exception(thrown);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::exception_ptr thrown_;
+#else
+  void rethrow() const noexcept {}
+#endif
+};
+
+/// A handler of a projection, as C keeps it.
+template <class Function>
+class handler {
+ public:
+  template <class Given>
+  handler(Given &&function, std::shared_ptr<kept> kept)
+      : function_(std::forward<Given>(function)), kept_(std::move(kept)) {}
+
+  static std::int32_t call(void *self, const annals_event *raw) noexcept {
+    return static_cast<handler *>(self)->take(event(*raw));
+  }
+
+  static void destroy(void *self) noexcept { delete static_cast<handler *>(self); }
+
+ private:
+  std::int32_t take(const event &taken) {
+#ifdef ANNALS_NO_EXCEPTIONS
+    return answer(function_, taken);
+#else
+    try {
+      const std::int32_t code = answer(function_, taken);
+      // What fails without a word must not be taken for what was thrown before.
+      if (code < 0) kept_->keep(nullptr);
+      return code;
+    } catch (...) {
+      kept_->keep(std::current_exception());
+      return -1;
+    }
+#endif
+  }
+
+  Function function_;
+  std::shared_ptr<kept> kept_;
+};
+
+}  // namespace detail
+
+class store;
+
+/// Handlers that are given the events of their types in the order of positions, and the position
+/// that they have come to. The state that they derive is the caller's.
+///
+/// @code{.cpp}
+/// long balance = 0;
+/// annals::projection projection(store, "balance");
+/// projection.when("Deposited", [&](const annals::event &event) {
+///   balance += std::stol(std::string(event.text()));
+/// });
+/// projection.catch_up();
+/// @endcode
+///
+/// It is pulled, by catch_up(), until live() makes it follow every append: from then on it is up to
+/// date when an append returns. Its handlers then run on whichever thread appends, one at a time,
+/// so that threads that read the state want a lock that the handlers take as well.
+///
+/// **A handler that fails**, by an exception or a value below 0, stops the projection at that
+/// event, and has to leave the state as it was before. In catch_up() and live() its exception comes
+/// out of the call. Inside an append it does not, since the append stands: it is kept, and check()
+/// throws it, on any thread. catch_up() tries the event again.
+///
+/// **Threads**: one at a time; position(), has_stopped(), failure() and check() on any number at
+/// once. The destructor waits for a handler that runs on another thread, and afterwards none runs,
+/// and all of them are destroyed. What handlers refer to has to outlive it. A handler may itself
+/// destroy the projection: then it is the last one.
+class projection {
+ public:
+#ifndef ANNALS_NO_EXCEPTIONS
+  /// A projection that has seen no event yet. Its snapshots are kept under its name.
+  projection(const store &store, std::string_view name);
+#endif
+  explicit projection(detail::owned<annals_projection> raw)
+      : kept_(std::make_shared<detail::kept>()), raw_(std::move(raw)) {}
+
+  /// Has every event of a type handed to `handle(const annals::event &)`, in place of the handler
+  /// before; not once it is live. The projection owns the handler, which may be one that can only
+  /// be moved.
+  template <class Handle>
+  returned<void> when(std::string_view type, Handle &&handle) {
+    using handler = detail::handler<std::decay_t<Handle>>;
+    detail::failure failure;
+    // The call takes charge of it, however it ends.
+    auto *owned = new handler(std::forward<Handle>(handle), kept_);
+    return failure.or_nothing(annals_projection_when(raw_.get(), type.data(), type.size(),
+                                                     handler::call, owned, handler::destroy,
+                                                     failure.out()));
+  }
+
+  /// Sets its version, 0 at first: raise it when handlers change the meaning of the state, so that
+  /// older snapshots are left aside.
+  returned<void> version(std::uint32_t version) {
+    detail::failure failure;
+    return failure.or_nothing(annals_projection_set_version(raw_.get(), version, failure.out()));
+  }
+
+  /// Hands every event up to the head of this moment to the handlers, and goes on where it has
+  /// stopped. Returns how many events it has got past.
+  returned<std::uint64_t> catch_up() {
+    detail::failure failure;
+    std::uint64_t processed = 0;
+    const annals_status status =
+        annals_projection_catch_up(raw_.get(), &processed, failure.out());
+    rethrow(status);
+    return failure.or_else<std::uint64_t>(status, [&] { return processed; });
+  }
+
+  /// Catches up, and follows every append from then on, unless a handler stops it before. One that
+  /// is live already goes on where it has stopped.
+  returned<void> live() {
+    detail::failure failure;
+    const annals_status status = annals_projection_live(raw_.get(), failure.out());
+    rethrow(status);
+    return failure.or_nothing(status);
+  }
+
+  /// The position of the last event that it has taken account of, or passed over.
+  std::uint64_t position() const noexcept { return annals_projection_position(raw_.get()); }
+
+  /// Whether a handler has stopped it, or anything has failed.
+  bool has_stopped() const noexcept {
+    return annals_projection_state(raw_.get(), nullptr) != ANNALS_OK;
+  }
+
+  /// What failed, if it was that which has stopped it. For an exception of a handler the status is
+  /// ANNALS_E_CALLBACK.
+  std::optional<error> failure() const {
+    annals_error *failure = nullptr;
+    const annals_status status = annals_projection_state(raw_.get(), &failure);
+    const detail::owned<annals_error> freed(failure);
+    if (status >= 0) return std::nullopt;
+    return error(status, failure);
+  }
+
+  /// Throws what has stopped it, if that was a failure: the exception of the handler itself, or an
+  /// annals::error.
+  returned<void> check() const {
+    detail::failure failure;
+    const annals_status status = annals_projection_state(raw_.get(), failure.out());
+    rethrow(status);
+    return failure.or_nothing(status);
+  }
+
+  /// Saves the state with the position it has come to, as durably as an append. While it is live,
+  /// call this only when no other thread appends.
+  returned<void> save_snapshot(bytes state) {
+    detail::failure failure;
+    return failure.or_nothing(annals_projection_save_snapshot(raw_.get(), state.data(),
+                                                              state.size(), failure.out()));
+  }
+
+  /// Saves the state, as text, with the position it has come to.
+  returned<void> save_snapshot(std::string_view state) {
+    return save_snapshot(detail::data(state));
+  }
+
+  /// Hands the newest usable snapshot of its name and version to
+  /// `restore(std::uint64_t position, annals::bytes state)`, and goes on from that position; not
+  /// once it is live. Returns whether it does: there may be none, and `restore` may leave it aside
+  /// by returning `false`.
+  template <class Restore>
+  returned<bool> load_snapshot(Restore &&restore) {
+    using carried = detail::carried<std::remove_reference_t<Restore>>;
+    detail::failure failure;
+    carried call(restore);
+    const auto thunk = [](void *data, std::uint64_t position, const std::uint8_t *state,
+                          std::size_t len) noexcept {
+      return (*static_cast<carried *>(data))(position, bytes(state, len));
+    };
+    const annals_status status =
+        annals_projection_load_snapshot(raw_.get(), thunk, &call, failure.out());
+    call.rethrow();
+    return failure.or_else<bool>(status, [&] { return status == ANNALS_OK; });
+  }
+
+  /// Goes back to before the first event; not once it is live. The state is the caller's business,
+  /// and snapshots stay.
+  returned<void> reset() {
+    detail::failure failure;
+    return failure.or_nothing(annals_projection_reset(raw_.get(), failure.out()));
+  }
+
+ private:
+  /// Throws what a handler has thrown, if it was that which made the status.
+  void rethrow(annals_status status) const {
+    if (status == ANNALS_E_CALLBACK) kept_->rethrow();
+  }
+
+  std::shared_ptr<detail::kept> kept_;
+  detail::owned<annals_projection> raw_;
 };
 
 /// How an import takes the event_id of each line: see annals.h.
@@ -831,6 +1165,91 @@ class store {
         status, [&] { return annals::streams(std::move(iter)); });
   }
 
+  /// Events as they come, from a position on, inclusive; 0 is the beginning. `options` may have
+  /// types, a stream prefix and a limit.
+  returned<subscription> subscribe(std::uint64_t from_position,
+                                   const read_options &options = {}) const {
+    detail::failure failure;
+    auto [raw, status] = options.raw();
+    annals_subscription *found = nullptr;
+    if (status >= 0) {
+      status = annals_subscribe(raw_.get(), from_position, raw.get(), &found, failure.out());
+    }
+    detail::owned<annals_subscription> owned(found);
+    return failure.or_else<subscription>(status, [&] { return subscription(std::move(owned)); });
+  }
+
+  /// How far a named consumer has come: all events at or below this position are done. 0 when it
+  /// has saved no checkpoint.
+  returned<std::uint64_t> checkpoint(std::string_view name) const {
+    detail::failure failure;
+    std::uint64_t position = 0;
+    const annals_status status = annals_checkpoint_load(raw_.get(), name.data(), name.size(),
+                                                        &position, failure.out());
+    return failure.or_else<std::uint64_t>(status, [&] { return position; });
+  }
+
+  /// Saves how far a named consumer has come, as durably as an append. It never goes back.
+  returned<void> save_checkpoint(std::string_view name, std::uint64_t position) const {
+    detail::failure failure;
+    return failure.or_nothing(annals_checkpoint_save(raw_.get(), name.data(), name.size(),
+                                                     position, failure.out()));
+  }
+
+  /// Saves bytes that were derived from the events up to a position, as durably as an append.
+  returned<void> save_snapshot(std::string_view name, std::uint64_t position, bytes data) const {
+    detail::failure failure;
+    return failure.or_nothing(annals_snapshot_save(raw_.get(), name.data(), name.size(), position,
+                                                   data.data(), data.size(), failure.out()));
+  }
+
+  /// Saves text that was derived from the events up to a position, as durably as an append.
+  returned<void> save_snapshot(std::string_view name, std::uint64_t position,
+                               std::string_view text) const {
+    return save_snapshot(name, position, detail::data(text));
+  }
+
+  /// The newest usable snapshot of a name; nothing when there is none. Those of projections are
+  /// not among them.
+  returned<std::optional<snapshot>> load_snapshot(std::string_view name) const {
+    using found = std::optional<snapshot>;
+    detail::failure failure;
+    annals_snapshot *raw = nullptr;
+    const annals_status status =
+        annals_snapshot_load(raw_.get(), name.data(), name.size(), &raw, failure.out());
+    detail::owned<annals_snapshot> owned(raw);
+    return failure.or_else<found>(
+        status, [&] { return owned ? found(snapshot(std::move(owned))) : std::nullopt; });
+  }
+
+  /// A projection that has seen no event yet. Its snapshots are kept under its name.
+  returned<annals::projection> projection(std::string_view name) const {
+    detail::failure failure;
+    annals_projection *raw = nullptr;
+    const annals_status status =
+        annals_projection_new(raw_.get(), name.data(), name.size(), &raw, failure.out());
+    detail::owned<annals_projection> owned(raw);
+    return failure.or_else<annals::projection>(
+        status, [&] { return annals::projection(std::move(owned)); });
+  }
+
+  /// Hands the events of one stream to `apply(const annals::event &)`, in the order of their
+  /// versions, up to a point, so that it can derive the state that the stream had there.
+  template <class Apply>
+  returned<void> reconstruct(std::string_view stream, up_to point, Apply &&apply) const {
+    using carried = detail::carried<std::remove_reference_t<Apply>>;
+    detail::failure failure;
+    carried call(apply);
+    const auto thunk = [](void *data, const annals_event *raw) noexcept {
+      return (*static_cast<carried *>(data))(event(*raw));
+    };
+    const annals_status status =
+        annals_reconstruct_state(raw_.get(), stream.data(), stream.size(), point.kind(),
+                                 point.value(), thunk, &call, failure.out());
+    call.rethrow();
+    return failure.or_nothing(status);
+  }
+
   /// Hands every event as NDJSON to `write(std::string_view)`, in large pieces; returns how many
   /// whole lines it has taken.
   template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
@@ -964,6 +1383,11 @@ class store {
 
   detail::owned<annals_store> raw_;
 };
+
+#ifndef ANNALS_NO_EXCEPTIONS
+inline projection::projection(const store &store, std::string_view name)
+    : projection(store.projection(name)) {}
+#endif
 
 }  // namespace annals
 

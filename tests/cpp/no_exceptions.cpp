@@ -3,17 +3,57 @@
 #define ANNALS_NO_EXCEPTIONS
 #include <annals.hpp>
 
-#include <cstdio>
-#include <cstdlib>
 #include <sstream>
 
-#define CHECK(condition)                                                      \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
-      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-      std::exit(1);                                                           \
-    }                                                                         \
-  } while (0)
+#include "check.hpp"
+
+static annals::result<long> sum(const annals::store &store, annals::up_to point) {
+  long total = 0;
+  const annals::result<void> done = store.reconstruct(
+      "s", point, [&](const annals::event &event) { total += static_cast<long>(event.version()); });
+  if (!done) return done.failure();
+  return total;
+}
+
+static void deriving() {
+  annals::store store = *annals::store::in_memory();
+  CHECK(store.append("s", 0, {{"T", "1"}, {"T", "2"}}));
+  CHECK(store.save_checkpoint("c", 2) && *store.checkpoint("c") == 2);
+  CHECK(!store.save_checkpoint("c", 1) && !store.checkpoint(""));
+  CHECK(*sum(store, annals::up_to::now()) == 3 && *sum(store, annals::up_to::version(1)) == 1);
+  CHECK(!store.reconstruct("", annals::up_to::now(), [](const annals::event &) {}));
+  CHECK(!store.load_snapshot("n")->has_value());
+  CHECK(store.save_snapshot("n", 1, "state"));
+  const annals::result<std::optional<annals::snapshot>> loaded = store.load_snapshot("n");
+  CHECK(loaded && (*loaded)->position() == 1 && (*loaded)->text() == "state");
+
+  annals::result<annals::projection> made = store.projection("p");
+  CHECK(made && !store.projection(""));
+  annals::projection projection = *std::move(made);
+  std::int32_t code = -9;
+  CHECK(projection.when("T", [&](const annals::event &) { return code; }));
+  const annals::result<std::uint64_t> failed = projection.catch_up();
+  CHECK(!failed && failed.failure().callback_code() == -9);
+  CHECK(projection.has_stopped() && projection.failure()->callback_code() == -9);
+  CHECK(projection.check().failure().callback_code() == -9);
+  code = 0;
+  CHECK(projection.version(1) && *projection.catch_up() == 2 && projection.check());
+  CHECK(projection.save_snapshot("state") && projection.reset());
+  const auto restore = [](std::uint64_t, annals::bytes state) { CHECK(state.size() == 5); };
+  CHECK(*projection.load_snapshot(restore) && projection.position() == 2);
+  CHECK(projection.live() && !projection.reset());
+
+  annals::result<annals::subscription> subscribed = store.subscribe(2);
+  CHECK(subscribed && !store.subscribe(1, annals::read_options().backward()));
+  annals::subscription &subscription = *subscribed;
+  CHECK(subscription.next()->position() == 2);
+  CHECK(!subscription.next(std::chrono::milliseconds(0)) && !subscription.has_ended());
+  CHECK(store.close());
+  CHECK(!subscription.next() && subscription.failure()->status() == ANNALS_E_CLOSED);
+  subscription.cancel();
+  for (const annals::event &event : subscription) CHECK(event.position() == 0);
+  CHECK(subscription.has_ended() && !subscription.failure());
+}
 
 int main() {
   annals::result<annals::store> none = annals::store::open("");
@@ -43,5 +83,6 @@ int main() {
   CHECK(store.close());
   for (const annals::event &event : *late) CHECK(event.position() == 0);
   CHECK(late->failure() && late->failure()->status() == ANNALS_E_CLOSED);
+  deriving();
   return 0;
 }

@@ -2,31 +2,10 @@
 
 #include <annals.hpp>
 
-#include <cstdio>
-#include <cstdlib>
 #include <sstream>
 
+#include "check.hpp"
 #include "other.hpp"
-
-#define CHECK(condition)                                                      \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
-      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-      std::exit(1);                                                           \
-    }                                                                         \
-  } while (0)
-
-/* The error that a call throws. */
-template <class Call>
-static annals::error thrown(Call &&call) {
-  try {
-    call();
-  } catch (const annals::error &error) {
-    return error;
-  }
-  std::fprintf(stderr, "nothing was thrown\n");
-  std::exit(1);
-}
 
 static void opening() {
   annals::options options;

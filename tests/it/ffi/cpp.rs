@@ -8,6 +8,9 @@ const COMPILERS: [&str; 2] = ["g++", "clang++"];
 const STRICT: [&str; 4] = ["-Wconversion", "-Wshadow", "-Wundef", "-Wnon-virtual-dtor"];
 const SIGABRT: i32 = 6;
 
+/// The programs with exceptions, each with its sources.
+const SUITES: [&[&str]; 2] = [&["suite.cpp", "other.cpp"], &["derived.cpp"]];
+
 fn sources(names: &[&str]) -> Vec<std::path::PathBuf> {
     names.iter().map(|name| root().join("tests/cpp").join(name)).collect()
 }
@@ -28,24 +31,26 @@ fn compilers_take_the_layer() {
 }
 
 #[test]
-fn the_suite_passes() {
+fn the_suites_pass() {
     let ways = [("g++", "-std=c++17", Linkage::Shared), ("clang++", "-std=c++20", Linkage::Static)];
     for (compiler, standard, linkage) in ways {
         let Some(shop) = Workshop::with(compiler) else { continue };
         let flags = [&STRICT[..], &[standard, "-g"]].concat();
-        let program =
-            shop.compile(compiler, &flags, &sources(&["suite.cpp", "other.cpp"]), linkage);
-        succeed(&mut shop.command(&program));
+        for suite in SUITES {
+            let program = shop.compile(compiler, &flags, &sources(suite), linkage);
+            succeed(&mut shop.command(&program));
+        }
     }
 }
 
 #[test]
-fn the_suite_is_clean_under_the_sanitizers() {
+fn the_suites_are_clean_under_the_sanitizers() {
     let Some(shop) = Workshop::with("g++") else { return };
     let flags = ["-std=c++17", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    let program =
-        shop.compile("g++", &flags, &sources(&["suite.cpp", "other.cpp"]), Linkage::Shared);
-    succeed(&mut shop.command(&program));
+    for suite in SUITES {
+        let program = shop.compile("g++", &flags, &sources(suite), Linkage::Shared);
+        succeed(&mut shop.command(&program));
+    }
 }
 
 #[test]

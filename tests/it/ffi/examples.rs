@@ -54,6 +54,36 @@ fn ledger() {
 }
 
 #[test]
+fn live() {
+    for (shop, program) in examples("live") {
+        let first = "restored: nothing\n\
+               deposited: 100\n\
+               withdrawn: 100\n\
+               stopped: the handler for Withdrawn failed at position 2: \
+               the callback failed with -1\n\
+               because: overdrawn by 400\n\
+               processed: 1\n\
+               balance: -400\n\
+               saved: at position 2\n";
+        check_output(&mut shop.command(&program), first);
+        let second = "restored: -400 at position 2\n\
+               deposited: -300\n\
+               withdrawn: -300\n\
+               stopped: the handler for Withdrawn failed at position 4: \
+               the callback failed with -1\n\
+               because: overdrawn by 800\n\
+               processed: 1\n\
+               balance: -800\n\
+               saved: at position 4\n";
+        check_output(&mut shop.command(&program), second);
+        let output = shop.command(&program).arg("/dev/null/none").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.starts_with("live: ") && words.contains("cannot"), "{words}");
+    }
+}
+
+#[test]
 fn exchange() {
     for (shop, program) in examples("exchange") {
         let orders = root().join("examples/data/orders.ndjson");
