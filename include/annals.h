@@ -892,17 +892,17 @@ ANNALS_NOEXCEPT;
 
 /**
  * Copies a store to a new directory while it is in use: every event up to the head of this moment,
- * checkpoints and snapshots. The copy is opened as any other store. The directory appears under its
- * name when it is complete and durable; an empty one is replaced, anything else is never
+ * checkpoints and snapshots. The copy is opened as any other store. The directory appears under
+ * its name when it is complete and durable; an empty one is replaced, anything else is never
  * overwritten.
  *
  * @param store The store.
  * @param path The directory to make, UTF-8.
  * @param len Its length, or ANNALS_NUL_TERMINATED.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something is there; ANNALS_E_CORRUPT when events
- * cannot be read; ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
- * ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something is there; ANNALS_E_CORRUPT when
+ * events cannot be read; ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
+ * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: any number at once. Blocking: reads and writes files. Since: 0.1.0
  */
@@ -1659,8 +1659,9 @@ ANNALS_NOEXCEPT;
  * Saves the caller's state of a projection, with its name, its version and the position it has
  * come to, as durably as an append. The newest and one older are kept.
  *
- * @param projection The projection. While it is live, call this only when no other thread appends,
- * or with the state locked against the callbacks: the position is that of the moment.
+ * @param projection The projection. Once it is live, call this when no other thread appends: the
+ * position is that of the moment, and the state must be that of the same moment. The caller must
+ * hold no lock that a callback takes.
  * @param state The bytes, which are copied; NULL when there are none.
  * @param n How many: at most 64 MiB.
  * @param err Receives an error object on failure, unless NULL.

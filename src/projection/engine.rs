@@ -9,7 +9,7 @@ use crate::{
     event::{RecordedEvent, SnapshotKey},
     projection::{
         HandlerError, Handlers,
-        backup::{self, Backup},
+        undo::{self, Undo},
     },
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Engine<S> {
     handlers: Handlers<S>,
     /// The JSON of the state at position 0, or why there is none that can be read back.
     initial: Result<Vec<u8>, String>,
-    backup: Backup,
+    undo: Undo,
     pub(super) snapshots: Snapshotting,
 }
 
@@ -45,7 +45,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         handlers: Handlers<S>,
     ) -> Engine<S> {
         let json = serde_json::to_vec(&state).map_err(|error| error.to_string());
-        let initial = json.and_then(|json| match backup::read::<S>(&json) {
+        let initial = json.and_then(|json| match undo::read::<S>(&json) {
             Ok(_) => Ok(json),
             Err(error) => Err(format!("its first value cannot be read back: {error}")),
         });
@@ -57,7 +57,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
             position: 0,
             handlers,
             initial,
-            backup: Backup::default(),
+            undo: Undo::default(),
             snapshots: Snapshotting::default(),
         }
     }
@@ -106,14 +106,14 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
 
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
         if self.handlers.handles(event.event_type()) {
-            self.backup.keep(&self.state, self.position).map_err(|reason| {
+            self.undo.keep(&self.state, self.position).map_err(|reason| {
                 Error::invalid("state", format!("at position {}: {reason}", self.position))
             })?;
             if let Err(error) = self.handlers.run(&mut self.state, event) {
                 self.restore();
                 return Err(error);
             }
-            self.backup.note_handled();
+            self.undo.note_handled();
         }
         self.position = event.position();
         Ok(())
@@ -123,19 +123,19 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     /// state and position become those that were kept.
     fn restore(&mut self) {
         let due = self.position;
-        let Some((state, position)) = self.backup.restore() else {
+        let Some((state, position)) = self.undo.restore() else {
             // What was kept cannot be read: the events have everything.
             return self.reset();
         };
         self.state = state;
         self.position = position;
         if self.replay(due).is_err()
-            && let Some((state, position)) = self.backup.restore()
+            && let Some((state, position)) = self.undo.restore()
         {
             self.state = state;
             self.position = position;
         }
-        self.backup.forget();
+        self.undo.forget();
         self.snapshots.last = self.snapshots.last.min(self.position);
     }
 
@@ -151,7 +151,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
 
     pub(super) fn reset(&mut self) {
         if let Ok(json) = &self.initial
-            && let Ok(state) = backup::read(json)
+            && let Ok(state) = undo::read(json)
         {
             self.set(state, 0);
         }
@@ -160,7 +160,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     pub(super) fn set(&mut self, state: S, position: u64) {
         self.state = state;
         self.position = position;
-        self.backup.forget();
+        self.undo.forget();
         self.snapshots.last = position;
     }
 

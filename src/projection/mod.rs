@@ -5,7 +5,6 @@
 //! name; [`EventStore::reconstruct_state`](crate::EventStore::reconstruct_state) derives the state
 //! of one stream as it was.
 
-mod backup;
 mod engine;
 mod gate;
 mod handlers;
@@ -13,6 +12,7 @@ mod live;
 mod pull;
 mod reconstruct;
 mod restore;
+mod undo;
 
 pub use handlers::{HandlerError, Handlers};
 pub use live::{LiveProjection, LiveState};

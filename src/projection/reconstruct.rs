@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, EventStore,
     event::{RecordedEvent, SnapshotKey, Timestamp, name},
-    projection::{Handlers, backup},
+    projection::{Handlers, undo},
     snapshot,
 };
 
@@ -153,7 +153,7 @@ impl EventStore {
         let mut last = Some(last);
         while let Some(before) = last {
             let Some(found) = snapshot::load(self, key, before)?.0 else { return Ok(None) };
-            if let Ok(state) = backup::read(found.data()) {
+            if let Ok(state) = undo::read(found.data()) {
                 let version = self.storage().stream_version(stream, found.position())?;
                 return Ok(Some((state, version + 1)));
             }

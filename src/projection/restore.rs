@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error,
-    projection::{backup, engine::Engine},
+    projection::{engine::Engine, undo},
     snapshot::{self, IgnoredSnapshot},
 };
 
@@ -44,7 +44,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
             }
             let Some(found) = found else { return Ok(restored) };
             let position = found.position();
-            match backup::read(found.data()) {
+            match undo::read(found.data()) {
                 Ok(state) => {
                     self.set(state, position);
                     restored.position = Some(position);

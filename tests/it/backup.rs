@@ -79,7 +79,7 @@ fn a_copy_amid_appends_ends_between_two_of_them() {
             store.backup(&path).unwrap();
             let copy = EventStore::open(&path).unwrap();
             let head = copy.head().unwrap();
-            assert!(head >= before && (head - 301) % 80 == 0, "{head}");
+            assert!(head >= before && (head - 301).is_multiple_of(80), "{head}");
             let version = |stream: &str| copy.stream_version(stream).unwrap();
             assert_eq!(version("one"), version("other"));
             assert!(copy.checkpoint("moving").unwrap() <= head);
@@ -97,7 +97,7 @@ fn a_store_in_memory_is_copied_to_disk() {
     store.backup(&path).unwrap();
     assert_eq!(EventStore::open(&path).unwrap().head().unwrap(), 0, "an empty one as well");
     fs::remove_dir_all(&path).unwrap();
-    (0..10).for_each(|number| drop(store.append("s", Any, [event(number)]).unwrap()));
+    store.append("s", Any, (0..10).map(event)).unwrap();
     fs::create_dir(&path).unwrap();
     store.backup(&path).unwrap();
     assert_eq!(EventStore::open(&path).unwrap().read_stream("s").count(), 10);

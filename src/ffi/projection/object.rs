@@ -169,6 +169,11 @@ pub unsafe extern "C" fn annals_projection_position(projection: *const annals_pr
 /// `projection` is NULL or a projection, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_projection_free(projection: *mut annals_projection) {
+    guard::value((), || {
+        // SAFETY: as promised to this function.
+        unsafe { handle::shared(projection.cast_const()) }?.table.end();
+        Ok(())
+    });
     // SAFETY: as promised to this function.
     unsafe { handle::free(projection) };
 }

@@ -11,14 +11,14 @@ use crate::ffi::{
     projection::object::{Projected, annals_projection},
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
 };
-use crate::{LiveError, Projection};
+use crate::{Error, LiveError, Projection};
 
 impl Projected {
     /// Catches up while it is pulled.
     fn pull(&self, pulled: &mut Projection<()>) -> Result<(u64, annals_status), Fault> {
         self.table.go_on();
         let before = pulled.position();
-        let outcome = pulled.catch_up_until(|| self.table.has_stopped());
+        let outcome = pulled.catch_up_until(|| self.table.is_over());
         self.table.note_position(pulled.position());
         let failure = outcome.err().map(Fault::from);
         self.note_failure(failure.clone());
@@ -33,9 +33,16 @@ impl Projected {
         let Some(live) = self.live.get() else {
             return Err(Details::busy(annals_projection::NAME));
         };
-        let before = live.position();
+        let (before, had_stopped) = (live.position(), self.table.has_stopped());
         self.table.go_on();
         match live.resume() {
+            // Nothing was done, so it stands where it stood.
+            Err(refusal) if matches!(&*refusal, Error::Busy { .. } | Error::Closed) => {
+                if had_stopped {
+                    self.table.stop();
+                }
+                Err(Fault::from(&*refusal))
+            }
             Ok(position) => Ok((position.saturating_sub(before), self.status())),
             // The next event was not begun, because of a stop.
             Err(_) if self.table.has_stopped() => {

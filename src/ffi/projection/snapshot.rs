@@ -30,8 +30,9 @@ pub type annals_restore_fn = Option<
 /// Saves the caller's state of a projection, with its name, its version and the position it has
 /// come to, as durably as an append. The newest and one older are kept.
 ///
-/// @param projection The projection. While it is live, call this only when no other thread appends,
-/// or with the state locked against the callbacks: the position is that of the moment.
+/// @param projection The projection. Once it is live, call this when no other thread appends: the
+/// position is that of the moment, and the state must be that of the same moment. The caller must
+/// hold no lock that a callback takes.
 /// @param state The bytes, which are copied; NULL when there are none.
 /// @param n How many: at most 64 MiB.
 /// @param err Receives an error object on failure, unless NULL.

@@ -23,6 +23,8 @@ pub(super) struct Table {
     /// The position before the event that a callback was given last.
     position: AtomicU64,
     has_stopped: AtomicBool,
+    /// The object was freed: no further callback is called.
+    has_ended: AtomicBool,
 }
 
 /// A callback has stopped the projection behind an earlier event.
@@ -44,6 +46,7 @@ impl Table {
             callbacks: Mutex::default(),
             position: AtomicU64::new(0),
             has_stopped: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
         }
     }
 
@@ -64,7 +67,7 @@ impl Table {
     }
 
     pub(super) fn run(&self, event: &RecordedEvent) -> Result<(), HandlerError> {
-        if self.has_stopped() {
+        if self.is_over() {
             return Err(Stopped.into());
         }
         let callback = self.lock().get(event.event_type()).cloned();
@@ -73,7 +76,7 @@ impl Table {
         match callback.run(&self.store, event) {
             0 => Ok(()),
             1.. => {
-                self.has_stopped.store(true, Ordering::Release);
+                self.stop();
                 Ok(())
             }
             code => Err(CallbackFailed(code).into()),
@@ -90,6 +93,20 @@ impl Table {
 
     pub(super) fn has_stopped(&self) -> bool {
         self.has_stopped.load(Ordering::Acquire)
+    }
+
+    pub(super) fn stop(&self) {
+        self.has_stopped.store(true, Ordering::Release);
+    }
+
+    /// Lets no callback begin any more.
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+    }
+
+    /// Whether no callback begins, for now or for ever.
+    pub(super) fn is_over(&self) -> bool {
+        self.has_stopped() || self.has_ended.load(Ordering::Acquire)
     }
 
     /// Goes on behind a stop.

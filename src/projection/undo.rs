@@ -14,14 +14,14 @@ const BYTES_PER_HANDLER: usize = 64;
 
 /// The JSON of a state and the position it had there.
 #[derive(Debug, Default)]
-pub(super) struct Backup {
+pub(super) struct Undo {
     json: Vec<u8>,
     position: u64,
     /// Handlers run since; `None` when there is no JSON.
     handled: Option<usize>,
 }
 
-impl Backup {
+impl Undo {
     /// Keeps the state, which is that at `position`, if it is time to.
     pub(super) fn keep(&mut self, state: &impl Serialize, position: u64) -> Result<(), String> {
         let period = match self.json.len() {
