@@ -675,10 +675,10 @@ class streams : public detail::ending {
   detail::owned<annals_stream_iter> iter_;
 };
 
-/// Events as they come: history, and then what is appended, without a gap or a repeat. It outlives
-/// no close of the store: what waits then fails with ANNALS_E_CLOSED.
+/// Events as they come: history, and then what is appended, without a gap or a repeat.
 ///
-/// A range over it waits for further events, and ends when it is cancelled or its limit is reached.
+/// A loop over it waits for further events, and ends when it is cancelled or its limit is reached.
+/// When the store is closed, also while it waits, it fails with ANNALS_E_CLOSED.
 ///
 /// @code{.cpp}
 /// annals::subscription subscription = store.subscribe(store.checkpoint("mailer") + 1);
@@ -781,7 +781,7 @@ class up_to {
 namespace detail {
 
 /// What a handler has thrown, until somebody asks: it may have run inside an append, which has
-/// nothing to do with it and lets it not out.
+/// nothing to do with it.
 class kept {
  public:
 #ifndef ANNALS_NO_EXCEPTIONS
@@ -905,10 +905,12 @@ class projection {
   /// stopped. Returns how many events it has got past.
   returned<std::uint64_t> catch_up() {
     detail::failure failure;
+    // A handler may destroy this object meanwhile.
+    const std::shared_ptr<const detail::kept> kept = kept_;
     std::uint64_t processed = 0;
     const annals_status status =
         annals_projection_catch_up(raw_.get(), &processed, failure.out());
-    rethrow(status);
+    rethrow(status, kept);
     return failure.or_else<std::uint64_t>(status, [&] { return processed; });
   }
 
@@ -916,8 +918,10 @@ class projection {
   /// is live already goes on where it has stopped.
   returned<void> live() {
     detail::failure failure;
+    // A handler may destroy this object meanwhile.
+    const std::shared_ptr<const detail::kept> kept = kept_;
     const annals_status status = annals_projection_live(raw_.get(), failure.out());
-    rethrow(status);
+    rethrow(status, kept);
     return failure.or_nothing(status);
   }
 
@@ -944,7 +948,7 @@ class projection {
   returned<void> check() const {
     detail::failure failure;
     const annals_status status = annals_projection_state(raw_.get(), failure.out());
-    rethrow(status);
+    rethrow(status, kept_);
     return failure.or_nothing(status);
   }
 
@@ -989,8 +993,8 @@ class projection {
 
  private:
   /// Throws what a handler has thrown, if it was that which made the status.
-  void rethrow(annals_status status) const {
-    if (status == ANNALS_E_CALLBACK) kept_->rethrow();
+  static void rethrow(annals_status status, const std::shared_ptr<const detail::kept> &kept) {
+    if (status == ANNALS_E_CALLBACK) kept->rethrow();
   }
 
   std::shared_ptr<detail::kept> kept_;

@@ -325,6 +325,19 @@ static void ends_of_projections() {
   CHECK(calls == 1 && destroyed == 2);
   add(store, "B");
   CHECK(calls == 1 && destroyed == 2);
+
+  /* The same in a call on it, which brings out what that handler throws all the same. */
+  add(store, "C");
+  for (const bool is_live : {false, true}) {
+    projection.emplace(store, "shorter");
+    projection->when("C", [&, by = counted(destroyed)](const annals::event &) {
+      projection.reset();
+      throw std::string("to the caller");
+    });
+    const auto run = [&] { is_live ? projection->live() : void(projection->catch_up()); };
+    CHECK(thrown<std::string>(run) == "to the caller");
+    CHECK(destroyed == (is_live ? 4 : 3));
+  }
 }
 
 static void snapshots_of_projections() {
