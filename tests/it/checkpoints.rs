@@ -6,7 +6,7 @@ use annals::{
     Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, limits::NAME_BYTES_MAX,
 };
 
-use crate::support::files::copy;
+use crate::support::files::{copy, frames};
 
 use ExpectedVersion::Any;
 
@@ -183,12 +183,6 @@ fn a_buffered_store_keeps_its_checkpoints_in_order_with_its_events() {
     copy(&path, &killed);
     let store = busy().open(&killed).unwrap();
     assert_eq!((store.head().unwrap(), store.checkpoint("one").unwrap()), (500, 500));
-}
-
-/// The offsets and kinds of the frames in a journal file.
-fn frames(bytes: &[u8]) -> Vec<(usize, u8)> {
-    let starts = (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR"));
-    starts.map(|at| (at, bytes[at + 4])).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 
 use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
 
-use crate::support::files::copy;
+use crate::support::files::{self, copy};
 
 const FIRST: &str = "journal/00000000000000000001.journal";
 
@@ -36,9 +36,9 @@ fn code_of(path: &Path) -> Option<ErrorCode> {
     options().create(false).open(path).err().map(|error| error.code())
 }
 
-/// Every frame's offset in a journal file.
+/// Where the frames of a journal file start.
 fn frames(bytes: &[u8]) -> Vec<usize> {
-    (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR")).collect()
+    files::frames(bytes).into_iter().map(|(at, _)| at).collect()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
 };
 
-use crate::support::system::skipped;
+use crate::support::{files::frames, system::skipped};
 
 /// A mounted file system that goes away with the value.
 struct SmallDisk(tempfile::TempDir);
@@ -155,9 +155,8 @@ fn a_full_disk_does_not_hide_that_a_newer_checkpoint_is_damaged() {
     for entry in fs::read_dir(path.join("journal")).unwrap() {
         let file = entry.unwrap().path();
         let bytes = fs::read(&file).unwrap();
-        let starts = (512..bytes.len()).step_by(64);
-        let saved = starts.filter(|&at| bytes[at..].starts_with(b"ANFR") && bytes[at + 4] == 4);
-        hits.extend(saved.map(|at| (file.clone(), at)));
+        let saved = frames(&bytes).into_iter().filter(|(_, kind)| *kind == 4);
+        hits.extend(saved.map(|(at, _)| (file.clone(), at)));
     }
     hits.sort();
     let (file, at) = hits.pop().expect("two checkpoints were saved");

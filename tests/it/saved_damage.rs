@@ -11,7 +11,7 @@ use std::{
 
 use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey};
 
-use crate::support::files::copy;
+use crate::support::files::{copy, frames};
 
 use ExpectedVersion::Any;
 
@@ -31,12 +31,6 @@ fn files(path: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort_by_key(|path| path.file_stem().unwrap().to_owned());
     files
-}
-
-/// The offsets and kinds of the frames in a journal file.
-fn frames(bytes: &[u8]) -> Vec<(usize, u8)> {
-    let starts = (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR"));
-    starts.map(|at| (at, bytes[at + 4])).collect()
 }
 
 fn flip(file: &Path, at: usize) {

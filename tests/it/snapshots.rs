@@ -7,7 +7,7 @@ use annals::{
     limits::{NAME_BYTES_MAX, SNAPSHOT_BYTES_MAX},
 };
 
-use crate::support::files::copy;
+use crate::support::files::{copy, frames};
 
 use ExpectedVersion::Any;
 
@@ -236,9 +236,8 @@ fn a_damaged_snapshot_in_the_journal_is_left_aside_and_everything_else_is_there(
     let killed = directory.path().join("killed");
     copy(&path, &killed);
     let original = fs::read(killed.join(FIRST)).unwrap();
-    let frames = (512..original.len()).step_by(64);
-    let snapshots: Vec<usize> =
-        frames.filter(|&at| original[at..].starts_with(b"ANFR") && original[at + 4] == 5).collect();
+    let frames = frames(&original).into_iter();
+    let snapshots: Vec<_> = frames.filter(|frame| frame.1 == 5).map(|frame| frame.0).collect();
     assert_eq!(snapshots.len(), 2);
     for offset in [64, 70, 85, 100, 2_000, 3_000] {
         let damaged = directory.path().join("damaged");

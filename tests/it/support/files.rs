@@ -1,4 +1,4 @@
-//! Copies of stores.
+//! Copies of stores, and what is in their journal files.
 
 use std::{fs, path::Path};
 
@@ -14,4 +14,10 @@ pub(crate) fn copy(from: &Path, to: &Path) {
             fs::copy(&path, &target).unwrap();
         }
     }
+}
+
+/// The offsets and kinds of the frames in a journal file.
+pub(crate) fn frames(bytes: &[u8]) -> Vec<(usize, u8)> {
+    let starts = (512..bytes.len()).step_by(64).filter(|&at| bytes[at..].starts_with(b"ANFR"));
+    starts.map(|at| (at, bytes[at + 4])).collect()
 }
