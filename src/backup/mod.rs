@@ -19,8 +19,9 @@ use crate::{
     store::Options,
 };
 
-/// Records copied at once.
+/// Records fetched at once, and bytes of them written at once: an event may have many MiB.
 const RECORDS: usize = 64;
+const FRAME_BYTES: usize = 4 << 20;
 
 impl EventStore {
     /// Copies the store to a new directory: every event up to the head of this moment, checkpoints
@@ -96,8 +97,12 @@ fn copy_events(source: &Storage, copy: &Storage, head: u64) -> Result<(), Error>
     let mut next = 1;
     while next <= head {
         let records = source.records(next, false, RECORDS)?;
-        let (mut kept, mut events) = (Vec::new(), Vec::new());
-        for record in &records {
+        let (mut kept, mut events, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for record in records.iter().take_while(|record| {
+            let has_room = bytes == 0 || bytes + record.bytes().len() <= FRAME_BYTES;
+            bytes += record.bytes().len();
+            has_room
+        }) {
             let wanted = record.events().filter(|e| (next..=head).contains(&e.position()));
             let wanted: Vec<RecordedEvent> = wanted.collect();
             let Some(last) = wanted.last().map(RecordedEvent::position) else { break };
