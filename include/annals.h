@@ -1527,8 +1527,8 @@ ANNALS_NOEXCEPT;
  *
  * @param projection The projection, or NULL, which is nothing to do.
  *
- * Threads: any, with no other call on the same projection. Blocking: waits for a callback.
- * Since: 0.1.0
+ * Threads: any, with no other call on the same projection but those of its own callbacks.
+ * Blocking: waits for a callback. Since: 0.1.0
  */
 ANNALS_API
 void annals_projection_free(struct annals_projection *projection)
@@ -1644,8 +1644,8 @@ ANNALS_NOEXCEPT;
  *
  * @param projection The projection.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_DONE when a callback stopped it, which is then not live unless it was;
- * as annals_projection_catch_up otherwise.
+ * @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on behind that
+ * event, whether it was live by then or not; as annals_projection_catch_up otherwise.
  *
  * Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
  */

@@ -72,6 +72,10 @@ impl Gate {
         let mut state = self.lock();
         loop {
             if state.is_detached || state.failure.is_some() || state.done >= target {
+                // Readers that let those who wait to drive go first may be waiting for this one.
+                if state.waiting_drivers == 0 && state.waiting_readers > 0 {
+                    self.changed.notify_all();
+                }
                 return Turn::Leave;
             }
             if state.driver.is_none() && state.readers.is_empty() && state.passes == 0 {
@@ -141,14 +145,16 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Ends all driving, and returns once nobody drives any more, unless this thread does.
-    pub(super) fn detach(&self, me: ThreadId) {
+    /// Ends all driving, and returns once nobody drives any more, unless this thread does, which is
+    /// the answer.
+    pub(super) fn detach(&self, me: ThreadId) -> bool {
         let mut state = self.lock();
         state.is_detached = true;
         self.changed.notify_all();
         while state.driver.is_some_and(|driver| driver != me) {
             state = self.wait(state);
         }
+        state.driver.is_some()
     }
 
     /// Whether this thread drives it or reads it.

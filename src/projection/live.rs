@@ -152,6 +152,21 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         }
     }
 
+    /// Ends it, as the drop does: it waits for a handler that runs, unless it is called by that
+    /// handler, and afterwards none runs. State and position can still be looked at.
+    pub fn stop(&self) {
+        if self.shared.store.storage().is_forked() {
+            // Whoever drives it is not in this process, and may hold its locks for ever.
+            return;
+        }
+        self.shared.is_over.store(true, Ordering::Release);
+        let is_inside = self.shared.gate.detach(thread::current().id());
+        // This thread is known to be inside until its handler has returned.
+        if !is_inside {
+            self.shared.store.followers().remove(&*self.shared);
+        }
+    }
+
     /// Saves the state with its position, as durably as an append. The newest and one older are
     /// kept.
     ///
@@ -180,14 +195,7 @@ fn in_own_handler() -> ! {
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for LiveProjection<S> {
     fn drop(&mut self) {
-        if self.shared.store.storage().is_forked() {
-            // Whoever drives it is not in this process, and may hold its locks for ever.
-            return;
-        }
-        let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&self.shared);
-        self.shared.is_over.store(true, Ordering::Release);
-        self.shared.gate.detach(thread::current().id());
-        self.shared.store.followers().remove(&follower);
+        self.stop();
     }
 }
 
@@ -200,7 +208,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> fmt::Debug for Liv
     }
 }
 
-impl<S: Serialize + DeserializeOwned> Shared<S> {
+impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
     /// Runs handlers as the driver, until nothing is left to be done.
     fn drive(&self, mut turn: Turn) {
         while let Turn::Drive(target) = turn {
@@ -220,6 +228,9 @@ impl<S: Serialize + DeserializeOwned> Shared<S> {
                 Advance { done, failure: Some(failure), snapshot_failure: None }
             });
             turn = self.gate.advance(advance, target);
+        }
+        if self.is_over.load(Ordering::Acquire) {
+            self.store.followers().remove(self);
         }
     }
 }

@@ -229,6 +229,30 @@ static void a_callback_may_free_its_own_projection(bool is_live) {
   free_view(with);
 }
 
+static int32_t never(void *user_data, const annals_event *event) {
+  (void)user_data;
+  (void)event;
+  CHECK(!"there is no event of this type");
+  return 0;
+}
+
+/* Callbacks of two types share their user data, which one of them gives back. */
+static void shared_user_data_outlives_the_callback_that_frees(bool is_live) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  annals_projection *projection = projection_of(store, "shared");
+  view *with = new_view(store);
+  with->own = projection;
+  OK(annals_projection_when(projection, "T", NT, free_inside, with, NULL, &error));
+  OK(annals_projection_when(projection, "V", NT, never, with, destroy, &error));
+  if (is_live) OK(annals_projection_live(projection, &error));
+  append(store, "s", "T", "1");
+  if (!is_live) OK(annals_projection_catch_up(projection, NULL, &error));
+  CHECK(with->seen == 1 && with->destroyed == 1);
+  close_store(store);
+  free_view(with);
+}
+
 static int32_t blocked(void *user_data, const annals_event *event) {
   view *with = user_data;
   (void)event;
@@ -236,6 +260,8 @@ static int32_t blocked(void *user_data, const annals_event *event) {
   with->is_inside = 1;
   pthread_cond_broadcast(&with->changed);
   while (!with->may_leave) pthread_cond_wait(&with->changed, &with->lock);
+  /* Also while the projection is being freed. */
+  CHECK(annals_projection_position(with->own) == 0);
   CHECK(with->destroyed == 0);
   with->seen++;
   pthread_mutex_unlock(&with->lock);
@@ -262,6 +288,7 @@ static void freeing_waits_for_a_callback_that_runs(void) {
   annals_projection *projection = projection_of(store, "blocked");
   view *with = new_view(store);
   pthread_t appender, releaser;
+  with->own = projection;
   OK(annals_projection_when(projection, "T", NT, blocked, with, destroy, &error));
   OK(annals_projection_live(projection, &error));
   CHECK(pthread_create(&appender, NULL, append_one, with) == 0);
@@ -339,6 +366,8 @@ int main(void) {
   inside_a_callback(true);
   a_callback_may_free_its_own_projection(false);
   a_callback_may_free_its_own_projection(true);
+  shared_user_data_outlives_the_callback_that_frees(false);
+  shared_user_data_outlives_the_callback_that_frees(true);
   freeing_waits_for_a_callback_that_runs();
   return 0;
 }

@@ -175,8 +175,10 @@ pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
 ) -> Result<Shared<'a, H>, Fault> {
     // SAFETY: the caller keeps the promise.
     let handle = unsafe { find(handle) }?;
-    if handle.head.gate.fetch_add(1, Ordering::Acquire) >= DOOMED {
-        leave::<H>(handle, 1);
+    // One that is doomed is not counted even for a moment: only who really uses it may free it.
+    let enter = |gate: u32| (gate & (ALONE | DOOMED) == 0).then(|| gate.wrapping_add(1));
+    let gate = &handle.head.gate;
+    if gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
         return Err(Details::busy(H::NAME));
     }
     let used = Shared { handle, was_panicking: thread::panicking() };

@@ -108,7 +108,7 @@ impl Drop for Projected {
     fn drop(&mut self) {
         // First nothing may run any more; only then is user data handed back.
         drop(self.live.take());
-        self.table.clear();
+        self.table.end_and_clear();
     }
 }
 
@@ -162,17 +162,24 @@ pub unsafe extern "C" fn annals_projection_position(projection: *const annals_pr
 ///
 /// @param projection The projection, or NULL, which is nothing to do.
 ///
-/// Threads: any, with no other call on the same projection. Blocking: waits for a callback.
-/// Since: 0.1.0
+/// Threads: any, with no other call on the same projection but those of its own callbacks.
+/// Blocking: waits for a callback. Since: 0.1.0
 ///
 /// # Safety
 /// `projection` is NULL or a projection, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_projection_free(projection: *mut annals_projection) {
     guard::value((), || {
-        // SAFETY: as promised to this function.
-        unsafe { handle::shared(projection.cast_const()) }?.table.end();
-        Ok(())
+        let end = |projected: &Projected| {
+            projected.table.end();
+            // A callback may be inside a call on the projection: that has to be over first.
+            if let Some(live) = projected.live.get() {
+                live.stop();
+            }
+            Ok(())
+        };
+        // SAFETY: as promised to this function; no call has a projection alone.
+        unsafe { handle::peek(projection.cast_const(), end) }
     });
     // SAFETY: as promised to this function.
     unsafe { handle::free(projection) };

@@ -105,8 +105,8 @@ pub unsafe extern "C" fn annals_projection_catch_up(
 ///
 /// @param projection The projection.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it, which is then not live unless it was;
-/// as annals_projection_catch_up otherwise.
+/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on behind that
+/// event, whether it was live by then or not; as annals_projection_catch_up otherwise.
 ///
 /// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
 ///

@@ -25,6 +25,7 @@ pub(super) struct Table {
     has_stopped: AtomicBool,
     /// The object was freed: no further callback is called.
     has_ended: AtomicBool,
+    is_running: AtomicBool,
 }
 
 /// A callback has stopped the projection behind an earlier event.
@@ -47,6 +48,7 @@ impl Table {
             position: AtomicU64::new(0),
             has_stopped: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
+            is_running: AtomicBool::new(false),
         }
     }
 
@@ -60,8 +62,16 @@ impl Table {
         replaced.is_none()
     }
 
-    /// Drops every callback, but one that runs only when it has returned.
-    pub(super) fn clear(&self) {
+    /// Drops every callback, now or, when it is one of them that asks for it, when that has
+    /// returned: they may share their user data.
+    pub(super) fn end_and_clear(&self) {
+        self.end();
+        if !self.is_running.load(Ordering::Acquire) {
+            self.clear();
+        }
+    }
+
+    fn clear(&self) {
         let callbacks = mem::take(&mut *self.lock());
         drop(callbacks);
     }
@@ -73,7 +83,14 @@ impl Table {
         let callback = self.lock().get(event.event_type()).cloned();
         let Some(callback) = callback else { return Ok(()) };
         self.note_position(event.position().saturating_sub(1));
-        match callback.run(&self.store, event) {
+        self.is_running.store(true, Ordering::Release);
+        let code = callback.run(&self.store, event);
+        self.is_running.store(false, Ordering::Release);
+        drop(callback);
+        if self.has_ended.load(Ordering::Acquire) {
+            self.clear();
+        }
+        match code {
             0 => Ok(()),
             1.. => {
                 self.stop();

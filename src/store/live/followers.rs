@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread::{self, ThreadId},
 };
@@ -40,9 +40,9 @@ impl Followers {
         Arc::make_mut(&mut list).push(follower);
     }
 
-    pub(crate) fn remove(&self, follower: &Arc<dyn Follower>) {
+    pub(crate) fn remove(&self, follower: &dyn Follower) {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut list).retain(|one| !Arc::ptr_eq(one, follower));
+        Arc::make_mut(&mut list).retain(|one| !ptr::addr_eq(Arc::as_ptr(one), follower));
     }
 
     fn list(&self) -> List {

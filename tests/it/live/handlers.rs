@@ -240,3 +240,32 @@ fn what_needs_the_state_is_refused_in_its_own_handler() {
     assert!(failure.contains("was asked for in one of its own handlers"), "{failure}");
     assert_eq!(*live.state(), 1, "and the program goes on");
 }
+
+#[test]
+fn no_handler_runs_inside_one_that_has_dropped_its_projection() {
+    type Slot = Mutex<Option<LiveProjection<u64>>>;
+    let store = EventStore::in_memory().unwrap();
+    let depth = Arc::new(AtomicU64::new(0));
+    let slot: Arc<OnceLock<Slot>> = Arc::default();
+    let (own, inner, outer) = (Arc::clone(&slot), store.clone(), Arc::clone(&depth));
+    let dropping = Handlers::new().when("Counted", move |count: &mut u64, _| {
+        outer.fetch_add(1, Ordering::SeqCst);
+        drop(own.get().and_then(|slot| slot.lock().unwrap().take()));
+        inner.append("other", Any, [NewEvent::json("Other", &1)?])?;
+        *count += 1;
+        outer.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let live = Projection::new("own", &store, 0, dropping).live().unwrap();
+    slot.set(Mutex::new(Some(live))).unwrap();
+    let inside = Arc::clone(&depth);
+    let watching = Handlers::new().when("Other", move |seen: &mut Vec<u64>, _| {
+        seen.push(inside.load(Ordering::SeqCst));
+        Ok(())
+    });
+    let watching = Projection::new("watching", &store, Vec::new(), watching).live().unwrap();
+    append(&store, 1);
+    assert_eq!(*watching.state(), [0], "the other one's handler had returned");
+    append(&store, 2);
+    assert_eq!(watching.position(), 3, "and the dropped one is gone");
+}

@@ -116,3 +116,23 @@ fn appends_without_a_break_keep_no_reader_out() {
         }
     });
 }
+
+#[test]
+fn a_look_right_behind_an_append_never_waits_for_a_further_one() {
+    let store = EventStore::in_memory().unwrap();
+    let live = follow(&store);
+    // Quiet behind each round, so that nobody else wakes who waits.
+    let round = Barrier::new(3);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for number in 0..3_000 {
+                    append(&store, number);
+                    assert!(live.state().len() as u64 <= store.head().unwrap());
+                    round.wait();
+                }
+            });
+        }
+    });
+    assert_eq!(live.state().len(), 9_000);
+}
