@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey};
+use annals::{Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey};
 
 use crate::support::files::{copy, frames};
 
@@ -163,6 +163,45 @@ fn a_new_checkpoint_after_its_events_is_missed_when_its_file_is_lost() {
     copy(&path, &killed);
     fs::remove_file(files(&killed).last().unwrap()).unwrap();
     assert_eq!(options().open(&killed).unwrap_err().code(), ErrorCode::Corrupted);
+}
+
+/// A store with one event and two checkpoints in its journal alone, as a crash leaves it that lost
+/// the first of them.
+fn without_the_first_checkpoint(directory: &Path, durability: Durability) -> PathBuf {
+    let path = directory.join("store");
+    let store = options().durability(durability).open(&path).unwrap();
+    append(&store, 1);
+    store.save_checkpoint("one", 1).unwrap();
+    store.save_checkpoint("two", 1).unwrap();
+    let killed = directory.join("killed");
+    copy(&path, &killed);
+    let file = &files(&killed)[0];
+    let mut bytes = fs::read(file).unwrap();
+    let saves: Vec<_> = frames(&bytes).into_iter().filter(|frame| frame.1 == 4).collect();
+    bytes[saves[0].0..saves[1].0].fill(0);
+    fs::write(file, bytes).unwrap();
+    killed
+}
+
+#[test]
+fn a_save_missing_before_one_that_waited_for_it_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let killed = without_the_first_checkpoint(directory.path(), Durability::Sync);
+    assert_eq!(options().open(&killed).unwrap_err().code(), ErrorCode::Corrupted);
+}
+
+#[test]
+fn a_save_missing_before_one_that_did_not_wait_is_the_end_of_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    // Blocks that nobody synced may reach the disk in any order.
+    let durability = Durability::Buffered { max_delay: Duration::from_secs(3_600) };
+    let killed = without_the_first_checkpoint(directory.path(), durability);
+    let store = options().open(&killed).unwrap();
+    assert_eq!((store.head().unwrap(), codes(&store)), (1, vec![]));
+    assert_eq!(["one", "two"].map(|name| store.checkpoint(name).unwrap()), [0, 0]);
+    store.save_checkpoint("one", 1).unwrap();
+    store.close().unwrap();
+    assert_eq!(options().open(&killed).unwrap().checkpoint("one").unwrap(), 1);
 }
 
 #[test]
