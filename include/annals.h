@@ -1640,7 +1640,8 @@ ANNALS_NOEXCEPT;
  *
  * A callback that fails stops its own projection and changes nothing else: the append stands, and
  * other projections go on. annals_projection_state tells. One that returns a value above 0 stops
- * it behind that event.
+ * it behind that event. A callback may append, to its own store without any further thought; to
+ * another one only if no callback there appends to this one, or they may wait for each other.
  *
  * @param projection The projection.
  * @param err Receives an error object on failure, unless NULL.

@@ -32,8 +32,11 @@ use crate::{
 /// **A handler may read and append** to the same store. What it appends comes to its own projection
 /// behind the event that it handles, and to the others when the handler has returned; the append
 /// that started it all waits for that too. Handlers that answer every event with another one never
-/// come to an end. A handler may read the state of another live projection, unless that one's
-/// handlers read the state of its own.
+/// come to an end.
+///
+/// **Two that wait for each other** wait for ever: a handler may read the state of another live
+/// projection unless that one's handlers read the state of its own, and append to another store
+/// unless live projections there append to this one.
 ///
 /// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
 /// handler, and afterwards none runs. It keeps the store open as every clone of the handle does.
