@@ -10,7 +10,7 @@ use std::{
     thread::ThreadId,
 };
 
-use crate::Error;
+use crate::{Error, store::Waits};
 
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -97,7 +97,7 @@ impl Gate {
     }
 
     /// Notes how far the driver has come, and whether it has to go on.
-    pub(super) fn advance(&self, advance: Advance, target: u64) -> Turn {
+    pub(super) fn advance(&self, advance: Advance, target: u64, waits: &Waits) -> Turn {
         let Advance { done, failure, snapshot_failure } = advance;
         let mut state = self.lock();
         state.done = done;
@@ -106,8 +106,11 @@ impl Gate {
         let target = target.max(state.owed);
         let goes_on = state.failure.is_none() && !state.is_detached && done < target;
         if !goes_on {
-            state.driver = None;
+            let driver = state.driver.take();
             state.passes = state.waiting_readers;
+            if let (Some(driver), 1..) = (driver, state.waiting_readers) {
+                waits.release(driver);
+            }
         }
         drop(state);
         self.changed.notify_all();
@@ -115,20 +118,34 @@ impl Gate {
     }
 
     /// Lets a reader in, who `is_inside` a projection of the store already or not; [`Error::Busy`]
-    /// for the thread that drives this one.
-    pub(super) fn admit(&self, me: ThreadId, is_inside: bool) -> Result<(), Error> {
+    /// for the thread that drives this one, or one that the driver waits for.
+    pub(super) fn admit(&self, me: ThreadId, is_inside: bool, waits: &Waits) -> Result<(), Error> {
+        let busy = || Err(Error::Busy { what: "the state of a live projection" });
         let mut state = self.lock();
         if state.driver == Some(me) {
-            return Err(Error::Busy { what: "the state of a live projection" });
+            return busy();
         }
         let may_enter =
             |state: &State| state.driver.is_none() && (is_inside || state.waiting_drivers == 0);
         if !may_enter(&state) {
             state.waiting_readers += 1;
+            let mut is_circle = false;
             while !may_enter(&state) && (state.driver.is_some() || state.passes == 0) {
+                // Nobody waits for a thread that is outside of every projection.
+                let awaited = state.driver.filter(|_| is_inside);
+                is_circle = awaited.is_some_and(|driver| !waits.begin(me, driver));
+                if is_circle {
+                    break;
+                }
                 state = self.wait(state);
+                if awaited.is_some() {
+                    waits.end(me);
+                }
             }
             state.waiting_readers -= 1;
+            if is_circle {
+                return busy();
+            }
             state.passes = state.passes.saturating_sub(1);
         }
         state.readers.push(me);

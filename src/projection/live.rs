@@ -34,9 +34,10 @@ use crate::{
 /// that started it all waits for that too. Handlers that answer every event with another one never
 /// come to an end.
 ///
-/// **Two that wait for each other** wait for ever: a handler may read the state of another live
-/// projection unless that one's handlers read the state of its own, and append to another store
-/// unless live projections there append to this one.
+/// **A handler may read the state of another live projection**, and waits while that one's handler
+/// runs. When handlers look at each other's states, the one that would close the circle is refused:
+/// see [`try_state`](Self::try_state). It may append to another store too, unless live projections
+/// there append to this one: those would wait for each other for ever.
 ///
 /// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
 /// handler, and afterwards none runs. It keeps the store open as every clone of the handle does.
@@ -103,19 +104,21 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     /// The state of this moment. It waits for a handler that runs.
     ///
     /// # Panics
-    /// In a handler of this same projection, which has the state in its hands already. That panic
-    /// is one of the handler, as any other.
+    /// In a handler of this same projection, which has the state in its hands already, and in one
+    /// for which a handler of this projection waits. That panic is one of the handler, as any
+    /// other.
     pub fn state(&self) -> LiveState<'_, S> {
         match self.shared.read() {
             Ok(state) => state,
-            Err(_) => in_own_handler(),
+            Err(_) => in_awaited_handler(),
         }
     }
 
     /// As [`state`](Self::state), with an error where that panics.
     ///
     /// # Errors
-    /// [`Error::Busy`] in a handler of this same projection.
+    /// [`Error::Busy`] in a handler of this same projection, and in one for which a handler of this
+    /// projection waits, because it asks for the state of the other.
     pub fn try_state(&self) -> Result<LiveState<'_, S>, Error> {
         self.shared.read()
     }
@@ -192,8 +195,10 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
 }
 
 #[expect(clippy::panic, reason = "the only other answer would be to wait for ever")]
-fn in_own_handler() -> ! {
-    panic!("the state of a live projection was asked for in one of its own handlers")
+fn in_awaited_handler() -> ! {
+    panic!(
+        "the state of a live projection was asked for in a handler that it would have to wait for"
+    )
 }
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for LiveProjection<S> {
@@ -230,7 +235,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
                 let done = self.gate.position();
                 Advance { done, failure: Some(failure), snapshot_failure: None }
             });
-            turn = self.gate.advance(advance, target);
+            turn = self.gate.advance(advance, target, self.store.followers().waits());
         }
         if self.is_over.load(Ordering::Acquire) {
             self.store.followers().remove(self);
@@ -241,7 +246,8 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Shared<S> {
     fn read(&self) -> Result<LiveState<'_, S>, Error> {
         let reader = thread::current().id();
-        self.gate.admit(reader, self.store.followers().is_inside(reader))?;
+        let followers = self.store.followers();
+        self.gate.admit(reader, followers.is_inside(reader), followers.waits())?;
         let presence = Presence { shared: self, reader };
         // Nobody writes while a reader is in, so this does not wait.
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) use filter::Filter;
 use group::{GroupCommit, Request};
 use live::Followers;
-pub(crate) use live::{Arrivals, Follower};
+pub(crate) use live::{Arrivals, Follower, Waits};
 pub use options::{Durability, Options};
 pub use read::Events;
 pub use stats::Stats;

@@ -12,6 +12,8 @@ use std::{
     thread::{self, ThreadId},
 };
 
+use super::Waits;
+
 /// Something that follows every append.
 pub(crate) trait Follower: Send + Sync {
     /// Brings it up to `position`, by waiting for another thread or by doing the work.
@@ -32,6 +34,7 @@ pub(crate) struct Followers {
     list: RwLock<List>,
     /// The last position that a thread has appended from inside a follower.
     noted: Mutex<HashMap<ThreadId, u64>>,
+    waits: Waits,
 }
 
 impl Followers {
@@ -43,6 +46,11 @@ impl Followers {
     pub(crate) fn remove(&self, follower: &dyn Follower) {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut list).retain(|one| !ptr::addr_eq(Arc::as_ptr(one), follower));
+    }
+
+    /// Who of those inside a follower waits for another one.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     fn list(&self) -> List {

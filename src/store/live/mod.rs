@@ -2,6 +2,8 @@
 
 mod arrivals;
 mod followers;
+mod waits;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use followers::{Follower, Followers};
+pub(crate) use waits::Waits;

@@ -237,7 +237,10 @@ fn what_needs_the_state_is_refused_in_its_own_handler() {
     assert_eq!((*live.state(), live.failure().is_none()), (1, true));
     append(&store, 2);
     let failure = live.failure().unwrap().chain();
-    assert!(failure.contains("was asked for in one of its own handlers"), "{failure}");
+    assert!(
+        failure.contains("was asked for in a handler that it would have to wait for"),
+        "{failure}"
+    );
     assert_eq!(*live.state(), 1, "and the program goes on");
 }
 
@@ -268,4 +271,41 @@ fn no_handler_runs_inside_one_that_has_dropped_its_projection() {
     assert_eq!(*watching.state(), [0], "the other one's handler had returned");
     append(&store, 2);
     assert_eq!(watching.position(), 3, "and the dropped one is gone");
+}
+
+#[test]
+fn handlers_that_look_at_each_others_states_are_refused_before_they_wait_for_each_other() {
+    type Slot = OnceLock<LiveProjection<Vec<bool>>>;
+    let store = EventStore::in_memory().unwrap();
+    let slots: [Arc<Slot>; 2] = Default::default();
+    let barrier = Arc::new(Barrier::new(2));
+    for (own, meets_at) in [(0, 2), (1, 1)] {
+        let (other, barrier) = (Arc::downgrade(&slots[1 - own]), Arc::clone(&barrier));
+        let handlers = Handlers::new().when("Counted", move |seen: &mut Vec<bool>, event| {
+            if event.position() == meets_at {
+                let other = other.upgrade().ok_or("it is gone")?;
+                barrier.wait();
+                let looked = other.get().ok_or("not there yet")?.try_state();
+                match looked {
+                    Err(refused) => assert_eq!(refused.code(), ErrorCode::Busy, "{refused}"),
+                    Ok(_) => seen.push(true),
+                }
+            }
+            Ok(())
+        });
+        let live = Projection::new(own.to_string(), &store, Vec::new(), handlers).live().unwrap();
+        assert!(slots[own].set(live).is_ok());
+    }
+    // While the second one handles the first event the first one handles the second event.
+    thread::scope(|scope| {
+        for number in 1..=2 {
+            let store = &store;
+            scope.spawn(move || append(store, number));
+        }
+    });
+    let looked: usize = slots.iter().map(|slot| slot.get().unwrap().state().len()).sum();
+    assert_eq!(looked, 1, "one of them was refused, and the other one waited for it");
+    for live in slots.iter().map(|slot| slot.get().unwrap()) {
+        assert!(live.failure().is_none() && live.position() == 2, "{live:?}");
+    }
 }
