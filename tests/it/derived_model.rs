@@ -15,7 +15,7 @@ use annals::{
 };
 use proptest::prelude::*;
 
-use crate::support::{files::copy, seed};
+use crate::support::{files::copy_moment, seed};
 
 const TYPES: [&str; 3] = ["Added", "Taken", "Noted"];
 const STREAMS: [&str; 3] = ["a", "b", "b-1"];
@@ -246,7 +246,7 @@ impl World {
             self.store.flush().unwrap();
             self.copies += 1;
             let place = self.path.with_file_name(format!("copy-{}", self.copies));
-            copy(&self.path, &place);
+            copy_moment(&self.path, &place);
             self.path = place;
         }
         let scratch = EventStore::in_memory().unwrap();
