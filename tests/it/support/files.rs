@@ -20,8 +20,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// As [`copy`], of a store that moves events to its trees meanwhile: the copy shows one moment, as a
-/// kill does.
+/// As [`copy`], of a store that moves events to its trees meanwhile: the copy shows one moment, as
+/// a kill does.
 pub(crate) fn copy_moment(from: &Path, to: &Path) {
     // What two looks find alike, one behind the other, was so for a moment between them.
     let mut earlier = None;
