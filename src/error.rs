@@ -119,7 +119,7 @@ pub enum Error {
     Closed,
     /// The call was made from inside a handler whose own work it would have to wait for. Make it
     /// when the handler has returned.
-    #[error("{what} cannot be had from inside the handler that is changing it")]
+    #[error("{what} cannot be had in a handler that it would have to wait for")]
     Busy {
         /// What was asked for.
         what: &'static str,

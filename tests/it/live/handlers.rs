@@ -287,7 +287,11 @@ fn handlers_that_look_at_each_others_states_are_refused_before_they_wait_for_eac
                 barrier.wait();
                 let looked = other.get().ok_or("not there yet")?.try_state();
                 match looked {
-                    Err(refused) => assert_eq!(refused.code(), ErrorCode::Busy, "{refused}"),
+                    Err(refused) => {
+                        assert_eq!(refused.code(), ErrorCode::Busy);
+                        let message = refused.to_string();
+                        assert!(message.contains("it would have to wait for"), "{message}");
+                    }
                     Ok(_) => seen.push(true),
                 }
             }
