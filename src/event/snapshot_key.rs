@@ -56,6 +56,14 @@ impl SnapshotKey {
         self.version
     }
 
+    /// How messages name the snapshot.
+    pub(crate) fn place(&self) -> String {
+        match self.owner {
+            SnapshotOwner::Caller => format!("the snapshot {:?}", self.name),
+            SnapshotOwner::Projection => format!("the snapshot of the projection {:?}", self.name),
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self.owner {
             SnapshotOwner::Caller => name::check("snapshot name", &self.name),

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, EventStore,
-    event::{SnapshotKey, SnapshotOwner},
+    event::SnapshotKey,
     snapshot::{IgnoredSnapshot, Snapshot},
 };
 
@@ -67,15 +67,8 @@ pub(super) fn read(
 ) -> Result<Option<Snapshot>, Error> {
     if at > head {
         let reason = format!("it is for position {at}, and the store ends at {head}");
-        return Err(Error::corrupted(place(key), Some(at), reason));
+        return Err(Error::corrupted(key.place(), Some(at), reason));
     }
     let stored = store.storage().snapshot(key, at)?;
     Ok(stored.map(|stored| Snapshot { stored, ignored: Vec::new() }))
-}
-
-fn place(key: &SnapshotKey) -> String {
-    match key.owner {
-        SnapshotOwner::Caller => format!("the snapshot {:?}", key.name),
-        SnapshotOwner::Projection => format!("the snapshot of the projection {:?}", key.name),
-    }
 }

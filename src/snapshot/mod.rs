@@ -44,7 +44,7 @@ pub struct IgnoredSnapshot {
 impl fmt::Display for IgnoredSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let IgnoredSnapshot { key, position, reason } = self;
-        write!(f, "the snapshot {:?} at position {position} is ignored: {reason}", key.name())
+        write!(f, "{} at position {position} is ignored: {reason}", key.place())
     }
 }
 

@@ -93,11 +93,12 @@ impl Storage {
         }
         let answer = self.with_trees_or(None, |trees| trees.snapshot(key, position));
         let Some(bytes) = answer? else { return Ok(None) };
-        let found = StoredSnapshot::decode(bytes, (self.store_id, &self.checksum))
-            .map_err(|reason| self.damaged(key, position, reason))?;
+        let damaged = |reason: String| Error::corrupted(key.place(), Some(position), reason);
+        let found =
+            StoredSnapshot::decode(bytes, (self.store_id, &self.checksum)).map_err(damaged)?;
         if (&found.key, found.position) != (key, position) {
             let reason = format!("it says it is {:?} at {}", found.key.name, found.position);
-            return Err(self.damaged(key, position, reason));
+            return Err(damaged(reason));
         }
         Ok(Some(found))
     }
@@ -105,10 +106,6 @@ impl Storage {
     fn has_snapshot(&self, key: &SnapshotKey, position: u64) -> Result<bool, Error> {
         let listed = self.snapshots_of(key.owner, &key.name)?;
         Ok(listed.iter().any(|(listed, at)| (listed, *at) == (key, position)))
-    }
-
-    fn damaged(&self, key: &SnapshotKey, position: u64, reason: impl Into<String>) -> Error {
-        Error::corrupted(format!("the snapshot {:?}", key.name), Some(position), reason)
     }
 
     /// Takes the answer of the trees, or nothing when they have failed: a snapshot can be had from

@@ -75,7 +75,8 @@ fn read_model() {
         &[
             "version 1: from 0 over 304 events to 304",
             "version 1: from 304 over 1 events to 305",
-            "the snapshot \"overview\" at position 305 is ignored: it is of version 1, not 2",
+            "the snapshot of the projection \"overview\" at position 305 is ignored: it is \
+             of version 1, not 2",
             "version 2: from 0 over 305 events to 305",
             "   1 NoteAdded",
         ],

@@ -103,9 +103,7 @@ impl Trees {
         if value.first() != Some(&split::KIND) {
             return Ok(Some(Arc::from(&*value)));
         }
-        let damaged = |reason: String| {
-            Error::corrupted(format!("the snapshot {:?}", of.name), Some(at), reason)
-        };
+        let damaged = |reason: String| Error::corrupted(of.place(), Some(at), reason);
         let stub = Stub::decode(&value, at, &self.checksum).map_err(damaged)?;
         let mut bytes = Vec::new();
         for part in 1..=stub.parts {
