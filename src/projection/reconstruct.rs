@@ -5,8 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, EventStore,
     event::{RecordedEvent, SnapshotKey, Timestamp, name},
-    projection::{Handlers, undo},
-    snapshot,
+    projection::{Handlers, restore::newest_state},
 };
 
 /// Up to where the events of a stream are replayed, inclusive.
@@ -150,16 +149,10 @@ impl EventStore {
         stream: &str,
         last: u64,
     ) -> Result<Option<(S, u64)>, Error> {
-        let mut last = Some(last);
-        while let Some(before) = last {
-            let Some(found) = snapshot::load(self, key, before)?.0 else { return Ok(None) };
-            if let Ok(state) = undo::read(found.data()) {
-                let version = self.storage().stream_version(stream, found.position())?;
-                return Ok(Some((state, version + 1)));
-            }
-            last = found.position().checked_sub(1);
-        }
-        Ok(None)
+        let (found, _) = newest_state(self, key, last)?;
+        let Some((state, position)) = found else { return Ok(None) };
+        let version = self.storage().stream_version(stream, position)?;
+        Ok(Some((state, version + 1)))
     }
 
     fn replay_stream<S>(

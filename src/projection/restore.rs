@@ -3,7 +3,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error,
+    Error, EventStore,
+    event::SnapshotKey,
     projection::{engine::Engine, undo},
     snapshot::{self, IgnoredSnapshot},
 };
@@ -32,33 +33,43 @@ impl Restored {
 
 impl<S: Serialize + DeserializeOwned> Engine<S> {
     pub(super) fn load_snapshot(&mut self) -> Result<Restored, Error> {
-        let key = self.key();
-        let (mut restored, mut before) = (Restored::default(), u64::MAX);
-        loop {
-            let (found, ignored) = snapshot::load(&self.store, &key, before)?;
-            // Those of other versions are told by every call.
-            for one in ignored {
-                if !restored.ignored.contains(&one) {
-                    restored.ignored.push(one);
-                }
-            }
-            let Some(found) = found else { return Ok(restored) };
-            let position = found.position();
-            match undo::read(found.data()) {
-                Ok(state) => {
-                    self.set(state, position);
-                    restored.position = Some(position);
-                    return Ok(restored);
-                }
-                Err(error) => {
-                    let reason = format!("it is no state of this projection: {error}");
-                    restored.ignored.push(IgnoredSnapshot { key: key.clone(), position, reason });
-                }
-            }
-            match position.checked_sub(1) {
-                Some(next) => before = next,
-                None => return Ok(restored),
+        let (found, ignored) = newest_state(&self.store, &self.key(), u64::MAX)?;
+        let position = found.as_ref().map(|(_, position)| *position);
+        if let Some((state, position)) = found {
+            self.set(state, position);
+        }
+        Ok(Restored { position, ignored })
+    }
+}
+
+/// A state with its position, if there is one, and what was left aside for it.
+type Found<S> = (Option<(S, u64)>, Vec<IgnoredSnapshot>);
+
+/// The newest snapshot of a key, not past `last`, that reads as a state.
+pub(super) fn newest_state<S: DeserializeOwned>(
+    store: &EventStore,
+    key: &SnapshotKey,
+    last: u64,
+) -> Result<Found<S>, Error> {
+    let (mut last, mut all_ignored) = (Some(last), Vec::new());
+    while let Some(before) = last {
+        let (found, ignored) = snapshot::load(store, key, before)?;
+        // Those of other versions are told by every call.
+        for one in ignored {
+            if !all_ignored.contains(&one) {
+                all_ignored.push(one);
             }
         }
+        let Some(found) = found else { break };
+        let position = found.position();
+        match undo::read(found.data()) {
+            Ok(state) => return Ok((Some((state, position)), all_ignored)),
+            Err(error) => {
+                let reason = format!("it does not read as a state: {error}");
+                all_ignored.push(IgnoredSnapshot { key: key.clone(), position, reason });
+            }
+        }
+        last = position.checked_sub(1);
     }
+    Ok((None, all_ignored))
 }
