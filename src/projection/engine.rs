@@ -66,17 +66,11 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         SnapshotKey::of_projection(self.name.as_str(), self.version)
     }
 
-    /// Takes account of up to `limit` events and returns how many there were. On an error, state
-    /// and position are as before the event that it happened at.
-    pub(super) fn advance(&mut self, limit: u64) -> Result<u64, Error> {
+    /// Takes account of up to `limit` events, until `is_over`, and returns how many there were. On
+    /// an error, state and position are as before the event that it happened at.
+    pub(super) fn advance(&mut self, limit: u64, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         self.store.storage().check_open()?;
-        self.follow(limit, || false)
-    }
-
-    /// As [`advance`](Self::advance), over everything there is, until `is_over`.
-    pub(super) fn advance_until(&mut self, is_over: impl Fn() -> bool) -> Result<u64, Error> {
-        self.store.storage().check_open()?;
-        self.follow(u64::MAX, is_over)
+        self.follow(limit, is_over)
     }
 
     pub(super) fn handle<H>(&mut self, event_type: String, handler: H)
@@ -86,7 +80,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         self.handlers.set(event_type, handler);
     }
 
-    /// As [`advance`](Self::advance), behind an append of this very thread, until `is_over`.
+    /// As [`advance`](Self::advance), behind an append of this very thread.
     pub(super) fn follow(&mut self, limit: u64, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         if let Err(reason) = &self.initial {
             return Err(Error::invalid("state", reason));

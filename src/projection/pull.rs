@@ -89,7 +89,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// Should the handlers fail to get from the state that was kept to the one before the event,
     /// though they succeeded before, both are as they were kept: earlier, but fitting each other.
     pub fn catch_up(&mut self) -> Result<u64, Error> {
-        self.engine.advance(u64::MAX)
+        self.engine.advance(u64::MAX, || false)
     }
 
     /// As [`catch_up`](Self::catch_up), for at most this many events.
@@ -97,7 +97,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
     pub fn catch_up_at_most(&mut self, events: u64) -> Result<u64, Error> {
-        self.engine.advance(events)
+        self.engine.advance(events, || false)
     }
 
     /// As [`catch_up`](Self::catch_up), but it stops early once `is_over`, which is asked before
@@ -106,7 +106,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// # Errors
     /// As [`catch_up`](Self::catch_up).
     pub fn catch_up_until(&mut self, is_over: impl Fn() -> bool) -> Result<u64, Error> {
-        self.engine.advance_until(is_over)
+        self.engine.advance(u64::MAX, is_over)
     }
 
     /// Runs `handler` for events of this type from now on, in place of the one before: see
@@ -125,11 +125,9 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// [`Error::InvalidArgument`] when the position is past the head of the store, and then
     /// everything is as before; [`Error::Closed`].
     pub fn resume_from(&mut self, state: S, position: u64) -> Result<(), Error> {
-        let head = self.engine.store.head()?;
-        if position > head {
-            let reason = format!("{position} is past the head of the store, which is {head}");
-            return Err(Error::invalid("position", reason));
-        }
+        let storage = self.engine.store.storage();
+        storage.check_open()?;
+        storage.check_reached(position)?;
         self.engine.set(state, position);
         Ok(())
     }

@@ -163,6 +163,16 @@ impl Storage {
         self.health.is_forked()
     }
 
+    /// Refuses a position that readers do not see yet.
+    pub(crate) fn check_reached(&self, position: u64) -> Result<(), Error> {
+        let head = self.head();
+        if position > head {
+            let reason = format!("{position} is past the head of the store, which is {head}");
+            return Err(Error::invalid("position", reason));
+        }
+        Ok(())
+    }
+
     /// As [`check_open`](Self::check_open), for each single event of a read.
     pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
         self.health.check_not_closed()

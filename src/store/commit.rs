@@ -86,7 +86,7 @@ impl<'a> Accepted<'a> {
             Request::Checkpoint(checkpoint) => {
                 (saved(self.add_checkpoint(checkpoint)), Basis::Checkpoints)
             }
-            Request::Snapshot(snapshot) => match self.check_head(snapshot.position) {
+            Request::Snapshot(snapshot) => match self.storage.check_reached(snapshot.position) {
                 Ok(()) => {
                     self.snapshots.push(snapshot.clone());
                     (saved(Ok(())), Basis::Snapshot(self.snapshots.len() - 1))
@@ -98,7 +98,7 @@ impl<'a> Accepted<'a> {
 
     fn add_checkpoint(&mut self, new: &'a Checkpoint) -> Result<(), Error> {
         let Checkpoint { name, position } = new;
-        self.check_head(*position)?;
+        self.storage.check_reached(*position)?;
         let current = match self.positions.get(&**name) {
             Some(&position) => position,
             None => self.storage.checkpoint_of(name)?,
@@ -110,15 +110,6 @@ impl<'a> Accepted<'a> {
         if *position > current {
             self.positions.insert(name, *position);
             self.checkpoints.push(new.clone());
-        }
-        Ok(())
-    }
-
-    fn check_head(&self, position: u64) -> Result<(), Error> {
-        let head = self.storage.head();
-        if position > head {
-            let reason = format!("{position} is past the head of the store, which is {head}");
-            return Err(Error::invalid("position", reason));
         }
         Ok(())
     }
