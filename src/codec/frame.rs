@@ -1,55 +1,61 @@
-//! The journal's bytes: file headers and frames.
+//! The journal's bytes as they are written: the header of an active file, and frames.
 //!
 //! ```text
-//! file   = header, zeros up to 512, frame*, zeros up to the capacity
-//! header = magic "ANJFILE1", format u32, store id 16, first position u64, capacity u64,
-//!          chain u32, zeros, checksum u32                                            64 bytes
-//! frame  = header, payload, zeros up to a multiple of 64
-//! header = magic "ANFR", kind u8, follows durable u8, zeros 2, payload length u32, events u32,
-//!          first position u64, durable u64, chain u32, payload checksum u32, store id 16,
-//!          zero sectors u32, checksum u32
-//! payload = (length u32, record)*, 0xA5
+//! file    = header, zeros up to 512, frame*, zeros up to the capacity
+//! header  = magic "ANJFILE2", format u32, store id 16, first position u64, capacity u64,
+//!           number of the first frame u64, prev_checksum u32, zeros, checksum u32     64 bytes
+//! frame   = header, payload, zeros up to a multiple of 64
+//! header  = magic "ANFR", kind u8, zero sectors u24, payload length u32, events u32,
+//!           first position u64, frame number u64, prev_checksum u32, payload checksum u32,
+//!           store id 16, unsynced u32, checksum u32                                   64 bytes
+//! payload = (length u32, item)*, 0xA5
+//! item    = 1, record | 3, checkpoint
 //! ```
-//! `chain` is the checksum in the header of the frame before, or for a file that of the last frame
-//! of the file before (0 at the very start): it ties the frames to one history. `durable` is the
-//! last position known to be durable when the frame was written; `follows durable` is 1 when the
-//! whole frame before was. A header of 64 bytes at a multiple of 64 lies in one sector of 512, so
-//! that it is never torn. The final 0xA5, and the number of sectors of the frame that hold nothing
-//! but zeros, tell a write that never finished from damage.
+//! `prev_checksum` is the checksum in the header of the frame before, also across files (0 at the
+//! very start): it ties the frames to one history. Frames are numbered from 1. `unsynced` is how
+//! many of the frames directly before this one were not known to be durable when it was written:
+//! frame 7 with `unsynced` 2 proves that the frames up to 4 were durable. A header of 64 bytes at a
+//! multiple of 64 lies in one sector of 512, so it is never torn. The final 0xA5, and the number of
+//! sectors of the frame that hold nothing but zeros, tell a write that never finished from damage.
 //!
-//! All but frames of events have 0 events, and the position that the next event will have. Frames
-//! of checkpoints and of a snapshot hold what `saved.rs` describes. Two kinds are headers alone:
-//! one says that the journal goes on in another file, which was there before; the other that the
-//! store was closed here. The next frame takes the latter's place.
-//!
-//! A snapshot is a cache, and may be large: once the trees have it, the journal may give its
-//! payload back, which then reads as zeros. Such a frame is skipped, and so is a damaged one.
+//! Kind 1 holds events, and checkpoints of the same unit. Kind 4 holds checkpoints alone; it has 0
+//! events, and the position that the next event will have. Kind 2 is a header alone, the last of
+//! its file: the journal continues in another file, which existed before the marker was written.
+
+use std::ops::Range;
 
 use uuid::Uuid;
 
-use crate::codec::{FORMAT_VERSION, Reason, checksum::Checksum, u32_at, u64_at};
+use crate::codec::{FORMAT_VERSION, Reason, checksum::Checksum, u32_at, u64_at, uuid_at};
 
 /// Bytes of a file header and of a frame header; frames start at its multiples.
 pub(crate) const HEADER_BYTES: usize = 64;
 
-/// Where the first frame of a file starts: behind the sector of the file header.
+/// Where the first frame of a file starts: after the sector of the file header.
 pub(crate) const FIRST_FRAME_OFFSET: u64 = 512;
 
-const FILE_MAGIC: &[u8; 8] = b"ANJFILE1";
+/// The most that a frame may take: a group of appends, each within its limits, and their names.
+pub(crate) const FRAME_BYTES_MAX: u64 = 256 << 20;
+
+const FILE_MAGIC: &[u8; 8] = b"ANJFILE2";
 const FRAME_MAGIC: &[u8; 4] = b"ANFR";
 const END: u8 = 0xA5;
 const SECTOR: usize = 512;
-const FOLLOWS_DURABLE_OFFSET: usize = 5;
 const CHECKSUM_OFFSET: usize = 60;
+const ITEM_HEADER_BYTES: usize = 4;
+/// The most zero sectors that a header can tell: more of them read as this many.
+const ZERO_SECTORS_MAX: u32 = 0x00FF_FFFF;
 
-/// What the header of a journal file says.
+/// What the header of an active journal file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileHeader {
     pub(crate) format: u32,
     pub(crate) store_id: Uuid,
     pub(crate) first_position: u64,
     pub(crate) capacity: u64,
-    pub(crate) chain: u32,
+    /// The number of its first frame.
+    pub(crate) first_frame: u64,
+    pub(crate) prev_checksum: u32,
 }
 
 impl FileHeader {
@@ -60,7 +66,8 @@ impl FileHeader {
         bytes.extend_from_slice(self.store_id.as_bytes());
         bytes.extend_from_slice(&self.first_position.to_le_bytes());
         bytes.extend_from_slice(&self.capacity.to_le_bytes());
-        bytes.extend_from_slice(&self.chain.to_le_bytes());
+        bytes.extend_from_slice(&self.first_frame.to_le_bytes());
+        bytes.extend_from_slice(&self.prev_checksum.to_le_bytes());
         seal_header(bytes, checksum)
     }
 
@@ -76,40 +83,27 @@ impl FileHeader {
             store_id: uuid_at(bytes, 12),
             first_position: u64_at(bytes, 28),
             capacity: u64_at(bytes, 36),
-            chain: u32_at(bytes, 44),
+            first_frame: u64_at(bytes, 44),
+            prev_checksum: u32_at(bytes, 52),
         })
-    }
-
-    pub(crate) fn new(store_id: Uuid, first_position: u64, capacity: u64, chain: u32) -> Self {
-        FileHeader { format: FORMAT_VERSION, store_id, first_position, capacity, chain }
     }
 }
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKind {
-    /// A group of whole appends.
+    /// A group of whole units: events, and checkpoints saved with them.
     Events = 1,
-    /// The journal goes on in the file that starts at this position.
+    /// The journal continues in the file that starts at this position.
     Continued = 2,
-    /// The store was closed when this was the next position.
-    Closed = 3,
-    /// Checkpoints of consumers.
+    /// Checkpoints of consumers alone.
     Checkpoints = 4,
-    /// A snapshot.
-    Snapshot = 5,
 }
 
 impl FrameKind {
     fn of(byte: u8) -> Option<FrameKind> {
-        use FrameKind::{Checkpoints, Closed, Continued, Events, Snapshot};
-        let all = [Events, Continued, Closed, Checkpoints, Snapshot];
-        all.into_iter().find(|kind| *kind as u8 == byte)
-    }
-
-    /// Whether a frame of this kind is a header alone.
-    pub(crate) fn is_mark(self) -> bool {
-        matches!(self, FrameKind::Continued | FrameKind::Closed)
+        use FrameKind::{Checkpoints, Continued, Events};
+        [Events, Continued, Checkpoints].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -117,18 +111,17 @@ impl FrameKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) kind: FrameKind,
-    /// Whether the frame before was durable when this one was written.
-    pub(crate) follows_durable: bool,
+    /// Sectors of the frame, header included, that hold nothing but zeros.
+    pub(crate) zero_sectors: u32,
     pub(crate) payload_len: u32,
     pub(crate) count: u32,
     pub(crate) first_position: u64,
-    pub(crate) durable: u64,
-    pub(crate) chain: u32,
+    pub(crate) number: u64,
+    pub(crate) prev_checksum: u32,
     pub(crate) payload_checksum: u32,
     pub(crate) store_id: Uuid,
-    /// Sectors of the frame, header included, that hold nothing but zeros.
-    pub(crate) zero_sectors: u32,
-    /// The header's own checksum: the `chain` of the next frame.
+    pub(crate) unsynced: u32,
+    /// The header's own checksum: the `prev_checksum` of the next frame.
     pub(crate) checksum: u32,
 }
 
@@ -140,15 +133,15 @@ impl FrameHeader {
         }
         Some(FrameHeader {
             kind: FrameKind::of(*bytes.get(4)?)?,
-            follows_durable: bytes.get(FOLLOWS_DURABLE_OFFSET) == Some(&1),
+            zero_sectors: u32_at(bytes, 4) >> 8,
             payload_len: u32_at(bytes, 8),
             count: u32_at(bytes, 12),
             first_position: u64_at(bytes, 16),
-            durable: u64_at(bytes, 24),
-            chain: u32_at(bytes, 32),
+            number: u64_at(bytes, 24),
+            prev_checksum: u32_at(bytes, 32),
             payload_checksum: u32_at(bytes, 36),
             store_id: uuid_at(bytes, 40),
-            zero_sectors: u32_at(bytes, 56),
+            unsynced: u32_at(bytes, 56),
             checksum: u32_at(bytes, CHECKSUM_OFFSET),
         })
     }
@@ -159,52 +152,71 @@ impl FrameHeader {
         bytes.next_multiple_of(HEADER_BYTES as u64)
     }
 
-    /// The last position in the frame.
+    /// The last position in the frame, or that of the last event before it.
     pub(crate) fn last_position(&self) -> u64 {
         self.first_position.saturating_add(u64::from(self.count)).saturating_sub(1)
     }
+
+    /// The number of the last frame that was durable when this one was written.
+    pub(crate) fn durable_before(&self) -> u64 {
+        self.number.saturating_sub(1).saturating_sub(u64::from(self.unsynced))
+    }
 }
 
-/// What a frame says besides its records.
+/// What a frame says besides its items.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameMeta {
     pub(crate) kind: FrameKind,
-    pub(crate) follows_durable: bool,
-    pub(crate) first_position: u64,
     pub(crate) count: u32,
-    pub(crate) durable: u64,
-    pub(crate) chain: u32,
+    pub(crate) first_position: u64,
+    pub(crate) number: u64,
+    pub(crate) prev_checksum: u32,
     pub(crate) store_id: Uuid,
+    pub(crate) unsynced: u32,
 }
 
-/// Encodes the payload of a frame into `out`, which is cleared, behind room for the header.
-pub(crate) fn encode_payload<'a>(
-    records: impl Iterator<Item = &'a [u8]>,
-    out: &mut Vec<u8>,
-) -> Result<(), Reason> {
+/// What an item of a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ItemKind {
+    Record = 1,
+    Checkpoint = 3,
+}
+
+/// An item and where its content lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) kind: ItemKind,
+    pub(crate) range: Range<usize>,
+}
+
+/// Starts a frame in `out`, which is cleared.
+pub(crate) fn begin(out: &mut Vec<u8>) {
     out.clear();
     out.resize(HEADER_BYTES, 0);
-    for record in records {
-        let len = u32::try_from(record.len()).map_err(|_| too_long())?;
-        out.extend_from_slice(&len.to_le_bytes());
-        out.extend_from_slice(record);
-    }
-    out.push(END);
+}
+
+/// Appends an item.
+pub(crate) fn put_item(out: &mut Vec<u8>, kind: ItemKind, content: &[u8]) -> Result<(), Reason> {
+    let len = u32::try_from(content.len() + 1).map_err(|_| too_long())?;
+    out.extend_from_slice(&len.to_le_bytes());
+    out.push(kind as u8);
+    out.extend_from_slice(content);
     Ok(())
 }
 
-/// Completes a frame whose payload is encoded, for its place in the file, and returns the checksum
-/// that the next frame chains to.
+/// Completes a frame whose items are in `out`, for its place in the file, and returns the checksum
+/// that the next frame names.
 pub(crate) fn complete(
     meta: FrameMeta,
     offset: u64,
     checksum: &Checksum,
     out: &mut Vec<u8>,
 ) -> Result<u32, Reason> {
+    out.push(END);
     let payload = out.get(HEADER_BYTES..).unwrap_or_default();
     let payload_len = u32::try_from(payload.len()).map_err(|_| too_long())?;
     let payload_checksum = checksum.of(payload);
-    // The header is no zeros, whatever it will say.
+    // The sector of the header is none of zeros, whatever the header will say.
     if let Some(first) = out.first_mut() {
         *first = 1;
     }
@@ -218,7 +230,7 @@ pub(crate) fn complete(
 }
 
 /// A frame that is a header alone.
-pub(crate) fn encode_mark(meta: FrameMeta, checksum: &Checksum) -> Vec<u8> {
+pub(crate) fn encode_marker(meta: FrameMeta, checksum: &Checksum) -> Vec<u8> {
     encode_header(meta, (0, 0, 0), checksum)
 }
 
@@ -229,15 +241,16 @@ fn encode_header(
 ) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(FRAME_MAGIC);
-    header.extend_from_slice(&[meta.kind as u8, u8::from(meta.follows_durable), 0, 0]);
+    let kind = meta.kind as u32 | zero_sectors << 8;
+    header.extend_from_slice(&kind.to_le_bytes());
     header.extend_from_slice(&payload_len.to_le_bytes());
     header.extend_from_slice(&meta.count.to_le_bytes());
     header.extend_from_slice(&meta.first_position.to_le_bytes());
-    header.extend_from_slice(&meta.durable.to_le_bytes());
-    header.extend_from_slice(&meta.chain.to_le_bytes());
+    header.extend_from_slice(&meta.number.to_le_bytes());
+    header.extend_from_slice(&meta.prev_checksum.to_le_bytes());
     header.extend_from_slice(&payload_checksum.to_le_bytes());
     header.extend_from_slice(meta.store_id.as_bytes());
-    header.extend_from_slice(&zero_sectors.to_le_bytes());
+    header.extend_from_slice(&meta.unsynced.to_le_bytes());
     seal_header(header, checksum)
 }
 
@@ -245,19 +258,36 @@ fn too_long() -> Reason {
     "the frame is past 4 GiB".to_owned()
 }
 
-/// The records of a payload whose checksum fits.
-pub(crate) fn records(payload: &[u8]) -> Result<Vec<&[u8]>, Reason> {
-    let malformed = || "its list of records is malformed".to_owned();
-    let mut rest = payload.strip_suffix(&[END]).ok_or_else(malformed)?;
-    let mut records = Vec::new();
-    while !rest.is_empty() {
-        let (len, tail) = rest.split_at_checked(4).ok_or_else(malformed)?;
-        let (record, tail) =
-            tail.split_at_checked(u32_at(len, 0) as usize).ok_or_else(malformed)?;
-        records.push(record);
-        rest = tail;
+/// The items of a payload whose checksum fits.
+pub(crate) fn items(payload: &[u8]) -> Result<Vec<Item>, Reason> {
+    let end = payload.len().checked_sub(1).filter(|&end| payload.get(end) == Some(&END));
+    let end = end.ok_or_else(malformed)?;
+    items_between(payload, 0..end)
+}
+
+/// The items that fill a range of `bytes`.
+pub(crate) fn items_between(bytes: &[u8], range: Range<usize>) -> Result<Vec<Item>, Reason> {
+    let whole = bytes.get(..range.end).ok_or_else(malformed)?;
+    let (mut at, mut items) = (range.start, Vec::new());
+    while at < whole.len() {
+        let content = at + ITEM_HEADER_BYTES;
+        if content > whole.len() {
+            return Err(malformed());
+        }
+        let end = content.saturating_add(u32_at(whole, at) as usize);
+        let kind = match whole.get(content..end).ok_or_else(malformed)?.first() {
+            Some(1) => ItemKind::Record,
+            Some(3) => ItemKind::Checkpoint,
+            _ => return Err("an item of it is of an unknown kind".to_owned()),
+        };
+        items.push(Item { kind, range: content + 1..end });
+        at = end;
     }
-    Ok(records)
+    Ok(items)
+}
+
+fn malformed() -> Reason {
+    "its list of items is malformed".to_owned()
 }
 
 /// Whether a frame whose payload does not fit looks like a write that never finished, rather than
@@ -267,50 +297,36 @@ pub(crate) fn is_unfinished(header: &FrameHeader, frame: &[u8], offset: u64) -> 
     frame.last() == Some(&0) || zero_sectors(frame, offset) > header.zero_sectors
 }
 
-/// Whether bytes that are no header look like a header that was never finished. It lies in one
-/// sector, so only a short write can cut it, and behind that there is nothing: `rest` is the file
-/// from there on.
-pub(crate) fn is_unwritten(rest: &[u8]) -> bool {
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
-    let (header, behind) = rest.split_at_checked(HEADER_BYTES).unwrap_or((rest, &[]));
-    is_zero(header) || (header.last() == Some(&0) && is_zero(behind))
-}
-
-/// Whether a first journal file holds more than a store without events leaves in it, for a look at
-/// files whose store id is not known.
-pub(crate) fn may_hold_events(file: &[u8]) -> bool {
-    let start = usize::try_from(FIRST_FRAME_OFFSET).unwrap_or(usize::MAX);
-    let frames = file.get(start..).unwrap_or_default();
-    let (first, behind) = frames.split_at_checked(HEADER_BYTES).unwrap_or((frames, &[]));
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
-    let is_closed = first.get(4) == Some(&(FrameKind::Closed as u8)) && u64_at(first, 16) == 1;
-    !is_zero(behind) || !(is_zero(first) || is_closed)
-}
-
 /// How many of the sectors that a frame at `offset` touches hold nothing of it but zeros.
 fn zero_sectors(frame: &[u8], offset: u64) -> u32 {
     let ahead = SECTOR - usize::try_from(offset % SECTOR as u64).unwrap_or(0);
     let (first, rest) = frame.split_at_checked(ahead).unwrap_or((frame, &[]));
     let parts = std::iter::once(first).chain(rest.chunks(SECTOR));
     let zeros = parts.filter(|part| part.iter().all(|&byte| byte == 0)).count();
-    u32::try_from(zeros).unwrap_or(u32::MAX)
+    u32::try_from(zeros).unwrap_or(ZERO_SECTORS_MAX).min(ZERO_SECTORS_MAX)
 }
 
 /// Pads a header with zeros and ends it with its checksum.
-fn seal_header(mut bytes: Vec<u8>, checksum: &Checksum) -> Vec<u8> {
+pub(super) fn seal_header(mut bytes: Vec<u8>, checksum: &Checksum) -> Vec<u8> {
     bytes.resize(CHECKSUM_OFFSET, 0);
     let sum = checksum.of(&bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
     bytes
 }
 
-fn header_fits(bytes: &[u8], checksum: &Checksum) -> bool {
+/// Whether a header of 64 bytes has the checksum that it ends with.
+pub(super) fn header_fits(bytes: &[u8], checksum: &Checksum) -> bool {
     let covered = bytes.get(..CHECKSUM_OFFSET);
     bytes.len() >= HEADER_BYTES
         && covered.is_some_and(|covered| checksum.of(covered) == u32_at(bytes, CHECKSUM_OFFSET))
 }
 
-fn uuid_at(bytes: &[u8], offset: usize) -> Uuid {
-    let id = bytes.get(offset..offset + 16).and_then(|id| id.try_into().ok());
-    Uuid::from_bytes(id.unwrap_or_default())
+/// The header of a new active file of this format.
+pub(crate) fn new_file_header(
+    (store_id, first_position): (Uuid, u64),
+    (first_frame, prev_checksum): (u64, u32),
+    capacity: u64,
+) -> FileHeader {
+    let format = FORMAT_VERSION;
+    FileHeader { format, store_id, first_position, capacity, first_frame, prev_checksum }
 }

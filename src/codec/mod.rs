@@ -5,14 +5,16 @@
 //! part.
 
 pub(crate) mod checksum;
+pub(crate) mod compress;
 pub(crate) mod frame;
 pub(crate) mod key;
 pub(crate) mod pack;
+pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod saved;
-pub(crate) mod split;
 pub(crate) mod superblock;
+mod varint;
 #[cfg(test)]
 #[expect(
     clippy::expect_used,
@@ -22,6 +24,7 @@ pub(crate) mod superblock;
 mod tests;
 
 use serde::{Deserialize, Serialize, Serializer};
+use uuid::Uuid;
 
 /// The version of the format that this library writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -71,4 +74,9 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
 fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     let eight = bytes.get(offset..offset + 8).and_then(|eight| eight.try_into().ok());
     u64::from_le_bytes(eight.unwrap_or_default())
+}
+
+fn uuid_at(bytes: &[u8], offset: usize) -> Uuid {
+    let id = bytes.get(offset..offset + 16).and_then(|id| id.try_into().ok());
+    Uuid::from_bytes(id.unwrap_or_default())
 }

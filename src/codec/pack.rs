@@ -1,18 +1,13 @@
-//! Which events share a record: enough to make scans fast, few enough that a single read is cheap.
+//! Which consecutive events share a record of the journal: enough to make scans fast, few enough
+//! that a single read is cheap.
 
-use crate::codec::record::{EVENT_OVERHEAD_MAX, EventToEncode};
+use crate::codec::record::EventToEncode;
 
 /// A record is closed before it passes this size, unless it holds a single event.
 pub(crate) const RECORD_BYTES: usize = 4 << 10;
 
 /// A record is closed at this many events, however small.
 pub(crate) const RECORD_EVENTS_MAX: usize = 256;
-
-/// The most that an event may add to a record.
-pub(crate) fn encoded_bytes_max(event: &EventToEncode<'_>) -> usize {
-    let names = event.stream.len() + event.event_type.len();
-    names + event.data.len() + event.metadata.map_or(0, str::len) + EVENT_OVERHEAD_MAX
-}
 
 /// Cuts consecutive events into the shares of one record each.
 pub(crate) fn cut<'e, 'a>(
@@ -21,7 +16,7 @@ pub(crate) fn cut<'e, 'a>(
     std::iter::from_fn(move || {
         let (mut bytes, mut count) = (0, 0);
         for event in events.iter().take(RECORD_EVENTS_MAX) {
-            bytes += encoded_bytes_max(event);
+            bytes += event.encoded_bytes_max();
             if count > 0 && bytes > RECORD_BYTES {
                 break;
             }

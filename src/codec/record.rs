@@ -1,63 +1,41 @@
-//! A record: one or more consecutive events with a checksum, the unit of storage and of reading.
+//! A record: events in position order with a table of their names, the unit in which events are
+//! encoded. The journal has records of consecutive positions, the trees records of one stream.
 //!
 //! ```text
-//! record = 0x01, checksum u32 of the body, body
-//! body   = bincode { first_position u64, names [bytes], events [event] }
-//! event  = bincode { stream u32, version u64, event_type u32, micros i64, zone Option<i16>,
+//! record = bincode { first_position u64, streams [stream], types [bytes], events [event] }
+//! stream = bincode { name bytes, first_version u64 }
+//! event  = bincode { stream u32, event_type u32, gap u64, micros i64, zone Option<i16>,
 //!                    id Option<[u8; 16]>, is_binary bool, data bytes, metadata Option<bytes> }
 //! ```
-//! `stream` and `event_type` number a name of the record. Each name ends with a NUL, so that C gets
-//! a terminated string without a copy. `zone` is the offset in minutes, or none for a naive time.
-//! The n-th event of the record has position `first_position + n`.
+//! `stream` and `event_type` are indexes into the two tables. Each name ends with a NUL, so that C
+//! gets a terminated string without a copy. The first event has `first_position`; each later one
+//! has the position before it + 1 + `gap`. The events of one stream have consecutive versions from
+//! its `first_version` on. `micros` is the difference from the event before (the first: from 0),
+//! wrapping. `zone` is the offset in minutes, or none for a naive time.
+//!
+//! The bytes are those of bincode 2 with its standard configuration; a test compares. The decoder
+//! is our own because every read of an event goes through it. A record has no checksum: whatever
+//! holds it (frame, block, run) has one.
 
-use std::{str, sync::Arc};
+use std::{ops::Range, str};
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    codec::{self, Bytes, Reason, checksum::Checksum, u32_at},
-    event::{EventFields, RecordedEvent, Span, Timestamp, UtcOffset},
+    codec::{
+        Reason,
+        varint::{self, Reader},
+    },
+    event::{EventFields, Span, Timestamp, UtcOffset},
 };
 
-/// Tells a record from the stub of a split one.
-pub(crate) const KIND: u8 = 1;
-
-/// Bytes in front of the body.
-const HEADER_BYTES: usize = 5;
-
-/// Bytes of an event apart from its data and metadata, at most and without its names: what it adds
-/// to the size of a record.
-pub(crate) const EVENT_OVERHEAD_MAX: usize = 64;
-
-#[derive(Serialize, Deserialize)]
-struct Body<'a> {
-    first_position: u64,
-    #[serde(borrow)]
-    names: Vec<Bytes<'a>>,
-    #[serde(borrow)]
-    events: Vec<Event<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Event<'a> {
-    stream: u32,
-    version: u64,
-    event_type: u32,
-    micros: i64,
-    zone: Option<i16>,
-    id: Option<[u8; 16]>,
-    is_binary: bool,
-    #[serde(borrow)]
-    data: Bytes<'a>,
-    #[serde(borrow)]
-    metadata: Option<Bytes<'a>>,
-}
+/// Bytes of an event apart from its names, data and metadata, at most.
+pub(crate) const EVENT_OVERHEAD_MAX: usize = 96;
 
 /// One event on its way into a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventToEncode<'a> {
-    /// Without the NUL that ends it in the record.
+    pub(crate) position: u64,
     pub(crate) stream: &'a str,
     pub(crate) version: u64,
     pub(crate) event_type: &'a str,
@@ -68,190 +46,210 @@ pub(crate) struct EventToEncode<'a> {
     pub(crate) metadata: Option<&'a str>,
 }
 
-impl<'a> From<&'a RecordedEvent> for EventToEncode<'a> {
-    fn from(event: &'a RecordedEvent) -> Self {
-        EventToEncode {
-            stream: event.stream_id(),
-            version: event.version(),
-            event_type: event.event_type(),
-            timestamp: event.timestamp(),
-            id: event.id(),
-            is_binary: event.is_binary(),
-            data: event.data(),
-            metadata: event.metadata(),
-        }
+impl EventToEncode<'_> {
+    /// The most that the event may add to a record.
+    pub(crate) fn encoded_bytes_max(&self) -> usize {
+        let names = self.stream.len() + self.event_type.len();
+        names + self.data.len() + self.metadata.map_or(0, str::len) + EVENT_OVERHEAD_MAX
     }
 }
 
-/// Encodes consecutive events, the first of which has position `first_position`.
-pub(crate) fn encode(
-    first_position: u64,
-    events: &[EventToEncode<'_>],
-    checksum: &Checksum,
-) -> Result<Vec<u8>, Reason> {
-    let mut names = Names::default();
-    let numbers: Vec<(u32, u32)> = events
-        .iter()
-        .map(|event| (names.number_of(event.stream), names.number_of(event.event_type)))
-        .collect();
-    let body = Body {
-        first_position,
-        names: names.terminated.iter().map(|name| Bytes(name)).collect(),
-        events: events.iter().zip(numbers).map(event_of).collect(),
-    };
-    let payload: usize = events.iter().map(|e| e.data.len() + EVENT_OVERHEAD_MAX).sum();
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload + 512);
-    bytes.extend_from_slice(&[KIND, 0, 0, 0, 0]);
-    codec::encode(&body, &mut bytes)?;
-    let sum = checksum.of(bytes.get(HEADER_BYTES..).unwrap_or_default());
-    if let Some(place) = bytes.get_mut(1..HEADER_BYTES) {
-        place.copy_from_slice(&sum.to_le_bytes());
-    }
-    Ok(bytes)
-}
-
-fn event_of<'a>((event, (stream, event_type)): (&EventToEncode<'a>, (u32, u32))) -> Event<'a> {
-    Event {
-        stream,
-        version: event.version,
-        event_type,
-        micros: event.timestamp.micros(),
-        zone: match event.timestamp.offset() {
-            UtcOffset::Naive => None,
-            UtcOffset::Minutes(minutes) => Some(minutes),
-        },
-        id: event.id.map(Uuid::into_bytes),
-        is_binary: event.is_binary,
-        data: Bytes(event.data),
-        metadata: event.metadata.map(|text| Bytes(text.as_bytes())),
-    }
-}
-
-/// The names of a record, each once. Records are small, so a search from the end (where the last
-/// event's names are) beats a map.
-#[derive(Default)]
-struct Names {
-    terminated: Vec<Vec<u8>>,
-}
-
-impl Names {
-    fn number_of(&mut self, name: &str) -> u32 {
-        let known = |held: &Vec<u8>| held.strip_suffix(&[0]) == Some(name.as_bytes());
-        let index = self.terminated.iter().rposition(known).unwrap_or_else(|| {
-            self.terminated.push([name.as_bytes(), &[0]].concat());
-            self.terminated.len() - 1
+/// Appends the record of `events`, which are in position order, those of one stream with
+/// consecutive versions. No events make a record that decodes as none.
+pub(crate) fn encode(events: &[EventToEncode<'_>], out: &mut Vec<u8>) {
+    let first_position = events.first().map_or(0, |event| event.position);
+    let mut streams: Vec<(&str, u64)> = Vec::new();
+    let mut types: Vec<&str> = Vec::new();
+    let mut numbers = Vec::with_capacity(events.len());
+    for event in events {
+        let known = streams.iter().rposition(|(name, _)| *name == event.stream);
+        let stream = known.unwrap_or_else(|| {
+            streams.push((event.stream, event.version));
+            streams.len() - 1
         });
-        u32::try_from(index).unwrap_or(u32::MAX)
+        let known = types.iter().rposition(|name| *name == event.event_type);
+        let event_type = known.unwrap_or_else(|| {
+            types.push(event.event_type);
+            types.len() - 1
+        });
+        numbers.push((stream as u64, event_type as u64));
+    }
+    varint::put(out, first_position);
+    varint::put(out, streams.len() as u64);
+    for (name, first_version) in streams {
+        put_name(out, name);
+        varint::put(out, first_version);
+    }
+    varint::put(out, types.len() as u64);
+    types.iter().for_each(|name| put_name(out, name));
+    varint::put(out, events.len() as u64);
+    let (mut next, mut micros) = (first_position, 0_i64);
+    for (event, (stream, event_type)) in events.iter().zip(numbers) {
+        varint::put(out, stream);
+        varint::put(out, event_type);
+        varint::put(out, event.position.saturating_sub(next));
+        next = event.position + 1;
+        let time = event.timestamp.micros();
+        varint::put_signed(out, time.wrapping_sub(micros));
+        micros = time;
+        put_rest(out, event);
     }
 }
 
-/// A decoded record: the shared bytes and where each event lies in them. Clones are cheap.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    bytes: Arc<[u8]>,
-    first_position: u64,
-    events: Arc<[EventFields]>,
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    varint::put(out, name.len() as u64 + 1);
+    out.extend_from_slice(name.as_bytes());
+    out.push(0);
 }
 
-impl Record {
-    /// Checks and decodes a record.
-    pub(crate) fn decode(bytes: Arc<[u8]>, checksum: &Checksum) -> Result<Record, Reason> {
-        let body = body_of(&bytes)?;
-        if u32_at(&bytes, 1) != checksum.of(body) {
-            return Err("its checksum does not fit".to_owned());
+fn put_rest(out: &mut Vec<u8>, event: &EventToEncode<'_>) {
+    match event.timestamp.offset() {
+        UtcOffset::Naive => out.push(0),
+        UtcOffset::Minutes(minutes) => {
+            out.push(1);
+            varint::put_signed(out, i64::from(minutes));
         }
-        Record::decode_trusted(bytes)
     }
-
-    /// Decodes a record whose checksum has been checked, or that never left memory.
-    pub(crate) fn decode_trusted(bytes: Arc<[u8]>) -> Result<Record, Reason> {
-        let body: Body<'_> = codec::decode(body_of(&bytes)?)?;
-        let mut spans = Vec::with_capacity(body.names.len());
-        for name in &body.names {
-            spans.push(name_span(&bytes, name.0)?);
+    match event.id {
+        None => out.push(0),
+        Some(id) => {
+            out.push(1);
+            out.extend_from_slice(id.as_bytes());
         }
-        let first_position = body.first_position;
-        let mut events = Vec::with_capacity(body.events.len());
-        for (position, event) in (first_position..).zip(&body.events) {
-            events.push(fields_of(&bytes, position, event, &spans)?);
+    }
+    out.push(u8::from(event.is_binary));
+    varint::put_bytes(out, event.data);
+    match event.metadata {
+        None => out.push(0),
+        Some(text) => {
+            out.push(1);
+            varint::put_bytes(out, text.as_bytes());
         }
-        if events.is_empty() || first_position == 0 {
-            return Err("it holds no event".to_owned());
-        }
-        Ok(Record { bytes, first_position, events: Arc::from(events) })
-    }
-
-    pub(crate) fn first_position(&self) -> u64 {
-        self.first_position
-    }
-
-    pub(crate) fn last_position(&self) -> u64 {
-        self.first_position + self.events.len() as u64 - 1
-    }
-
-    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
-        &self.bytes
-    }
-
-    /// The event at a position, if the record holds it.
-    pub(crate) fn event_at(&self, position: u64) -> Option<RecordedEvent> {
-        let index = usize::try_from(position.checked_sub(self.first_position)?).ok()?;
-        let fields = *self.events.get(index)?;
-        Some(RecordedEvent::new(Arc::clone(&self.bytes), fields))
-    }
-
-    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = RecordedEvent> {
-        self.events.iter().map(|fields| RecordedEvent::new(Arc::clone(&self.bytes), *fields))
     }
 }
 
-fn body_of(bytes: &[u8]) -> Result<&[u8], Reason> {
-    match bytes.split_at_checked(HEADER_BYTES) {
-        Some((header, body)) if header.first() == Some(&KIND) => Ok(body),
-        _ => Err("it does not start as a record does".to_owned()),
-    }
+/// The tables of a record while it is decoded; kept between records to spare allocations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    /// Each stream with the version that its next event has.
+    streams: Vec<(Span, u64)>,
+    types: Vec<Span>,
 }
 
-/// Where `part`, which was borrowed from `whole`, lies in it.
-fn span_in(whole: &[u8], part: &[u8]) -> Result<Span, Reason> {
-    let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
-    let span = (u32::try_from(start).ok()).zip(u32::try_from(part.len()).ok());
-    span.map(|(start, len)| Span { start, len }).ok_or_else(|| "it is too long".to_owned())
+/// Decodes the record in `range` of `bytes` and appends the places of its events to `out`. On an
+/// error `out` may have some of them.
+pub(crate) fn decode(
+    bytes: &[u8],
+    range: Range<usize>,
+    tables: &mut Tables,
+    out: &mut Vec<EventFields>,
+) -> Result<(), Reason> {
+    let whole = bytes.get(..range.end).ok_or_else(malformed)?;
+    let mut reader = Reader::new(whole, range.start);
+    let mut position = reader.number().ok_or_else(malformed)?;
+    decode_tables(&mut reader, tables)?;
+    let count = reader.small().ok_or_else(malformed)?;
+    if count == 0 || position == 0 {
+        return Err("it holds no event".to_owned());
+    }
+    // Ten bytes are the least that an event takes, so that a false count allocates little.
+    out.reserve((count as usize).min(reader.left() / 9 + 1));
+    let mut micros = 0;
+    for index in 0..count {
+        let fields = decode_event(&mut reader, tables, &mut position, &mut micros);
+        let fields = fields.ok_or_else(|| format!("event {index} of it is malformed"))?;
+        out.push(fields);
+    }
+    reader.finish()
+}
+
+fn malformed() -> Reason {
+    "it is malformed".to_owned()
+}
+
+fn decode_tables(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<(), Reason> {
+    tables.streams.clear();
+    tables.types.clear();
+    for _ in 0..reader.small().ok_or_else(malformed)? {
+        let name = decode_name(reader)?;
+        let first_version = reader.number().filter(|&version| version > 0);
+        tables.streams.push((name, first_version.ok_or_else(malformed)?));
+    }
+    for _ in 0..reader.small().ok_or_else(malformed)? {
+        let name = decode_name(reader)?;
+        tables.types.push(name);
+    }
+    Ok(())
 }
 
 /// The span of a name without its NUL.
-fn name_span(whole: &[u8], name: &[u8]) -> Result<Span, Reason> {
-    match name.strip_suffix(&[0]) {
-        Some(text) if str::from_utf8(text).is_ok() => span_in(whole, text),
+fn decode_name(reader: &mut Reader<'_>) -> Result<Span, Reason> {
+    let name = reader.bytes().ok_or_else(malformed)?;
+    match name.split_last() {
+        Some((0, text)) if str::from_utf8(text).is_ok() => {
+            span(reader.at() - name.len(), text.len()).ok_or_else(malformed)
+        }
         _ => Err("a name in it is not terminated UTF-8".to_owned()),
     }
 }
 
-fn fields_of(
-    whole: &[u8],
-    position: u64,
-    event: &Event<'_>,
-    names: &[Span],
-) -> Result<EventFields, Reason> {
-    let name = |number: u32| {
-        let known = names.get(number as usize).copied();
-        known.ok_or_else(|| "an event in it has no name".to_owned())
+#[inline]
+fn span(start: usize, len: usize) -> Option<Span> {
+    Some(Span { start: u32::try_from(start).ok()?, len: u32::try_from(len).ok()? })
+}
+
+#[inline]
+fn decode_event(
+    reader: &mut Reader<'_>,
+    tables: &mut Tables,
+    position: &mut u64,
+    micros: &mut i64,
+) -> Option<EventFields> {
+    let (stream, next_version) = tables.streams.get_mut(reader.small()? as usize)?;
+    let version = *next_version;
+    *next_version = version.checked_add(1)?;
+    let event_type = *tables.types.get(reader.small()? as usize)?;
+    let at = position.checked_add(reader.number()?)?;
+    *position = at.checked_add(1)?;
+    *micros = micros.wrapping_add(reader.signed()?);
+    let offset = match reader.byte()? {
+        0 => UtcOffset::Naive,
+        1 => UtcOffset::Minutes(i16::try_from(reader.signed()?).ok()?),
+        _ => return None,
     };
-    let metadata = match event.metadata {
-        Some(Bytes(text)) if str::from_utf8(text).is_ok() => Some(span_in(whole, text)?),
-        Some(_) => return Err("metadata in it is not UTF-8".to_owned()),
-        None => None,
+    let id = match reader.byte()? {
+        0 => None,
+        1 => {
+            let start = reader.at();
+            reader.array::<16>()?;
+            Some(span(start, 16)?)
+        }
+        _ => return None,
     };
-    let offset = event.zone.map_or(UtcOffset::Naive, UtcOffset::Minutes);
-    Ok(EventFields {
-        position,
-        version: event.version,
-        timestamp: Timestamp::new(event.micros, offset).map_err(|error| error.to_string())?,
-        id: event.id.map(Uuid::from_bytes),
-        is_binary: event.is_binary,
-        stream: name(event.stream)?,
-        event_type: name(event.event_type)?,
-        data: span_in(whole, event.data.0)?,
-        metadata,
+    let is_binary = match reader.byte()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let data = reader.bytes()?;
+    let data = span(reader.at() - data.len(), data.len())?;
+    let metadata = match reader.byte()? {
+        0 => None,
+        1 => {
+            let text = str::from_utf8(reader.bytes()?).ok()?;
+            Some(span(reader.at() - text.len(), text.len())?)
+        }
+        _ => return None,
+    };
+    Some(EventFields {
+        position: at,
+        version,
+        timestamp: Timestamp::new(*micros, offset).ok()?,
+        stream: *stream,
+        event_type,
+        data,
+        metadata: metadata.unwrap_or(Span::NONE),
+        id: id.unwrap_or(Span::NONE),
+        is_binary,
     })
 }

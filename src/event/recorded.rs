@@ -1,4 +1,4 @@
-//! A stored event: a view into the record that holds it.
+//! A stored event: a view into the page that holds it.
 
 use std::{fmt, str, sync::Arc};
 
@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::{Error, event::Timestamp};
 
-/// An event as it was recorded. It is immutable, shares the bytes of the record it was read with,
-/// and is cheap to clone; keeping one alive keeps its whole record (about 4 KiB, or one large
-/// event).
+/// An event as it was recorded. It is immutable, shares the buffer of the page that it was read
+/// with, and is cheap to clone. Keeping one alive keeps its whole page: at most 64 KiB, or one
+/// large event.
 ///
 /// # Examples
 /// ```
@@ -29,21 +29,23 @@ pub struct RecordedEvent {
     fields: EventFields,
 }
 
-/// Where one event's parts lie in the bytes of its record.
+/// Where one event's parts lie in the bytes of its page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventFields {
     pub(crate) position: u64,
     pub(crate) version: u64,
     pub(crate) timestamp: Timestamp,
-    pub(crate) id: Option<Uuid>,
-    pub(crate) is_binary: bool,
     pub(crate) stream: Span,
     pub(crate) event_type: Span,
     pub(crate) data: Span,
-    pub(crate) metadata: Option<Span>,
+    /// [`Span::NONE`] without metadata.
+    pub(crate) metadata: Span,
+    /// [`Span::NONE`] without an id, else 16 bytes.
+    pub(crate) id: Span,
+    pub(crate) is_binary: bool,
 }
 
-/// A range of bytes of a record. A record is at most some MiB long, so that 32 bits are enough.
+/// A range of bytes of a page. A page is at most some MiB long, so that 32 bits are enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: u32,
@@ -51,6 +53,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// What stands for no range.
+    pub(crate) const NONE: Span = Span { start: u32::MAX, len: 0 };
+
+    /// The range, unless it stands for none.
+    pub(crate) fn some(self) -> Option<Span> {
+        (self != Span::NONE).then_some(self)
+    }
+
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         let start = self.start as usize;
         bytes.get(start..start + self.len as usize).unwrap_or_default()
@@ -64,8 +74,8 @@ impl Span {
 }
 
 impl RecordedEvent {
-    /// The spans of `fields` lie within `bytes`, and the names and metadata are UTF-8: the record
-    /// decoder has checked both.
+    /// The spans of `fields` lie within `bytes`, and the names and metadata are UTF-8: the decoder
+    /// of records has checked both.
     pub(crate) fn new(bytes: Arc<[u8]>, fields: EventFields) -> RecordedEvent {
         RecordedEvent { bytes, fields }
     }
@@ -124,12 +134,12 @@ impl RecordedEvent {
 
     /// The metadata: the text of a JSON object, or `None` where the event has none.
     pub fn metadata(&self) -> Option<&str> {
-        self.fields.metadata.map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
+        self.fields.metadata.some().map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
     }
 
     /// The metadata as the bytes of its text.
     pub fn metadata_bytes(&self) -> Option<&[u8]> {
-        self.fields.metadata.map(|span| span.of(&self.bytes))
+        self.fields.metadata.some().map(|span| span.of(&self.bytes))
     }
 
     /// Reads the metadata as a `T`; `None` where the event has none.
@@ -149,7 +159,8 @@ impl RecordedEvent {
 
     /// The id that the caller gave the event, if it gave one.
     pub fn id(&self) -> Option<Uuid> {
-        self.fields.id
+        let id = self.fields.id.some()?.of(&self.bytes);
+        Uuid::from_slice(id).ok()
     }
 
     fn wrong_form(&self, what: &'static str, reason: impl fmt::Display) -> Error {

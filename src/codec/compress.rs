@@ -1,0 +1,34 @@
+//! LZ4 blocks (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), with or without a
+//! dictionary.
+//!
+//! Whoever stores a block keeps its raw length and a checksum beside it. The checksum is checked
+//! before the block is decompressed, and the raw length is bounded before memory is taken for it.
+
+use lz4_flex::block;
+
+use crate::codec::Reason;
+
+/// Compresses `raw`. The result may be longer than `raw`: then `raw` itself is better stored.
+pub(crate) fn compress(raw: &[u8], dictionary: Option<&[u8]>) -> Vec<u8> {
+    match dictionary {
+        None => block::compress(raw),
+        Some(dictionary) => block::compress_with_dict(raw, dictionary),
+    }
+}
+
+/// Decompresses a block whose raw form fills `raw`.
+pub(crate) fn decompress(
+    stored: &[u8],
+    raw: &mut [u8],
+    dictionary: Option<&[u8]>,
+) -> Result<(), Reason> {
+    let written = match dictionary {
+        None => block::decompress_into(stored, raw),
+        Some(dictionary) => block::decompress_into_with_dict(stored, raw, dictionary),
+    };
+    match written {
+        Ok(written) if written == raw.len() => Ok(()),
+        Ok(written) => Err(format!("it decompresses to {written} bytes, not {}", raw.len())),
+        Err(error) => Err(format!("it does not decompress: {error}")),
+    }
+}

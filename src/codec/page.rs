@@ -1,0 +1,134 @@
+//! A page: some events in one buffer, with the place of each: what every source of events returns.
+
+use std::{ops::Range, str, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::{
+    codec::{
+        Reason,
+        record::{self, EventToEncode, Tables},
+    },
+    event::{EventFields, RecordedEvent, Span},
+};
+
+/// Decoded events, in position order. Events taken from it share its buffer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Page {
+    bytes: Arc<[u8]>,
+    events: Vec<EventFields>,
+    tables: Tables,
+}
+
+impl Page {
+    /// Decodes the records in these ranges of `bytes`, which are in position order.
+    pub(crate) fn decode(
+        bytes: Arc<[u8]>,
+        ranges: impl IntoIterator<Item = Range<usize>>,
+    ) -> Result<Page, Reason> {
+        Page::default().reuse(bytes, ranges)
+    }
+
+    /// As [`decode`](Self::decode), with the allocations of this page.
+    pub(crate) fn reuse(
+        self,
+        bytes: Arc<[u8]>,
+        ranges: impl IntoIterator<Item = Range<usize>>,
+    ) -> Result<Page, Reason> {
+        let Page { mut events, mut tables, .. } = self;
+        events.clear();
+        for range in ranges {
+            record::decode(&bytes, range, &mut tables, &mut events)?;
+        }
+        let mut neighbours = events.iter().zip(events.iter().skip(1));
+        if !neighbours.all(|(one, next)| one.position < next.position) {
+            return Err("its events are out of order".to_owned());
+        }
+        Ok(Page { bytes, events, tables })
+    }
+
+    /// The buffer of this page, at least `len` bytes long, for the next one; a new one while
+    /// events of this page are alive, and for a larger page.
+    pub(crate) fn take_buffer(&mut self, len: usize) -> Arc<[u8]> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.len() >= len && Arc::get_mut(&mut bytes).is_some() {
+            return bytes;
+        }
+        Arc::from(vec![0; len])
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The first position; 0 in an empty page.
+    pub(crate) fn first_position(&self) -> u64 {
+        self.events.first().map_or(0, |event| event.position)
+    }
+
+    /// The last position; 0 in an empty page.
+    pub(crate) fn last_position(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.position)
+    }
+
+    /// The index of the event at a position, if the page holds it.
+    pub(crate) fn index_of(&self, position: u64) -> Option<usize> {
+        let ahead = usize::try_from(position.checked_sub(self.first_position())?).ok()?;
+        if self.events.get(ahead).is_some_and(|event| event.position == position) {
+            return Some(ahead);
+        }
+        self.events.binary_search_by_key(&position, |event| event.position).ok()
+    }
+
+    /// The index of the event of a stream with this version, in a page of that stream alone.
+    pub(crate) fn index_of_version(&self, version: u64) -> Option<usize> {
+        let first = self.events.first()?.version;
+        let index = usize::try_from(version.checked_sub(first)?).ok()?;
+        self.events.get(index).filter(|event| event.version == version).map(|_| index)
+    }
+
+    /// How many events lie at or below a position.
+    pub(crate) fn count_through(&self, position: u64) -> usize {
+        self.events.partition_point(|event| event.position <= position)
+    }
+
+    #[inline]
+    pub(crate) fn event(&self, index: usize) -> Option<RecordedEvent> {
+        let fields = self.events.get(index)?;
+        Some(RecordedEvent::new(Arc::clone(&self.bytes), *fields))
+    }
+
+    /// The event at a position, if the page holds it.
+    pub(crate) fn event_at(&self, position: u64) -> Option<RecordedEvent> {
+        self.event(self.index_of(position)?)
+    }
+
+    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = RecordedEvent> {
+        self.events.iter().map(|fields| RecordedEvent::new(Arc::clone(&self.bytes), *fields))
+    }
+
+    /// The event with this index as another record takes it in.
+    pub(crate) fn to_encode(&self, index: usize) -> Option<EventToEncode<'_>> {
+        self.events.get(index).map(|fields| self.as_encodable(fields))
+    }
+
+    /// Every event as another record takes it in.
+    pub(crate) fn all_to_encode(&self) -> impl Iterator<Item = EventToEncode<'_>> {
+        self.events.iter().map(|fields| self.as_encodable(fields))
+    }
+
+    fn as_encodable(&self, fields: &EventFields) -> EventToEncode<'_> {
+        let text = |span: Span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default();
+        EventToEncode {
+            position: fields.position,
+            stream: text(fields.stream),
+            version: fields.version,
+            event_type: text(fields.event_type),
+            timestamp: fields.timestamp,
+            id: fields.id.some().and_then(|span| Uuid::from_slice(span.of(&self.bytes)).ok()),
+            is_binary: fields.is_binary,
+            data: fields.data.of(&self.bytes),
+            metadata: fields.metadata.some().map(text),
+        }
+    }
+}
