@@ -7,6 +7,7 @@
 pub(crate) mod checksum;
 pub(crate) mod compress;
 pub(crate) mod frame;
+pub(crate) mod head;
 pub(crate) mod key;
 pub(crate) mod pack;
 pub(crate) mod page;

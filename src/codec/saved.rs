@@ -10,13 +10,13 @@
 //! turns up in another place is told. The store id of a snapshot is there to be told as well; every
 //! checksum covers it anyway.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, str, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    codec::{self, Bytes, Reason, checksum::Checksum, u32_at},
+    codec::{self, Bytes, Reason, checksum::Checksum, u32_at, varint::Reader},
     event::{SnapshotKey, SnapshotOwner},
 };
 
@@ -124,6 +124,13 @@ impl StoredSnapshot {
         let data = bytes.len() - body.data.0.len()..bytes.len();
         Ok(StoredSnapshot { key, position, bytes, data })
     }
+}
+
+/// The name that the first bytes of a snapshot give, unchecked.
+pub(crate) fn peek_name(bytes: &[u8]) -> Option<&str> {
+    let mut reader = Reader::new(bytes, SNAPSHOT_HEADER);
+    reader.byte()?;
+    str::from_utf8(reader.bytes()?).ok()
 }
 
 /// Completes bytes whose header ends with the checksum of what follows.

@@ -1,58 +1,58 @@
-//! Where the bytes are: the journal that makes appends durable, the tail in memory, and the trees.
+//! Where the bytes are. What a reader finds where:
+//!
+//! * `commit`: room, then journal, then tail, then the head that readers see.
+//! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
+//!   two copies have in common.
+//! * `open`, `replay`: from a directory to an open store. `close`: back.
+//! * `drain`: the background thread, from the tail to trees and sealed files. `signals`: what it
+//!   and the others say to each other.
+//! * `disk`: everything of a store that is on the disk. `durability`: how far that is durable.
+//! * `home/`, `journal/`, `tail/`, `trees/`, `snapshots`: the parts.
 //!
 //! Invariants:
 //! * A position is written once, by one writer at a time, and is published only when it is as
 //!   durable as the store promises.
-//! * What is published is in the tail or in the trees, and a reader looks in that order.
+//! * An event is in the tail or in a sealed file; the trees have what the tail has not.
 //! * The trees never hold what the journal does not hold durably.
 //! * A failed write or sync is never repeated: it poisons the store, which goes on serving reads.
 
 mod audit;
-mod checkpoint;
-mod fallback;
-mod files;
-mod health;
+mod close;
+mod commit;
+mod disk;
+mod drain;
+mod durability;
+mod home;
 mod journal;
-mod lock;
 mod open;
 mod read;
+mod replay;
 mod saved;
-mod superblock;
+mod signals;
+mod snapshots;
+mod source;
 mod tail;
 mod trees;
 
 use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use uuid::Uuid;
 
-use crate::{
-    Error,
-    codec::{
-        checksum::Checksum,
-        frame::FrameKind,
-        record::Record,
-        saved::{Checkpoint, StoredSnapshot},
-    },
-};
+use crate::{Error, codec::checksum::Checksum};
 
-use checkpoint::{Room, SharedTrees, Signals};
-use health::Health;
-use journal::{Durable, FullFile, Journal, NewFrame, WriteFailure};
-use lock::Lock;
-use tail::{FrameEnd, Tail};
+use disk::Disk;
+use home::{Health, files, names};
+use snapshots::SnapshotMap;
+use tail::Tail;
 
-pub(crate) use audit::JournalAudit;
-pub(crate) use tail::{TailEntry, TailRecord};
-
-/// How long a close waits for a checkpoint step that does not end.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(25);
+pub(crate) use audit::Audit;
+pub(crate) use commit::{Frame, Record};
+pub(crate) use read::Batch;
+pub(crate) use tail::TailEntry;
 
 /// What the engine is opened with.
 #[derive(Clone, Debug)]
@@ -60,9 +60,8 @@ pub(crate) struct StorageOptions {
     /// How long a write may stay unsynced; `None` syncs each before it is acknowledged.
     pub(crate) max_delay: Option<Duration>,
     pub(crate) cache_bytes: u64,
-    pub(crate) tail_bytes: usize,
+    pub(crate) tail_bytes: u64,
     pub(crate) journal_bytes: u64,
-    pub(crate) keeps_archive: bool,
     pub(crate) creates: bool,
     /// What tells a store that is made from every other; unset, one is chosen at random.
     pub(crate) store_id: Option<Uuid>,
@@ -76,74 +75,47 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
 /// An open store's bytes.
 #[derive(Debug)]
 pub(crate) struct Storage {
-    /// `None` in memory.
-    home: Option<Home>,
     store_id: Uuid,
     checksum: Checksum,
     options: StorageOptions,
     health: Health,
-    signals: Signals,
-    trees: SharedTrees,
     tail: Tail,
-    /// The record of the tail that was read last.
-    last_decoded: Mutex<Option<Record>>,
-    /// `None` in memory and after the close.
-    journal: Mutex<Option<Journal>>,
-    full_files: Mutex<Vec<FullFile>>,
+    /// The last position that readers see.
     head: AtomicU64,
-    /// The last position that is durable.
-    durable: AtomicU64,
-    /// The number of the last frame written.
-    written: AtomicU64,
-    /// The number of the last frame that is durable.
-    synced: AtomicU64,
-    oldest_unsynced: Mutex<Option<Instant>>,
+    place: Place,
 }
 
+/// Where a store keeps what does not stay in the tail.
 #[derive(Debug)]
-struct Home {
-    path: PathBuf,
-    lock: Mutex<Option<Lock>>,
-}
-
-/// What is written as one: it is there as a whole after a crash, or not at all.
-pub(crate) enum Frame<'a> {
-    /// A group of whole units, numbered and encoded.
-    Events { records: Vec<TailRecord>, entries: Vec<TailEntry<'a>> },
-    /// Checkpoints, later ones of a name behind earlier ones.
-    Checkpoints(Vec<Checkpoint>),
-    /// One snapshot.
-    Snapshot(StoredSnapshot),
-}
-
-/// Why frames were not written.
-#[derive(Debug)]
-pub(crate) struct CommitFailure {
-    /// How many frames were written all the same, and published.
-    pub(crate) written: usize,
-    /// On [`Error::Poisoned`] the outcome of all the others is unknown; on any other error they
-    /// were not written.
-    pub(crate) error: Error,
-}
-
-impl Frame<'_> {
-    fn event_count(&self) -> u64 {
-        match self {
-            Frame::Events { records, .. } => records.iter().map(|record| record.count).sum(),
-            Frame::Checkpoints(_) | Frame::Snapshot(_) => 0,
-        }
-    }
+enum Place {
+    /// Nowhere: everything stays in the tail.
+    Memory(SnapshotMap),
+    Disk(Box<Disk>),
 }
 
 impl Storage {
+    fn new(store_id: Uuid, options: StorageOptions, place: Place) -> Storage {
+        Storage {
+            store_id,
+            checksum: Checksum::of_store(store_id),
+            health: Health::new(),
+            tail: Tail::new(options.tail_bytes),
+            head: AtomicU64::new(0),
+            options,
+            place,
+        }
+    }
+
+    fn disk(&self) -> Option<&Disk> {
+        match &self.place {
+            Place::Memory(_) => None,
+            Place::Disk(disk) => Some(disk),
+        }
+    }
+
     /// The last position that readers see.
     pub(crate) fn head(&self) -> u64 {
         self.head.load(Ordering::SeqCst)
-    }
-
-    /// The last position that is durable.
-    fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
     }
 
     pub(crate) fn store_id(&self) -> Uuid {
@@ -192,217 +164,31 @@ impl Storage {
         self.health.poison(cause)
     }
 
-    fn directory(&self) -> Option<&Path> {
-        self.home.as_ref().map(|home| home.path.as_path())
-    }
-
-    fn keeps_archive(&self) -> bool {
-        self.options.keeps_archive
-    }
-
-    /// Waits until the tail takes more. Called before a group is numbered, so that a refusal leaves
-    /// nothing behind.
-    pub(crate) fn wait_for_room(&self) -> Result<(), Error> {
-        if self.home.is_none() {
-            return Ok(());
-        }
-        while self.tail.bytes() > self.options.tail_bytes {
-            self.health.check_writable()?;
-            match self.signals.wait_for_room() {
-                Room::LookAgain => {}
-                Room::NoSpace => {
-                    let what = "the trees, which have to take in earlier events first".to_owned();
-                    return Err(Error::NoSpace { what, source: None });
-                }
-                Room::Hung => {
-                    // The thread has ended because the store was closed meanwhile.
-                    self.health.check_not_closed()?;
-                    let reason = "moving events into the trees makes no progress";
-                    return Err(self.poison(Error::corrupted("the directory trees", None, reason)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes frames and publishes them, with one sync for all of them.
-    pub(crate) fn commit(&self, frames: Vec<Frame<'_>>) -> Result<(), CommitFailure> {
-        let (ends, failure) = match self.home.is_some() {
-            true => match self.write_journal(&frames) {
-                Ok(written) => written,
-                Err(error) => return Err(CommitFailure { written: 0, error }),
-            },
-            false => (vec![FrameEnd::default(); frames.len()], None),
-        };
-        let written = ends.len();
-        let mut head = self.head();
-        for (frame, end) in frames.into_iter().zip(ends) {
-            head += frame.event_count();
-            self.keep(frame, end, head);
-        }
-        self.head.store(head, Ordering::SeqCst);
-        // A refusal for lack of space may end once files have been sealed.
-        let is_due = self.tail.backlog() >= self.options.tail_bytes / 2 || failure.is_some();
-        if self.home.is_some() && is_due {
-            self.signals.request_checkpoint();
-        }
-        failure.map_or(Ok(()), |error| Err(CommitFailure { written, error }))
-    }
-
-    /// Puts a frame into the tail; `head` is the last position behind it.
-    fn keep(&self, frame: Frame<'_>, end: FrameEnd, head: u64) {
-        match frame {
-            Frame::Events { records, entries } => self.tail.push(end, records, entries),
-            Frame::Checkpoints(checkpoints) => self.tail.push_checkpoints(end, head, checkpoints),
-            Frame::Snapshot(snapshot) => self.tail.push_snapshot(end, head, snapshot),
-        }
-    }
-
-    /// Writes frames as durably as promised and returns their places, and why there are not more
-    /// of them.
-    fn write_journal(&self, frames: &[Frame<'_>]) -> Result<(Vec<FrameEnd>, Option<Error>), Error> {
-        let mut writer = self.writer();
-        // Behind the lock, so that a close sees every append that got past it.
-        self.health.check_not_closed()?;
-        self.health.check_sound()?;
-        let journal = writer.as_mut().ok_or(Error::Closed)?;
-        let (mut ends, mut refused) = (Vec::new(), None);
-        for frame in frames {
-            match self.write_frame(journal, frame) {
-                Ok(end) => ends.push(end),
-                Err(WriteFailure::Refused(error)) => {
-                    refused = Some(error);
-                    break;
-                }
-                Err(WriteFailure::Failed(error)) => return Err(self.poison(error)),
-            }
-        }
-        if ends.is_empty() {
-            return Ok((ends, refused));
-        }
-        let (last, sequence) = (journal.last_position(), journal.sequence());
-        self.written.store(sequence, Ordering::Release);
-        if let Some(max_delay) = self.options.max_delay {
-            drop(writer);
-            self.sync_later(max_delay)?;
-            return Ok((ends, refused));
-        }
-        let (file, path) = journal.to_sync();
-        // The writer stays locked: nobody writes before the outcome of these is known.
-        file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
-        self.note_synced(last, sequence);
-        Ok((ends, refused))
-    }
-
-    fn write_frame(
-        &self,
-        journal: &mut Journal,
-        frame: &Frame<'_>,
-    ) -> Result<FrameEnd, WriteFailure> {
-        let refused = |reason: String| WriteFailure::Refused(Error::invalid("events", reason));
-        let checkpoints: Vec<Vec<u8>>;
-        let (kind, records): (_, Vec<&[u8]>) = match frame {
-            Frame::Events { records, .. } => {
-                (FrameKind::Events, records.iter().map(|record| &*record.bytes).collect())
-            }
-            Frame::Checkpoints(all) => {
-                let encoded = all.iter().map(|checkpoint| checkpoint.encode(&self.checksum));
-                checkpoints = encoded.collect::<Result<_, _>>().map_err(refused)?;
-                (FrameKind::Checkpoints, checkpoints.iter().map(Vec::as_slice).collect())
-            }
-            Frame::Snapshot(snapshot) => (FrameKind::Snapshot, vec![&*snapshot.bytes]),
-        };
-        let count = u32::try_from(frame.event_count())
-            .map_err(|_| refused("a group is past 2^32 events".to_owned()))?;
-        let durable =
-            Durable { position: self.durable(), sequence: self.synced.load(Ordering::Acquire) };
-        if let Some(full) = journal.write(&NewFrame { kind, count, records }, durable)? {
-            self.note_synced(full.last_position, full.last_sequence);
-            self.full_files.lock().unwrap_or_else(PoisonError::into_inner).push(full);
-        }
-        Ok(FrameEnd { chain: journal.chain(), sequence: journal.sequence() })
-    }
-
-    fn note_synced(&self, position: u64, sequence: u64) {
-        self.durable.fetch_max(position, Ordering::AcqRel);
-        self.synced.fetch_max(sequence, Ordering::AcqRel);
-    }
-
-    /// Arranges the sync of a buffered write; does it at once when the thread is too busy to.
-    fn sync_later(&self, max_delay: Duration) -> Result<(), Error> {
-        let now = Instant::now();
-        let oldest = *self.unsynced_since().get_or_insert(now);
-        // A delay past the end of time is never due: then only a flush or the close syncs.
-        if let Some(due) = oldest.checked_add(max_delay) {
-            self.signals.request_sync(due);
-        }
-        if now.duration_since(oldest) > max_delay { self.sync_journal() } else { Ok(()) }
-    }
-
     /// Makes everything published durable.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.health.check_writable()?;
-        self.sync_journal()
+        self.disk().map_or(Ok(()), |disk| disk.sync_journal(&self.health))
     }
 
-    /// Syncs the journal if a buffered write has waited for its time.
-    fn sync_journal_if_due(&self) -> Result<(), Error> {
-        let Some(max_delay) = self.options.max_delay else { return Ok(()) };
-        let oldest = *self.unsynced_since();
-        let is_due = oldest.is_some_and(|since| since.elapsed() >= max_delay);
-        if is_due { self.sync_journal() } else { Ok(()) }
+    /// Bytes on the disk of the journal, of the trees and of the snapshots, and about how many in
+    /// memory the tail takes.
+    pub(crate) fn sizes(&self) -> Result<Sizes, Error> {
+        self.check_open()?;
+        let of = |name| self.disk().map_or(Ok(0), |disk| disk.bytes_of(name));
+        Ok(Sizes {
+            journal: of(names::JOURNAL)?,
+            trees: of(names::TREES)?,
+            snapshots: of(names::SNAPSHOTS)?,
+            tail: self.tail.memory_bytes(),
+        })
     }
+}
 
-    fn sync_journal(&self) -> Result<(), Error> {
-        if self.synced.load(Ordering::Acquire) >= self.written.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.health.check_sound()?;
-        let (file, path, last, sequence) = {
-            let writer = self.writer();
-            let Some(journal) = writer.as_ref() else { return Ok(()) };
-            *self.unsynced_since() = None;
-            let (file, path) = journal.to_sync();
-            (file, path, journal.last_position(), journal.sequence())
-        };
-        file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
-        self.note_synced(last, sequence);
-        Ok(())
-    }
-
-    /// Moves the tail into the trees, closes every file and gives the lock back. Idempotent.
-    pub(crate) fn close(&self) -> Result<(), Error> {
-        if self.health.is_forked() {
-            // Everything of the store is the parent's.
-            return Err(Error::Forked);
-        }
-        if !self.health.close() {
-            return Ok(());
-        }
-        let Some(home) = &self.home else { return Ok(()) };
-        // An append that has passed the check holds the writer until it is done.
-        drop(self.writer());
-        let synced = self.sync_journal();
-        let has_ended = self.signals.stop(CLOSE_PATIENCE);
-        let journal = self.writer().take();
-        let marked = match journal.filter(|_| !self.health.is_poisoned()) {
-            Some(journal) => journal.close().map_err(|error| self.poison(error)),
-            None => Ok(()),
-        };
-        if !has_ended {
-            // sled still holds its files, so the lock must stay with them.
-            let reason = "closing them makes no progress";
-            return Err(self.poison(Error::corrupted("the directory trees", None, reason)));
-        }
-        home.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        synced.and(marked).and(self.health.check_sound())
-    }
-
-    fn writer(&self) -> MutexGuard<'_, Option<Journal>> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unsynced_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.oldest_unsynced.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Bytes of the parts of a store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) journal: u64,
+    pub(crate) trees: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) tail: u64,
 }

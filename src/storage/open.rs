@@ -1,14 +1,17 @@
-//! Opening a store: the lock, the superblock, the trees, and the journal against them.
+//! Opening a store: the lock, the superblock, `HEAD`, the trees, and the journal against them.
 
 use std::{
-    fs, io,
+    collections::BTreeSet,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, RwLock,
+        Arc,
         atomic::AtomicU64,
         mpsc::{self, Receiver, RecvTimeoutError, SendError, SyncSender},
     },
     thread,
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -18,34 +21,24 @@ use crate::{
     codec::{
         FORMAT_VERSION,
         checksum::Checksum,
-        frame::{self, FrameKind},
-        record::Record,
-        saved::{Checkpoint, StoredSnapshot},
+        head::{HeadRecord, LogEnd},
+        sealed::SealedFacts,
         superblock::Superblock,
     },
     storage::{
-        Home, Storage, StorageOptions, checkpoint, files,
-        health::Health,
-        journal::{self, FullFile, Journal, Place, RecoveredFrame, Recovery, WriteFailure},
-        lock::Lock,
-        superblock,
-        tail::{FrameEnd, Tail, TailEntry, TailRecord},
-        trees::{Head, OpenTrees, Trees, deadline},
+        Place, Storage, StorageOptions,
+        disk::{Disk, DiskParts},
+        drain, files,
+        home::{Lock, head, names, superblock},
+        journal::{
+            self, FileKey, Identity, Journal, Recovery, SealedFile, SealedFiles, TreesEnd,
+        },
+        replay::IntoTail,
+        snapshots::SnapshotMap,
+        tail::Tail,
+        trees::{OpenTrees, Trees, deadline},
     },
 };
-
-const JOURNAL: &str = "journal";
-const TREES: &str = "trees";
-
-/// What a creation may leave behind when it is interrupted, and what a store is made of.
-/// `lost+found` is what some file systems keep at their top.
-const OWN_ENTRIES: [&str; 6] = ["LOCK", "ANNALS", "ANNALS.tmp", JOURNAL, TREES, "lost+found"];
-
-/// Where the first journal file of a store stands.
-const FIRST: Place = Place { first_position: 1, number: 0, chain: 0 };
-
-/// Trees without events take less than this; with any, and closed, more than their journal shows.
-const EMPTY_TREES_BYTES: u64 = 1 << 10;
 
 /// What the background thread is told once the trees are open.
 enum Start {
@@ -54,223 +47,315 @@ enum Start {
     GiveUp(Box<Trees>),
 }
 
+/// A directory whose lock is taken.
+struct Home {
+    path: PathBuf,
+    lock: Lock,
+    store_id: Uuid,
+    checksum: Checksum,
+}
+
 impl Storage {
     /// A store without files: everything stays in the tail.
     pub(crate) fn in_memory(options: StorageOptions) -> Arc<Storage> {
-        Arc::new(Storage::assemble(None, Uuid::new_v4(), options))
+        let place = Place::Memory(SnapshotMap::default());
+        Arc::new(Storage::new(Uuid::new_v4(), options, place))
     }
 
     /// Opens the store at `path`, or makes it.
     pub(crate) fn open(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
-        prepare_directory(path, options.creates)?;
+        names::prepare_directory(path, options.creates)?;
         // The process may change its directory while the store is open.
-        let path = &fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
-        let lock = Lock::take(path)?;
-        // Only behind the lock does nobody else make a store here.
-        let (superblock, is_new) = match superblock::read(path)? {
-            Some(superblock) => (superblock, false),
+        let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+        let lock = Lock::take(&path)?;
+        // Check under the lock: only now can no other process create a store here.
+        match superblock::read(&path)? {
+            Some(Superblock { store_id, .. }) => {
+                let checksum = Checksum::of_store(store_id);
+                open_existing(Home { path, lock, store_id, checksum }, options)
+            }
             None => {
-                refuse_remains(path)?;
+                names::refuse_remains(&path)?;
                 if !options.creates {
-                    return Err(Error::io("open", path, no_store()));
+                    return Err(names::no_store(&path));
                 }
-                clear_unfinished(path)?;
                 let store_id = options.store_id.unwrap_or_else(Uuid::new_v4);
-                (Superblock { format: FORMAT_VERSION, store_id }, true)
+                let checksum = Checksum::of_store(store_id);
+                create(Home { path, lock, store_id, checksum }, options)
             }
-        };
-        let store_id = superblock.store_id;
-        let home = Home { path: path.to_owned(), lock: Mutex::new(Some(lock)) };
-        let storage = Storage::assemble(Some(home), store_id, options);
-        let open_trees = OpenTrees {
-            directory: path.join(TREES),
-            store_id,
-            checksum: storage.checksum.clone(),
-            cache_bytes: storage.options.cache_bytes,
-        };
-        let (thread, trees) = match start_thread(open_trees, is_new) {
-            Err(full @ Error::NoSpace { .. }) if !is_new => {
-                return storage.start_for_reading(path, full);
-            }
-            started => started?,
-        };
-        let prepared = match is_new {
-            true => storage.create(path, &superblock),
-            false => storage.recover(path, &trees),
-        };
-        let (journal, full_files) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                // The thread may be gone already; then so are the trees.
-                let _ = thread.send(Start::GiveUp(Box::new(trees)));
-                return Err(error);
-            }
-        };
-        let storage = Storage { full_files: Mutex::new(full_files), ..storage };
-        Ok(storage.start(journal, trees, &thread))
+        }
     }
+}
 
-    fn assemble(home: Option<Home>, store_id: Uuid, options: StorageOptions) -> Storage {
-        Storage {
-            home,
-            store_id,
-            checksum: Checksum::of_store(store_id),
-            options,
-            health: Health::new(),
-            signals: checkpoint::Signals::default(),
-            trees: RwLock::new(None),
-            tail: Tail::default(),
-            last_decoded: Mutex::new(None),
-            journal: Mutex::new(None),
-            full_files: Mutex::new(Vec::new()),
-            head: AtomicU64::new(0),
-            durable: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            synced: AtomicU64::new(0),
-            oldest_unsynced: Mutex::new(None),
+impl Home {
+    fn identity(&self) -> Identity {
+        Identity {
+            directory: self.path.join(names::JOURNAL),
+            store_id: self.store_id,
+            checksum: self.checksum.clone(),
         }
     }
 
-    /// Makes the journal of a new store and, last, its superblock.
-    fn create(
-        &self,
-        path: &Path,
-        superblock: &Superblock,
-    ) -> Result<(Journal, Vec<FullFile>), Error> {
-        let directory = path.join(JOURNAL);
-        files::create_directory(&directory)?;
-        let capacity = self.options.journal_bytes;
-        let created = Journal::create(&directory, (self.store_id, &self.checksum), capacity, FIRST);
-        let journal = created.map_err(|failure| match failure {
-            WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,
-        })?;
-        superblock::write(path, superblock)?;
-        Ok((journal, Vec::new()))
+    fn trees(&self, options: &StorageOptions) -> OpenTrees {
+        OpenTrees {
+            directory: self.path.join(names::TREES),
+            store_id: self.store_id,
+            checksum: self.checksum.clone(),
+            cache_bytes: options.cache_bytes,
+        }
+    }
+}
+
+/// Makes a store. Its superblock is written last.
+fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+    let path = home.path.clone();
+    names::clear_unfinished(&path)?;
+    files::create_directory(&path.join(names::JOURNAL))?;
+    files::create_directory(&path.join(names::SNAPSHOTS))?;
+    let head_file = head::HeadFile::start(&path, &home.checksum, None, LogEnd::default())?;
+    let (thread, trees) = start_thread(home.trees(&options), true)?;
+    let superblock = Superblock { format: FORMAT_VERSION, store_id: home.store_id };
+    if let Err(error) = superblock::write(&path, &superblock) {
+        let _ = thread.send(Start::GiveUp(Box::new(trees)));
+        return Err(error);
+    }
+    let identity = home.identity();
+    let first = FileKey { first_position: 1, number: 0 };
+    let journal =
+        Journal::new(identity.clone(), options.journal_bytes, None, first, LogEnd::default());
+    let parts = DiskParts {
+        path,
+        sealed: SealedFiles::new(identity.clone(), Vec::new()),
+        identity,
+        lock: home.lock,
+        head_file: Some(head_file),
+        journal,
+        full: Vec::new(),
+        trees: Some(trees),
+        max_delay: options.max_delay,
+    };
+    Ok(start(Opened::new(home.store_id, options, parts), &thread))
+}
+
+/// Opens a store that exists.
+fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+    let before = head::read(&home.path, &home.checksum)?;
+    // Durably, before anything else changes.
+    let known = before.map(|record| record.end).unwrap_or_default();
+    let head_file = match head::HeadFile::start(&home.path, &home.checksum, before, known) {
+        Err(full @ Error::NoSpace { .. }) => return read_only(home, options, before, full),
+        started => started?,
+    };
+    let (thread, trees) = match start_thread(home.trees(&options), false) {
+        Err(full @ Error::NoSpace { .. }) => return read_only(home, options, before, full),
+        started => started?,
+    };
+    let opened = Opened::recover(home, options, (before, Some(&trees)));
+    match opened {
+        Ok(mut opened) => {
+            opened.parts.head_file = Some(head_file);
+            opened.parts.trees = Some(trees);
+            Ok(start(opened, &thread))
+        }
+        Err(error) => {
+            // The thread may be gone already; then so are the trees.
+            let _ = thread.send(Start::GiveUp(Box::new(trees)));
+            Err(error)
+        }
+    }
+}
+
+/// A store on a full disk can still be read: sled cannot open its files without writing, but the
+/// journal has everything. Writes are refused until the store is opened again.
+fn read_only(
+    home: Home,
+    options: StorageOptions,
+    before: Option<HeadRecord>,
+    full: Error,
+) -> Result<Arc<Storage>, Error> {
+    let opened = Opened::recover(home, options, (before, None))?;
+    let storage = opened.into_storage();
+    drop(storage.health.poison(full));
+    if let Some(disk) = storage.disk() {
+        disk.signals.end();
+    }
+    Ok(Arc::new(storage))
+}
+
+/// A store that is about to start.
+struct Opened {
+    store_id: Uuid,
+    options: StorageOptions,
+    parts: DiskParts,
+    tail: Tail,
+}
+
+impl Opened {
+    fn new(store_id: Uuid, options: StorageOptions, parts: DiskParts) -> Opened {
+        let tail = Tail::new(options.tail_bytes);
+        Opened { store_id, options, parts, tail }
     }
 
-    /// Replays into the tail what the journal has above the trees.
-    fn recover(&self, path: &Path, trees: &Trees) -> Result<(Journal, Vec<FullFile>), Error> {
-        let directory = path.join(JOURNAL);
-        if !directory.is_dir() {
-            let place = directory.display().to_string();
+    /// Reads the journal from where the sealed files end.
+    fn recover(
+        home: Home,
+        options: StorageOptions,
+        (head, trees): (Option<HeadRecord>, Option<&Trees>),
+    ) -> Result<Opened, Error> {
+        let identity = home.identity();
+        if !identity.directory.is_dir() {
+            let place = identity.directory.display().to_string();
             return Err(Error::corrupted(place, None, "the directory is missing"));
         }
-        // The superblock's name may not be durable when its writer was killed.
-        files::sync_directory(path)?;
-        let Head { position: trees_head, chain: trees_chain } = trees.head()?;
-        check_sealed(&directory, trees_head, &self.checksum)?;
+        let writes = trees.is_some();
+        if writes {
+            journal::remove_unfinished(&identity.directory)?;
+            // The names of the newest files may not be durable when their writer was killed.
+            files::sync_directory(&identity.directory)?;
+            files::sync_directory(&home.path)?;
+        }
+        let (sealed, unsealed) = resolve(&identity, writes)?;
+        let trees_end = trees.map(trees_end).transpose()?;
+        let sealed_end = sealed_end(&identity, &sealed, trees, (trees_end, unsealed.is_empty()))?;
+        let tail = Tail::new(options.tail_bytes);
+        tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
         let recovery = Recovery {
-            directory: &directory,
-            store_id: self.store_id,
-            checksum: &self.checksum,
-            capacity_max: self.options.journal_bytes,
-            trees_head,
-            trees_chain,
+            identity: &identity,
+            capacity_max: options.journal_bytes,
+            unsealed: &unsealed,
+            sealed_end,
+            trees: trees_end,
+            head,
+            writes,
         };
-        let (journal, full_files) = journal::recover(&recovery, |frame| self.replay(&frame))?;
-        let staged = trees.last_position()?;
-        if staged > journal.last_position() {
-            let reason = format!("the trees hold position {staged}, which the journal lost");
-            let missing = journal.last_position() + 1;
-            return Err(Error::corrupted(directory.display().to_string(), Some(missing), reason));
-        }
-        Ok((journal, full_files))
-    }
-
-    fn replay(&self, frame: &RecoveredFrame<'_>) -> Result<(), Error> {
-        let RecoveredFrame { header, sequence, records, path } = frame;
-        let head = header.last_position();
-        let end = FrameEnd { chain: header.checksum, sequence: *sequence };
-        let damaged = |reason: String| {
-            let place = path.display().to_string();
-            Error::corrupted(place, Some(header.first_position), reason)
+        let mut replay = IntoTail { tail: &tail, checksum: &home.checksum };
+        let recovered = journal::recover(&recovery, &mut replay)?;
+        let parts = DiskParts {
+            sealed: SealedFiles::new(identity.clone(), sealed),
+            identity,
+            path: home.path,
+            lock: home.lock,
+            head_file: None,
+            journal: recovered.journal,
+            full: recovered.full,
+            trees: None,
+            max_delay: options.max_delay,
         };
-        match header.kind {
-            FrameKind::Events => self.replay_events(frame, end, damaged)?,
-            FrameKind::Checkpoints => {
-                let decode = |bytes: &&[u8]| Checkpoint::decode(bytes, &self.checksum);
-                let checkpoints: Result<Vec<_>, _> = records.iter().map(decode).collect();
-                let checkpoints = checkpoints.map_err(damaged)?;
-                self.tail.push_checkpoints(end, head, checkpoints);
-            }
-            FrameKind::Snapshot => {
-                // A damaged one is none: it can be had from the events again.
-                let snapshot = records.first().and_then(|bytes| {
-                    let identity = (self.store_id, &self.checksum);
-                    StoredSnapshot::decode(Arc::from(*bytes), identity).ok()
-                });
-                match snapshot {
-                    Some(snapshot) => self.tail.push_snapshot(end, head, snapshot),
-                    None => self.tail.push_nothing(end, head),
-                }
-            }
-            FrameKind::Continued | FrameKind::Closed => {}
-        }
-        Ok(())
+        Ok(Opened { store_id: home.store_id, options, parts, tail })
     }
 
-    fn replay_events(
-        &self,
-        frame: &RecoveredFrame<'_>,
-        end: FrameEnd,
-        damaged: impl Fn(String) -> Error + Copy,
-    ) -> Result<(), Error> {
-        let first = frame.header.first_position;
-        let mut expected = first;
-        let (mut kept, mut all) = (Vec::new(), Vec::new());
-        for bytes in &frame.records {
-            let bytes: Arc<[u8]> = Arc::from(*bytes);
-            let record = Record::decode(Arc::clone(&bytes), &self.checksum).map_err(damaged)?;
-            if record.first_position() != expected {
-                return Err(damaged(format!("its record for position {expected} is missing")));
+    fn into_storage(self) -> Storage {
+        let Opened { store_id, options, parts, tail } = self;
+        let head = parts.journal.end().position;
+        let place = Place::Disk(Box::new(Disk::new(parts)));
+        let storage = Storage::new(store_id, options, place);
+        Storage { head: AtomicU64::new(head), tail, ..storage }
+    }
+}
+
+/// The sealed and the unsealed files. Of a file that is there in both forms, the sealed one wins
+/// when it is whole.
+fn resolve(
+    identity: &Identity,
+    writes: bool,
+) -> Result<(Vec<FileKey>, Vec<FileKey>), Error> {
+    let mut listing = journal::list(&identity.directory)?;
+    let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
+    let both: Vec<FileKey> =
+        listing.unsealed.iter().copied().filter(|key| sealed.contains(key)).collect();
+    for key in both {
+        let path = key.sealed_path(&identity.directory);
+        if is_whole(identity, &path)? {
+            listing.unsealed.retain(|unsealed| *unsealed != key);
+            if writes {
+                let path = key.active_path(&identity.directory);
+                fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
             }
-            expected = record.last_position() + 1;
-            let count = expected - record.first_position();
-            kept.push(TailRecord { first_position: record.first_position(), count, bytes });
-            all.extend(record.events());
+            continue;
         }
-        if expected != frame.header.last_position() + 1 {
-            return Err(damaged(format!("its records end before position {expected}")));
+        listing.sealed.retain(|sealed| *sealed != key);
+        if writes {
+            let aside = path.with_extension("sealed-damaged");
+            fs::rename(&path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
         }
-        let entries = all.iter().map(|event| TailEntry {
-            stream: event.stream_id(),
-            version: event.version(),
-            position: event.position(),
-            id: event.id(),
-        });
-        self.tail.push(end, kept, entries);
-        Ok(())
     }
+    Ok((listing.sealed, listing.unsealed))
+}
 
-    /// A store on a full disk can still be read: sled cannot open its files without writing, but
-    /// the journal has everything. What is written is refused until the store is opened again.
-    fn start_for_reading(self, path: &Path, full: Error) -> Result<Arc<Storage>, Error> {
-        let head = journal::last_position(&path.join(JOURNAL), &self.checksum)?;
-        let head = AtomicU64::new(head);
-        let storage = Storage { head, ..self };
-        drop(storage.health.poison(full));
-        storage.signals.end();
-        Ok(Arc::new(storage))
+fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
+    let mut has_damage = false;
+    let opened = SealedFile::open(path, identity.store_id, &identity.checksum);
+    let checked = opened.and_then(|file| {
+        file.verify(&mut |_| {
+            has_damage = true;
+            Ok(())
+        })
+    });
+    match checked {
+        Ok(()) => Ok(!has_damage),
+        Err(Error::Corrupted { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
+}
 
-    fn start(self, journal: Journal, trees: Trees, thread: &SyncSender<Start>) -> Arc<Storage> {
-        let (head, sequence) = (journal.last_position(), journal.sequence());
-        let storage = Storage {
-            journal: Mutex::new(Some(journal)),
-            trees: RwLock::new(Some(trees)),
-            head: AtomicU64::new(head),
-            durable: AtomicU64::new(head),
-            written: AtomicU64::new(sequence),
-            synced: AtomicU64::new(sequence),
-            ..self
-        };
-        let storage = Arc::new(storage);
-        if thread.send(Start::Run(Arc::clone(&storage))).is_err() {
-            let reason = "the thread that writes them has ended";
-            drop(storage.poison(Error::corrupted("the directory trees", None, reason)));
+fn trees_end(trees: &Trees) -> Result<TreesEnd, Error> {
+    let head = trees.head()?;
+    let (position, frame_number) = (head.position, head.frame_number);
+    Ok(TreesEnd {
+        end: LogEnd { position, frame_number, prev_checksum: head.prev_checksum },
+        key: FileKey { first_position: head.file_first_position, number: head.file_number },
+        offset: head.offset,
+    })
+}
+
+/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
+fn sealed_end(
+    identity: &Identity,
+    sealed: &[FileKey],
+    trees: Option<&Trees>,
+    (trees_end, is_all_sealed): (Option<TreesEnd>, bool),
+) -> Result<Option<LogEnd>, Error> {
+    let of_facts = |facts: &SealedFacts| LogEnd {
+        position: facts.last_position,
+        frame_number: facts.last_frame,
+        prev_checksum: facts.last_checksum,
+    };
+    let mut noted: Option<(FileKey, LogEnd)> = None;
+    for facts in trees.into_iter().flat_map(Trees::sealed_facts) {
+        // Damaged ones are missing, and a check reports them.
+        let Ok(entry) = facts else { continue };
+        let (first_position, number) = (entry.first_position, entry.file_number);
+        if let Ok(facts) = SealedFacts::decode(&entry.facts) {
+            noted = Some((FileKey { first_position, number }, of_facts(&facts)));
         }
-        storage
     }
+    let Some(&last) = sealed.last() else {
+        return Ok(noted.map(|(_, end)| end).or(Some(LogEnd::default())));
+    };
+    if let Some((_, end)) = noted.filter(|(key, _)| *key > last) {
+        return Ok(Some(end));
+    }
+    let path = last.sealed_path(&identity.directory);
+    match SealedFile::open(&path, identity.store_id, &identity.checksum) {
+        Ok(file) => Ok(Some(of_facts(file.facts()))),
+        Err(Error::Corrupted { .. }) => {
+            let noted = noted.filter(|(key, _)| *key == last).map(|(_, end)| end);
+            let of_trees = trees_end.filter(|_| is_all_sealed).map(|trees| trees.end);
+            Ok(noted.or(of_trees))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn start(opened: Opened, thread: &SyncSender<Start>) -> Arc<Storage> {
+    let storage = Arc::new(opened.into_storage());
+    if thread.send(Start::Run(Arc::clone(&storage))).is_err() {
+        drop(storage.poison(Error::internal("the thread that writes the trees has ended")));
+        if let Some(disk) = storage.disk() {
+            disk.signals.end();
+        }
+    }
+    storage
 }
 
 /// Starts the background thread, which opens the trees, and waits for them.
@@ -289,150 +374,43 @@ fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Tre
         }
     };
     thread::Builder::new()
-        .name("annals-checkpoint".to_owned())
+        .name("annals-drain".to_owned())
         .spawn(body)
         .map_err(|source| Error::io("start a thread for", &directory, source))?;
-    let place = directory.display().to_string();
-    match openings.recv_timeout(patience) {
-        Ok(trees) => Ok((start, trees?)),
-        Err(RecvTimeoutError::Timeout) => {
-            Err(Error::corrupted(place, None, "opening the trees makes no progress"))
-        }
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(Error::corrupted(place, None, "opening the trees failed"))
-        }
-    }
+    wait_for_trees(&openings, patience).map(|trees| (start, trees))
 }
 
+/// Waits in steps and counts them, so that a process that was suspended does not give up.
+fn wait_for_trees(
+    openings: &Receiver<Result<Trees, Error>>,
+    patience: Duration,
+) -> Result<Trees, Error> {
+    const STEP: Duration = Duration::from_millis(100);
+    for _ in 0..patience.as_millis().div_ceil(STEP.as_millis()) {
+        match openings.recv_timeout(STEP) {
+            Ok(trees) => return trees,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::internal("opening the trees failed"));
+            }
+        }
+    }
+    Err(drain::hung("opening the trees"))
+}
+
+/// The thread's life after the trees are open. A panic must not leave anybody waiting.
 fn run(starts: &Receiver<Start>) {
     match starts.recv() {
-        Ok(Start::Run(storage)) => checkpoint::run(&storage),
+        Ok(Start::Run(storage)) => {
+            let ended = catch_unwind(AssertUnwindSafe(|| drain::run(&storage)));
+            if ended.is_err() {
+                drop(storage.poison(Error::internal("the thread that drains the tail panicked")));
+            }
+            if let Some(disk) = storage.disk() {
+                disk.signals.end();
+            }
+        }
         Ok(Start::GiveUp(trees)) => trees.close(),
         Err(_) => {}
     }
-}
-
-/// Sees to it that `path` is a directory that is a store or may become one.
-fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
-    let open = |source| Error::io("open", path, source);
-    match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_dir() => {
-            return Err(open(io::Error::from(io::ErrorKind::NotADirectory)));
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound && creates => {
-            return files::create_directory(path);
-        }
-        Err(error) => return Err(open(error)),
-    }
-    if path.join("ANNALS").exists() {
-        return Ok(());
-    }
-    let names = entry_names(path)?;
-    if let Some(name) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
-        return Err(foreign(path, &path.join(name)));
-    }
-    if creates || path.join("LOCK").exists() {
-        return Ok(());
-    }
-    // Nothing is made on the way to this answer, not even a lock.
-    refuse_remains(path)?;
-    Err(open(no_store()))
-}
-
-fn no_store() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "there is no store in the directory")
-}
-
-fn entry_names(path: &Path) -> Result<Vec<String>, Error> {
-    let failed = |source| Error::io("read the directory", path, source);
-    fs::read_dir(path)
-        .map_err(failed)?
-        .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
-        .collect()
-}
-
-/// Without a superblock, what is there must be what an unfinished creation left: it is removed. A
-/// journal or trees with events are a store that has lost its superblock.
-fn refuse_remains(path: &Path) -> Result<(), Error> {
-    let lost = |place: &Path| {
-        let reason = "it is missing, and there are events";
-        let first = path.join("ANNALS").display().to_string();
-        Err(Error::corrupted(format!("{first} (beside {})", place.display()), None, reason))
-    };
-    let journal = path.join(JOURNAL);
-    for name in names_in(&journal)? {
-        let file = journal.join(&name);
-        if !is_own_journal_file(&name) {
-            return Err(foreign(path, &file));
-        }
-        let bytes = fs::read(&file).map_err(|source| Error::io("read", &file, source))?;
-        if frame::may_hold_events(&bytes) {
-            return lost(&file);
-        }
-    }
-    let trees = path.join(TREES);
-    for name in names_in(&trees)? {
-        let file = trees.join(&name);
-        if !["conf", "db", "blobs"].contains(&name.as_str()) && !name.starts_with("snap.") {
-            return Err(foreign(path, &file));
-        }
-        let len = fs::metadata(&file).map_err(|source| Error::io("read", &file, source))?.len();
-        if name == "db" && len > EMPTY_TREES_BYTES {
-            return lost(&file);
-        }
-    }
-    match names_in(&trees.join("blobs"))?.first() {
-        Some(name) => Err(foreign(path, &trees.join("blobs").join(name))),
-        None => Ok(()),
-    }
-}
-
-fn is_own_journal_file(name: &str) -> bool {
-    let stem = name.strip_suffix(".journal").or_else(|| name.strip_suffix(".tmp"));
-    stem == Some("00000000000000000001")
-}
-
-fn foreign(path: &Path, found: &Path) -> Error {
-    let reason =
-        format!("{} is not a store, and not empty: it holds {}", path.display(), found.display());
-    Error::invalid("path", reason)
-}
-
-/// The names in a directory; none where it is missing.
-fn names_in(path: &Path) -> Result<Vec<String>, Error> {
-    if path.is_dir() { entry_names(path) } else { Ok(Vec::new()) }
-}
-
-/// Removes what a creation left that did not finish; `refuse_remains` has seen that it is no more
-/// than that.
-fn clear_unfinished(path: &Path) -> Result<(), Error> {
-    let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(|source| Error::io("remove", &path, source)),
-    };
-    remove(path.join(JOURNAL))?;
-    remove(path.join(TREES))?;
-    files::sync_directory(path)
-}
-
-/// A journal file is shortened only when the trees durably hold its events: trees that end before
-/// it have lost something.
-fn check_sealed(directory: &Path, trees_head: u64, checksum: &Checksum) -> Result<(), Error> {
-    let found = journal::list(directory)?;
-    for (file, next) in found.iter().zip(found.iter().skip(1)) {
-        if next.first_position <= trees_head + 1 {
-            continue;
-        }
-        let (header, len) = journal::read_header(file, checksum)?;
-        if len < header.capacity {
-            let place = directory.with_file_name(TREES).display().to_string();
-            let reason = format!(
-                "the trees end at position {trees_head}, but held the events before {}",
-                next.first_position
-            );
-            return Err(Error::corrupted(place, Some(trees_head + 1), reason));
-        }
-    }
-    Ok(())
 }

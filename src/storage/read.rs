@@ -1,122 +1,116 @@
-//! Reading: the tail first, then the trees, so that nothing is missed while events move from one to
-//! the other.
+//! Reading: the tail first, then the copy that serves the question, so that nothing is missed while
+//! events move from one to the other; and the other copy where that one has failed.
 
-use std::{
-    ops::Bound,
-    sync::{Arc, PoisonError},
-};
+use std::{ops::Bound, sync::Arc};
 
 use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{Reason, record::Record},
+    codec::page::Page,
     event::RecordedEvent,
-    storage::{Storage, TailRecord, files, trees::Trees},
+    storage::{Storage, disk::Disk, source::Source, trees::Trees},
+    sync,
 };
 
-/// A decoded record is kept up to this size.
-const KEPT_BYTES_MAX: usize = 64 << 10;
+/// Events of a stream that the tail hands out at once.
+const TAIL_EVENTS: usize = 256;
+
+/// Some events of one stream, in the order of their versions or against it.
+#[derive(Debug)]
+pub(crate) enum Batch {
+    /// Of the tail, in the direction of reading, the first one being that asked for.
+    Events(Vec<RecordedEvent>),
+    /// Of one run, in the order of versions, that asked for among them.
+    Page(Page),
+}
 
 impl Storage {
-    /// Up to `limit` records from the one that holds `position` on, or back; at least one. Whether
-    /// this is a forked child is for the caller to ask, now and then: it costs a system call.
-    pub(crate) fn records(
-        &self,
-        position: u64,
-        backward: bool,
-        limit: usize,
-    ) -> Result<Vec<Record>, Error> {
+    /// Some events in position order, that at `position` among them, in the allocations of `spare`.
+    /// Whether this is a forked child is for the caller to ask, now and then: it costs a system
+    /// call.
+    pub(crate) fn page(&self, position: u64, spare: Page) -> Result<Page, Error> {
         self.check_not_closed()?;
-        let records = match self.tail.records(position, backward, limit) {
-            Some(found) => found
-                .into_iter()
-                .map(|record| self.decoded(record))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|reason| Error::corrupted("a record in memory", Some(position), reason))?,
-            None => self.or_journal(
-                self.with_trees(|trees| trees.records(position, backward, limit)),
-                || self.records_in_journal(position, backward, limit),
-            )?,
+        let page = match (self.tail.page(position)?, self.disk()) {
+            (Some(page), _) => Some(page),
+            (None, None) => None,
+            // The journal first: it has everything in this order.
+            (None, Some(disk)) => self.unless_closed(first_of(
+                disk.sealed.page(position, spare),
+                || disk.with_trees(|trees| Source::page(trees, position, Page::default())),
+            ))?,
         };
-        match records.first().and_then(|record| record.event_at(position)) {
-            Some(_) => Ok(records),
-            None => {
-                Err(Error::corrupted("the directory trees", Some(position), "no record holds it"))
-            }
-        }
-    }
-
-    /// Decodes a record of the tail. The last one is kept, because those who follow every append
-    /// all ask for it.
-    fn decoded(&self, record: TailRecord) -> Result<Record, Reason> {
-        let last = || self.last_decoded.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |last: &&Record| Arc::ptr_eq(last.bytes(), &record.bytes);
-        if let Some(last) = last().as_ref().filter(is_it) {
-            return Ok(last.clone());
-        }
-        let decoded = Record::decode_trusted(record.bytes)?;
-        if decoded.bytes().len() <= KEPT_BYTES_MAX {
-            *last() = Some(decoded.clone());
-        }
-        Ok(decoded)
+        let page = page.filter(|page| page.index_of(position).is_some());
+        page.ok_or_else(|| {
+            Error::corrupted("the journal", Some(position), "neither copy holds the event")
+        })
     }
 
     /// The event at a position that is published.
     pub(crate) fn event_at(&self, position: u64) -> Result<RecordedEvent, Error> {
-        let records = self.records(position, false, 1)?;
-        let found = records.first().and_then(|record| record.event_at(position));
-        found.ok_or_else(|| {
-            Error::corrupted("the directory trees", Some(position), "no record holds it")
+        let page = self.page(position, Page::default())?;
+        page.event_at(position).ok_or_else(|| {
+            Error::corrupted("the journal", Some(position), "neither copy holds the event")
         })
     }
 
     /// How many events of a stream lie at or below `head`.
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         self.check_open()?;
-        match self.tail.stream(stream, head) {
-            Some((first_version, count)) if count > 0 => Ok(first_version - 1 + count),
-            // The stream may have had its last event at or below `head` long before the tail.
-            _ => self.or_journal(
-                self.with_trees_or(0, |trees| trees.stream_version(stream, head)),
-                || self.stream_version_in_journal(stream, head),
-            ),
+        if let Some(version) = self.tail_version(stream, head) {
+            return Ok(version);
         }
+        // The stream may have had its last event at or below `head` long before the tail.
+        self.from_trees(0, |source| source.stream_version(stream, head))
     }
 
-    /// Up to `limit` positions of a stream from `version` on, or back; at least one for a version
-    /// that is published.
-    pub(crate) fn positions(
+    /// As [`stream_version`](Self::stream_version), from the tail alone.
+    pub(crate) fn tail_version(&self, stream: &str, head: u64) -> Option<u64> {
+        self.tail.stream(stream, head).map(|found| found.first_version - 1 + found.count)
+    }
+
+    /// The position before the first event of the tail.
+    pub(crate) fn tail_floor(&self) -> u64 {
+        self.tail.floor()
+    }
+
+    /// Some events of a stream, that with this version among them; the version is published.
+    pub(crate) fn stream_batch(
         &self,
         stream: &str,
         version: u64,
-        backward: bool,
-        limit: usize,
-    ) -> Result<Vec<u64>, Error> {
+        is_backward: bool,
+        spare: Page,
+    ) -> Result<Option<Batch>, Error> {
         self.check_open()?;
-        let found = self.tail.positions(stream, version, backward, limit);
+        let found = self.tail.stream_events(stream, version, is_backward, TAIL_EVENTS)?;
         if !found.is_empty() {
-            return Ok(found);
+            return Ok(Some(Batch::Events(found)));
         }
-        self.or_journal(
-            self.with_trees_or(found, |trees| trees.positions(stream, version, backward, limit)),
-            || self.positions_in_journal(stream, version, backward),
-        )
+        let Some(disk) = self.disk() else { return Ok(None) };
+        // By stream the trees are first.
+        let page = first_of(
+            disk.with_trees(|trees| Source::stream_page(trees, stream, version, spare)),
+            || Source::stream_page(&disk.sealed, stream, version, Page::default()),
+        );
+        Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
     /// Where the event with this id lies.
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
         self.check_open()?;
-        match self.tail.position_of(id) {
+        match self.tail_position_of(id) {
             Some(position) => Ok(Some(position)),
-            None => self
-                .or_journal(self.with_trees_or(None, |trees| trees.position_of(id)), || {
-                    self.position_of_in_journal(id)
-                }),
+            None => self.from_trees(None, |source| source.position_of(id)),
         }
     }
 
-    /// Up to `limit` streams behind `after`, in byte order, with their versions at `head`.
+    /// As [`position_of`](Self::position_of), from the tail alone.
+    pub(crate) fn tail_position_of(&self, id: Uuid) -> Option<u64> {
+        self.tail.position_of(id)
+    }
+
+    /// Up to `limit` streams after `after`, in byte order, with their versions at `head`.
     pub(crate) fn streams(
         &self,
         after: Bound<&str>,
@@ -125,48 +119,63 @@ impl Storage {
     ) -> Result<Vec<(Arc<str>, u64)>, Error> {
         self.check_open()?;
         let mut found = self.tail.streams(after, head, limit);
-        let in_trees = self.or_journal(
-            self.with_trees_or(Vec::new(), |trees| trees.streams(after, head, limit)),
-            || self.streams_in_journal(after, head, limit),
-        )?;
+        let on_disk = self.from_trees(Vec::new(), |source| source.streams(after, head, limit))?;
         // The sort is stable, so that of two entries for a stream the tail's, which is complete,
         // comes first.
-        found.extend(in_trees);
+        found.extend(on_disk);
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found.dedup_by(|(later, _), (kept, _)| later == kept);
         found.truncate(limit);
         Ok(found)
     }
 
-    /// Bytes on the disk of the journal and of the trees, and about how many in memory the tail
-    /// takes.
-    pub(crate) fn sizes(&self) -> Result<(u64, u64, u64), Error> {
-        self.check_open()?;
-        let below = |name: &str| match self.directory() {
-            None => Ok(0),
-            Some(store) => {
-                let path = store.join(name);
-                files::bytes_below(&path).map_err(|source| Error::io("measure", &path, source))
-            }
-        };
-        Ok((below("journal")?, below("trees")?, self.tail.bytes() as u64))
-    }
-
-    /// Calls `read` with the open trees.
-    fn with_trees<T>(&self, read: impl FnOnce(&Trees) -> Result<T, Error>) -> Result<T, Error> {
-        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
-        match trees.as_ref() {
-            Some(trees) => read(trees),
-            None => Err(self.check_writable().err().unwrap_or(Error::Closed)),
-        }
-    }
-
-    /// As [`with_trees`](Self::with_trees); without trees, in memory, the answer is `without`.
-    pub(super) fn with_trees_or<T>(
+    /// The answer of the trees, or of the journal when they have failed; in memory `without`.
+    pub(super) fn from_trees<T>(
         &self,
         without: T,
+        ask: impl Fn(&dyn Source) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(disk) = self.disk() else { return Ok(without) };
+        let answer = disk.with_trees(|trees| ask(trees).map(Some));
+        let answer = first_of(answer, || ask(&disk.sealed).map(Some));
+        Ok(self.unless_closed(answer)?.unwrap_or(without))
+    }
+
+    /// A close that comes in the middle of a read takes both copies away from it.
+    fn unless_closed<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
+        match read {
+            Err(error) => Err(self.check_not_closed().err().unwrap_or(error)),
+            read => read,
+        }
+    }
+}
+
+/// The first answer, or the second one where the first copy has failed or lacks what the second
+/// has. When both have failed, the error is that of the first.
+fn first_of<T>(
+    first: Result<Option<T>, Error>,
+    second: impl FnOnce() -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
+    match first {
+        Ok(Some(found)) => Ok(Some(found)),
+        Err(Error::Closed) => Err(Error::Closed),
+        Ok(None) => second(),
+        Err(failure) => match second() {
+            Ok(Some(found)) => Ok(Some(found)),
+            _ => Err(failure),
+        },
+    }
+}
+
+impl Disk {
+    /// Calls `read` with the open trees.
+    pub(super) fn with_trees<T>(
+        &self,
         read: impl FnOnce(&Trees) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.home.is_none() { Ok(without) } else { self.with_trees(read) }
+        match sync::read(&self.trees).as_ref() {
+            Some(trees) => read(trees),
+            None => Err(Error::corrupted("the directory trees", None, "they are not open")),
+        }
     }
 }

@@ -1,8 +1,12 @@
-//! Journal files: their names, their headers, and how one comes into being.
+//! Journal files by name: which there are, and how an active one comes into being.
+//!
+//! `<first position>.journal` is active or full, `<first position>.sealed` sealed; both have 20
+//! digits. A file that got no event before it was full is followed by one with the same first
+//! position: those after the first are named `<first position>-<number>`, from 1 on.
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -12,63 +16,89 @@ use crate::{
     codec::{
         FORMAT_VERSION,
         checksum::Checksum,
-        frame::{FileHeader, HEADER_BYTES},
+        frame::{FIRST_FRAME_OFFSET, FRAME_BYTES_MAX, FileHeader, HEADER_BYTES},
     },
-    storage::files,
+    storage::home::files,
 };
 
-const ENDING: &str = "journal";
+const ACTIVE: &str = "journal";
+const SEALED: &str = "sealed";
 
-/// A journal file that is there.
-#[derive(Clone, Debug)]
-pub(crate) struct JournalFile {
-    pub(crate) path: PathBuf,
+/// The name under which the next file is prepared.
+const PREPARED: &str = "next.tmp";
+
+/// The most that a journal file may be: that of the largest file asked for, and a frame that needed
+/// one of its own.
+const CAPACITY_MAX: u64 = (1 << 30) + FRAME_BYTES_MAX;
+
+/// Names a file: the position of its first frame, and its number among those with this position.
+/// All but the last of these hold no events, only checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileKey {
     pub(crate) first_position: u64,
-    /// Its number among the files with this first position: all but the last of them hold no
-    /// events, only what consumers saved meanwhile.
     pub(crate) number: u32,
 }
 
-/// The path of a file by the position of its first frame and its number among those.
-pub(crate) fn path_of(directory: &Path, first_position: u64, number: u32) -> PathBuf {
-    directory.join(match number {
-        0 => format!("{first_position:020}.{ENDING}"),
-        number => format!("{first_position:020}-{number}.{ENDING}"),
-    })
-}
+impl FileKey {
+    fn stem(self) -> String {
+        match self {
+            FileKey { first_position, number: 0 } => format!("{first_position:020}"),
+            FileKey { first_position, number } => format!("{first_position:020}-{number}"),
+        }
+    }
 
-fn parse_stem(stem: &str) -> Option<(u64, u32)> {
-    match stem.split_once('-') {
-        Some((position, number)) => Some((position.parse().ok()?, number.parse().ok()?)),
-        None => Some((stem.parse().ok()?, 0)),
+    fn parse(stem: &str) -> Option<FileKey> {
+        let (position, number) = match stem.split_once('-') {
+            Some((position, number)) => (position, number.parse().ok()?),
+            None => (stem, 0),
+        };
+        let key = FileKey { first_position: position.parse().ok()?, number };
+        (key.stem() == stem).then_some(key)
+    }
+
+    pub(crate) fn active_path(self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.{ACTIVE}", self.stem()))
+    }
+
+    pub(crate) fn sealed_path(self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.{SEALED}", self.stem()))
     }
 }
 
-/// The journal files, in position order.
-pub(crate) fn list(directory: &Path) -> Result<Vec<JournalFile>, Error> {
+/// The files of a journal, each list in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) unsealed: Vec<FileKey>,
+    pub(crate) sealed: Vec<FileKey>,
+}
+
+/// Lists the journal's files.
+pub(crate) fn list(directory: &Path) -> Result<Listing, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
-    let mut found = Vec::new();
+    let mut found = Listing::default();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_none_or(|ending| ending != ENDING) {
-            continue;
-        }
-        let place = path.file_stem().and_then(|stem| stem.to_str()).and_then(parse_stem);
-        match place.filter(|&(first, number)| path_of(directory, first, number) == path) {
-            Some((first_position, number)) => {
-                found.push(JournalFile { path, first_position, number });
-            }
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let list = match ending {
+            ACTIVE => &mut found.unsealed,
+            SEALED => &mut found.sealed,
+            _ => continue,
+        };
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        match FileKey::parse(stem) {
+            Some(key) => list.push(key),
             None => {
                 let reason = "its name is not that of a journal file: move it away";
                 return Err(Error::corrupted(path.display().to_string(), None, reason));
             }
         }
     }
-    found.sort_unstable_by_key(|file| (file.first_position, file.number));
+    found.unsealed.sort_unstable();
+    found.sealed.sort_unstable();
     Ok(found)
 }
 
-/// Removes what a creation left that did not finish.
+/// Removes what a creation or a sealing left that did not finish.
 pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -88,97 +118,118 @@ pub(crate) enum CreateFailure {
     Failed(Error),
 }
 
-/// Creates a file of full length under its final name, which must be new unless the file that has
-/// it is to be replaced. On [`CreateFailure::Refused`] nothing is left.
-pub(crate) fn create(
+impl CreateFailure {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            CreateFailure::Refused(error) | CreateFailure::Failed(error) => error,
+        }
+    }
+
+    /// A sync that failed for lack of space has lost nothing that anybody relies on.
+    fn of_sync(path: &Path, source: io::Error) -> CreateFailure {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                CreateFailure::Refused(Error::io("create", path, source))
+            }
+            _ => CreateFailure::Failed(Error::io("sync", path, source)),
+        }
+    }
+}
+
+/// A file of zeros that waits to be used: allocated and synced, without a name of its own.
+#[derive(Debug)]
+pub(crate) struct PreparedFile {
+    path: PathBuf,
+    file: File,
+    capacity: u64,
+}
+
+impl PreparedFile {
+    /// Allocates a file. On [`CreateFailure::Refused`] nothing is left.
+    pub(crate) fn make(directory: &Path, capacity: u64) -> Result<PreparedFile, CreateFailure> {
+        let path = directory.join(PREPARED);
+        let refused = |source: io::Error| {
+            // Best effort: an unfinished file is removed at the next open as well.
+            let _ = fs::remove_file(&path);
+            CreateFailure::Refused(Error::io("create", &path, source))
+        };
+        let file = files::create_truncated(&path).map_err(refused)?;
+        files::write_zeros(&file, 0, capacity).map_err(refused)?;
+        match file.sync_all() {
+            Ok(()) => Ok(PreparedFile { path, file, capacity }),
+            Err(source) => {
+                let _ = fs::remove_file(&path);
+                Err(CreateFailure::of_sync(&path, source))
+            }
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Gives the file its header and then its name, each durable before the next step. The name
+    /// must be new, unless the file replaces one without frames.
+    pub(crate) fn publish(
+        self,
+        directory: &Path,
+        (key, replaces): (FileKey, bool),
+        header: &FileHeader,
+        checksum: &Checksum,
+    ) -> Result<(PathBuf, File), CreateFailure> {
+        let path = key.active_path(directory);
+        if !replaces && path.exists() {
+            let reason = "it exists already, and would be overwritten";
+            let place = path.display().to_string();
+            let position = Some(key.first_position);
+            return Err(CreateFailure::Failed(Error::corrupted(place, position, reason)));
+        }
+        self.file
+            .write_all_at(&header.encode(checksum), 0)
+            .map_err(|source| CreateFailure::Refused(Error::io("write to", &self.path, source)))?;
+        self.file.sync_data().map_err(|source| CreateFailure::of_sync(&self.path, source))?;
+        fs::rename(&self.path, &path)
+            .map_err(|source| CreateFailure::Failed(Error::io("rename to", &path, source)))?;
+        files::sync_directory(directory).map_err(CreateFailure::Failed)?;
+        Ok((path, self.file))
+    }
+
+    /// Removes a file that is not used.
+    pub(crate) fn discard(self) {
+        // The next open removes it otherwise.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Reads and checks the header of an active or full file; also returns the file and its length.
+pub(crate) fn open(
     directory: &Path,
-    (header, number): (&FileHeader, u32),
+    key: FileKey,
     checksum: &Checksum,
-    must_be_new: bool,
-) -> Result<(PathBuf, File), CreateFailure> {
-    let path = path_of(directory, header.first_position, number);
-    if must_be_new && path.exists() {
-        let reason = "it is there already, and would be overwritten";
-        let place = path.display().to_string();
-        let position = Some(header.first_position);
-        return Err(CreateFailure::Failed(Error::corrupted(place, position, reason)));
-    }
-    let unfinished = path.with_extension(files::UNFINISHED);
-    let refused = |source: io::Error| {
-        // Best effort: an unfinished file is removed at the next open as well.
-        let _ = fs::remove_file(&unfinished);
-        CreateFailure::Refused(Error::io("create", &path, source))
-    };
-    let file = files::create_truncated(&unfinished).map_err(refused)?;
-    files::write_zeros(&file, 0, header.capacity).map_err(refused)?;
-    file.write_all_at(&header.encode(checksum), 0).map_err(refused)?;
-    file.sync_all().map_err(|source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => refused(source),
-        _ => CreateFailure::Failed(Error::io("sync", &unfinished, source)),
-    })?;
-    fs::rename(&unfinished, &path)
-        .map_err(|source| CreateFailure::Failed(Error::io("rename to", &path, source)))?;
-    files::sync_directory(directory).map_err(CreateFailure::Failed)?;
-    Ok((path, file))
-}
-
-/// Reads a file whole and checks its header.
-pub(crate) fn read(
-    file: &JournalFile,
-    checksum: &Checksum,
-) -> Result<(FileHeader, Vec<u8>), Error> {
-    let failed = |source| Error::stored("read", &file.path, source);
-    let handle = File::open(&file.path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    Read::take(&handle, HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(failed)?;
-    let header = check_header(file, &bytes, checksum)?;
-    let len = handle.metadata().map_err(failed)?.len();
-    if len > header.capacity {
-        let reason = "it is longer than it was made";
-        let place = file.path.display().to_string();
-        return Err(Error::corrupted(place, Some(file.first_position), reason));
-    }
-    bytes.reserve_exact(usize::try_from(len).unwrap_or(0));
-    Read::take(&handle, len).read_to_end(&mut bytes).map_err(failed)?;
-    Ok((header, bytes))
-}
-
-/// Reads the header of a file, and its length.
-pub(crate) fn read_header(
-    file: &JournalFile,
-    checksum: &Checksum,
-) -> Result<(FileHeader, u64), Error> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES);
-    let read = File::open(&file.path).and_then(|handle| {
-        let len = handle.metadata()?.len();
-        handle.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
-        Ok(len)
-    });
-    let len = read.map_err(|source| Error::stored("read", &file.path, source))?;
-    Ok((check_header(file, &bytes, checksum)?, len))
-}
-
-fn check_header(
-    file: &JournalFile,
-    bytes: &[u8],
-    checksum: &Checksum,
-) -> Result<FileHeader, Error> {
-    let path = &file.path;
+) -> Result<(PathBuf, File, FileHeader, u64), Error> {
+    let path = key.active_path(directory);
+    let file = File::open(&path).map_err(|source| Error::stored("open", &path, source))?;
+    let failed = |source| Error::stored("read", &path, source);
+    let len = file.metadata().map_err(failed)?.len();
+    let mut bytes = [0; HEADER_BYTES];
     let damaged = |reason: String| {
-        Error::corrupted(path.display().to_string(), Some(file.first_position), reason)
+        Error::corrupted(path.display().to_string(), Some(key.first_position), reason)
     };
-    let start = bytes.get(..HEADER_BYTES).unwrap_or(bytes);
-    let header = FileHeader::decode(start, checksum).map_err(damaged)?;
-    if header.format > FORMAT_VERSION {
-        return Err(Error::UnsupportedFormat {
-            path: path.clone(),
-            found: header.format,
-            supported: FORMAT_VERSION,
-        });
+    if len < FIRST_FRAME_OFFSET {
+        return Err(damaged("it is shorter than its header".to_owned()));
     }
-    if header.first_position != file.first_position {
+    file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    let header = FileHeader::decode(&bytes, checksum).map_err(damaged)?;
+    if header.format > FORMAT_VERSION {
+        let (found, supported) = (header.format, FORMAT_VERSION);
+        return Err(Error::UnsupportedFormat { path, found, supported });
+    }
+    if header.first_position != key.first_position {
         let reason = format!("its header says that it starts at {}", header.first_position);
         return Err(damaged(reason));
     }
-    Ok(header)
+    if header.capacity > CAPACITY_MAX || len > header.capacity {
+        return Err(damaged(format!("it has {len} bytes, and was made with {}", header.capacity)));
+    }
+    Ok((path, file, header, len))
 }

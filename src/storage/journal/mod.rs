@@ -1,19 +1,30 @@
-//! The journal: what makes an append durable, one write and one sync for each group.
+//! The journal: a write-ahead log that makes an append durable, one write and one sync for each
+//! group, and, sealed, the copy of every event in global order.
 //!
 //! Invariants:
-//! * The files, in the order of their names, hold every position from 1 on without a gap, and
-//!   between the events what consumers saved meanwhile.
-//! * Only the last file is written to; it has its full length and its sectors allocated before its
-//!   name appears, so that a sync has no file-system metadata to write.
-//! * Behind the last frame of the last file there are only zeros, or the remains of one write that
+//! * The files, in the order of their names, hold every position from 1 on without a gap.
+//! * Only the last file is written to; its sectors are allocated before its name appears, so that a
+//!   sync has no file-system metadata to write.
+//! * After the last frame of the last file there are only zeros, or the remains of one write that
 //!   never finished.
+//! * A sealed file holds the frames of a full one, compressed. It never changes.
 
+mod bytes;
 mod file;
+mod raw;
 mod recover;
+mod sealed;
+mod sealed_files;
 mod walk;
 mod write;
 
-pub(crate) use file::{JournalFile, list, read, read_header};
-pub(crate) use recover::{RecoveredFrame, Recovery, last_position, recover};
-pub(crate) use walk::{Walked, walk};
-pub(crate) use write::{Durable, FullFile, Journal, NewFrame, Place, WriteFailure};
+pub(crate) use bytes::FrameBytes;
+pub(crate) use file::{FileKey, Listing, PreparedFile, list, open, remove_unfinished};
+pub(crate) use raw::RawFile;
+pub(crate) use recover::{OpenFile, Recovered, Recovery, Replay, TreesEnd, recover};
+pub(crate) use sealed::SealedFile;
+pub(crate) use sealed_files::SealedFiles;
+pub(crate) use walk::{Frame, Step, Walk};
+pub(crate) use write::{
+    Active, FullFile, Identity, Journal, NewFrame, WriteFailure, WrittenFrame,
+};

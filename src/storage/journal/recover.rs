@@ -1,396 +1,426 @@
-//! Reading the journal when a store is opened: what is above the trees is replayed, what a write
-//! left that never finished is cleared, and what only the journal has must be whole.
+//! Reading the unsealed files when a store is opened: every frame goes to the tail, what a write
+//! left that never finished is cleared, and everything that only the journal has must be whole.
+//!
+//! An example. The trees have the frames up to 6, `S` marks the sealed files:
+//!
+//! ```text
+//! | S: 1 2 3 | 4 5 6 7 | 8 9 torn |
+//! ```
+//! Frames 4 to 9 are read, 7 to 9 still have to be drained, and the torn end is cleared. Damage in
+//! 4 to 6 is left as it is, because the trees have those: the tail starts with 7, whose place the
+//! trees' head names. Damage in 7 or 8 is the end of everything: only the journal has them.
 
-use std::{ops::Range, os::unix::fs::FileExt, path::Path, sync::Arc};
-
-use uuid::Uuid;
+use std::{
+    fs::File,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     Error,
     codec::{
-        checksum::Checksum,
-        frame::{FileHeader, FrameHeader, FrameKind, HEADER_BYTES},
+        frame::{FIRST_FRAME_OFFSET, FileHeader, FrameHeader, HEADER_BYTES},
+        head::{HeadRecord, HeadState, LogEnd},
     },
     storage::{
-        files,
+        home::files,
         journal::{
-            JournalFile, file,
-            walk::{Walked, holds, resume, walk, walk_from},
-            write::{Active, FullFile, Journal, Place, WriteFailure},
+            bytes::FrameBytes,
+            file::{self, FileKey},
+            raw::RawFile,
+            walk::{Frame, Step, Walk},
+            write::{Active, FullFile, Identity, Journal},
         },
     },
 };
 
-/// A frame that the trees do not have.
+/// Where the trees end: a frame and its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TreesEnd {
+    pub(crate) end: LogEnd,
+    pub(crate) key: FileKey,
+    /// Where the frame after it starts.
+    pub(crate) offset: u64,
+}
+
+/// What is known before the unsealed files are read.
 #[derive(Debug)]
-pub(crate) struct RecoveredFrame<'a> {
-    pub(crate) header: FrameHeader,
-    /// Its number, counted from the first frame that the trees do not have.
-    pub(crate) sequence: u64,
-    /// A snapshot that has lost its payload comes without any.
-    pub(crate) records: Vec<&'a [u8]>,
-    pub(crate) path: &'a Path,
-}
-
-/// Where the journal stands and what the trees lack of it.
 pub(crate) struct Recovery<'a> {
-    pub(crate) directory: &'a Path,
-    pub(crate) store_id: Uuid,
-    pub(crate) checksum: &'a Checksum,
+    pub(crate) identity: &'a Identity,
     pub(crate) capacity_max: u64,
-    /// The last position that the trees serve.
-    pub(crate) trees_head: u64,
-    /// The checksum of the last frame that the trees have taken in, which is the one that ends
-    /// there or one of what consumers saved behind it.
-    pub(crate) trees_chain: u32,
+    pub(crate) unsealed: &'a [FileKey],
+    /// The last frame of the sealed files; `None` when the last of these is damaged.
+    pub(crate) sealed_end: Option<LogEnd>,
+    /// `None` when there are no trees to continue from: then every frame is wanted.
+    pub(crate) trees: Option<TreesEnd>,
+    pub(crate) head: Option<HeadRecord>,
+    /// Whether files may be written to: a store on a full disk is only read.
+    pub(crate) writes: bool,
 }
 
-/// How far the walk over the files has come.
-#[derive(Debug, Default)]
-struct Progress {
-    /// Whether it is past the last frame that the trees have.
-    is_past_trees: bool,
-    /// Frames found behind that.
-    sequence: u64,
+/// What recovery found.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) journal: Journal,
+    /// Whole files before the active one.
+    pub(crate) full: Vec<FullFile>,
 }
 
-/// The last position that the journal holds, found without writing anything.
-pub(crate) fn last_position(directory: &Path, checksum: &Checksum) -> Result<u64, Error> {
-    let found = file::list(directory)?;
-    let Some(last) = found.last() else {
-        return Err(Error::corrupted(directory.display().to_string(), None, "it holds no file"));
-    };
-    let (header, bytes) = file::read(last, checksum)?;
-    let walked = walk(&bytes, &header, checksum, |_, _, _| Ok(()))?;
-    match walked.damage_as_last(&header, &bytes) {
-        None => Ok(walked.next_position - 1),
-        Some(reason) => {
-            let place = last.path.display().to_string();
-            Err(Error::corrupted(place, Some(walked.next_position), reason))
-        }
-    }
+/// Takes what recovery finds.
+pub(crate) trait Replay {
+    /// Takes a frame, which is in `file`.
+    fn frame(&mut self, frame: &Frame<'_>, file: &OpenFile) -> Result<(), Error>;
+    /// Forgets the frames so far: what follows does not follow on them.
+    fn forget(&mut self);
 }
 
-/// Hands every frame above the trees' head to `on_frame`, in order, and returns the journal ready
-/// to be written to, with everything handed out durable, and the files before its last one.
+/// A file that is being read.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) key: FileKey,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<File>,
+    header: FileHeader,
+    len: u64,
+}
+
+/// How a file ended.
+enum FileEnd {
+    /// Another file follows.
+    Full(FullFile),
+    /// The trees have what is damaged in it. The next file follows on this end, if it is known.
+    Damaged(Option<LogEnd>),
+    /// Where the next frame goes, at the end of the last file.
+    Active(u64),
+}
+
+struct Reader<'a, R> {
+    recovery: &'a Recovery<'a>,
+    replay: &'a mut R,
+    /// The last frame so far, if it is known.
+    end: Option<LogEnd>,
+}
+
+/// Reads the unsealed files.
 pub(crate) fn recover(
     recovery: &Recovery<'_>,
-    mut on_frame: impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
-) -> Result<(Journal, Vec<FullFile>), Error> {
-    let Recovery { directory, trees_head, .. } = *recovery;
-    file::remove_unfinished(directory)?;
-    files::sync_directory(directory)?;
-    let found = file::list(directory)?;
-    // The file that holds the last event of the trees, or the end of it where the next one starts
-    // there; and one more, for what that must chain to.
-    let behind = found.partition_point(|file| file.first_position <= trees_head);
-    let is_at_start = found.get(behind).is_some_and(|file| file.first_position == trees_head + 1);
-    if behind == 0 && !is_at_start {
-        let reason = "no file holds it";
-        let place = directory.display().to_string();
-        return Err(Error::corrupted(place, Some(trees_head + 1), reason));
-    }
-    let start = behind.saturating_sub(if is_at_start { 1 } else { 2 });
-    let marker = recovery.marker(&found)?;
-    let (mut full, mut chain, mut progress) = (Vec::new(), None, Progress::default());
-    for (index, file) in found.iter().enumerate().skip(start) {
-        let next = found.get(index + 1);
-        // The trees have every frame before the file that holds the last one they took in.
-        let is_in_trees = next.is_some() && index < marker;
-        let recovered = match FileRecovery::new(recovery, file, next, chain) {
-            // The trees have all of it, and a check will tell.
-            Err(Error::Corrupted { .. }) if is_in_trees => Recovered::Damaged,
-            recovered => recovered?.run(is_in_trees, &mut progress, &mut on_frame)?,
-        };
-        match recovered {
-            Recovered::Full(file, last_chain) => {
-                full.push(file);
-                chain = Some(last_chain);
+    replay: &mut impl Replay,
+) -> Result<Recovered, Error> {
+    let mut reader = Reader { recovery, replay, end: recovery.sealed_end };
+    reader.check_sealed_end()?;
+    let (mut full, mut active) = (Vec::new(), None);
+    for (index, &key) in recovery.unsealed.iter().enumerate() {
+        let next = recovery.unsealed.get(index + 1).copied();
+        match reader.read_file(key, next)? {
+            (_, FileEnd::Full(file)) => full.push(file),
+            (_, FileEnd::Damaged(end)) => reader.end = end,
+            (Some(OpenFile { key, path, file, header, len }), FileEnd::Active(offset)) => {
+                let file = match recovery.writes {
+                    true => Arc::new(files::open(&path)?),
+                    false => file,
+                };
+                active = Some(Active {
+                    key,
+                    path,
+                    file,
+                    capacity: header.capacity,
+                    allocated: len,
+                    first_frame: header.first_frame,
+                    prev_checksum: header.prev_checksum,
+                    offset,
+                });
             }
-            Recovered::Damaged => chain = None,
-            Recovered::Last(journal) => {
-                return Ok((Journal { sequence: progress.sequence, ..*journal }, full));
-            }
+            (None, FileEnd::Active(_)) => {}
         }
     }
-    Err(Error::corrupted(directory.display().to_string(), None, "its last file is missing"))
+    let end = reader.check_end()?;
+    let last = recovery.unsealed.last().filter(|key| key.first_position == end.position + 1);
+    let number = last.map_or(0, |key| key.number + 1);
+    let next_key = FileKey { first_position: end.position + 1, number };
+    let identity = recovery.identity.clone();
+    let journal = Journal::new(identity, recovery.capacity_max, active, next_key, end);
+    Ok(Recovered { journal, full })
 }
 
-impl Recovery<'_> {
-    /// The index of the first file that holds what the trees lack, or may: every frame of the files
-    /// before it is in the trees.
-    fn marker(&self, files: &[JournalFile]) -> Result<usize, Error> {
-        let Recovery { trees_head, trees_chain, checksum, .. } = *self;
-        let behind = files.partition_point(|file| file.first_position <= trees_head);
-        let mut marker = behind.saturating_sub(1);
-        // Behind the last event there may be files with only what consumers saved.
-        let at_head = files.iter().enumerate().skip(behind);
-        for (index, file) in at_head.take_while(|(_, file)| file.first_position == trees_head + 1) {
-            let (header, bytes) = match file::read(file, checksum) {
-                Ok(read) => read,
-                // What is damaged may be what the trees lack.
-                Err(Error::Corrupted { .. }) => continue,
-                Err(error) => return Err(error),
+impl<R: Replay> Reader<'_, R> {
+    fn trees(&self) -> LogEnd {
+        self.recovery.trees.map_or(LogEnd::default(), |trees| trees.end)
+    }
+
+    /// The trees have every sealed frame: a file is sealed only after they took it in.
+    fn check_sealed_end(&self) -> Result<(), Error> {
+        let (Some(sealed), Some(trees)) = (self.end, self.recovery.trees) else { return Ok(()) };
+        if trees.end.frame_number < sealed.frame_number {
+            let position = trees.end.position + 1;
+            let reason = format!(
+                "they end at position {}, and had the events up to {}",
+                trees.end.position, sealed.position
+            );
+            return Err(Error::corrupted("the directory trees", Some(position), reason));
+        }
+        self.check_known(sealed)
+    }
+
+    /// A frame that is known from elsewhere must be the one that is found.
+    fn check_known(&self, found: LogEnd) -> Result<(), Error> {
+        let trees = self.recovery.trees.map(|trees| trees.end);
+        let head = self.recovery.head.map(|head| head.end);
+        for (known, what) in [(trees, "the trees"), (head, "the file HEAD")] {
+            let is_other = |known: &LogEnd| {
+                known.frame_number == found.frame_number && *known != found
             };
-            if header.chain == trees_chain || holds(&bytes, (trees_head + 1, trees_chain), checksum)
-            {
-                marker = index;
+            if known.as_ref().is_some_and(is_other) {
+                let reason = format!("{what} belongs to another history of the store");
+                let place = self.recovery.identity.directory.display().to_string();
+                return Err(Error::corrupted(place, Some(found.position), reason));
             }
         }
-        Ok(marker)
+        Ok(())
     }
-}
 
-/// What a file turned out to be.
-enum Recovered {
-    /// It is whole, and another follows, which must chain to this.
-    Full(FullFile, u32),
-    /// The trees hold what it lost, and another follows.
-    Damaged,
-    Last(Box<Journal>),
-}
-
-/// Why a journal and trees do not fit each other.
-const OTHER_HISTORY: &str = "the trees do not belong to the same history";
-
-/// Picks the frames of one file that the trees lack.
-struct Replay<'r, 'a> {
-    file: &'r FileRecovery<'a>,
-    progress: &'r mut Progress,
-    /// The bytes of those frames.
-    unsynced: Option<Range<u64>>,
-    /// Where the payloads of the snapshots lie.
-    snapshots: Vec<Range<u64>>,
-}
-
-impl Replay<'_, '_> {
-    fn frame(
+    fn read_file(
         &mut self,
-        header: FrameHeader,
-        records: Vec<&[u8]>,
-        range: Range<u64>,
-        on_frame: &mut impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        if header.kind == FrameKind::Snapshot && !records.is_empty() {
-            self.snapshots.push(range.start + HEADER_BYTES as u64..range.end);
+        key: FileKey,
+        next: Option<FileKey>,
+    ) -> Result<(Option<OpenFile>, FileEnd), Error> {
+        let Identity { directory, checksum, .. } = &self.recovery.identity;
+        // Every frame of a file is in the trees when the next one starts in what they have.
+        let next_header = match next {
+            None => None,
+            Some(next) => file::open(directory, next, checksum).ok().map(|(_, _, header, _)| header),
+        };
+        let is_in_trees =
+            next_header.is_some_and(|next| next.first_frame <= self.trees().frame_number + 1);
+        let opened = file::open(directory, key, checksum);
+        let (path, file, header, len) = match opened {
+            Err(Error::Corrupted { .. }) if is_in_trees => {
+                self.replay.forget();
+                return Ok((None, FileEnd::Damaged(None)));
+            }
+            opened => opened?,
+        };
+        let start = LogEnd {
+            position: header.first_position - 1,
+            frame_number: header.first_frame.saturating_sub(1),
+            prev_checksum: header.prev_checksum,
+        };
+        if self.end.is_some_and(|end| end != start) {
+            let reason = "it does not follow on the file before: one is missing, or it belongs to \
+                          another history";
+            return Err(damaged(&path, header.first_position, reason));
         }
-        if !self.file.is_above(&header, self.progress)? {
-            return Ok(());
-        }
-        self.progress.sequence += 1;
-        let start = self.unsynced.as_ref().map_or(range.start, |known| known.start);
-        self.unsynced = Some(start..range.end);
-        let (sequence, path) = (self.progress.sequence, self.file.file.path.as_path());
-        on_frame(RecoveredFrame { header, sequence, records, path })
+        let open = OpenFile { key, path, file: Arc::new(file), header, len };
+        let end = self.walk(&open, start, next_header, is_in_trees)?;
+        Ok((Some(open), end))
     }
 
-    /// The trees may end where the frames do.
-    fn end(&mut self, walked: &Walked) {
-        let Recovery { trees_head, trees_chain, .. } = *self.file.recovery;
-        let is_end = (walked.next_position, walked.chain) == (trees_head + 1, trees_chain);
-        self.progress.is_past_trees |= is_end;
-    }
-}
-
-struct FileRecovery<'a> {
-    recovery: &'a Recovery<'a>,
-    file: &'a JournalFile,
-    next_file: Option<u64>,
-    /// What the next file chains to, if that can be read.
-    next_chain: Option<u32>,
-    header: FileHeader,
-    bytes: Vec<u8>,
-}
-
-impl<'a> FileRecovery<'a> {
-    fn new(
-        recovery: &'a Recovery<'a>,
-        file: &'a JournalFile,
-        next_file: Option<&JournalFile>,
-        chain: Option<u32>,
-    ) -> Result<Self, Error> {
-        let next_header = next_file.map(|next| file::read_header(next, recovery.checksum));
-        let next_chain = next_header.and_then(Result::ok).map(|(header, _)| header.chain);
-        let next_file = next_file.map(|next| next.first_position);
-        let (header, bytes) = file::read(file, recovery.checksum)?;
-        if chain.is_some_and(|chain| chain != header.chain) {
-            let place = file.path.display().to_string();
-            let reason = "it does not follow on the file before: it belongs to another history";
-            return Err(Error::corrupted(place, Some(file.first_position), reason));
+    fn walk(
+        &mut self,
+        open: &OpenFile,
+        start: LogEnd,
+        next: Option<FileHeader>,
+        is_in_trees: bool,
+    ) -> Result<FileEnd, Error> {
+        let Identity { store_id, checksum, .. } = self.recovery.identity;
+        let bytes =
+            RawFile { path: open.path.clone(), file: Arc::clone(&open.file), end: open.len };
+        let mut walk = Walk::new(&bytes, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
+        let (mut has_damage, mut unproven) = (false, None);
+        loop {
+            let found = match walk.step()? {
+                Step::Frame(frame) => {
+                    let range = frame.offset..frame.offset + frame.header.frame_bytes();
+                    self.take(&frame, open)?;
+                    let header = frame.header;
+                    note_proof(&header, range, &mut unproven);
+                    continue;
+                }
+                Step::Continued => (true, None),
+                Step::End => (false, None),
+                Step::Damaged(reason) => (false, Some(reason)),
+            };
+            let (is_continued, damage) = found;
+            let damage = damage.or_else(|| self.wrong_end(open, walk.last(), is_continued, next));
+            let Some(reason) = damage else {
+                return self.finish(open, &mut walk, next.is_some(), (is_continued, has_damage), unproven);
+            };
+            let trees = self.recovery.trees.filter(|trees| trees.key == open.key);
+            let lost = walk.last().frame_number;
+            match trees.filter(|trees| !has_damage && lost < trees.end.frame_number) {
+                // The trees have what is damaged. What they lack starts where their head says.
+                Some(trees) => {
+                    has_damage = true;
+                    self.replay.forget();
+                    walk.resume(trees.offset, trees.end);
+                }
+                None if is_in_trees => {
+                    self.replay.forget();
+                    return Ok(FileEnd::Damaged(None));
+                }
+                None => return Err(damaged(&open.path, walk.last().position + 1, &reason)),
+            }
         }
-        Ok(FileRecovery { recovery, file, next_file, next_chain, header, bytes })
     }
 
-    /// What is wrong with the file when its frames end so.
-    fn damage(&self, walked: &Walked) -> Option<String> {
-        let end = walked.next_position;
-        match self.next_file {
-            None => walked.damage_as_last(&self.header, &self.bytes),
-            Some(next) if next != end => Some(walked.damage.clone().unwrap_or_else(|| {
-                format!("it ends before {end}, and the next file starts at {next}")
-            })),
-            // What consumers saved moves no position.
-            Some(_) if self.next_chain.is_some_and(|chain| chain != walked.chain) => {
-                let lost = || "what consumers saved at its end is missing".to_owned();
-                Some(walked.damage.clone().unwrap_or_else(lost))
+    fn take(&mut self, frame: &Frame<'_>, open: &OpenFile) -> Result<(), Error> {
+        let header = &frame.header;
+        self.check_known(LogEnd {
+            position: header.last_position(),
+            frame_number: header.number,
+            prev_checksum: header.checksum,
+        })?;
+        self.replay.frame(frame, open)
+    }
+
+    /// What is wrong with a file whose intact frames end so.
+    fn wrong_end(
+        &self,
+        open: &OpenFile,
+        last: LogEnd,
+        is_continued: bool,
+        next: Option<FileHeader>,
+    ) -> Option<String> {
+        match next {
+            Some(next) if (next.first_frame, next.prev_checksum)
+                != (last.frame_number + 1, last.prev_checksum) =>
+            {
+                let (end, next) = (last.position, next.first_position);
+                Some(format!("it ends at position {end}, and the next file starts at {next}"))
             }
             Some(_) => None,
+            None if is_continued => Some("the file that continues it is missing".to_owned()),
+            None if last.frame_number < self.reached(open.key) => {
+                Some("frames at its end are missing".to_owned())
+            }
+            None if open.len < open.header.capacity && !self.was_cut_here(last) => {
+                Some("it is shorter than it was made".to_owned())
+            }
+            None => None,
         }
     }
 
-    fn run(
-        &self,
-        is_in_trees: bool,
-        progress: &mut Progress,
-        on_frame: &mut impl FnMut(RecoveredFrame<'_>) -> Result<(), Error>,
-    ) -> Result<Recovered, Error> {
-        let Recovery { checksum, trees_head, trees_chain, store_id, .. } = *self.recovery;
-        let mut replay = Replay { file: self, progress, unsynced: None, snapshots: Vec::new() };
-        let mut walked = walk(&self.bytes, &self.header, checksum, |header, records, range| {
-            replay.frame(header, records, range, on_frame)
-        })?;
-        replay.end(&walked);
-        let mut damage = self.damage(&walked);
-        let is_short = self.next_file.is_none() && !replay.progress.is_past_trees;
-        let has_lost = damage.is_some() || is_short;
-        if has_lost && is_in_trees {
-            return Ok(Recovered::Damaged);
-        }
-        if has_lost && !replay.progress.is_past_trees {
-            // The trees hold what is lost here. What they lack must be found intact behind it, or a
-            // mark that there was nothing more.
-            let place = (trees_head + 1, trees_chain);
-            if let Some(from) = resume(&self.bytes, &walked, place, store_id, checksum) {
-                replay.progress.is_past_trees = true;
-                walked =
-                    walk_from(from, &self.bytes, store_id, checksum, |header, records, range| {
-                        replay.frame(header, records, range, on_frame)
-                    })?;
-                damage = self.damage(&walked);
-            }
-        }
-        let is_short = self.next_file.is_none() && !replay.progress.is_past_trees;
-        if damage.is_some() || is_short {
-            let reason = damage.unwrap_or_else(|| match walked.next_position <= trees_head {
-                true => format!("the trees hold position {trees_head}"),
-                false => OTHER_HISTORY.to_owned(),
-            });
-            return Err(self.damaged(walked.next_position, reason));
-        }
-        let Replay { unsynced, snapshots, progress, .. } = replay;
-        match (self.next_file, has_lost) {
-            // The damaged file keeps its damage, as evidence.
-            (None, true) => {
-                self.make_durable(unsynced, None)?;
-                Ok(Recovered::Last(Box::new(self.continue_behind(&walked)?)))
-            }
-            (None, false) => {
-                self.make_durable(unsynced, Some(walked.end()))?;
-                Ok(Recovered::Last(Box::new(self.journal_from(&walked, snapshots)?)))
-            }
-            (Some(_), true) => Ok(Recovered::Damaged),
-            (Some(next), false) => {
-                let full = FullFile {
-                    path: self.file.path.clone(),
-                    last_position: next - 1,
-                    last_sequence: progress.sequence,
-                    used: walked.end(),
-                    snapshots,
-                };
-                Ok(Recovered::Full(full, walked.chain))
-            }
-        }
+    /// The last frame that the trees have of a file, or that `HEAD` says the log has.
+    fn reached(&self, key: FileKey) -> u64 {
+        let trees = self.recovery.trees.filter(|trees| trees.key == key);
+        let trees = trees.map_or(0, |trees| trees.end.frame_number);
+        trees.max(self.recovery.head.map_or(0, |head| head.end.frame_number))
     }
 
-    /// Whether the trees lack this frame.
-    fn is_above(&self, header: &FrameHeader, progress: &mut Progress) -> Result<bool, Error> {
-        let Recovery { trees_head, trees_chain, .. } = *self.recovery;
-        if progress.is_past_trees {
-            return Ok(true);
+    /// A close cuts the file off after its last frame, and `HEAD` says which that was.
+    fn was_cut_here(&self, last: LogEnd) -> bool {
+        self.recovery.head.is_some_and(|head| head.end == last)
+    }
+
+    fn finish(
+        &mut self,
+        open: &OpenFile,
+        walk: &mut Walk<'_>,
+        has_next: bool,
+        (is_continued, has_damage): (bool, bool),
+        unproven: Option<Range<u64>>,
+    ) -> Result<FileEnd, Error> {
+        let (offset, last) = (walk.offset(), walk.last());
+        self.end = Some(last);
+        if has_damage {
+            // The file keeps its damage, as evidence: what follows goes into a new one.
+            if !has_next && self.recovery.writes {
+                make_durable(open, unproven, offset, 0)?;
+            }
+            return Ok(FileEnd::Damaged(Some(last)));
         }
-        if (header.first_position, header.chain) == (trees_head + 1, trees_chain) {
-            progress.is_past_trees = true;
-            return Ok(true);
+        if has_next {
+            let end = offset + if is_continued { HEADER_BYTES as u64 } else { 0 };
+            let OpenFile { key, path, file, header, .. } = open;
+            return Ok(FileEnd::Full(FullFile {
+                key: *key,
+                path: path.clone(),
+                file: Arc::clone(file),
+                first_frame: header.first_frame,
+                prev_checksum: header.prev_checksum,
+                end,
+                last_frame: last.frame_number,
+            }));
         }
-        if header.last_position() <= trees_head {
-            let is_last = (header.last_position(), header.checksum) == (trees_head, trees_chain);
-            progress.is_past_trees = is_last;
-            return Ok(false);
+        if self.recovery.writes {
+            let remains = walk.remains(offset)?;
+            make_durable(open, unproven, offset, remains)?;
         }
-        let reason = match header.first_position <= trees_head {
-            true => format!("the trees end at {trees_head}, inside a unit"),
-            false => OTHER_HISTORY.to_owned(),
+        Ok(FileEnd::Active(offset))
+    }
+
+    /// The log must reach everything that is known of it.
+    fn check_end(&self) -> Result<LogEnd, Error> {
+        let place = || self.recovery.identity.directory.display().to_string();
+        let Some(end) = self.end else {
+            let position = self.trees().position + 1;
+            return Err(Error::corrupted(place(), Some(position), "its last file is damaged"));
         };
-        Err(self.damaged(header.first_position, reason))
-    }
-
-    fn damaged(&self, position: u64, reason: String) -> Error {
-        Error::corrupted(self.file.path.display().to_string(), Some(position), reason)
-    }
-
-    fn journal_from(&self, end: &Walked, snapshots: Vec<Range<u64>>) -> Result<Journal, Error> {
-        let Recovery { directory, store_id, checksum, capacity_max, .. } = *self.recovery;
-        Ok(Journal {
-            directory: directory.to_owned(),
-            store_id,
-            checksum: checksum.clone(),
-            capacity_max,
-            active: Active {
-                path: self.file.path.clone(),
-                file: Arc::new(files::open(&self.file.path)?),
-                capacity: self.header.capacity,
-                offset: end.offset,
-                first_position: self.file.first_position,
-                number: self.file.number,
-                snapshots,
-            },
-            chain: end.chain,
-            next_position: end.next_position,
-            // The caller knows, once it is through with all files.
-            sequence: 0,
-            buffer: Vec::new(),
-        })
-    }
-
-    /// The journal lost events that the trees have: it goes on in a new file behind the rest.
-    fn continue_behind(&self, end: &Walked) -> Result<Journal, Error> {
-        let Recovery { directory, store_id, checksum, capacity_max, .. } = *self.recovery;
-        let has_events = end.next_position > self.file.first_position;
-        let place = Place {
-            first_position: end.next_position,
-            number: if has_events { 0 } else { self.file.number + 1 },
-            chain: end.chain,
-        };
-        Journal::create(directory, (store_id, checksum), capacity_max, place).map_err(|failure| {
-            match failure {
-                WriteFailure::Refused(error) | WriteFailure::Failed(error) => error,
-            }
-        })
-    }
-
-    /// Makes the replayed frames durable and clears what lies behind `end`, where that is given.
-    ///
-    /// The frames may have been read from memory that a failed sync marked clean without writing
-    /// it, so they are written again, byte for byte, before they are synced. What is behind the end
-    /// was never acknowledged; were it to stay, a later frame of the same length could bring it
-    /// back.
-    fn make_durable(&self, unsynced: Option<Range<u64>>, end: Option<u64>) -> Result<(), Error> {
-        let (path, bytes) = (&self.file.path, &self.bytes);
-        let end = end.unwrap_or(bytes.len() as u64);
-        let rest_start = usize::try_from(end).unwrap_or(usize::MAX);
-        let rest = bytes.get(rest_start..).unwrap_or_default();
-        let remains = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1);
-        if unsynced.is_none() && remains == 0 {
-            return Ok(());
+        let missing = Some(end.position + 1);
+        let trees = self.trees();
+        if trees.frame_number > end.frame_number {
+            let reason = format!("the trees hold position {}, which it lost", trees.position);
+            return Err(Error::corrupted(place(), missing, reason));
         }
-        let handle = files::open(path)?;
-        let failed = |source| Error::io("write to", path, source);
-        if let Some(Range { start, end }) = unsynced {
-            let from = usize::try_from(start).unwrap_or(usize::MAX);
-            let to = usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
-            handle.write_all_at(bytes.get(from..to).unwrap_or_default(), start).map_err(failed)?;
+        let Some(HeadRecord { state, end: known, .. }) = self.recovery.head else { return Ok(end) };
+        if known.frame_number > end.frame_number {
+            let when = match state {
+                HeadState::Closed => "when the store was closed",
+                HeadState::Running => "when the store was opened last",
+            };
+            let reason = format!(
+                "it ends at position {}, and reached {} {when}",
+                end.position, known.position
+            );
+            return Err(Error::corrupted(place(), missing, reason));
         }
-        files::write_zeros(&handle, end, remains).map_err(failed)?;
-        handle.sync_data().map_err(|source| Error::io("sync", path, source))
+        Ok(end)
     }
+}
+
+/// Notes the range of the last frames that no later one proves durable.
+fn note_proof(header: &FrameHeader, range: Range<u64>, unproven: &mut Option<Range<u64>>) {
+    if header.durable_before() + 1 == header.number {
+        *unproven = None;
+    }
+    let start = unproven.as_ref().map_or(range.start, |known| known.start);
+    *unproven = Some(start..range.end);
+}
+
+fn damaged(path: &Path, position: u64, reason: &str) -> Error {
+    Error::corrupted(path.display().to_string(), Some(position), reason)
+}
+
+/// Makes the last frames durable and clears `remains` bytes after them.
+///
+/// Frames that nothing proves durable may have been read from memory that a failed sync marked
+/// clean without writing it, so they are written again, byte for byte, before they are synced.
+/// Bytes after the end were never acknowledged; were they to stay, a later frame of the same length
+/// could bring them back.
+fn make_durable(
+    open: &OpenFile,
+    unproven: Option<Range<u64>>,
+    end: u64,
+    remains: u64,
+) -> Result<(), Error> {
+    const STEP: u64 = 1 << 20;
+    if unproven.is_none() && remains == 0 {
+        return Ok(());
+    }
+    let path = &open.path;
+    let file = files::open(path)?;
+    let source = RawFile { path: path.clone(), file: Arc::clone(&open.file), end: open.len };
+    let failed = |source| Error::io("write to", path, source);
+    let Range { start, end: stop } = unproven.unwrap_or(end..end);
+    let mut at = start;
+    while at < stop {
+        let len = usize::try_from((stop - at).min(STEP)).unwrap_or(0);
+        let mut buffer = vec![0; len];
+        source.read_at(at, &mut buffer)?;
+        file.write_all_at(&buffer, at).map_err(failed)?;
+        at += len as u64;
+    }
+    files::write_zeros(&file, end, remains).map_err(failed)?;
+    file.sync_data().map_err(|source| Error::io("sync", path, source))
 }

@@ -1,10 +1,16 @@
-//! Walking the frames of one journal file, and telling a write that never finished from damage.
+//! Walking the frames of one journal file: the one reader of frames, which recovery, sealing and
+//! checks share. It also tells a write that never finished from damage.
 //!
-//! A frame whose checksum does not fit is the end of the journal when it looks like an unfinished
-//! write and no intact frame behind it was written in the knowledge that it is durable. Everything
-//! else is damage, except in a snapshot, without which everything else is as good as before.
-
-use std::ops::Range;
+//! A frame that does not fit its checksum is the end of the log when it looks like an unfinished
+//! write and no intact frame after it proves that it was durable. Everything else is damage. An
+//! example: the writer wrote frames 6 and 7 in one go and lost power before their sync.
+//!
+//! ```text
+//! | 5 | zeros | 7, unsynced 1 |    frame 7 knew that 6 was not durable: the log ends with 5
+//! | 5 | zeros | 7, unsynced 0 |    frame 7 was written once 6 was durable: 6 is damaged
+//! ```
+//! While a torn frame's own header is intact, the search for later frames starts after its extent,
+//! so that bytes of its events cannot pass for a frame.
 
 use uuid::Uuid;
 
@@ -12,223 +18,234 @@ use crate::{
     Error,
     codec::{
         checksum::Checksum,
-        frame::{self, FIRST_FRAME_OFFSET, FileHeader, FrameHeader, FrameKind, HEADER_BYTES},
+        frame::{self, FRAME_BYTES_MAX, FrameHeader, FrameKind, HEADER_BYTES, Item},
+        head::LogEnd,
     },
+    storage::journal::bytes::FrameBytes,
 };
 
-/// How the frames of one file end.
-#[derive(Clone, Debug)]
-pub(crate) struct Walked {
-    /// Where the next frame would start.
+/// Bytes read at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// A buffer larger than this is given back after use.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// A frame whose checksums fit.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) header: FrameHeader,
+    /// Where it starts in the file.
     pub(crate) offset: u64,
-    /// The position that it would have.
-    pub(crate) next_position: u64,
-    /// What it would chain to.
-    pub(crate) chain: u32,
-    /// The mark that stands there.
-    pub(crate) mark: Option<FrameKind>,
-    /// What is wrong with the bytes there, when they are more than an unfinished write.
-    pub(crate) damage: Option<String>,
-    /// The positions at which snapshots are damaged.
-    pub(crate) damaged_snapshots: Vec<u64>,
+    pub(crate) payload: &'a [u8],
+    pub(crate) items: Vec<Item>,
 }
 
-impl Walked {
-    fn start(header: &FileHeader) -> Walked {
-        Walked {
-            offset: FIRST_FRAME_OFFSET,
-            next_position: header.first_position,
-            chain: header.chain,
-            mark: None,
-            damage: None,
-            damaged_snapshots: Vec::new(),
-        }
-    }
-
-    /// Where the bytes behind the last frame and the mark start.
-    pub(crate) fn end(&self) -> u64 {
-        self.offset + self.mark.map_or(0, |_| HEADER_BYTES as u64)
-    }
-
-    /// What is wrong with this as the end of the whole journal, in a file with these bytes.
-    pub(crate) fn damage_as_last(&self, header: &FileHeader, bytes: &[u8]) -> Option<String> {
-        if self.damage.is_some() {
-            return self.damage.clone();
-        }
-        match self.mark {
-            Some(FrameKind::Continued) => {
-                Some("the file that goes on from it is missing".to_owned())
-            }
-            // Nothing was written behind that.
-            Some(FrameKind::Closed) => None,
-            _ if (bytes.len() as u64) < header.capacity => {
-                Some("it is shorter than it was made".to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Walks the frames of a file's bytes and hands each intact one to `on_frame`, with the range of
-/// its bytes; a snapshot whose payload is gone comes without records.
-pub(crate) fn walk<'a>(
-    bytes: &'a [u8],
-    header: &FileHeader,
-    checksum: &Checksum,
-    on_frame: impl FnMut(FrameHeader, Vec<&'a [u8]>, Range<u64>) -> Result<(), Error>,
-) -> Result<Walked, Error> {
-    walk_from(Walked::start(header), bytes, header.store_id, checksum, on_frame)
-}
-
-/// As [`walk`], from another place on.
-pub(crate) fn walk_from<'a>(
-    mut at: Walked,
-    bytes: &'a [u8],
-    store_id: Uuid,
-    checksum: &Checksum,
-    mut on_frame: impl FnMut(FrameHeader, Vec<&'a [u8]>, Range<u64>) -> Result<(), Error>,
-) -> Result<Walked, Error> {
-    loop {
-        match frame_at(bytes, &at, store_id, checksum) {
-            Frame::Intact(frame, records) => {
-                let end = at.offset + frame.frame_bytes();
-                on_frame(frame, records, at.offset..end)?;
-                at.offset = end;
-                at.next_position = frame.last_position() + 1;
-                at.chain = frame.checksum;
-            }
-            Frame::Lost(frame, is_released) => {
-                let end = at.offset + frame.frame_bytes();
-                on_frame(frame, Vec::new(), at.offset..end)?;
-                if !is_released {
-                    at.damaged_snapshots.push(frame.first_position);
-                }
-                at.offset = end;
-                at.chain = frame.checksum;
-            }
-            Frame::Mark(kind) => {
-                at.mark = Some(kind);
-                break;
-            }
-            Frame::End => break,
-            Frame::Damaged(reason) => {
-                at.damage = Some(reason);
-                break;
-            }
-        }
-    }
-    // Behind a mark too: it may be stale, where a later frame had taken its place.
-    if at.damage.is_none() {
-        at.damage = intact_behind(bytes, &at, checksum);
-    }
-    Ok(at)
-}
-
-/// Where the frames start, behind damage, that go on at `position` from the frame with the checksum
-/// `chain`.
-pub(crate) fn resume(
-    bytes: &[u8],
-    damaged: &Walked,
-    (position, chain): (u64, u32),
-    store_id: Uuid,
-    checksum: &Checksum,
-) -> Option<Walked> {
-    let goes_on = |header: &FrameHeader| {
-        (header.first_position, header.chain, header.store_id) == (position, chain, store_id)
-    };
-    headers_behind(bytes, damaged.offset, checksum).find(|(_, header)| goes_on(header)).map(
-        |(offset, header)| Walked {
-            offset,
-            next_position: position,
-            chain: header.chain,
-            mark: None,
-            damage: None,
-            damaged_snapshots: damaged.damaged_snapshots.clone(),
-        },
-    )
-}
-
-/// Whether a frame with the checksum `chain` stands in the file, whose next position was
-/// `position`.
-pub(crate) fn holds(bytes: &[u8], (position, chain): (u64, u32), checksum: &Checksum) -> bool {
-    headers_behind(bytes, FIRST_FRAME_OFFSET, checksum)
-        .any(|(_, header)| (header.first_position, header.checksum) == (position, chain))
-}
-
-enum Frame<'a> {
-    Intact(FrameHeader, Vec<&'a [u8]>),
-    /// A snapshot without its payload, and whether that was given back.
-    Lost(FrameHeader, bool),
-    Mark(FrameKind),
+/// What stands at a place of a file.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    Frame(Frame<'a>),
+    /// The journal continues in another file.
+    Continued,
     /// Nothing was written here, or a write that did not finish.
     End,
     Damaged(String),
 }
 
-fn frame_at<'a>(bytes: &'a [u8], at: &Walked, store_id: Uuid, checksum: &Checksum) -> Frame<'a> {
-    let start = usize::try_from(at.offset).unwrap_or(usize::MAX);
-    let rest = bytes.get(start..).unwrap_or_default();
-    let Some(head) = rest.get(..HEADER_BYTES) else { return Frame::End };
-    let Some(header) = FrameHeader::decode(head, checksum) else {
-        return match frame::is_unwritten(rest) {
-            true => Frame::End,
-            false => Frame::Damaged("the checksum of a frame's header does not fit".to_owned()),
-        };
-    };
-    let fits = header.store_id == store_id
-        && header.first_position == at.next_position
-        && header.chain == at.chain
-        && (header.count > 0) == (header.kind == FrameKind::Events);
-    if !fits {
-        let found = header.first_position;
-        return Frame::Damaged(format!("a frame for position {found} stands out of its place"));
-    }
-    if header.kind.is_mark() {
-        return Frame::Mark(header.kind);
-    }
-    let end = HEADER_BYTES.saturating_add(header.payload_len as usize);
-    let (Some(frame), Some(payload)) = (rest.get(..end), rest.get(HEADER_BYTES..end)) else {
-        return Frame::Damaged("a frame is cut off".to_owned());
-    };
-    if checksum.of(payload) != header.payload_checksum {
-        if header.kind == FrameKind::Snapshot {
-            // One that was never finished is none either.
-            let is_released = frame::is_unfinished(&header, frame, at.offset);
-            return Frame::Lost(header, is_released);
-        }
-        return match frame::is_unfinished(&header, frame, at.offset) {
-            true => Frame::End,
-            false => Frame::Damaged("the checksum of a frame does not fit".to_owned()),
-        };
-    }
-    match frame::records(payload) {
-        Ok(records) => Frame::Intact(header, records),
-        Err(reason) => Frame::Damaged(reason),
-    }
-}
-
-/// The headers at or behind `offset`, with where they stand.
-fn headers_behind<'a>(
-    bytes: &'a [u8],
-    offset: u64,
+/// A walk over the frames of a file.
+pub(crate) struct Walk<'a> {
+    bytes: &'a dyn FrameBytes,
+    store_id: Uuid,
     checksum: &'a Checksum,
-) -> impl Iterator<Item = (u64, FrameHeader)> + 'a {
-    let start = usize::try_from(offset).unwrap_or(usize::MAX);
-    let rest = bytes.get(start..).unwrap_or_default();
-    (offset..)
-        .step_by(HEADER_BYTES)
-        .zip(rest.chunks_exact(HEADER_BYTES))
-        .filter_map(|(offset, head)| Some((offset, FrameHeader::decode(head, checksum)?)))
+    /// Where the next frame starts.
+    offset: u64,
+    /// The frame before it.
+    last: LogEnd,
+    window: Window,
 }
 
-/// Looks behind the end for a frame that was written when the one missing here was durable already.
-fn intact_behind(bytes: &[u8], at: &Walked, checksum: &Checksum) -> Option<String> {
-    let vouches = |offset: u64, header: &FrameHeader| {
-        let is_later = offset > at.offset && header.first_position >= at.next_position;
-        header.durable >= at.next_position || (is_later && header.follows_durable)
-    };
-    let (_, later) = headers_behind(bytes, at.offset, checksum)
-        .find(|(offset, header)| vouches(*offset, header))?;
-    let (found, missing) = (later.first_position, at.next_position);
-    Some(format!("position {missing} is missing, and an intact frame for {found} follows"))
+/// The part of the file that is in memory.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Walk<'a> {
+    /// Starts at `offset`, after the frame `last`.
+    pub(crate) fn new(
+        bytes: &'a dyn FrameBytes,
+        (store_id, checksum): (Uuid, &'a Checksum),
+        offset: u64,
+        last: LogEnd,
+    ) -> Walk<'a> {
+        Walk { bytes, store_id, checksum, offset, last, window: Window::default() }
+    }
+
+    /// Where the next frame starts.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The last frame that was found intact.
+    pub(crate) fn last(&self) -> LogEnd {
+        self.last
+    }
+
+    /// Continues at another place.
+    pub(crate) fn resume(&mut self, offset: u64, last: LogEnd) {
+        (self.offset, self.last) = (offset, last);
+    }
+
+    /// Looks at the next frame and moves past it when it is intact.
+    pub(crate) fn step(&mut self) -> Result<Step<'_>, Error> {
+        let Some(header) = self.header_at(self.offset)? else {
+            return self.without_header();
+        };
+        let LogEnd { position, frame_number, prev_checksum } = self.last;
+        let is_next = header.store_id == self.store_id
+            && (header.first_position, header.number) == (position + 1, frame_number + 1)
+            && header.prev_checksum == prev_checksum
+            && (header.count > 0) == (header.kind == FrameKind::Events);
+        if !is_next {
+            let (number, found) = (header.number, header.first_position);
+            let reason = format!("frame {number}, for position {found}, is out of place");
+            return Ok(Step::Damaged(reason));
+        }
+        if header.kind == FrameKind::Continued {
+            return Ok(Step::Continued);
+        }
+        let offset = self.offset;
+        let end = offset.saturating_add(header.frame_bytes());
+        if end > self.bytes.end() || header.frame_bytes() > FRAME_BYTES_MAX {
+            return Ok(Step::Damaged("a frame is cut off".to_owned()));
+        }
+        let len = HEADER_BYTES + header.payload_len as usize;
+        let bytes = self.window.load(self.bytes, offset, len)?;
+        let payload = bytes.get(HEADER_BYTES..).unwrap_or_default();
+        if self.checksum.of(payload) != header.payload_checksum {
+            if !frame::is_unfinished(&header, bytes, offset) {
+                return Ok(Step::Damaged("the checksum of a frame does not fit".to_owned()));
+            }
+            return self.unfinished(end, header.number);
+        }
+        let items = match frame::items(payload) {
+            Ok(items) => items,
+            Err(reason) => return Ok(Step::Damaged(reason)),
+        };
+        self.offset = end;
+        self.last = LogEnd {
+            position: header.last_position(),
+            frame_number: header.number,
+            prev_checksum: header.checksum,
+        };
+        // Borrowed anew, now that nothing else of the walk changes.
+        let payload = self.window.loaded(offset, len).get(HEADER_BYTES..).unwrap_or_default();
+        Ok(Step::Frame(Frame { header, offset, payload, items }))
+    }
+
+    fn header_at(&mut self, offset: u64) -> Result<Option<FrameHeader>, Error> {
+        if offset.saturating_add(HEADER_BYTES as u64) > self.bytes.end() {
+            return Ok(None);
+        }
+        let bytes = self.window.load(self.bytes, offset, HEADER_BYTES)?;
+        Ok(FrameHeader::decode(bytes, self.checksum))
+    }
+
+    /// There is no intact header. It lies in one sector, so only a short write can cut it, and
+    /// after that there is nothing.
+    fn without_header(&mut self) -> Result<Step<'_>, Error> {
+        let offset = self.offset;
+        let left = self.bytes.end().saturating_sub(offset);
+        if left < HEADER_BYTES as u64 {
+            return Ok(match self.is_zero_from(offset)? {
+                true => Step::End,
+                false => Step::Damaged("it ends inside a frame".to_owned()),
+            });
+        }
+        let header = self.window.load(self.bytes, offset, HEADER_BYTES)?;
+        let (is_zero, is_cut) = (header.iter().all(|&byte| byte == 0), header.last() == Some(&0));
+        let after = offset + HEADER_BYTES as u64;
+        if is_zero || (is_cut && self.is_zero_from(after)?) {
+            let missing = self.last.frame_number + 1;
+            return self.unfinished(after, missing);
+        }
+        Ok(Step::Damaged("the checksum of a frame's header does not fit".to_owned()))
+    }
+
+    /// The frame `missing` looks like a write that never finished: it is the end of the log, unless
+    /// an intact frame from `from` on was written once it was durable.
+    fn unfinished(&mut self, from: u64, missing: u64) -> Result<Step<'_>, Error> {
+        let mut offset = from;
+        while offset.saturating_add(HEADER_BYTES as u64) <= self.bytes.end() {
+            offset = self.skip_zeros(offset)?;
+            if let Some(later) = self.header_at(offset)?
+                && later.store_id == self.store_id
+                && later.number > missing
+                && later.durable_before() >= missing
+            {
+                let found = later.number;
+                let reason = format!("frame {missing} is missing, and frame {found} follows it");
+                return Ok(Step::Damaged(reason));
+            }
+            offset += HEADER_BYTES as u64;
+        }
+        Ok(Step::End)
+    }
+
+    /// The first place of a header at or after `offset` that is not zeros, as far as is in memory.
+    fn skip_zeros(&mut self, offset: u64) -> Result<u64, Error> {
+        let left = self.bytes.end() - offset;
+        let len = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let bytes = self.window.load(self.bytes, offset, len)?;
+        let filled = bytes.chunks(HEADER_BYTES).position(|part| part.iter().any(|&byte| byte != 0));
+        let skipped = filled.unwrap_or(len / HEADER_BYTES - 1) * HEADER_BYTES;
+        Ok(offset + skipped as u64)
+    }
+
+    fn is_zero_from(&mut self, offset: u64) -> Result<bool, Error> {
+        Ok(self.remains(offset)? == 0)
+    }
+
+    /// How many bytes from `offset` on there are up to the last one that is not zero.
+    pub(crate) fn remains(&mut self, offset: u64) -> Result<u64, Error> {
+        let (mut at, mut last) = (offset, offset);
+        while at < self.bytes.end() {
+            let left = self.bytes.end() - at;
+            let len = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
+            let bytes = self.window.load(self.bytes, at, len)?;
+            if let Some(index) = bytes.iter().rposition(|&byte| byte != 0) {
+                last = at + index as u64 + 1;
+            }
+            at += len as u64;
+        }
+        Ok(last - offset)
+    }
+}
+
+impl Window {
+    /// Makes `len` bytes from `offset` on available. The caller has checked that the file has them.
+    fn load(&mut self, bytes: &dyn FrameBytes, offset: u64, len: usize) -> Result<&[u8], Error> {
+        let end = offset + len as u64;
+        let is_loaded = offset >= self.start && end <= self.start + self.buffer.len() as u64;
+        if !is_loaded {
+            let left = usize::try_from(bytes.end().saturating_sub(offset)).unwrap_or(usize::MAX);
+            if self.buffer.capacity() > KEPT_BYTES {
+                self.buffer = Vec::new();
+            }
+            self.buffer.clear();
+            self.buffer.resize(len.max(READ_BYTES.min(left)), 0);
+            self.start = offset;
+            if let Err(error) = bytes.read_at(offset, &mut self.buffer) {
+                self.buffer.clear();
+                return Err(error);
+            }
+        }
+        Ok(self.loaded(offset, len))
+    }
+
+    /// Bytes that are in memory.
+    fn loaded(&self, offset: u64, len: usize) -> &[u8] {
+        let start = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        self.buffer.get(start..start.saturating_add(len)).unwrap_or_default()
+    }
 }

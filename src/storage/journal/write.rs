@@ -2,10 +2,9 @@
 
 use std::{
     fs::File,
-    ops::Range,
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, Mutex},
 };
 
 use uuid::Uuid;
@@ -14,74 +13,127 @@ use crate::{
     Error,
     codec::{
         checksum::Checksum,
-        frame::{self, FIRST_FRAME_OFFSET, FileHeader, FrameKind, FrameMeta, HEADER_BYTES},
+        frame::{
+            self, FIRST_FRAME_OFFSET, FRAME_BYTES_MAX, FrameKind, FrameMeta, HEADER_BYTES,
+            ItemKind, new_file_header,
+        },
+        head::LogEnd,
     },
     storage::{
-        files,
-        journal::file::{self, CreateFailure},
+        home::files,
+        journal::file::{CreateFailure, FileKey, PreparedFile},
     },
+    sync,
 };
 
 /// The capacity of a store's first file; each later one doubles, up to the option's size, so that a
 /// small store stays small.
-const FIRST_CAPACITY: u64 = 1 << 20;
+const FIRST_CAPACITY: u64 = 256 << 10;
 
 /// A buffer larger than this is given back after use.
 const BUFFER_KEPT: usize = 1 << 20;
 
+/// What every file of a journal has in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) directory: PathBuf,
+    pub(crate) store_id: Uuid,
+    pub(crate) checksum: Checksum,
+}
+
 /// The end of the journal, where frames are added.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    pub(super) directory: PathBuf,
-    pub(super) store_id: Uuid,
-    pub(super) checksum: Checksum,
-    pub(super) capacity_max: u64,
-    pub(super) active: Active,
-    pub(super) chain: u32,
-    pub(super) next_position: u64,
-    /// Frames written so far, those that were replayed at open included.
-    pub(super) sequence: u64,
-    pub(super) buffer: Vec<u8>,
+    identity: Identity,
+    capacity_max: u64,
+    /// `None` before the first frame of a new file: it is made when it is needed.
+    active: Option<Active>,
+    /// The key that the next file gets when nothing is active.
+    next_key: FileKey,
+    end: LogEnd,
+    buffer: Vec<u8>,
 }
 
 /// The file that is written to.
 #[derive(Debug)]
-pub(super) struct Active {
-    pub(super) path: PathBuf,
-    pub(super) file: Arc<File>,
-    pub(super) capacity: u64,
-    pub(super) offset: u64,
-    pub(super) first_position: u64,
-    pub(super) number: u32,
-    /// Where the payloads of its snapshots lie.
-    pub(super) snapshots: Vec<Range<u64>>,
+pub(crate) struct Active {
+    pub(crate) key: FileKey,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<File>,
+    pub(crate) capacity: u64,
+    /// Bytes that are allocated: less than the capacity after a close.
+    pub(crate) allocated: u64,
+    /// The number of its first frame, and what that names.
+    pub(crate) first_frame: u64,
+    pub(crate) prev_checksum: u32,
+    /// Where the next frame goes.
+    pub(crate) offset: u64,
 }
 
 /// A file that takes no more frames.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FullFile {
+    pub(crate) key: FileKey,
     pub(crate) path: PathBuf,
-    pub(crate) last_position: u64,
-    /// The number of its last frame.
-    pub(crate) last_sequence: u64,
-    pub(crate) used: u64,
-    /// Where the payloads of its snapshots lie.
-    pub(crate) snapshots: Vec<Range<u64>>,
+    pub(crate) file: Arc<File>,
+    /// The number of its first frame, and what that names.
+    pub(crate) first_frame: u64,
+    pub(crate) prev_checksum: u32,
+    /// Where its frames end, with the marker.
+    pub(crate) end: u64,
+    pub(crate) last_frame: u64,
 }
 
-/// What a frame is to hold.
+/// A close seals the active file from this size on; smaller ones are continued at the next open.
+const SEALED_AT_CLOSE: u64 = 256 << 10;
+
+impl Active {
+    pub(crate) fn is_worth_sealing(&self) -> bool {
+        self.offset >= SEALED_AT_CLOSE
+    }
+
+    /// The file as one that takes no more frames, the last of which is `end`.
+    pub(crate) fn into_full(self, end: LogEnd) -> FullFile {
+        FullFile {
+            key: self.key,
+            path: self.path,
+            file: self.file,
+            first_frame: self.first_frame,
+            prev_checksum: self.prev_checksum,
+            end: self.offset,
+            last_frame: end.frame_number,
+        }
+    }
+
+    /// Gives back what is allocated after the last frame. `HEAD` must say by now that this is where
+    /// the log ends: without that a short file is damage.
+    pub(crate) fn cut(&self) -> Result<(), Error> {
+        self.file
+            .set_len(self.offset)
+            .map_err(|source| Error::io("shorten", &self.path, source))
+    }
+}
+
+/// What a frame holds: its items, each with its kind.
 #[derive(Debug)]
 pub(crate) struct NewFrame<'a> {
     pub(crate) kind: FrameKind,
     pub(crate) count: u32,
-    pub(crate) records: Vec<&'a [u8]>,
+    pub(crate) items: Vec<(ItemKind, &'a [u8])>,
 }
 
-/// How far the journal was durable before a write.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Durable {
-    pub(crate) position: u64,
-    pub(crate) sequence: u64,
+/// Where a frame was written.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenFrame {
+    pub(crate) end: LogEnd,
+    pub(crate) key: FileKey,
+    pub(crate) file: Arc<File>,
+    /// Where its payload starts.
+    pub(crate) payload_offset: u64,
+    /// Where the next frame starts.
+    pub(crate) end_offset: u64,
+    /// The file that it did not fit into any more, synced.
+    pub(crate) full: Option<FullFile>,
 }
 
 /// Why a frame was not written.
@@ -93,39 +145,49 @@ pub(crate) enum WriteFailure {
     Failed(Error),
 }
 
+impl From<CreateFailure> for WriteFailure {
+    fn from(failure: CreateFailure) -> WriteFailure {
+        match failure {
+            CreateFailure::Refused(error) => WriteFailure::Refused(error),
+            CreateFailure::Failed(error) => WriteFailure::Failed(error),
+        }
+    }
+}
+
 impl Journal {
-    /// Creates a file, the first one of a new store or one behind damage.
-    pub(crate) fn create(
-        directory: &Path,
-        (store_id, checksum): (Uuid, &Checksum),
+    /// Continues after `end`, in `active` or in a new file that gets the key `next_key`.
+    pub(crate) fn new(
+        identity: Identity,
         capacity_max: u64,
-        place: Place,
-    ) -> Result<Journal, WriteFailure> {
-        let capacity = capacity_max.min(FIRST_CAPACITY);
-        let Place { first_position, chain, .. } = place;
-        let active = create_file(directory, (store_id, checksum), place, capacity, true)?;
-        Ok(Journal {
-            directory: directory.to_owned(),
-            store_id,
-            checksum: checksum.clone(),
-            capacity_max,
-            active,
-            chain,
-            next_position: first_position,
-            sequence: 0,
-            buffer: Vec::new(),
-        })
+        active: Option<Active>,
+        next_key: FileKey,
+        end: LogEnd,
+    ) -> Journal {
+        Journal { identity, capacity_max, active, next_key, end, buffer: Vec::new() }
     }
 
-    /// Writes one frame, without syncing it. When that needs a new file, the full one is returned,
-    /// synced.
+    /// The last frame written.
+    pub(crate) fn end(&self) -> LogEnd {
+        self.end
+    }
+
+    /// The file to sync so that everything written so far is durable: files before it are.
+    pub(crate) fn to_sync(&self) -> Option<(Arc<File>, PathBuf)> {
+        self.active.as_ref().map(|active| (Arc::clone(&active.file), active.path.clone()))
+    }
+
+    /// Writes one frame without syncing it. `synced` is the number of the last frame that is known
+    /// to be durable. When the frame needs a new file, `sync_full` must first make the full one
+    /// durable; the new one is the prepared one, if that is large enough.
     pub(crate) fn write(
         &mut self,
         frame: &NewFrame<'_>,
-        durable: Durable,
-    ) -> Result<Option<FullFile>, WriteFailure> {
+        synced: u64,
+        prepared: &Mutex<Option<PreparedFile>>,
+        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+    ) -> Result<WrittenFrame, WriteFailure> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.write_with(&mut buffer, frame, durable);
+        let result = self.write_with(&mut buffer, frame, synced, prepared, sync_full);
         if buffer.capacity() <= BUFFER_KEPT {
             self.buffer = buffer;
         }
@@ -136,164 +198,172 @@ impl Journal {
         &mut self,
         buffer: &mut Vec<u8>,
         frame: &NewFrame<'_>,
-        durable: Durable,
-    ) -> Result<Option<FullFile>, WriteFailure> {
-        let refused = |reason| WriteFailure::Refused(Error::invalid("events", reason));
-        frame::encode_payload(frame.records.iter().copied(), buffer).map_err(refused)?;
-        // Behind every frame there is room for a mark.
-        let needed = (buffer.len().next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
-        let fits = self.active.offset + needed <= self.active.capacity;
-        let full = if fits { None } else { self.rotate(needed)? };
+        synced: u64,
+        prepared: &Mutex<Option<PreparedFile>>,
+        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+    ) -> Result<WrittenFrame, WriteFailure> {
+        let refused = |reason: String| WriteFailure::Refused(Error::invalid("events", reason));
+        frame::begin(buffer);
+        for (kind, content) in &frame.items {
+            frame::put_item(buffer, *kind, content).map_err(refused)?;
+        }
+        // The end byte; and after every frame there is room for a marker.
+        let needed = ((buffer.len() + 1).next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
+        if needed > FRAME_BYTES_MAX {
+            return Err(refused("a group of appends is past the size of a frame".to_owned()));
+        }
+        let fits = |active: &Active| active.offset + needed <= active.capacity;
+        let is_first = !self.active.as_ref().is_some_and(fits);
+        let full = if is_first { self.rotate(needed, prepared, sync_full)? } else { None };
+        let Some(active) = &mut self.active else {
+            return Err(refused("the journal has no file".to_owned()));
+        };
+        allocate(active)?;
+        // A new file is begun only once the one before is durable.
+        let unsynced = if is_first { 0 } else { self.end.frame_number.saturating_sub(synced) };
         let meta = FrameMeta {
             kind: frame.kind,
-            // A new file is begun only once the one before is durable.
-            follows_durable: !fits || durable.sequence >= self.sequence,
-            first_position: self.next_position,
             count: frame.count,
-            durable: durable.position,
-            chain: self.chain,
-            store_id: self.store_id,
+            first_position: self.end.position + 1,
+            number: self.end.frame_number + 1,
+            prev_checksum: self.end.prev_checksum,
+            store_id: self.identity.store_id,
+            unsynced: u32::try_from(unsynced).unwrap_or(u32::MAX),
         };
-        let chain = frame::complete(meta, self.active.offset, &self.checksum, buffer);
-        let chain = chain.map_err(refused)?;
-        let active = &mut self.active;
+        let completed = frame::complete(meta, active.offset, &self.identity.checksum, buffer);
+        let prev_checksum = completed.map_err(refused)?;
         active
             .file
             .write_all_at(buffer, active.offset)
             .map_err(|source| WriteFailure::Failed(Error::io("write to", &active.path, source)))?;
-        let end = active.offset + buffer.len() as u64;
-        if frame.kind == FrameKind::Snapshot {
-            active.snapshots.push(active.offset + HEADER_BYTES as u64..end);
-        }
-        active.offset = end;
-        self.chain = chain;
-        self.next_position += u64::from(frame.count);
-        self.sequence += 1;
-        Ok(full)
-    }
-
-    /// The file to sync so that everything written so far is durable, and its path.
-    pub(crate) fn to_sync(&self) -> (Arc<File>, PathBuf) {
-        (Arc::clone(&self.active.file), self.active.path.clone())
-    }
-
-    /// The checksum of the last frame written.
-    pub(crate) fn chain(&self) -> u32 {
-        self.chain
-    }
-
-    /// The number of the last frame written.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// The last position written.
-    pub(crate) fn last_position(&self) -> u64 {
-        self.next_position - 1
-    }
-
-    /// Marks the end of a journal whose store is closed, durably. A rotten last frame is then
-    /// damage beyond doubt, and so is a lost last file.
-    pub(crate) fn close(&self) -> Result<(), Error> {
-        // The mark vouches for what is before it, so that has to be durable first.
-        let Active { file, path, .. } = &self.active;
-        file.sync_data().map_err(|source| Error::io("sync", path, source))?;
-        self.mark(&self.active, FrameKind::Closed)
-    }
-
-    fn mark(&self, at: &Active, kind: FrameKind) -> Result<(), Error> {
-        let meta = FrameMeta {
-            kind,
-            follows_durable: true,
-            first_position: self.next_position,
-            count: 0,
-            durable: self.last_position(),
-            chain: self.chain,
-            store_id: self.store_id,
+        let payload_offset = active.offset + HEADER_BYTES as u64;
+        active.offset += buffer.len() as u64;
+        self.end = LogEnd {
+            position: self.end.position + u64::from(frame.count),
+            frame_number: meta.number,
+            prev_checksum,
         };
-        let mark = frame::encode_mark(meta, &self.checksum);
+        let (key, file) = (active.key, Arc::clone(&active.file));
+        let end_offset = active.offset;
+        Ok(WrittenFrame { end: self.end, key, file, payload_offset, end_offset, full })
+    }
+
+    /// Starts a file that has room for `needed` bytes of frames, once the one before is durable.
+    fn rotate(
+        &mut self,
+        needed: u64,
+        prepared: &Mutex<Option<PreparedFile>>,
+        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+    ) -> Result<Option<FullFile>, WriteFailure> {
+        let needed = FIRST_FRAME_OFFSET + needed;
+        let wanted = self.next_capacity();
+        let capacity = wanted.max(needed).next_multiple_of(4096);
+        if let Some(Active { file, path, .. }) = &self.active {
+            sync_full(file, path).map_err(WriteFailure::Failed)?;
+        }
+        let is_empty = |active: &Active| active.offset == FIRST_FRAME_OFFSET;
+        let empty = self.active.as_ref().filter(|active| is_empty(active)).map(|active| active.key);
+        let key = empty.unwrap_or_else(|| self.key_after_active());
+        let mut prepared = sync::lock(prepared);
+        let spare = match prepared.take() {
+            Some(spare) if spare.capacity() >= needed => spare,
+            unfit => {
+                if let Some(unfit) = unfit {
+                    unfit.discard();
+                }
+                PreparedFile::make(&self.identity.directory, capacity)?
+            }
+        };
+        let next = self.publish(spare, key, empty.is_some())?;
+        drop(prepared);
+        let last = self.active.replace(next);
+        self.next_key = key;
+        // A file without frames has been replaced: the new one has its name.
+        let Some(last) = last.filter(|_| empty.is_none()) else { return Ok(None) };
+        // Only now that the next file is there for good, and before anything is written to it.
+        self.mark_continued(&last).map_err(WriteFailure::Failed)?;
+        let full = last.into_full(self.end);
+        Ok(Some(FullFile { end: full.end + HEADER_BYTES as u64, ..full }))
+    }
+
+    fn publish(
+        &self,
+        spare: PreparedFile,
+        key: FileKey,
+        replaces: bool,
+    ) -> Result<Active, WriteFailure> {
+        let Identity { directory, store_id, checksum } = &self.identity;
+        let capacity = spare.capacity();
+        let place = (self.end.frame_number + 1, self.end.prev_checksum);
+        let header = new_file_header((*store_id, key.first_position), place, capacity);
+        let (path, file) = spare.publish(directory, (key, replaces), &header, checksum)?;
+        let (first_frame, prev_checksum) = place;
+        Ok(Active {
+            key,
+            path,
+            file: Arc::new(file),
+            capacity,
+            allocated: capacity,
+            first_frame,
+            prev_checksum,
+            offset: FIRST_FRAME_OFFSET,
+        })
+    }
+
+    /// The capacity of the next file, unless a frame needs more.
+    pub(crate) fn next_capacity(&self) -> u64 {
+        let doubled = self.active.as_ref().map(|active| active.capacity.saturating_mul(2));
+        doubled.unwrap_or(FIRST_CAPACITY).min(self.capacity_max)
+    }
+
+    /// Whether the next file should be prepared by now.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.offset > active.capacity / 2)
+    }
+
+    fn key_after_active(&self) -> FileKey {
+        let first_position = self.end.position + 1;
+        match &self.active {
+            None => self.next_key,
+            Some(active) if active.key.first_position == first_position => {
+                FileKey { first_position, number: active.key.number + 1 }
+            }
+            Some(_) => FileKey { first_position, number: 0 },
+        }
+    }
+
+    fn mark_continued(&self, at: &Active) -> Result<(), Error> {
+        let meta = FrameMeta {
+            kind: FrameKind::Continued,
+            count: 0,
+            first_position: self.end.position + 1,
+            number: self.end.frame_number + 1,
+            prev_checksum: self.end.prev_checksum,
+            store_id: self.identity.store_id,
+            unsynced: 0,
+        };
+        let marker = frame::encode_marker(meta, &self.identity.checksum);
         at.file
-            .write_all_at(&mark, at.offset)
+            .write_all_at(&marker, at.offset)
             .map_err(|source| Error::io("write to", &at.path, source))?;
         at.file.sync_data().map_err(|source| Error::io("sync", &at.path, source))
     }
 
-    /// Starts a file that has room for `needed` bytes of frames, once the one before is durable.
-    /// One without any frame is replaced: the new file has its name.
-    fn rotate(&mut self, needed: u64) -> Result<Option<FullFile>, WriteFailure> {
-        let needed = FIRST_FRAME_OFFSET + needed;
-        let capacity = self.active.capacity.saturating_mul(2).min(self.capacity_max);
-        let capacity = capacity.max(needed).next_multiple_of(4096);
-        let Active { file, path, .. } = &self.active;
-        file.sync_data().map_err(|source| WriteFailure::Failed(Error::io("sync", path, source)))?;
-        let has_frames = self.active.offset > FIRST_FRAME_OFFSET;
-        let has_events = self.next_position > self.active.first_position;
-        let number = match (has_events, has_frames) {
-            (true, _) => 0,
-            (false, true) => self.active.number + 1,
-            (false, false) => self.active.number,
-        };
-        let place = Place { first_position: self.next_position, number, chain: self.chain };
-        let ids = (self.store_id, &self.checksum);
-        let next = create_file(&self.directory, ids, place, capacity, has_frames)?;
-        let last = std::mem::replace(&mut self.active, next);
-        if !has_frames {
-            return Ok(None);
-        }
-        // Only now that the next file is there for good, and before anything is written to it.
-        self.mark(&last, FrameKind::Continued).map_err(WriteFailure::Failed)?;
-        Ok(Some(FullFile {
-            path: last.path,
-            last_position: self.last_position(),
-            last_sequence: self.sequence,
-            used: last.offset + HEADER_BYTES as u64,
-            snapshots: last.snapshots,
-        }))
+    /// Ends the journal: hands over the active file, if it has frames.
+    pub(crate) fn into_active(self) -> Option<Active> {
+        self.active.filter(|active| active.offset > FIRST_FRAME_OFFSET)
     }
 }
 
-/// Where a file stands in the journal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) first_position: u64,
-    /// Its number among the files with that first position.
-    pub(crate) number: u32,
-    /// What its first frame chains to.
-    pub(crate) chain: u32,
-}
-
-fn create_file(
-    directory: &Path,
-    (store_id, checksum): (Uuid, &Checksum),
-    Place { first_position, number, chain }: Place,
-    capacity: u64,
-    must_be_new: bool,
-) -> Result<Active, WriteFailure> {
-    debug_assert!(capacity >= FIRST_FRAME_OFFSET + HEADER_BYTES as u64);
-    let header = FileHeader::new(store_id, first_position, capacity, chain);
-    match file::create(directory, (&header, number), checksum, must_be_new) {
-        Ok((path, file)) => Ok(Active {
-            path,
-            file: Arc::new(file),
-            capacity,
-            offset: FIRST_FRAME_OFFSET,
-            first_position,
-            number,
-            snapshots: Vec::new(),
-        }),
-        Err(CreateFailure::Refused(error)) => Err(WriteFailure::Refused(error)),
-        Err(CreateFailure::Failed(error)) => Err(WriteFailure::Failed(error)),
+/// Allocates what a close cut off. On [`WriteFailure::Refused`] nothing has changed.
+fn allocate(active: &mut Active) -> Result<(), WriteFailure> {
+    let Active { file, path, capacity, allocated, .. } = active;
+    if *allocated >= *capacity {
+        return Ok(());
     }
-}
-
-impl FullFile {
-    /// Gives back the unused end of the file, and what the snapshots in it take, which the trees
-    /// have by now; everything else stays as it is.
-    pub(crate) fn seal(&self) -> Result<(), Error> {
-        let file = files::open(&self.path)?;
-        for snapshot in &self.snapshots {
-            files::release(&file, snapshot.clone(), HEADER_BYTES as u64);
-        }
-        file.set_len(self.used).map_err(|source| Error::io("shorten", &self.path, source))
-    }
+    let written = files::write_zeros(file, *allocated, *capacity - *allocated);
+    let written = written.and_then(|()| file.sync_all());
+    written.map_err(|source| WriteFailure::Refused(Error::io("extend", &*path, source)))?;
+    *allocated = *capacity;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use crate::{
     Error,
     codec::{FORMAT_VERSION, superblock::Superblock},
-    storage::files,
+    storage::home::files,
 };
 
 const FILE: &str = "ANNALS";

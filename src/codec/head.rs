@@ -1,0 +1,103 @@
+//! The file `HEAD`: where the log ended when the store was last opened or closed, recorded outside
+//! of both copies.
+//!
+//! ```text
+//! file = slot, zeros up to 512, slot, zeros up to 1024
+//! slot = magic "ANHD", state u8 (1 running, 2 closed), zeros 3, turn u64, position u64,
+//!        frame number u64, prev_checksum u32, inode of this file u64, boot id 16, checksum u32
+//!                                                                                   64 bytes
+//! ```
+//! A writer fills the two slots in turn, so that a torn write leaves the one before. The intact
+//! slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum` is that
+//! of the frame with this number: what the next frame will name. The inode and the boot id tell
+//! a copy of the file, and an earlier run of the system, from the writer that is running.
+
+use uuid::Uuid;
+
+use crate::codec::{
+    Reason,
+    checksum::Checksum,
+    frame::{header_fits, seal_header},
+    u32_at, u64_at, uuid_at,
+};
+
+/// Bytes of the file.
+pub(crate) const HEAD_BYTES: usize = 1024;
+
+const MAGIC: &[u8; 4] = b"ANHD";
+const SLOT_BYTES: usize = 64;
+const SLOT_DISTANCE: usize = 512;
+
+/// Whether a store was in use or closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadState {
+    /// The log holds at least what the record says.
+    Running = 1,
+    /// The log ends exactly where the record says.
+    Closed = 2,
+}
+
+/// The place of a frame in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogEnd {
+    /// The last position up to there.
+    pub(crate) position: u64,
+    pub(crate) frame_number: u64,
+    /// The checksum in the header of that frame.
+    pub(crate) prev_checksum: u32,
+}
+
+/// What a slot says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadRecord {
+    pub(crate) state: HeadState,
+    pub(crate) turn: u64,
+    pub(crate) end: LogEnd,
+    pub(crate) inode: u64,
+    pub(crate) boot_id: Uuid,
+}
+
+impl HeadRecord {
+    /// The slot of this record, and where it stands in the file.
+    pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u64) {
+        let mut bytes = Vec::with_capacity(SLOT_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&[self.state as u8, 0, 0, 0]);
+        bytes.extend_from_slice(&self.turn.to_le_bytes());
+        bytes.extend_from_slice(&self.end.position.to_le_bytes());
+        bytes.extend_from_slice(&self.end.frame_number.to_le_bytes());
+        bytes.extend_from_slice(&self.end.prev_checksum.to_le_bytes());
+        bytes.extend_from_slice(&self.inode.to_le_bytes());
+        bytes.extend_from_slice(self.boot_id.as_bytes());
+        let offset = (self.turn % 2) * SLOT_DISTANCE as u64;
+        (seal_header(bytes, checksum), offset)
+    }
+
+    /// The record that holds, of the bytes of the whole file.
+    pub(crate) fn decode(file: &[u8], checksum: &Checksum) -> Result<HeadRecord, Reason> {
+        let slots = [0, SLOT_DISTANCE].map(|at| file.get(at..).and_then(|slot| read(slot, checksum)));
+        let newest = slots.into_iter().flatten().max_by_key(|record| record.turn);
+        newest.ok_or_else(|| "neither of its records has a checksum that fits".to_owned())
+    }
+}
+
+fn read(slot: &[u8], checksum: &Checksum) -> Option<HeadRecord> {
+    if !slot.starts_with(MAGIC) || !header_fits(slot, checksum) {
+        return None;
+    }
+    Some(HeadRecord {
+        state: match slot.get(4)? {
+            1 => HeadState::Running,
+            2 => HeadState::Closed,
+            _ => return None,
+        },
+        turn: u64_at(slot, 8),
+        end: LogEnd {
+            position: u64_at(slot, 16),
+            frame_number: u64_at(slot, 24),
+            prev_checksum: u32_at(slot, 32),
+        },
+        inode: u64_at(slot, 36),
+        boot_id: uuid_at(slot, 44),
+    })
+}

@@ -1,0 +1,30 @@
+//! Closing a store.
+
+use crate::{
+    Error,
+    storage::{Storage, drain},
+};
+
+impl Storage {
+    /// Drains the tail, closes every file and releases the lock. Idempotent.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        if self.health.is_forked() {
+            // Everything of the store is the parent's.
+            return Err(Error::Forked);
+        }
+        if !self.health.close() {
+            return Ok(());
+        }
+        let Some(disk) = self.disk() else { return Ok(()) };
+        // An append that has passed the check holds the journal until it is done.
+        disk.wait_for_writer();
+        let synced = disk.sync_journal(&self.health);
+        if !disk.signals.stop() {
+            // sled still holds its files, so the lock must stay with them.
+            return Err(self.poison(drain::hung("closing the trees")));
+        }
+        drop(disk.take_journal());
+        disk.unlock();
+        synced.and(self.health.check_sound())
+    }
+}

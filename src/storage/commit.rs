@@ -1,0 +1,131 @@
+//! Committing a group: room, then journal, then tail, then the head that readers see.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use crate::{
+    Error,
+    codec::{
+        frame::{FrameKind, ItemKind},
+        head::LogEnd,
+        saved::Checkpoint,
+    },
+    storage::{
+        Storage,
+        disk::Disk,
+        drain,
+        journal::{NewFrame, WrittenFrame},
+        signals::{Patience, Room},
+        tail::{FrameSource, TailEntry, TailFrame, TailRecord},
+    },
+};
+
+/// Bytes of an item in front of its content: its length and its kind.
+const ITEM_HEADER_BYTES: u64 = 5;
+
+/// An encoded record of consecutive events.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) first_position: u64,
+    pub(crate) count: u64,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// What is written as one: after a crash it is there as a whole or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Frame<'a> {
+    pub(crate) records: Vec<Record>,
+    /// One for each event of the records.
+    pub(crate) entries: Vec<TailEntry<'a>>,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+}
+
+impl Storage {
+    /// Waits until the tail takes more. Called before a group is numbered, so that a refusal leaves
+    /// nothing behind.
+    pub(crate) fn wait_for_room(&self) -> Result<(), Error> {
+        let Some(disk) = self.disk() else { return Ok(()) };
+        let mut patience = Patience::default();
+        while drain::is_tail_full(&self.tail, self.options.tail_bytes) {
+            self.health.check_writable()?;
+            match disk.signals.wait_for_room(&mut patience) {
+                Room::LookAgain => {}
+                Room::NoSpace => {
+                    let what = "the trees, which have to take in earlier events first".to_owned();
+                    return Err(Error::NoSpace { what, source: None });
+                }
+                Room::Hung => {
+                    // The thread has ended because the store was closed meanwhile.
+                    self.health.check_not_closed()?;
+                    return Err(self.poison(drain::hung("moving events into the trees")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a frame as durably as promised, and publishes it. On an error nothing of it is
+    /// published; unless the error is `Poisoned`, nothing of it was written.
+    pub(crate) fn commit(&self, frame: Frame<'_>) -> Result<(), Error> {
+        let count: u64 = frame.records.iter().map(|record| record.count).sum();
+        let head = self.head() + count;
+        match self.disk() {
+            None => {
+                let end = LogEnd { position: head, ..LogEnd::default() };
+                self.tail.push(in_tail(frame, end, None));
+            }
+            Some(disk) => {
+                let written = self.write(disk, &frame, count)?;
+                self.tail.push(in_tail(frame, written.end, Some(&written)));
+            }
+        }
+        self.head.store(head, Ordering::SeqCst);
+        if let Some(disk) = self.disk()
+            && drain::is_due(&self.tail, self.options.tail_bytes)
+        {
+            disk.signals.request_drain();
+        }
+        Ok(())
+    }
+
+    fn write(&self, disk: &Disk, frame: &Frame<'_>, count: u64) -> Result<WrittenFrame, Error> {
+        let refused = |reason: String| Error::invalid("events", reason);
+        let encoded = frame.checkpoints.iter().map(|one| one.encode(&self.checksum));
+        let encoded = encoded.collect::<Result<Vec<_>, _>>().map_err(refused)?;
+        let records = frame.records.iter().map(|record| (ItemKind::Record, &*record.bytes));
+        let checkpoints = encoded.iter().map(|bytes| (ItemKind::Checkpoint, &**bytes));
+        let new = NewFrame {
+            kind: if count > 0 { FrameKind::Events } else { FrameKind::Checkpoints },
+            count: u32::try_from(count).map_err(|_| refused("there are too many".to_owned()))?,
+            items: records.chain(checkpoints).collect(),
+        };
+        let written = disk.write(&new, &self.health);
+        if matches!(written, Err(Error::NoSpace { .. })) {
+            // The refusal may end once files have been sealed.
+            disk.signals.request_drain();
+        }
+        written
+    }
+}
+
+/// The frame as the tail keeps it.
+fn in_tail<'a>(frame: Frame<'a>, end: LogEnd, written: Option<&WrittenFrame>) -> TailFrame<'a> {
+    let mut offset = written.map_or(0, |written| written.payload_offset);
+    let record = |Record { first_position, count, bytes }: Record| {
+        offset += ITEM_HEADER_BYTES;
+        let record = TailRecord { first_position, count, offset, bytes };
+        offset += record.bytes.len() as u64;
+        record
+    };
+    let source = written.map(|written| FrameSource {
+        key: written.key,
+        file: Arc::clone(&written.file),
+        end_offset: written.end_offset,
+    });
+    TailFrame {
+        end,
+        source,
+        records: frame.records.into_iter().map(record).collect(),
+        entries: frame.entries,
+        checkpoints: frame.checkpoints,
+    }
+}

@@ -1,0 +1,221 @@
+//! Everything of a store that is on the disk: its directory, its journal, its trees, and the
+//! signals of the thread that moves events from one to the other.
+//!
+//! Order of locks: the journal, then its sync lock, then those of `Durability` and `Health`.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error,
+    codec::head::LogEnd,
+    storage::{
+        durability::Durability,
+        home::{Health, Lock, files, head::HeadFile, names},
+        journal::{
+            FullFile, Identity, Journal, NewFrame, PreparedFile, SealedFiles,
+            WriteFailure, WrittenFrame,
+        },
+        signals::Signals,
+        snapshots::SnapshotFiles,
+        trees::Trees,
+    },
+    sync,
+};
+
+/// The files of an open store.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    path: PathBuf,
+    pub(super) identity: Identity,
+    lock: Mutex<Option<Lock>>,
+    pub(super) head_file: Mutex<Option<HeadFile>>,
+    /// Where frames are written; `None` after the close.
+    pub(super) journal: Mutex<Option<Journal>>,
+    /// Held by whoever syncs the journal, until the outcome is noted.
+    sync: Mutex<()>,
+    pub(super) prepared: Mutex<Option<PreparedFile>>,
+    pub(super) durability: Durability,
+    /// How long a write may stay unsynced; `None` syncs each before it is acknowledged.
+    max_delay: Option<Duration>,
+    /// Files that take no more frames, and are not sealed yet.
+    pub(super) full: Mutex<Vec<FullFile>>,
+    pub(super) sealed: SealedFiles,
+    /// `None` before they are open and after the close.
+    pub(super) trees: RwLock<Option<Trees>>,
+    pub(super) snapshots: SnapshotFiles,
+    pub(super) signals: Signals,
+}
+
+/// What a disk starts with.
+#[derive(Debug)]
+pub(crate) struct DiskParts {
+    pub(crate) path: PathBuf,
+    pub(crate) identity: Identity,
+    pub(crate) lock: Lock,
+    pub(crate) head_file: Option<HeadFile>,
+    pub(crate) journal: Journal,
+    pub(crate) full: Vec<FullFile>,
+    pub(crate) sealed: SealedFiles,
+    pub(crate) trees: Option<Trees>,
+    pub(crate) max_delay: Option<Duration>,
+}
+
+impl Disk {
+    pub(crate) fn new(parts: DiskParts) -> Disk {
+        let snapshots = parts.path.join(names::SNAPSHOTS);
+        Disk {
+            snapshots: SnapshotFiles::new(snapshots, &parts.identity),
+            durability: Durability::new(parts.journal.end()),
+            path: parts.path,
+            identity: parts.identity,
+            lock: Mutex::new(Some(parts.lock)),
+            head_file: Mutex::new(parts.head_file),
+            journal: Mutex::new(Some(parts.journal)),
+            sync: Mutex::default(),
+            prepared: Mutex::default(),
+            max_delay: parts.max_delay,
+            full: Mutex::new(parts.full),
+            sealed: parts.sealed,
+            trees: RwLock::new(parts.trees),
+            signals: Signals::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a frame as durably as promised.
+    pub(crate) fn write(
+        &self,
+        frame: &NewFrame<'_>,
+        health: &Health,
+    ) -> Result<WrittenFrame, Error> {
+        let mut journal = sync::lock(&self.journal);
+        // Checked under the lock, so that a close sees every append that got past it.
+        health.check_not_closed()?;
+        health.check_sound()?;
+        let writer = journal.as_mut().ok_or(Error::Closed)?;
+        let before = writer.end();
+        let sync_full =
+            |file: &File, path: &PathBuf| self.sync_to(before, file, path, health);
+        let synced = self.durability.synced().frame_number;
+        let written = match writer.write(frame, synced, &self.prepared, sync_full) {
+            Ok(written) => written,
+            Err(WriteFailure::Refused(error)) => return Err(error),
+            Err(WriteFailure::Failed(error)) => return Err(health.poison(error)),
+        };
+        if let Some(full) = &written.full {
+            sync::lock(&self.full).push(full.clone());
+        }
+        if writer.is_half_full() && sync::lock(&self.prepared).is_none() {
+            self.signals.request_file();
+        }
+        let now = Instant::now();
+        let oldest = self.durability.wrote(written.end, now);
+        let (file, path) = writer.to_sync().ok_or(Error::Closed)?;
+        match self.max_delay {
+            // The journal stays locked: nobody writes before the outcome is known.
+            None => self.sync_to(written.end, &file, &path, health)?,
+            Some(max_delay) => {
+                drop(journal);
+                // A delay past the end of time is never due: then only a flush or a close syncs.
+                if let Some(due) = oldest.checked_add(max_delay) {
+                    self.signals.request_sync(due);
+                }
+                if now.duration_since(oldest) > max_delay {
+                    self.sync_to(written.end, &file, &path, health)?;
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// Makes everything written durable.
+    pub(crate) fn sync_journal(&self, health: &Health) -> Result<(), Error> {
+        if !self.durability.has_unsynced() {
+            return Ok(());
+        }
+        let (end, to_sync) = match sync::lock(&self.journal).as_ref() {
+            Some(journal) => (journal.end(), journal.to_sync()),
+            None => return Ok(()),
+        };
+        match to_sync {
+            Some((file, path)) => self.sync_to(end, &file, &path, health),
+            None => Ok(()),
+        }
+    }
+
+    /// Syncs the file that holds the frame `end`, unless that is durable by now.
+    ///
+    /// The system reports a failed write-back once for each open file, to whoever syncs next. So
+    /// one thread syncs at a time, and poisons the store before it lets the next one in.
+    fn sync_to(
+        &self,
+        end: LogEnd,
+        file: &File,
+        path: &Path,
+        health: &Health,
+    ) -> Result<(), Error> {
+        let _only = sync::lock(&self.sync);
+        health.check_sound()?;
+        if self.durability.synced().frame_number >= end.frame_number {
+            return Ok(());
+        }
+        let started = Instant::now();
+        match file.sync_data() {
+            Ok(()) => {
+                self.durability.note_synced(end, started);
+                Ok(())
+            }
+            Err(source) => Err(health.poison(Error::io("sync", path, source))),
+        }
+    }
+
+    /// Syncs the journal if a buffered write has waited for its time.
+    pub(crate) fn sync_journal_if_due(&self, health: &Health) -> Result<(), Error> {
+        let Some(max_delay) = self.max_delay else { return Ok(()) };
+        let oldest = self.durability.oldest_unsynced();
+        let is_due = oldest.is_some_and(|since| since.elapsed() >= max_delay);
+        if is_due { self.sync_journal(health) } else { Ok(()) }
+    }
+
+    /// Prepares the next journal file. A failure is left to the append that needs the file.
+    pub(crate) fn prepare_file(&self) {
+        let capacity = match sync::lock(&self.journal).as_ref() {
+            Some(journal) if journal.is_half_full() => journal.next_capacity(),
+            _ => return,
+        };
+        let mut prepared = sync::lock(&self.prepared);
+        if prepared.is_none() {
+            *prepared = PreparedFile::make(&self.identity.directory, capacity).ok();
+        }
+    }
+
+    /// Waits for an append that has passed the check for a closed store.
+    pub(crate) fn wait_for_writer(&self) {
+        drop(sync::lock(&self.journal));
+    }
+
+    /// Takes the journal out: nothing is written any more.
+    pub(crate) fn take_journal(&self) -> Option<Journal> {
+        sync::lock(&self.journal).take()
+    }
+
+    /// Releases the directory for another open.
+    pub(crate) fn unlock(&self) {
+        self.sealed.close();
+        sync::lock(&self.lock).take();
+    }
+
+    /// Bytes on the disk below a directory of the store.
+    pub(crate) fn bytes_of(&self, name: &str) -> Result<u64, Error> {
+        let path = self.path.join(name);
+        files::bytes_below(&path).map_err(|source| Error::io("measure", &path, source))
+    }
+}

@@ -1,0 +1,76 @@
+//! How far the journal is written and how far it is durable.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use crate::{codec::head::LogEnd, sync};
+
+/// The ends of what is written and of what is durable, under one lock.
+#[derive(Debug)]
+pub(crate) struct Durability {
+    state: Mutex<State>,
+    /// The durable position, for those who only look.
+    position: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    written: LogEnd,
+    synced: LogEnd,
+    /// Since when the oldest frame that is not durable has waited; later than that at most.
+    oldest_unsynced: Option<Instant>,
+}
+
+impl Durability {
+    /// Everything up to `end` is durable.
+    pub(crate) fn new(end: LogEnd) -> Durability {
+        let state = State { written: end, synced: end, oldest_unsynced: None };
+        Durability { state: Mutex::new(state), position: AtomicU64::new(end.position) }
+    }
+
+    /// The last position that is durable.
+    pub(crate) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// The last frame that is durable.
+    pub(crate) fn synced(&self) -> LogEnd {
+        sync::lock(&self.state).synced
+    }
+
+    /// Notes a frame that was written, and returns since when the oldest unsynced one waits.
+    pub(crate) fn wrote(&self, end: LogEnd, now: Instant) -> Instant {
+        let mut state = sync::lock(&self.state);
+        state.written = end;
+        *state.oldest_unsynced.get_or_insert(now)
+    }
+
+    /// Notes that everything up to `end` is durable, by a sync that began at `started`.
+    pub(crate) fn note_synced(&self, end: LogEnd, started: Instant) {
+        let mut state = sync::lock(&self.state);
+        if end.frame_number <= state.synced.frame_number {
+            return;
+        }
+        state.synced = end;
+        self.position.store(end.position, Ordering::Release);
+        // Whatever was written while the sync ran waits since then.
+        let is_all = end.frame_number >= state.written.frame_number;
+        state.oldest_unsynced = if is_all { None } else { Some(started) };
+    }
+
+    /// Whether a frame waits for its sync.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        let state = sync::lock(&self.state);
+        state.synced.frame_number < state.written.frame_number
+    }
+
+    /// Since when the oldest unsynced frame waits.
+    pub(crate) fn oldest_unsynced(&self) -> Option<Instant> {
+        sync::lock(&self.state).oldest_unsynced
+    }
+}

@@ -1,0 +1,116 @@
+//! The names in a store's directory, and whether a directory is a store or may become one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, storage::home::files};
+
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const TREES: &str = "trees";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
+
+/// What a store is made of, and what a creation may leave when it is interrupted. `lost+found` is
+/// what some file systems keep at their top.
+const OWN_ENTRIES: [&str; 8] =
+    ["LOCK", "ANNALS", "ANNALS.tmp", "HEAD", JOURNAL, TREES, SNAPSHOTS, "lost+found"];
+
+/// Trees without events take less than this; with any, and closed, more than their journal shows.
+const EMPTY_TREES_BYTES: u64 = 1 << 10;
+
+/// Makes sure that `path` is a directory that is a store or may become one.
+pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
+    let open = |source| Error::io("open", path, source);
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_dir() => {
+            return Err(open(io::Error::from(io::ErrorKind::NotADirectory)));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && creates => {
+            return files::create_directory(path);
+        }
+        Err(error) => return Err(open(error)),
+    }
+    if path.join("ANNALS").exists() {
+        return Ok(());
+    }
+    let names = entry_names(path)?;
+    if let Some(name) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
+        return Err(foreign(path, &path.join(name)));
+    }
+    if creates || path.join("LOCK").exists() {
+        return Ok(());
+    }
+    // Nothing is made on the way to this answer, not even a lock.
+    refuse_remains(path)?;
+    Err(no_store(path))
+}
+
+pub(crate) fn no_store(path: &Path) -> Error {
+    let reason = "there is no store in the directory";
+    Error::io("open", path, io::Error::new(io::ErrorKind::NotFound, reason))
+}
+
+/// Without a superblock, everything in the directory must be what an unfinished creation left: it
+/// is removed. Journal files, or trees with events, are a store that has lost its superblock.
+pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
+    let lost = |place: &Path| {
+        let reason = "it is missing, and there are events";
+        let first = path.join("ANNALS").display().to_string();
+        Err(Error::corrupted(format!("{first} (beside {})", place.display()), None, reason))
+    };
+    for directory in [JOURNAL, SNAPSHOTS].map(|name| path.join(name)) {
+        // A creation makes both empty.
+        if let Some(name) = names_in(&directory)?.first() {
+            return lost(&directory.join(name));
+        }
+    }
+    let trees = path.join(TREES);
+    for name in names_in(&trees)? {
+        let file = trees.join(&name);
+        if !["conf", "db", "blobs"].contains(&name.as_str()) && !name.starts_with("snap.") {
+            return Err(foreign(path, &file));
+        }
+        let len = fs::metadata(&file).map_err(|source| Error::io("read", &file, source))?.len();
+        if name == "db" && len > EMPTY_TREES_BYTES {
+            return lost(&file);
+        }
+    }
+    match names_in(&trees.join("blobs"))?.first() {
+        Some(name) => Err(foreign(path, &trees.join("blobs").join(name))),
+        None => Ok(()),
+    }
+}
+
+/// Removes what a creation left that did not finish; `refuse_remains` has seen that it is no more
+/// than that.
+pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
+    let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| Error::io("remove", &path, source)),
+    };
+    remove(path.join(JOURNAL))?;
+    remove(path.join(SNAPSHOTS))?;
+    remove(path.join(TREES))?;
+    files::sync_directory(path)
+}
+
+fn foreign(path: &Path, found: &Path) -> Error {
+    let reason =
+        format!("{} is not a store, and not empty: it holds {}", path.display(), found.display());
+    Error::invalid("path", reason)
+}
+
+fn entry_names(path: &Path) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::io("read the directory", path, source);
+    fs::read_dir(path)
+        .map_err(failed)?
+        .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// The names in a directory; none where it is missing.
+fn names_in(path: &Path) -> Result<Vec<String>, Error> {
+    if path.is_dir() { entry_names(path) } else { Ok(Vec::new()) }
+}

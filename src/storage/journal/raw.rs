@@ -1,0 +1,39 @@
+//! The frames of a file that is not sealed, read from the file itself.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{Error, storage::journal::bytes::FrameBytes};
+
+/// An active or full file, or what of it may be read.
+#[derive(Clone, Debug)]
+pub(crate) struct RawFile {
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<File>,
+    pub(crate) end: u64,
+}
+
+impl FrameBytes for RawFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn end(&self) -> u64 {
+        self.end
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.end) {
+            let place = self.path.display().to_string();
+            return Err(Error::corrupted(place, None, "it ends inside a frame"));
+        }
+        self.file
+            .read_exact_at(buffer, offset)
+            .map_err(|source| Error::stored("read", &self.path, source))
+    }
+}

@@ -1,0 +1,192 @@
+//! What the background thread and those who wait for it say to each other.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use crate::sync;
+
+/// How long one wait lasts.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// After so many waits in a row without any progress of the thread it counts as hanging: some 25
+/// seconds. Waits are counted, not time, so that a process that was suspended for a minute does not
+/// give up its own thread.
+const WAITS_MAX: u32 = 250;
+
+/// The signals of one store.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The tail is large enough to be drained, or somebody waits for room in it.
+    is_drain_due: bool,
+    /// The journal will soon need another file.
+    is_file_due: bool,
+    /// When a write of a buffered store must be durable.
+    sync_at: Option<Instant>,
+    is_stopping: bool,
+    has_ended: bool,
+    /// Why the tail cannot be drained at the moment, when that is lack of space.
+    is_short_of_space: bool,
+    /// The thread works at something.
+    is_busy: bool,
+    /// Counts the steps of the thread.
+    progress: u64,
+}
+
+/// How a wait for room in the tail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There may be some: look again.
+    LookAgain,
+    /// The disk is too full to drain the tail.
+    NoSpace,
+    /// The thread hangs or has ended.
+    Hung,
+}
+
+/// Counts waits without progress, for one who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    progress: u64,
+    waits: u32,
+}
+
+impl Patience {
+    /// Counts a wait that ended with this much progress; false once there were too many.
+    pub(crate) fn lasts(&mut self, progress: u64) -> bool {
+        let has_moved = progress != self.progress;
+        self.progress = progress;
+        self.waits = if has_moved { 0 } else { self.waits + 1 };
+        self.waits < WAITS_MAX
+    }
+}
+
+/// What there is to do for the thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) drain: bool,
+    pub(crate) file: bool,
+    pub(crate) sync: bool,
+    pub(crate) stop: bool,
+}
+
+impl Signals {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        sync::lock(&self.state)
+    }
+
+    pub(crate) fn request_drain(&self) {
+        let mut state = self.lock();
+        if !state.is_drain_due {
+            state.is_drain_due = true;
+            self.changed.notify_all();
+        }
+    }
+
+    pub(crate) fn request_file(&self) {
+        let mut state = self.lock();
+        if !state.is_file_due {
+            state.is_file_due = true;
+            self.changed.notify_all();
+        }
+    }
+
+    pub(crate) fn request_sync(&self, at: Instant) {
+        let mut state = self.lock();
+        if state.sync_at.is_none() {
+            state.sync_at = Some(at);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until the tail may have shrunk.
+    pub(crate) fn wait_for_room(&self, patience: &mut Patience) -> Room {
+        let mut state = self.lock();
+        state.is_drain_due = true;
+        state.is_short_of_space = false;
+        self.changed.notify_all();
+        let state = sync::wait_timeout_while(&self.changed, state, WAIT, |state| {
+            state.is_drain_due && !state.is_short_of_space && !state.has_ended
+        });
+        if state.is_short_of_space {
+            return Room::NoSpace;
+        }
+        let lasts = !state.is_busy || patience.lasts(state.progress);
+        if state.has_ended || !lasts { Room::Hung } else { Room::LookAgain }
+    }
+
+    /// Asks the thread to finish its work and end; false when it hangs.
+    pub(crate) fn stop(&self) -> bool {
+        let mut state = self.lock();
+        state.is_stopping = true;
+        self.changed.notify_all();
+        let mut patience = Patience::default();
+        while !state.has_ended {
+            if !patience.lasts(state.progress) {
+                return false;
+            }
+            state = sync::wait_timeout_while(&self.changed, state, WAIT, |state| !state.has_ended);
+        }
+        true
+    }
+
+    /// The thread has done a step.
+    pub(crate) fn beat(&self) {
+        self.lock().progress += 1;
+    }
+
+    /// How many steps the thread has done.
+    pub(crate) fn progress(&self) -> u64 {
+        self.lock().progress
+    }
+
+    pub(crate) fn report_no_space(&self) {
+        self.lock().is_short_of_space = true;
+    }
+
+    /// The thread has ended, or there is none.
+    pub(crate) fn end(&self) {
+        self.lock().has_ended = true;
+        self.changed.notify_all();
+    }
+
+    /// The thread is through with a drain.
+    pub(crate) fn end_drain(&self) {
+        self.lock().is_drain_due = false;
+        self.changed.notify_all();
+    }
+
+    /// Waits for work, on the thread.
+    pub(crate) fn next_work(&self) -> Work {
+        let mut state = self.lock();
+        state.is_busy = false;
+        loop {
+            let now = Instant::now();
+            let work = Work {
+                drain: state.is_drain_due,
+                file: std::mem::take(&mut state.is_file_due),
+                sync: state.sync_at.is_some_and(|at| at <= now),
+                stop: state.is_stopping,
+            };
+            if work.sync {
+                state.sync_at = None;
+            }
+            if work.drain || work.file || work.sync || work.stop {
+                state.is_busy = true;
+                state.progress += 1;
+                return work;
+            }
+            state = match state.sync_at.map(|at| at.saturating_duration_since(now)) {
+                None => sync::wait(&self.changed, state),
+                Some(timeout) => sync::wait_timeout(&self.changed, state, timeout),
+            };
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Snapshots: a cache beside the log, one file for each, or a map in memory.
+//!
+//! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its full
+//! name, the store id and a checksum. A file is written under a temporary name, synced and then
+//! renamed, so that it is whole or not there. Its position is durable before it is written. The
+//! newest two of each key stay: the second in case the first is damaged.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        checksum::Checksum,
+        saved::{self, StoredSnapshot},
+    },
+    event::{SnapshotKey, SnapshotOwner, limits::SNAPSHOT_BYTES_MAX},
+    storage::{home::files, journal::Identity},
+    sync,
+};
+
+/// How many snapshots are kept for each key: the newest, and one in case that is damaged.
+const SNAPSHOTS_KEPT: usize = 2;
+
+/// As much of a file as its name takes, at most.
+const PEEK_BYTES: u64 = 512;
+
+/// The most that a file may take: a snapshot at its limit, and what stands before its data.
+const FILE_BYTES_MAX: u64 = SNAPSHOT_BYTES_MAX as u64 + PEEK_BYTES;
+
+const ENDING: &str = "snapshot";
+
+/// What tells snapshots apart: owner, hash of the name, version, position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    owner: SnapshotOwner,
+    hash: u64,
+    version: u32,
+    position: u64,
+}
+
+/// The names of the snapshots; that of a file whose own name cannot be read is its file name.
+type Index = BTreeMap<Place, String>;
+
+/// The snapshots of a store on the disk.
+#[derive(Debug)]
+pub(crate) struct SnapshotFiles {
+    directory: PathBuf,
+    store_id: Uuid,
+    checksum: Checksum,
+    /// Read from the directory when it is first needed.
+    index: Mutex<Option<Index>>,
+}
+
+/// The snapshots of a store in memory.
+#[derive(Debug, Default)]
+pub(crate) struct SnapshotMap {
+    kept: Mutex<BTreeMap<(SnapshotKey, u64), StoredSnapshot>>,
+}
+
+impl Place {
+    fn of(key: &SnapshotKey, position: u64) -> Place {
+        let hash = hash_of(&key.name);
+        Place { owner: key.owner, hash, version: key.version, position }
+    }
+
+    fn all_of(owner: SnapshotOwner, name: &str) -> RangeInclusive<Place> {
+        let hash = hash_of(name);
+        let first = Place { owner, hash, version: 0, position: 0 };
+        first..=Place { version: u32::MAX, position: u64::MAX, ..first }
+    }
+
+    fn stem(self) -> String {
+        let Place { owner, hash, version, position } = self;
+        format!("{}-{hash:016x}-{version}-{position}", owner as u8)
+    }
+
+    fn parse(stem: &str) -> Option<Place> {
+        let mut parts = stem.split('-');
+        let place = Place {
+            owner: SnapshotOwner::of(parts.next()?.parse().ok()?)?,
+            hash: u64::from_str_radix(parts.next()?, 16).ok()?,
+            version: parts.next()?.parse().ok()?,
+            position: parts.next()?.parse().ok()?,
+        };
+        (place.stem() == stem).then_some(place)
+    }
+}
+
+/// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/).
+fn hash_of(name: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// Which positions of a key stay when `new` is saved at a head, the newest first.
+fn kept(mut positions: Vec<u64>, new: u64, head: u64) -> Vec<u64> {
+    positions.retain(|position| *position <= head);
+    positions.push(new);
+    positions.sort_unstable_by(|one, other| other.cmp(one));
+    positions.dedup();
+    positions.truncate(SNAPSHOTS_KEPT);
+    positions
+}
+
+impl SnapshotFiles {
+    pub(crate) fn new(directory: PathBuf, identity: &Identity) -> SnapshotFiles {
+        let (store_id, checksum) = (identity.store_id, identity.checksum.clone());
+        SnapshotFiles { directory, store_id, checksum, index: Mutex::default() }
+    }
+
+    fn path(&self, place: Place) -> PathBuf {
+        self.directory.join(format!("{}.{ENDING}", place.stem()))
+    }
+
+    fn with_index<T>(
+        &self,
+        use_index: impl FnOnce(&mut Index) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut index = sync::lock(&self.index);
+        match index.as_mut() {
+            Some(index) => use_index(index),
+            None => use_index(index.insert(read_directory(&self.directory)?)),
+        }
+    }
+
+    /// Saves a snapshot, and drops those of its name that are not kept beside it: older ones, those
+    /// of other versions, and any past `head`, which the log does not support.
+    pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) -> Result<(), Error> {
+        let StoredSnapshot { key, position, bytes, .. } = new;
+        let place = Place::of(key, *position);
+        self.with_index(|index| {
+            let all = index.range(Place::all_of(key.owner, &key.name));
+            let all: Vec<Place> = all.map(|(place, _)| *place).collect();
+            let of_key = all.iter().filter(|other| other.version == key.version);
+            let kept = kept(of_key.map(|other| other.position).collect(), *position, head);
+            if kept.contains(position) {
+                files::create_directory(&self.directory)?;
+                files::publish(&self.path(place), bytes)?;
+                index.insert(place, key.name.clone());
+            }
+            for other in all {
+                if other.version != key.version || !kept.contains(&other.position) {
+                    remove(&self.path(other))?;
+                    index.remove(&other);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The keys and positions of the snapshots of a name, whatever their version.
+    pub(crate) fn of_name(
+        &self,
+        owner: SnapshotOwner,
+        name: &str,
+    ) -> Result<Vec<(SnapshotKey, u64)>, Error> {
+        let key = |version| SnapshotKey { owner, name: name.to_owned(), version };
+        self.with_index(|index| {
+            let found = index.range(Place::all_of(owner, name));
+            let found = found.map(|(place, _)| (key(place.version), place.position)).collect();
+            // A file whose name cannot be read is listed under its file name.
+            let is_it = |(_, found): &(&Place, &String)| found.as_str() == name;
+            let odd = index.iter().filter(is_it).filter(|(place, _)| place.hash != hash_of(name));
+            let odd = odd.map(|(place, _)| (key(place.version), place.position));
+            Ok([found, odd.collect::<Vec<_>>()].concat())
+        })
+    }
+
+    /// The first name of a snapshot after `after`, by owner and then by name.
+    pub(crate) fn name_after(
+        &self,
+        after: Option<(SnapshotOwner, &str)>,
+    ) -> Result<Option<(SnapshotOwner, String)>, Error> {
+        self.with_index(|index| {
+            let names = index.iter().map(|(place, name)| (place.owner, name.as_str()));
+            let next = names.filter(|name| after.is_none_or(|after| *name > after)).min();
+            Ok(next.map(|(owner, name)| (owner, name.to_owned())))
+        })
+    }
+
+    /// Reads a snapshot; `None` when there is none.
+    pub(crate) fn read(
+        &self,
+        key: &SnapshotKey,
+        position: u64,
+    ) -> Result<Option<StoredSnapshot>, Error> {
+        let damaged = |reason: String| Error::corrupted(key.place(), Some(position), reason);
+        let named = read_bounded(&self.path(Place::of(key, position)));
+        let read = match (named, Place::parse(&key.name)) {
+            // It is listed under its file name.
+            (Ok(None), Some(place)) => read_bounded(&self.path(place)),
+            (read, _) => read,
+        };
+        let Some(bytes) = read? else { return Ok(None) };
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(damaged("its file is past the limit of a snapshot".to_owned()));
+        }
+        let identity = (self.store_id, &self.checksum);
+        let found = StoredSnapshot::decode(Arc::from(bytes), identity).map_err(damaged)?;
+        if (&found.key, found.position) != (key, position) {
+            let reason = format!("it says it is {:?} at {}", found.key.name, found.position);
+            return Err(damaged(reason));
+        }
+        Ok(Some(found))
+    }
+}
+
+/// Reads which snapshots there are, and removes files that were not finished.
+fn read_directory(directory: &Path) -> Result<Index, Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut index = Index::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if ending == files::UNFINISHED {
+            // A failure leaves a file that nobody looks at.
+            let _ = fs::remove_file(&path);
+        }
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if ending == ENDING
+            && let Some(place) = Place::parse(stem)
+        {
+            let mut bytes = Vec::new();
+            let peeked = File::open(&path).and_then(|f| f.take(PEEK_BYTES).read_to_end(&mut bytes));
+            let name = saved::peek_name(&bytes).filter(|_| peeked.is_ok());
+            let name = name.filter(|name| hash_of(name) == place.hash);
+            index.insert(place, name.unwrap_or(stem).to_owned());
+        }
+    }
+    Ok(index)
+}
+
+/// Reads a file, or a byte more than any may have. `None` when there is none.
+fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::stored("read", path, source)),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|source| Error::io("remove", path, source)),
+    }
+}
+
+impl SnapshotMap {
+    /// As [`SnapshotFiles::save`].
+    pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) {
+        let mut all = sync::lock(&self.kept);
+        let of_key = all.keys().filter(|(key, _)| *key == new.key);
+        let kept = kept(of_key.map(|(_, position)| *position).collect(), new.position, head);
+        if kept.contains(&new.position) {
+            all.insert((new.key.clone(), new.position), new.clone());
+        }
+        let is_of_name =
+            |key: &SnapshotKey| (key.owner, &key.name) == (new.key.owner, &new.key.name);
+        all.retain(|(key, position), _| {
+            !is_of_name(key) || (*key == new.key && kept.contains(position))
+        });
+    }
+
+    /// As [`SnapshotFiles::of_name`].
+    pub(crate) fn of_name(&self, owner: SnapshotOwner, name: &str) -> Vec<(SnapshotKey, u64)> {
+        let all = sync::lock(&self.kept);
+        let is_it = |(key, _): &&(SnapshotKey, u64)| (key.owner, key.name.as_str()) == (owner, name);
+        all.keys().filter(is_it).cloned().collect()
+    }
+
+    /// As [`SnapshotFiles::name_after`].
+    pub(crate) fn name_after(
+        &self,
+        after: Option<(SnapshotOwner, &str)>,
+    ) -> Option<(SnapshotOwner, String)> {
+        let all = sync::lock(&self.kept);
+        let names = all.keys().map(|(key, _)| (key.owner, key.name.as_str()));
+        let next = names.filter(|name| after.is_none_or(|after| *name > after)).min();
+        next.map(|(owner, name)| (owner, name.to_owned()))
+    }
+
+    /// As [`SnapshotFiles::read`].
+    pub(crate) fn read(&self, key: &SnapshotKey, position: u64) -> Option<StoredSnapshot> {
+        sync::lock(&self.kept).get(&(key.clone(), position)).cloned()
+    }
+}

@@ -1,0 +1,225 @@
+//! What the copies of the events on the disk have in common: the questions that a read asks after
+//! the tail. The trees answer those by stream and by id, the sealed files those by position; each
+//! answers all of them, the other's slowly, for when the other copy has failed.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        page::Page,
+        record::{self, EventToEncode},
+    },
+    event::RecordedEvent,
+    storage::{
+        journal::{SealedFile, SealedFiles},
+        trees::Trees,
+    },
+};
+
+/// Streams that a sealed file lists at once.
+const STREAMS: usize = 1_024;
+
+/// One copy of the events that are not in the tail.
+pub(crate) trait Source {
+    /// Some events in position order, that at `position` among them, in the allocations of `spare`.
+    fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error>;
+
+    /// How many events of a stream lie at or below `head`.
+    fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error>;
+
+    /// Consecutive events of a stream, that with this version among them.
+    fn stream_page(&self, stream: &str, version: u64, spare: Page) -> Result<Option<Page>, Error>;
+
+    /// Where the event with this id lies.
+    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error>;
+
+    /// Up to `limit` streams after `after`, in byte order, with their versions at `head`.
+    fn streams(
+        &self,
+        after: Bound<&str>,
+        head: u64,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, u64)>, Error>;
+
+    /// The checkpoint of a name.
+    fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error>;
+}
+
+impl Source for Trees {
+    fn page(&self, position: u64, _spare: Page) -> Result<Option<Page>, Error> {
+        let event = self.event_at(position)?;
+        event.as_ref().map(page_of).transpose()
+    }
+
+    fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
+        self.stream_version(stream, head)
+    }
+
+    fn stream_page(&self, stream: &str, version: u64, spare: Page) -> Result<Option<Page>, Error> {
+        self.stream_page(stream, version, spare)
+    }
+
+    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
+        self.position_of(id)
+    }
+
+    fn streams(
+        &self,
+        after: Bound<&str>,
+        head: u64,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        self.streams(after, head, limit)
+    }
+
+    fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.checkpoint(name)
+    }
+}
+
+/// A page with one event.
+fn page_of(event: &RecordedEvent) -> Result<Page, Error> {
+    page_with(event.position(), &[EventToEncode::from(event)])
+}
+
+fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error> {
+    let mut bytes = Vec::new();
+    record::encode(events, &mut bytes);
+    let len = bytes.len();
+    Page::decode(Arc::from(bytes), [0..len])
+        .map_err(|reason| Error::corrupted("an event", Some(position), reason))
+}
+
+impl SealedFiles {
+    /// The files, the newest first.
+    fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
+        self.keys().into_iter().rev().map(|key| self.open(key))
+    }
+
+    /// The page with the first event of a stream in a block that is at or above `version`, if the
+    /// block has it.
+    fn page_in_block(
+        &self,
+        file: &SealedFile,
+        stream: &str,
+        version: u64,
+        block: u64,
+    ) -> Result<Option<Page>, Error> {
+        let Some(page) = file.page(block, Page::default())? else { return Ok(None) };
+        let of_stream: Vec<EventToEncode<'_>> =
+            page.all_to_encode().filter(|event| event.stream == stream).collect();
+        match of_stream.iter().any(|event| event.version == version) {
+            true => page_with(block, &of_stream).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+impl Source for SealedFiles {
+    fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error> {
+        match self.holder(position)? {
+            Some(file) => file.page(position, spare),
+            None => Ok(None),
+        }
+    }
+
+    fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
+        for file in self.newest_first() {
+            let file = file?;
+            let facts = file.facts();
+            if facts.first_position > head {
+                continue;
+            }
+            let Some(found) = file.stream(stream)? else { continue };
+            if facts.last_position <= head {
+                return Ok(found.first_version - 1 + found.count);
+            }
+            let mut version = found.first_version - 1;
+            for block in found.blocks {
+                let page = file.page(block, Page::default())?.unwrap_or_default();
+                let here = page.all_to_encode().filter(|event| event.stream == stream);
+                version += here.filter(|event| event.position <= head).count() as u64;
+            }
+            if version > 0 {
+                return Ok(version);
+            }
+        }
+        Ok(0)
+    }
+
+    fn stream_page(&self, stream: &str, version: u64, _spare: Page) -> Result<Option<Page>, Error> {
+        for file in self.newest_first() {
+            let file = file?;
+            let Some(found) = file.stream(stream)? else { continue };
+            if found.first_version > version {
+                continue;
+            }
+            for block in found.blocks {
+                if let Some(page) = self.page_in_block(&file, stream, version, block)? {
+                    return Ok(Some(page));
+                }
+            }
+            return Ok(None);
+        }
+        Ok(None)
+    }
+
+    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
+        for file in self.newest_first() {
+            if let Some(position) = file?.position_of(id)? {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    fn streams(
+        &self,
+        after: Bound<&str>,
+        head: u64,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        let (after, included) = match after {
+            Bound::Unbounded => (None, None),
+            Bound::Included(id) => (Some(id), Some(id)),
+            Bound::Excluded(id) => (Some(id), None),
+        };
+        let mut names = BTreeMap::<String, ()>::new();
+        for file in self.newest_first() {
+            let file = file?;
+            if file.facts().first_position > head {
+                continue;
+            }
+            if let Some(id) = included.filter(|id| !id.is_empty())
+                && file.stream(id)?.is_some()
+            {
+                names.insert(id.to_owned(), ());
+            }
+            // A page of a list is short; streams past the head make it ask for more.
+            for stream in file.streams(after, limit.max(STREAMS))? {
+                names.insert(stream.id, ());
+            }
+        }
+        let mut found = Vec::new();
+        for name in names.into_keys() {
+            if found.len() == limit {
+                break;
+            }
+            let version = Source::stream_version(self, &name, head)?;
+            if version > 0 {
+                found.push((Arc::from(name), version));
+            }
+        }
+        Ok(found)
+    }
+
+    fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
+        // Each file has all checkpoints as of its end.
+        let Some(newest) = self.newest_first().next() else { return Ok(None) };
+        let all = newest?.checkpoints()?;
+        Ok(all.into_iter().find(|found| &*found.name == name).map(|found| found.position))
+    }
+}

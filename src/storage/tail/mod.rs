@@ -1,0 +1,323 @@
+//! The tail: an index in memory of every event of the journal files that are not sealed yet, and
+//! the newest of their bytes. (A log-structured merge tree calls this its memtable.)
+//!
+//! Invariants:
+//! * An event is in the tail or in a sealed file. It leaves the tail only after its file is sealed,
+//!   and a file is sealed only after the trees hold its events. So whoever looks in the tail first
+//!   and in a sealed file or the trees next misses nothing and needs no lock for it.
+//! * The tail is a row of generations. Only the writer adds, to the last one, the active one. The
+//!   others are frozen: nothing of them changes but whether their bytes are in memory. A drain
+//!   takes whole frozen generations; freeing one drops an `Arc`.
+//! * No lock is held for longer than it takes to add a frame or to copy a few pointers.
+
+mod generation;
+mod window;
+
+use std::{
+    collections::BTreeSet,
+    ops::Bound,
+    sync::{Arc, RwLock},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{head::LogEnd, page::Page, saved::Checkpoint},
+    event::RecordedEvent,
+    storage::journal::FileKey,
+    sync,
+};
+
+pub(crate) use generation::{FrameSource, Generation, TailEntry, TailRecord};
+pub(crate) use window::Window;
+
+/// A generation is frozen at this size, so that a drain of several has steps.
+const GENERATION_EVENTS: usize = 50_000;
+const GENERATION_BYTES: u64 = 16 << 20;
+
+/// A frame on its way into the tail.
+#[derive(Debug)]
+pub(crate) struct TailFrame<'a> {
+    pub(crate) end: LogEnd,
+    pub(crate) source: Option<FrameSource>,
+    pub(crate) records: Vec<TailRecord>,
+    pub(crate) entries: Vec<TailEntry<'a>>,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+}
+
+/// The shared tail.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    /// Bytes of events to keep in memory.
+    bytes_max: u64,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    frozen: Vec<Arc<Generation>>,
+    active: Generation,
+    /// The last frame that the trees have.
+    drained: LogEnd,
+    /// How much of the frozen generations the trees do not have.
+    waiting: Backlog,
+}
+
+/// How much waits for the trees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub(crate) events: u64,
+    /// Bytes of frames.
+    pub(crate) bytes: u64,
+    pub(crate) generations: usize,
+}
+
+/// Events of one stream that the tail has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamInTail {
+    /// The version of the first of them.
+    pub(crate) first_version: u64,
+    /// How many lie at or below the head that was asked for.
+    pub(crate) count: u64,
+}
+
+impl Tail {
+    /// An empty tail that keeps about so many bytes of events in memory.
+    pub(crate) fn new(bytes_max: u64) -> Tail {
+        Tail { bytes_max, inner: RwLock::default() }
+    }
+
+    /// Adds a frame, the next one of the journal.
+    pub(crate) fn push(&self, frame: TailFrame<'_>) {
+        let mut inner = sync::write(&self.inner);
+        let key = frame.source.as_ref().map(|source| source.key);
+        let is_full = inner.active.len() >= GENERATION_EVENTS
+            || inner.active.frame_bytes() >= GENERATION_BYTES
+            || (!inner.active.is_empty() && inner.active.file_key() != key);
+        // Without files nothing is ever drained, and a look-up asks every generation.
+        if is_full && key.is_some() {
+            inner.freeze();
+        }
+        let is_drained = frame.end.frame_number <= inner.drained.frame_number;
+        inner.active.push(frame, is_drained);
+        if key.is_some() {
+            self.release_bodies(&inner);
+        }
+    }
+
+    /// Drops the bytes of the oldest frozen generations past what is kept.
+    fn release_bodies(&self, inner: &Inner) {
+        let mut kept = inner.active.body_bytes();
+        for generation in inner.frozen.iter().rev() {
+            match kept > self.bytes_max {
+                true => generation.release_bodies(),
+                false => kept += generation.body_bytes(),
+            }
+        }
+    }
+
+    /// Freezes the active generation, so that a drain can take everything there is.
+    pub(crate) fn freeze(&self) {
+        sync::write(&self.inner).freeze();
+    }
+
+    /// Starts over after damage in what the trees have: what was added so far is left to them.
+    pub(crate) fn clear(&self) {
+        let mut inner = sync::write(&self.inner);
+        let drained = inner.drained;
+        *inner = Inner { drained, ..Inner::default() };
+    }
+
+    /// Notes what the trees have.
+    pub(crate) fn set_drained(&self, end: LogEnd) {
+        let mut inner = sync::write(&self.inner);
+        inner.drained = end;
+        inner.count();
+    }
+
+    /// The last frame that the trees have.
+    pub(crate) fn drained(&self) -> LogEnd {
+        sync::read(&self.inner).drained
+    }
+
+    /// What waits for the trees.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let inner = sync::read(&self.inner);
+        let mut backlog = inner.waiting;
+        if inner.active.end().frame_number > inner.drained.frame_number {
+            backlog.events += inner.active.undrained_events();
+            backlog.bytes += inner.active.frame_bytes();
+        }
+        backlog
+    }
+
+    /// The oldest frozen generations that the trees do not have, up to these sizes and at least
+    /// one.
+    pub(crate) fn window(&self, events_max: u64, bytes_max: u64) -> Window {
+        let inner = sync::read(&self.inner);
+        let drained = inner.drained.frame_number;
+        let (mut taken, mut events, mut bytes) = (Vec::new(), 0, 0);
+        for generation in inner.frozen.iter().filter(|one| one.end().frame_number > drained) {
+            events += generation.undrained_events();
+            bytes += generation.frame_bytes();
+            if !taken.is_empty() && (events > events_max || bytes > bytes_max) {
+                break;
+            }
+            taken.push(Arc::clone(generation));
+        }
+        Window::new(inner.drained, taken)
+    }
+
+    /// Every frozen generation with events above the drained head, for a discard.
+    pub(crate) fn undrained_streams(&self) -> Vec<(Arc<str>, u64)> {
+        let inner = sync::read(&self.inner);
+        let generations = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
+        let mut first = std::collections::BTreeMap::<Arc<str>, u64>::new();
+        for generation in generations {
+            for (name, version) in generation.first_versions_after(inner.drained.position) {
+                first.entry(name).or_insert(version);
+            }
+        }
+        first.into_iter().collect()
+    }
+
+    /// Drops the generations of a file that is sealed now.
+    pub(crate) fn drop_file(&self, key: FileKey) {
+        let mut inner = sync::write(&self.inner);
+        inner.frozen.retain(|generation| generation.file_key() != Some(key));
+        inner.count();
+    }
+
+    /// The position before the first event of the tail: everything at or below it is elsewhere.
+    pub(crate) fn floor(&self) -> u64 {
+        let inner = sync::read(&self.inner);
+        let mut generations = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
+        let first = generations.find_map(Generation::first_position);
+        first.map_or(inner.active.end().position, |first| first - 1)
+    }
+
+    /// About how much memory the tail takes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let inner = sync::read(&self.inner);
+        let frozen: u64 = inner.frozen.iter().map(|one| one.memory_bytes()).sum();
+        frozen + inner.active.memory_bytes()
+    }
+
+    /// The record that holds a position, decoded. `None` when the tail does not hold it.
+    pub(crate) fn page(&self, position: u64) -> Result<Option<Page>, Error> {
+        let found = {
+            let inner = sync::read(&self.inner);
+            inner.generation_of(position).and_then(|one| one.record_at(position))
+        };
+        found.map(|record| record.decode()).transpose()
+    }
+
+    /// What the tail has of a stream at or below `head`. `None` when that is nothing.
+    pub(crate) fn stream(&self, stream: &str, head: u64) -> Option<StreamInTail> {
+        let inner = sync::read(&self.inner);
+        let mut found: Option<StreamInTail> = None;
+        for generation in inner.newest_first() {
+            let Some(here) = generation.stream(stream, head) else { continue };
+            let later = found.map_or(0, |later| later.count);
+            found = Some(StreamInTail { count: here.count + later, ..here });
+        }
+        found.filter(|found| found.count > 0)
+    }
+
+    /// Up to `limit` events of a stream from `version` on, or back. Empty when the tail does not
+    /// hold that version.
+    pub(crate) fn stream_events(
+        &self,
+        stream: &str,
+        version: u64,
+        is_backward: bool,
+        limit: usize,
+    ) -> Result<Vec<RecordedEvent>, Error> {
+        let found = {
+            let inner = sync::read(&self.inner);
+            inner.newest_first().find_map(|one| one.places(stream, version, is_backward, limit))
+        };
+        found.map_or(Ok(Vec::new()), generation::Places::read)
+    }
+
+    /// Up to `limit` streams after `after`, in byte order, that have events in the tail at or below
+    /// `head`, with their versions there.
+    pub(crate) fn streams(
+        &self,
+        after: Bound<&str>,
+        head: u64,
+        limit: usize,
+    ) -> Vec<(Arc<str>, u64)> {
+        let names: BTreeSet<Arc<str>> = {
+            let inner = sync::read(&self.inner);
+            let named = |generation: &Generation| generation.names(after, head, limit);
+            let mut names: BTreeSet<_> = inner.newest_first().flat_map(named).collect();
+            while names.len() > limit {
+                names.pop_last();
+            }
+            names
+        };
+        let version = |name: Arc<str>| {
+            let found = self.stream(&name, head)?;
+            Some((name, found.first_version - 1 + found.count))
+        };
+        names.into_iter().filter_map(version).collect()
+    }
+
+    /// Where the event with this id lies, if it is in the tail.
+    pub(crate) fn position_of(&self, id: Uuid) -> Option<u64> {
+        let inner = sync::read(&self.inner);
+        inner.newest_first().find_map(|generation| generation.position_of(id))
+    }
+
+    /// The checkpoint of a name, if it was saved in the tail.
+    pub(crate) fn checkpoint(&self, name: &str) -> Option<u64> {
+        let inner = sync::read(&self.inner);
+        inner.newest_first().find_map(|generation| generation.checkpoint(name))
+    }
+
+    /// The names of the checkpoints that were saved in the tail.
+    pub(crate) fn checkpoint_names(&self) -> BTreeSet<Arc<str>> {
+        let inner = sync::read(&self.inner);
+        inner.newest_first().flat_map(Generation::checkpoint_names).collect()
+    }
+}
+
+impl Inner {
+    fn newest_first(&self) -> impl Iterator<Item = &Generation> {
+        [&self.active].into_iter().chain(self.frozen.iter().rev().map(|one| &**one))
+    }
+
+    fn freeze(&mut self) {
+        if self.active.is_empty() {
+            return;
+        }
+        let next = Generation::after(&self.active);
+        let full = std::mem::replace(&mut self.active, next);
+        self.frozen.push(Arc::new(full));
+        self.count();
+    }
+
+    /// Counts what the trees lack of the frozen generations.
+    fn count(&mut self) {
+        let mut waiting = Backlog::default();
+        let drained = self.drained.frame_number;
+        for generation in self.frozen.iter().filter(|one| one.end().frame_number > drained) {
+            waiting.events += generation.undrained_events();
+            waiting.bytes += generation.frame_bytes();
+            waiting.generations += 1;
+        }
+        self.waiting = waiting;
+    }
+
+    fn generation_of(&self, position: u64) -> Option<&Generation> {
+        if self.active.first_position().is_some_and(|first| first <= position) {
+            return Some(&self.active);
+        }
+        let starts_by = |one: &&Arc<Generation>| {
+            one.first_position().is_some_and(|first| first <= position)
+        };
+        self.frozen.iter().rev().find(starts_by).map(|one| &**one)
+    }
+}
