@@ -27,10 +27,15 @@ fn collect(directory: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-fn sources(directories: &[&str], endings: &[&str]) -> Vec<Source> {
+/// The files with these endings in these places, each of which is a file or a directory.
+fn sources(places: &[&str], endings: &[&str]) -> Vec<Source> {
     let mut paths = Vec::new();
-    for directory in directories.iter().map(|name| root().join(name)).filter(|path| path.is_dir()) {
-        collect(&directory, endings, &mut paths);
+    for place in places.iter().map(|name| root().join(name)) {
+        if place.is_file() {
+            paths.push(place);
+        } else if place.is_dir() {
+            collect(&place, endings, &mut paths);
+        }
     }
     paths.sort();
     let sources: Vec<Source> = paths
@@ -44,15 +49,13 @@ fn sources(directories: &[&str], endings: &[&str]) -> Vec<Source> {
     sources
 }
 
-/// The library and the program, without the build script.
+/// The library and the program.
 fn library() -> Vec<Source> {
-    let mut sources = sources(&["src"], &["rs"]);
-    sources.retain(|source| source.name != "src/ffi/link.rs");
-    sources
+    sources(&["src"], &["rs"])
 }
 
 fn everything() -> Vec<Source> {
-    let places = ["src", "include", "tests", "benches", "examples"];
+    let places = ["build.rs", "src", "include", "tests", "benches", "examples"];
     sources(&places, &["rs", "c", "h", "hpp", "cpp"])
 }
 
@@ -312,6 +315,7 @@ fn the_top_level_holds_what_it_should() {
     let allowed: BTreeSet<&str> = [
         "Cargo.toml",
         "Cargo.lock",
+        "build.rs",
         "cbindgen.toml",
         "src",
         "include",
