@@ -159,7 +159,7 @@
  * The version of the ABI that this header describes. A library with another one does not fit the
  * program: see ANNALS_CHECK_VERSION.
  */
-#define ANNALS_ABI_VERSION 1
+#define ANNALS_ABI_VERSION 2
 
 /** The data of the event is bytes, not JSON. */
 #define ANNALS_EVENT_BINARY 1
@@ -436,6 +436,12 @@ typedef int32_t (*annals_finding_fn)(void *user_data, const struct annals_error 
 
 /** Nothing came in the given time. */
 #define ANNALS_TIMEOUT 3
+
+/**
+ * The append was an exact retry, by its event ids: the events were stored already, and nothing was
+ * written. The outs are those of the first time.
+ */
+#define ANNALS_ALREADY_STORED 4
 
 /** An argument is not what the function takes. A bug of the caller: fix the call. */
 #define ANNALS_E_INVALID_ARGUMENT -1
@@ -925,8 +931,9 @@ ANNALS_NOEXCEPT;
  * other gets ANNALS_E_VERSION_CONFLICT, reads again and decides anew.
  *
  * Repeating is safe with ids: if every event has an id, and all of them are stored already, at
- * consecutive positions, in this order, in this stream, then the append succeeds again with the
- * original result and writes nothing.
+ * consecutive positions, in this order, in this stream, each with the same type, data and
+ * metadata, then the append succeeds again, with ANNALS_ALREADY_STORED and the original result,
+ * and writes nothing, whatever the expected version. Times are not compared.
  *
  * With ANNALS_E_POISONED from this very call its outcome is unknown until the store is opened
  * again; then the event ids or the version of the stream settle it.
@@ -942,11 +949,12 @@ ANNALS_NOEXCEPT;
  * @param out_first_version Receives the version of the first event; the others follow it. May be
  * NULL.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
- * ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than 64 MiB or too many events;
- * ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE; ANNALS_E_POISONED;
- * ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on; ANNALS_E_NO_MEMORY;
- * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than
+ * 64 MiB or too many events; ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE;
+ * ANNALS_E_POISONED; ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on;
+ * ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
+ * ANNALS_E_PANIC.
  *
  * Threads: any number at once. Blocking: writes and syncs a file, and waits while earlier events
  * are moved out of memory. Since: 0.1.0
@@ -976,10 +984,10 @@ ANNALS_NOEXCEPT;
  * @param n How many. Together they need at least one event, and at most 100000.
  * @param out_first_position Receives the position of the first event. May be NULL.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
- * ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT;
- * ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
- * ANNALS_E_PANIC: each as for annals_append.
+ * @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE;
+ * ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+ * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC: each as for annals_append.
  *
  * Threads: any number at once. Blocking: as annals_append. Since: 0.1.0
  */

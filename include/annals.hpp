@@ -478,6 +478,10 @@ struct appended {
   std::uint64_t first_position = 0;
   /// The version of the first event in its stream; the others follow it.
   std::uint64_t first_version = 0;
+  /// What annals_append has returned: ANNALS_OK or ANNALS_ALREADY_STORED.
+  annals_status status = ANNALS_OK;
+  /// Whether it was an exact retry: the events were stored already, and nothing was written.
+  bool replayed() const noexcept { return status == ANNALS_ALREADY_STORED; }
 };
 
 /// How a store is opened.
@@ -1097,10 +1101,10 @@ class store {
     detail::failure failure;
     appended landed;
     const std::vector<annals_new_event> raw = raw_events(events);
-    const annals_status status =
+    landed.status =
         annals_append(raw_.get(), stream.data(), stream.size(), expected.value, raw.data(),
                       raw.size(), &landed.first_position, &landed.first_version, failure.out());
-    return failure.or_else<appended>(status, [&] { return landed; });
+    return failure.or_else<appended>(landed.status, [&] { return landed; });
   }
 
   /// Appends events to a stream, all or none, if it is as expected.
@@ -1115,8 +1119,9 @@ class store {
     return append(stream, expected, span<const new_event>(&event, 1));
   }
 
-  /// Appends to several streams as one atomic unit; returns the position of the first event.
-  returned<std::uint64_t> append_multi(span<const unit> units) const {
+  /// Appends to several streams as one atomic unit; returns the position of the first event, and
+  /// says in `replayed`, unless that is null, whether it was an exact retry.
+  returned<std::uint64_t> append_multi(span<const unit> units, bool *replayed = nullptr) const {
     detail::failure failure;
     std::uint64_t position = 0;
     std::vector<std::vector<annals_new_event>> events;
@@ -1135,12 +1140,15 @@ class store {
     }
     const annals_status status =
         annals_append_multi(raw_.get(), raw.data(), raw.size(), &position, failure.out());
+    if (replayed != nullptr) *replayed = status == ANNALS_ALREADY_STORED;
     return failure.or_else<std::uint64_t>(status, [&] { return position; });
   }
 
-  /// Appends to several streams as one atomic unit; returns the position of the first event.
-  returned<std::uint64_t> append_multi(std::initializer_list<unit> units) const {
-    return append_multi(span<const unit>(units.begin(), units.size()));
+  /// Appends to several streams as one atomic unit; returns the position of the first event, and
+  /// says in `replayed`, unless that is null, whether it was an exact retry.
+  returned<std::uint64_t> append_multi(std::initializer_list<unit> units,
+                                       bool *replayed = nullptr) const {
+    return append_multi(span<const unit>(units.begin(), units.size()), replayed);
   }
 
   /// The events of one stream, in the order of their versions.

@@ -48,7 +48,8 @@ pub enum Error {
         actual: u64,
     },
     /// An event id is stored already, or comes twice in one append, and the append is not an exact
-    /// retry. Nothing was written.
+    /// retry: of the events whose ids are stored this is the first that does not fit, or the first
+    /// of all when others are not stored. Nothing was written.
     #[error("event id {id} is already used{}", at_position(*.position))]
     DuplicateEventId {
         /// The id.

@@ -20,6 +20,7 @@
 //!
 //! The modules below stand in reading order; each uses only what stands above it.
 
+mod sync; //     locks
 mod error;
 mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes

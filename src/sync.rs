@@ -1,18 +1,31 @@
-//! Locks that ignore poisoning: the one place that decides what a panic under a lock means.
+//! Locks, without the mark that std leaves on them after a panic.
 //!
-//! std poisons a lock when a thread panics while it holds it. Every lock of this crate is held for
-//! a few assignments that leave the data valid at each step, or around work whose failure poisons
-//! the store by itself. So the data is taken as it is.
+//! A thread that panics while it holds a lock poisons it, and whoever takes it next has to decide
+//! what that means. Here it means nothing, because no data is left half changed: code of the caller
+//! runs under a lock only where each call of it is guarded and undone, everything else that is done
+//! under a lock is one step or leaves the data whole between its steps, and a group commit that
+//! panics poisons the store itself. A panic of one thread is then not the end of all others, which
+//! still have to answer, to close, and to drop what they hold.
 
+#[cfg(feature = "capi")]
+use std::sync::TryLockError;
 use std::{
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    },
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `None` while another thread, or this one, holds it.
+#[cfg(feature = "capi")]
+pub(crate) fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
@@ -27,23 +40,23 @@ pub(crate) fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
     changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn wait_timeout<'a, T>(
+/// Waits for as long as `condition` holds.
+pub(crate) fn wait_while<'a, T>(
     changed: &Condvar,
     guard: MutexGuard<'a, T>,
-    timeout: Duration,
+    condition: impl FnMut(&mut T) -> bool,
 ) -> MutexGuard<'a, T> {
-    changed.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+    changed.wait_while(guard, condition).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits while the condition holds, for at most `timeout`.
+/// Waits for as long as `condition` holds, at most for `timeout`; whether it still holds.
 pub(crate) fn wait_timeout_while<'a, T>(
     changed: &Condvar,
     guard: MutexGuard<'a, T>,
     timeout: Duration,
     condition: impl FnMut(&mut T) -> bool,
-) -> MutexGuard<'a, T> {
-    changed
-        .wait_timeout_while(guard, timeout, condition)
-        .unwrap_or_else(PoisonError::into_inner)
-        .0
+) -> (MutexGuard<'a, T>, bool) {
+    let waited = changed.wait_timeout_while(guard, timeout, condition);
+    let (guard, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+    (guard, outcome.timed_out())
 }

@@ -1,9 +1,12 @@
 //! The answer to an append.
 
-use std::ops::RangeInclusive;
+use std::{
+    hash::{Hash, Hasher},
+    ops::RangeInclusive,
+};
 
 /// Where the events of one stream landed. The events have consecutive positions and versions, in
-/// the order of the call.
+/// the order of the call. Two are equal when they name the same places, be they replays or not.
 ///
 /// # Examples
 /// ```
@@ -16,18 +19,24 @@ use std::ops::RangeInclusive;
 /// assert_eq!(appended.versions(), 1..=2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub struct Appended {
     first_position: u64,
     first_version: u64,
     count: u64,
+    is_replay: bool,
 }
 
 impl Appended {
     /// `count` is at least 1.
     pub(crate) fn new(first_position: u64, first_version: u64, count: u64) -> Appended {
         debug_assert!(count > 0 && first_position > 0 && first_version > 0);
-        Appended { first_position, first_version, count }
+        Appended { first_position, first_version, count, is_replay: false }
+    }
+
+    /// The same places, of events that an earlier append has written.
+    pub(crate) fn replayed(self) -> Appended {
+        Appended { is_replay: true, ..self }
     }
 
     /// The global positions of the events.
@@ -38,5 +47,42 @@ impl Appended {
     /// The versions of the events in their stream.
     pub fn versions(&self) -> RangeInclusive<u64> {
         self.first_version..=self.first_version + self.count - 1
+    }
+    /// Whether this was an exact retry: the events were stored already, here, and nothing was
+    /// written. See [`EventStore::append`](crate::EventStore::append).
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, NewEvent};
+    /// use uuid::Uuid;
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// let deposit = NewEvent::json("Deposited", &100)?.id(Uuid::from_u128(1));
+    /// let first = store.append("account-1", ExpectedVersion::NoStream, [deposit.clone()])?;
+    /// let again = store.append("account-1", ExpectedVersion::NoStream, [deposit])?;
+    /// assert!(!first.is_replay() && again.is_replay());
+    /// assert_eq!(first, again);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_replay(&self) -> bool {
+        self.is_replay
+    }
+
+    fn places(&self) -> (u64, u64, u64) {
+        (self.first_position, self.first_version, self.count)
+    }
+}
+
+impl PartialEq for Appended {
+    fn eq(&self, other: &Appended) -> bool {
+        self.places() == other.places()
+    }
+}
+
+impl Eq for Appended {}
+
+impl Hash for Appended {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.places().hash(state);
     }
 }

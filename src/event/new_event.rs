@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     Error,
     event::{
-        Timestamp,
+        RecordedEvent, Timestamp,
         json::{self, Fault},
     },
 };
@@ -42,6 +42,10 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
+    pub(crate) fn is_binary(&self) -> bool {
+        matches!(self, Payload::Binary(_))
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Payload::Json(text) => text.as_bytes(),
@@ -151,6 +155,14 @@ impl NewEvent {
     /// already.
     pub(crate) fn from_normalized(event_type: String, data: Payload) -> NewEvent {
         NewEvent { event_type, data, metadata: None, id: None, timestamp: None }
+    }
+
+    /// Whether a stored event says the same: type, data and metadata, but not the time.
+    pub(crate) fn has_content_of(&self, stored: &RecordedEvent) -> bool {
+        self.event_type == stored.event_type()
+            && self.data.is_binary() == stored.is_binary()
+            && self.data.bytes() == stored.data()
+            && self.metadata.as_deref() == stored.metadata()
     }
 
     /// What the event counts against the limits of an event and of an append, with its stream id.

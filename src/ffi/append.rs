@@ -17,11 +17,11 @@ use crate::ffi::{
         handle,
         sized::Array,
     },
-    status::{ANNALS_OK, annals_status},
+    status::{ANNALS_ALREADY_STORED, ANNALS_OK, annals_status},
     store::annals_store,
 };
 use crate::{
-    Error, ExpectedVersion, NewEvent, Timestamp, Unit, UtcOffset,
+    Appended, Error, ExpectedVersion, NewEvent, Timestamp, Unit, UtcOffset,
     limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
 };
 
@@ -47,8 +47,9 @@ const EVENT_FLAGS: u32 = ANNALS_EVENT_BINARY | ANNALS_EVENT_HAS_ID | ANNALS_EVEN
 /// other gets ANNALS_E_VERSION_CONFLICT, reads again and decides anew.
 ///
 /// Repeating is safe with ids: if every event has an id, and all of them are stored already, at
-/// consecutive positions, in this order, in this stream, then the append succeeds again with the
-/// original result and writes nothing.
+/// consecutive positions, in this order, in this stream, each with the same type, data and
+/// metadata, then the append succeeds again, with ANNALS_ALREADY_STORED and the original result,
+/// and writes nothing, whatever the expected version. Times are not compared.
 ///
 /// With ANNALS_E_POISONED from this very call its outcome is unknown until the store is opened
 /// again; then the event ids or the version of the stream settle it.
@@ -64,11 +65,12 @@ const EVENT_FLAGS: u32 = ANNALS_EVENT_BINARY | ANNALS_EVENT_HAS_ID | ANNALS_EVEN
 /// @param out_first_version Receives the version of the first event; the others follow it. May be
 /// NULL.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
-/// ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than 64 MiB or too many events;
-/// ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE; ANNALS_E_POISONED;
-/// ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on; ANNALS_E_NO_MEMORY;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than
+/// 64 MiB or too many events; ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE;
+/// ANNALS_E_POISONED; ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
+/// ANNALS_E_PANIC.
 ///
 /// Threads: any number at once. Blocking: writes and syncs a file, and waits while earlier events
 /// are moved out of memory. Since: 0.1.0
@@ -106,7 +108,7 @@ pub unsafe extern "C" fn annals_append(
         let appended = store.events.append(stream, expected(expected_version), events)?;
         position.set(*appended.positions().start());
         version.set(*appended.versions().start());
-        Ok(ANNALS_OK)
+        Ok(status_of(&appended))
     })
 }
 
@@ -121,10 +123,10 @@ pub unsafe extern "C" fn annals_append(
 /// @param n How many. Together they need at least one event, and at most 100000.
 /// @param out_first_position Receives the position of the first event. May be NULL.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT;
-/// ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT;
-/// ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC: each as for annals_append.
+/// @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE;
+/// ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC: each as for annals_append.
 ///
 /// Threads: any number at once. Blocking: as annals_append. Since: 0.1.0
 ///
@@ -158,9 +160,14 @@ pub unsafe extern "C" fn annals_append_multi(
             taken.push(unit.map_err(|fault| fault.of(format_args!("units[{index}]")))?);
         }
         let appended = store.events.append_multi(taken)?;
-        position.set(appended.first().map_or(0, |first| *first.positions().start()));
-        Ok(ANNALS_OK)
+        let Some(first) = appended.first() else { return Ok(ANNALS_OK) };
+        position.set(*first.positions().start());
+        Ok(status_of(first))
     })
+}
+
+fn status_of(appended: &Appended) -> annals_status {
+    if appended.is_replay() { ANNALS_ALREADY_STORED } else { ANNALS_OK }
 }
 
 fn expected(version: u64) -> ExpectedVersion {

@@ -16,6 +16,9 @@ pub const ANNALS_DONE: annals_status = 1;
 pub const ANNALS_NOT_FOUND: annals_status = 2;
 /// Nothing came in the given time.
 pub const ANNALS_TIMEOUT: annals_status = 3;
+/// The append was an exact retry, by its event ids: the events were stored already, and nothing was
+/// written. The outs are those of the first time.
+pub const ANNALS_ALREADY_STORED: annals_status = 4;
 
 /// An argument is not what the function takes. A bug of the caller: fix the call.
 pub const ANNALS_E_INVALID_ARGUMENT: annals_status = -1;
@@ -71,11 +74,12 @@ pub const ANNALS_E_PANIC: annals_status = -98;
 pub const ANNALS_E_INTERNAL: annals_status = -99;
 
 /// Every status with its name and a message.
-const TABLE: [(annals_status, &CStr, &CStr); 24] = [
+const TABLE: [(annals_status, &CStr, &CStr); 25] = [
     (ANNALS_OK, c"ANNALS_OK", c"done"),
     (ANNALS_DONE, c"ANNALS_DONE", c"there is nothing more"),
     (ANNALS_NOT_FOUND, c"ANNALS_NOT_FOUND", c"there is no such thing"),
     (ANNALS_TIMEOUT, c"ANNALS_TIMEOUT", c"nothing came in time"),
+    (ANNALS_ALREADY_STORED, c"ANNALS_ALREADY_STORED", c"the events were stored already"),
     (ANNALS_E_INVALID_ARGUMENT, c"ANNALS_E_INVALID_ARGUMENT", c"an argument is invalid"),
     (ANNALS_E_MISUSE, c"ANNALS_E_MISUSE", c"a pointer leads to the wrong kind of object"),
     (ANNALS_E_CLOSED, c"ANNALS_E_CLOSED", c"the store is closed"),

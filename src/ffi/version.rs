@@ -6,7 +6,7 @@ use crate::ffi::glue::guard;
 
 /// The version of the ABI that this header describes. A library with another one does not fit the
 /// program: see ANNALS_CHECK_VERSION.
-pub const ANNALS_ABI_VERSION: u32 = 1;
+pub const ANNALS_ABI_VERSION: u32 = 2;
 
 const VERSION: &CStr =
     match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {

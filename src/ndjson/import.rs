@@ -201,7 +201,7 @@ impl<'a> Import<'a> {
                 self.fault_line = lines.iter().rev().find(|(known, _)| known == id).map(|l| l.1);
             }
             let written = written?;
-            if written.is_retry {
+            if written.is_replay {
                 if keeps_positions {
                     let position = written.appended.first().map(|first| *first.positions().start());
                     let id = first_id.unwrap_or_default();

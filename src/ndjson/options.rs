@@ -10,7 +10,8 @@ pub enum ImportMode {
     #[default]
     Faithful,
     /// Events get new positions: `event_id` says nothing. An `id` is kept, so that a repeated
-    /// import of the same file skips the batches which are there, when all their events have one.
+    /// import of the same file skips the batches which are there, when all their events have one;
+    /// [`ImportReport::skipped`](crate::ImportReport::skipped) counts them.
     Append,
     /// Events at or below the head are compared with those stored and skipped; then as `Faithful`.
     /// The file may start anywhere up to the head, but must go on without gaps.

@@ -6,11 +6,11 @@
 //! wait behind those who wait to drive: they may be waiting for it.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::ThreadId,
 };
 
-use crate::{Error, store::Waits};
+use crate::{Error, store::Waits, sync};
 
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -59,11 +59,11 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        sync::wait(&self.changed, state)
     }
 
     /// Asks for the projection to be at `target`, and waits until it is or the caller may drive.

@@ -5,7 +5,7 @@ use std::{
     ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
+        Arc, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, ThreadId},
@@ -20,6 +20,7 @@ use crate::{
         gate::{Advance, Gate, Turn},
     },
     store::Follower,
+    sync,
 };
 
 /// A projection that every append brings up to date before it returns, whichever thread appends.
@@ -223,7 +224,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
             // Handlers are guarded one by one; whatever else may panic must not leave the gate
             // shut.
             let advanced = catch_unwind(AssertUnwindSafe(|| {
-                let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+                let mut engine = sync::write(&self.engine);
                 let count = target.saturating_sub(engine.position);
                 let outcome = engine.follow(count, || self.is_over.load(Ordering::Acquire));
                 let snapshot_failure = engine.snapshots.failure.clone();
@@ -250,7 +251,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Shared<S> {
         self.gate.admit(reader, followers.is_inside(reader), followers.waits())?;
         let presence = Presence { shared: self, reader };
         // Nobody writes while a reader is in, so this does not wait.
-        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        let engine = sync::read(&self.engine);
         Ok(LiveState { engine, _presence: presence })
     }
 }

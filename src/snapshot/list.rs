@@ -48,8 +48,8 @@ impl EventStore {
     ///
     /// # Errors
     /// The items are errors when something cannot be read ([`Error::Io`], [`Error::Corrupted`]),
-    /// and after the store was closed ([`Error::Closed`]). A damaged snapshot is no error: it is
-    /// listed with its [`fault`](SnapshotInfo::fault).
+    /// after the store was closed ([`Error::Closed`]), and in a forked child ([`Error::Forked`]). A
+    /// damaged snapshot is no error: it is listed with its [`fault`](SnapshotInfo::fault).
     pub fn snapshots(&self) -> Snapshots {
         Snapshots { store: self.clone(), last: None, listed: VecDeque::new(), has_ended: false }
     }

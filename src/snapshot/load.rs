@@ -16,45 +16,56 @@ pub(crate) fn load(
     store.storage().check_open()?;
     key.check()?;
     let head = store.head()?;
+    let mut before = None;
     loop {
-        let mut search = Search { ignored: Vec::new(), found: None, has_vanished: false };
-        for (listed, at) in store.storage().snapshots_of(key.owner, &key.name)? {
-            if listed != *key {
+        let listed = store.storage().snapshots_of(key.owner, &key.name)?;
+        // What makes room for newer ones leaves the list; what stays in it has lost a part.
+        let is_settled = before.as_ref() == Some(&listed);
+        let mut search = Search { ignored: Vec::new(), found: None, is_settled, is_over: true };
+        for (listed, at) in &listed {
+            if listed != key {
                 let reason = format!("it is of version {}, not {}", listed.version, key.version);
-                search.ignored.push(IgnoredSnapshot { key: listed, position: at, reason });
-            } else if search.found.is_none() && at <= position {
-                search.take(read(store, &listed, at, head), listed, at)?;
+                search.ignore(listed, *at, reason);
+            } else if search.found.is_none() && *at <= position {
+                search.take(read(store, listed, *at, head), listed, *at)?;
             }
         }
-        // One that vanished has made room for newer ones, which the list did not show yet.
-        if search.found.is_some() || !search.has_vanished {
+        if search.is_over {
             return Ok((search.found, search.ignored));
         }
+        before = Some(listed);
     }
 }
 
 struct Search {
     found: Option<Snapshot>,
     ignored: Vec<IgnoredSnapshot>,
-    has_vanished: bool,
+    /// The list is the same as the last time.
+    is_settled: bool,
+    is_over: bool,
 }
 
 impl Search {
     fn take(
         &mut self,
         read: Result<Option<Snapshot>, Error>,
-        key: SnapshotKey,
+        key: &SnapshotKey,
         position: u64,
     ) -> Result<(), Error> {
         match read {
             Ok(Some(snapshot)) => self.found = Some(snapshot),
-            Ok(None) => self.has_vanished = true,
-            Err(Error::Corrupted { reason, .. }) => {
-                self.ignored.push(IgnoredSnapshot { key, position, reason });
-            }
+            Ok(None) if self.is_settled => self.ignore(key, position, "its start is missing"),
+            // The newer ones that it made room for are not in this list yet.
+            Ok(None) => self.is_over = false,
+            Err(Error::Corrupted { reason, .. }) => self.ignore(key, position, reason),
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn ignore(&mut self, key: &SnapshotKey, position: u64, reason: impl Into<String>) {
+        let (key, reason) = (key.clone(), reason.into());
+        self.ignored.push(IgnoredSnapshot { key, position, reason });
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Written {
     /// One for each unit with events.
     pub(crate) appended: Vec<Appended>,
     /// The events were there already: nothing was written.
-    pub(crate) is_retry: bool,
+    pub(crate) is_replay: bool,
 }
 
 impl EventStore {
@@ -39,8 +39,10 @@ impl EventStore {
     /// returns, and see none of them before they are as durable as promised.
     ///
     /// **Retries.** If every event has an [id](NewEvent::id), and all of them are stored already,
-    /// at consecutive positions, in this order, in this stream, then the append succeeds again with
-    /// the original result and writes nothing, whatever the expected version.
+    /// at consecutive positions, in this order, in this stream, each with the same type, data and
+    /// metadata, then the append succeeds again with the original result and writes nothing,
+    /// whatever the expected version; [`Appended::is_replay`] is then true. Timestamps are not
+    /// compared.
     ///
     /// # Errors
     /// Nothing is written when the answer is
@@ -48,7 +50,8 @@ impl EventStore {
     /// * [`Error::InvalidArgument`]: no events, or a stream id or event type that is empty or has a
     ///   NUL;
     /// * [`Error::LimitExceeded`]: past one of the [limits](crate::limits);
-    /// * [`Error::DuplicateEventId`]: an id is used already, and this is no exact retry;
+    /// * [`Error::DuplicateEventId`]: an id is used already, and this is no exact retry; the error
+    ///   names the first event that does not fit;
     /// * [`Error::NoSpace`]: the store stays usable;
     /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read what it rests on;
     /// * [`Error::Closed`], or [`Error::Poisoned`] by an earlier failure.
@@ -98,8 +101,8 @@ impl EventStore {
         Ok(self.append_units(units.into_iter().collect(), None)?.appended)
     }
 
-    /// As [`append_multi`](Self::append_multi), telling a retry apart, and refused unless the
-    /// store's head is `head` where that is given.
+    /// As [`append_multi`](Self::append_multi), and refused unless the store's head is `head` where
+    /// that is given.
     pub(crate) fn append_units(
         &self,
         units: Vec<Unit>,

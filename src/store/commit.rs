@@ -78,7 +78,7 @@ impl<'a> Accepted<'a> {
 
     fn add(&mut self, request: &'a Request) -> (Answer, Basis) {
         let saved = |result: Result<(), Error>| {
-            let nothing = Written { appended: Vec::new(), is_retry: false };
+            let nothing = Written { appended: Vec::new(), is_replay: false };
             result.map(|()| nothing).map_err(AppendError::Failed)
         };
         match request {

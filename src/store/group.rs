@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         append::{AppendRequest, Written},
         commit::commit,
     },
+    sync,
 };
 
 /// A group takes further requests up to this many bytes and requests: enough for the disk to be
@@ -139,22 +140,20 @@ impl GroupCommit {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.queue)
     }
 }
 
 impl Slot {
     /// Waits for the answer, or for the lead.
     fn wait(&self) -> Option<Answer> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |turn: &mut Turn| matches!(turn, Turn::Waiting);
-        let waited = self.changed.wait_while(turn, waiting);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        drop(sync::wait_while(&self.changed, sync::lock(&self.turn), waiting));
         self.take_answer()
     }
 
     fn take_answer(&self) -> Option<Answer> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = sync::lock(&self.turn);
         if !matches!(*turn, Turn::Answered(_)) {
             return None;
         }
@@ -165,7 +164,7 @@ impl Slot {
     }
 
     fn set(&self, turn: Turn) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        *sync::lock(&self.turn) = turn;
         self.changed.notify_one();
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     AppendError, Error, VersionConflict,
     codec::record::EventToEncode,
-    event::{Appended, NewEvent, Payload, Timestamp, Unit},
+    event::{Appended, NewEvent, Timestamp, Unit},
     storage::Storage,
     store::append::{AppendRequest, Written},
 };
@@ -54,7 +54,7 @@ impl<'a> Numbering<'a> {
             return Err(Error::invalid("head", reason).into());
         }
         if let Some(appended) = self.check_ids(&request.units)? {
-            return Ok(Written { appended, is_retry: true });
+            return Ok(Written { appended, is_replay: true });
         }
         self.check_versions(&request.units)?;
         let mut appended = Vec::new();
@@ -68,7 +68,7 @@ impl<'a> Numbering<'a> {
             self.versions.insert(&unit.stream, first_version - 1 + count);
             appended.push(Appended::new(first_position, first_version, count));
         }
-        Ok(Written { appended, is_retry: false })
+        Ok(Written { appended, is_replay: false })
     }
 
     fn head(&self) -> u64 {
@@ -82,7 +82,7 @@ impl<'a> Numbering<'a> {
             event_type: &event.event_type,
             timestamp: event.timestamp.unwrap_or(now),
             id: event.id,
-            is_binary: matches!(event.data, Payload::Binary(_)),
+            is_binary: event.data.is_binary(),
             data: event.data.bytes(),
             metadata: event.metadata.as_deref(),
         });
@@ -130,28 +130,28 @@ impl<'a> Numbering<'a> {
             return Ok(None);
         }
         let mut known = Vec::new();
-        for (unit, event) in events() {
+        for (index, (unit, event)) in (0..).zip(events()) {
             let Some(id) = event.id else { continue };
             if let Some(position) = self.position_of(id)? {
-                known.push((unit, id, position));
+                known.push(Known { index, unit, event, id, position });
             }
         }
-        let Some(&(_, id, first)) = known.first() else { return Ok(None) };
-        let used = Error::DuplicateEventId { id, position: Some(first) };
-        let is_run = (first..).zip(&known).all(|(expected, &(_, _, found))| expected == found);
-        if known.len() != events().count() || !is_run {
-            return Err(used);
-        }
-        for &(unit, _, position) in &known {
-            if self.place_of(position)?.0 != unit.stream {
-                return Err(used);
+        let Some(first) = known.first() else { return Ok(None) };
+        for event in &known {
+            let is_due =
+                event.position.checked_sub(event.index) == first.position.checked_sub(first.index);
+            if !is_due || !self.is_stored(event)? {
+                return Err(event.in_use());
             }
         }
-        let mut next = first;
+        if known.len() != events().count() {
+            return Err(first.in_use());
+        }
+        let mut next = first.position;
         let mut appended = Vec::new();
         for unit in units.iter().filter(|unit| !unit.events.is_empty()) {
             let count = unit.events.len() as u64;
-            appended.push(Appended::new(next, self.place_of(next)?.1, count));
+            appended.push(Appended::new(next, self.version_at(next)?, count).replayed());
             next += count;
         }
         Ok(Some(appended))
@@ -164,13 +164,47 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    /// Stream and version of the event at a position.
-    fn place_of(&self, position: u64) -> Result<(String, u64), Error> {
-        let own = position.checked_sub(self.base + 1).and_then(|index| usize::try_from(index).ok());
-        if let Some(event) = own.and_then(|index| self.events.get(index)) {
-            return Ok((event.stream.to_owned(), event.version));
+    /// Whether the event at the position of this one has its stream and its content.
+    fn is_stored(&self, known: &Known<'_>) -> Result<bool, Error> {
+        let Known { unit, event, position, .. } = known;
+        if let Some(accepted) = self.accepted_at(*position) {
+            return Ok(accepted.stream == unit.stream
+                && accepted.event_type == event.event_type
+                && accepted.is_binary == event.data.is_binary()
+                && accepted.data == event.data.bytes()
+                && accepted.metadata == event.metadata.as_deref());
         }
-        let event = self.storage.event_at(position)?;
-        Ok((event.stream_id().to_owned(), event.version()))
+        let stored = self.storage.event_at(*position)?;
+        Ok(stored.stream_id() == unit.stream && event.has_content_of(&stored))
+    }
+
+    fn version_at(&self, position: u64) -> Result<u64, Error> {
+        match self.accepted_at(position) {
+            Some(accepted) => Ok(accepted.version),
+            None => Ok(self.storage.event_at(position)?.version()),
+        }
+    }
+
+    /// The event of this group at a position.
+    fn accepted_at(&self, position: u64) -> Option<&EventToEncode<'a>> {
+        let index = position.checked_sub(self.base + 1)?;
+        self.events.get(usize::try_from(index).ok()?)
+    }
+}
+
+/// An event of an append whose id is stored.
+struct Known<'a> {
+    /// Its place among the events of the append.
+    index: u64,
+    unit: &'a Unit,
+    event: &'a NewEvent,
+    id: Uuid,
+    /// Where the id is stored.
+    position: u64,
+}
+
+impl Known<'_> {
+    fn in_use(&self) -> Error {
+        Error::DuplicateEventId { id: self.id, position: Some(self.position) }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading events: of one stream or of all, in either direction.
 
-use std::{collections::VecDeque, iter::FusedIterator, vec};
+use std::{collections::VecDeque, iter::FusedIterator, mem, vec};
 
 use crate::{
     Error, EventStore,
@@ -26,7 +26,9 @@ const POSITIONS_MAX: usize = 512;
 /// # Errors
 /// The items are errors for invalid arguments ([`Error::InvalidArgument`],
 /// [`Error::LimitExceeded`]), for events that are damaged ([`Error::Corrupted`]) or unreadable
-/// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]).
+/// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]). In a forked child
+/// ([`Error::Forked`]) an iterator of the parent's reads nothing more; what the parent has decoded
+/// ahead, a few KiB of events, may come first.
 ///
 /// # Examples
 /// ```
@@ -272,6 +274,8 @@ struct Cursor {
     record: Option<Record>,
     records: vec::IntoIter<Record>,
     fetch: usize,
+    /// No record was taken yet.
+    is_at_start: bool,
 }
 
 impl Cursor {
@@ -284,6 +288,7 @@ impl Cursor {
             record: None,
             records: Vec::new().into_iter(),
             fetch: 1,
+            is_at_start: true,
         }
     }
 
@@ -349,12 +354,14 @@ impl Cursor {
         if let Some(event) = self.record.as_ref().and_then(at) {
             return Ok(event);
         }
+        // Whether this is a forked child is asked once for each record: for each event it would
+        // cost about as much as the event does, and what is decoded is memory of the child's own.
+        // The start has just asked.
+        if !mem::take(&mut self.is_at_start) {
+            store.storage().check_open()?;
+        }
         self.record = self.records.next().filter(|record| at(record).is_some());
         if self.record.is_none() {
-            if self.fetch > 1 {
-                // Not the first time, so some time may have passed.
-                store.storage().check_open()?;
-            }
             self.records = store.storage().records(position, is_backward, self.fetch)?.into_iter();
             self.fetch = (self.fetch * 2).min(RECORDS_MAX);
             self.record = self.records.next();

@@ -63,7 +63,8 @@ impl EventStore {
     ///
     /// # Errors
     /// The items are errors for an index that is damaged ([`Error::Corrupted`]) or unreadable
-    /// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]).
+    /// ([`Error::Io`]), after the store was closed ([`Error::Closed`]), and in a forked child
+    /// ([`Error::Forked`]).
     pub fn streams(&self) -> Streams {
         Streams {
             store: self.clone(),
@@ -101,9 +102,11 @@ impl Iterator for Streams {
     type Item = Result<StreamInfo, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Err(closed) = self.store.storage().check_not_closed() {
+        if let Err(refused) = self.store.storage().check_open() {
+            let is_over = self.has_ended && self.fetched.as_slice().is_empty();
             self.fetched = Vec::new().into_iter();
-            return (!std::mem::replace(&mut self.has_ended, true)).then_some(Err(closed));
+            self.has_ended = true;
+            return (!is_over).then_some(Err(refused));
         }
         let is_due = self.fetched.as_slice().is_empty() && !self.has_ended;
         if is_due && let Err(error) = self.fetch() {

@@ -72,13 +72,45 @@ static void an_id_makes_it_safe_to_repeat(annals_store *store) {
   annals_error *error = NULL;
   annals_new_event event = json("Paid", "1");
   const uint8_t id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-  uint64_t first = 0, again = 0;
+  uint64_t first = 0, again = 0, version = 0;
   event.id = id;
   OK(annals_append(store, "payment", NT, 0, &event, 1, &first, NULL, &error));
-  OK(annals_append(store, "payment", NT, 0, &event, 1, &again, NULL, &error));
-  CHECK(first == again && first != 0);
+  CHECK(annals_append(store, "payment", NT, 0, &event, 1, &again, &version, &error) ==
+        ANNALS_ALREADY_STORED);
+  CHECK(error == NULL && first == again && first != 0 && version == 1);
   EXPECT(ANNALS_E_DUPLICATE_ID,
          annals_append(store, "elsewhere", NT, 0, &event, 1, &again, NULL, &error));
+  CHECK(again == 0);
+  event.data = (const uint8_t *)"2";
+  EXPECT(ANNALS_E_DUPLICATE_ID,
+         annals_append(store, "payment", NT, 1, &event, 1, &again, NULL, &error));
+  CHECK(again == 0);
+  event.data = (const uint8_t *)"1";
+  event.flags = ANNALS_EVENT_BINARY;
+  EXPECT(ANNALS_E_DUPLICATE_ID,
+         annals_append(store, "payment", NT, 1, &event, 1, &again, NULL, &error));
+}
+
+static void many_streams_are_safe_to_repeat(annals_store *store) {
+  annals_error *error = NULL;
+  annals_new_event left = json("Left", "1"), right = json("Right", "2");
+  annals_unit units[2] = {ANNALS_UNIT_INIT, ANNALS_UNIT_INIT};
+  const uint8_t ids[2][16] = {{77, 1}, {77, 2}};
+  uint64_t first = 0, again = 0;
+  left.id = ids[0];
+  right.id = ids[1];
+  units[0].stream = "left";
+  units[1].stream = "right";
+  units[0].stream_len = units[1].stream_len = NT;
+  units[0].expected_version = units[1].expected_version = ANNALS_EXPECT_NO_STREAM;
+  units[0].events = &left;
+  units[1].events = &right;
+  units[0].event_count = units[1].event_count = 1;
+  OK(annals_append_multi(store, units, 2, &first, &error));
+  CHECK(annals_append_multi(store, units, 2, &again, &error) == ANNALS_ALREADY_STORED);
+  CHECK(error == NULL && first == again && first != 0);
+  units[1].stream = "left";
+  EXPECT(ANNALS_E_DUPLICATE_ID, annals_append_multi(store, units, 2, &again, &error));
   CHECK(again == 0);
 }
 
@@ -213,6 +245,7 @@ int main(void) {
   a_conflict_tells_both_versions(store);
   many_streams_are_one_unit(store);
   an_id_makes_it_safe_to_repeat(store);
+  many_streams_are_safe_to_repeat(store);
   everything_about_an_event_comes_back(store);
   what_is_no_event_is_refused(store);
   structs_of_other_versions(store);

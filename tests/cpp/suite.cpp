@@ -96,6 +96,21 @@ static void conflicts() {
   CHECK(append_elsewhere(store) == 2);
 }
 
+static void repeating() {
+  annals::store store = annals::store::in_memory();
+  const annals::new_event first = annals::new_event("T", "1").id({1});
+  const annals::new_event second = annals::new_event("T", "2").id({2});
+  CHECK(!store.append("a", annals::no_stream, first).replayed());
+  const annals::appended again = store.append("a", annals::no_stream, first);
+  CHECK(again.replayed() && again.first_position == 1 && again.first_version == 1);
+  const auto other = [&] { store.append("a", 1, annals::new_event("T", "9").id({1})); };
+  CHECK(thrown(other).status() == ANNALS_E_DUPLICATE_ID);
+
+  bool replayed = true;
+  CHECK(store.append_multi({{"b", annals::no_stream, {second}}}, &replayed) == 2 && !replayed);
+  CHECK(store.append_multi({{"b", annals::no_stream, {second}}}, &replayed) == 2 && replayed);
+}
+
 static void exchanging() {
   annals::store store = annals::store::in_memory(), copy = annals::store::in_memory();
   store.append("s", annals::any_version, {{"T", "1"}, {"T", "2"}});
@@ -138,6 +153,7 @@ int main() {
   opening();
   appending_and_reading();
   conflicts();
+  repeating();
   exchanging();
   return 0;
 }

@@ -1,7 +1,7 @@
 //! One append: where it lands, what it refuses, and what it answers to a retry.
 
 use annals::{
-    AppendError, Appended, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Unit,
+    AppendError, Appended, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Timestamp, Unit,
 };
 use uuid::Uuid;
 
@@ -40,6 +40,13 @@ fn check_duplicate(answer: Result<Appended, AppendError>, id: u128, at: Option<u
         }
         other => panic!("a duplicate id was due, not {other:?}"),
     }
+}
+
+#[track_caller]
+fn check_replay(answer: Result<Appended, AppendError>, first: Appended) {
+    let again = answer.unwrap();
+    assert_eq!(again, first);
+    assert!(again.is_replay());
 }
 
 #[test]
@@ -168,14 +175,19 @@ fn an_exact_retry_answers_as_the_first_time() {
     let store = store();
     store.append("s", Any, [event(0)]).unwrap();
     let first = store.append("s", Exact(1), with_ids([1, 2, 3])).unwrap();
+    assert!(!first.is_replay());
     store.append("s", Any, [event(9)]).unwrap();
-    // The expected version holds no more, and the contents may differ: the ids decide.
-    let other = |id: u128| NewEvent::binary("Other", [1]).unwrap().id(Uuid::from_u128(id));
-    assert_eq!(store.append("s", Exact(1), with_ids([1, 2, 3])).unwrap(), first);
-    assert_eq!(store.append("s", NoStream, [1, 2, 3].map(other)).unwrap(), first);
+    // The expected version holds no more: the ids and the contents decide.
+    for expected in [Exact(1), NoStream, Any, Exact(77)] {
+        check_replay(store.append("s", expected, with_ids([1, 2, 3])), first);
+    }
+    // The time of an event is no part of its content.
+    let later = with_ids([1, 2, 3]).map(|event| event.timestamp(Timestamp::naive(5).unwrap()));
+    check_replay(store.append("s", Any, later), first);
     // A part of the original is stored at consecutive positions as well.
     let part = store.append("s", Any, with_ids([2, 3])).unwrap();
     assert_eq!((part.positions(), part.versions()), (3..=4, 3..=4));
+    assert!(part.is_replay());
     assert_eq!(store.head().unwrap(), 5);
 }
 
@@ -185,14 +197,63 @@ fn what_is_not_an_exact_retry_is_a_duplicate() {
     store.append("s", Any, with_ids([1, 2])).unwrap();
     store.append("s", Any, [event(0)]).unwrap();
     store.append("s", Any, [with_id(3)]).unwrap();
-    check_duplicate(store.append("s", Any, with_ids([2, 1])), 2, Some(2));
-    check_duplicate(store.append("s", Any, with_ids([1, 2, 3])), 1, Some(1));
+    // The first event that does not fit is reported; where all that are stored fit, the first.
+    check_duplicate(store.append("s", Any, with_ids([2, 1])), 1, Some(1));
+    check_duplicate(store.append("s", Any, with_ids([1, 2, 3])), 3, Some(4));
     check_duplicate(store.append("s", Any, with_ids([1, 4])), 1, Some(1));
     check_duplicate(store.append("s", Any, with_ids([4, 1])), 1, Some(1));
     check_duplicate(store.append("t", Any, with_ids([1, 2])), 1, Some(1));
     check_duplicate(store.append("s", Any, [with_id(1), event(0)]), 1, Some(1));
+    check_duplicate(store.append("s", Any, [event(0), with_id(1)]), 1, Some(1));
     check_duplicate(store.append("s", Any, with_ids([5, 5])), 5, None);
+    check_duplicate(store.append("s", Any, with_ids([1, 1])), 1, None);
     assert_eq!(store.head().unwrap(), 4);
+}
+
+/// Events that could be taken for `original`, each with another content.
+fn others(id: u128) -> Vec<NewEvent> {
+    let id = Uuid::from_u128(id);
+    let made = [
+        NewEvent::raw_json("Other", "[7]"),
+        NewEvent::raw_json("Kept", "[8]"),
+        NewEvent::raw_json("Kept", "[7, 7]"),
+        NewEvent::raw_json("Kept", "[ 7]"),
+        NewEvent::binary("Kept", *b"[7]"),
+    ];
+    let made = made.map(|event| event.unwrap().raw_metadata(r#"{"a": 1}"#).unwrap());
+    let bare = NewEvent::raw_json("Kept", "[7]").unwrap();
+    let changed = bare.clone().raw_metadata(r#"{"a": 2}"#).unwrap();
+    made.into_iter().chain([bare, changed]).map(|event| event.id(id)).collect()
+}
+
+fn original(id: u128) -> NewEvent {
+    let event = NewEvent::raw_json("Kept", "[7]").unwrap().raw_metadata(r#"{"a": 1}"#).unwrap();
+    event.id(Uuid::from_u128(id))
+}
+
+#[track_caller]
+fn check_contents_decide(store: &EventStore, first: Appended) {
+    let head = store.head().unwrap();
+    check_replay(store.append("s", NoStream, [original(1), original(2)]), first);
+    for other in others(2) {
+        check_duplicate(store.append("s", Any, [original(1), other.clone()]), 2, Some(2));
+        check_duplicate(store.append("s", Any, [other]), 2, Some(2));
+    }
+    for other in others(1) {
+        check_duplicate(store.append("s", Any, [other, original(2)]), 1, Some(1));
+    }
+    assert_eq!(store.head().unwrap(), head);
+}
+
+#[test]
+fn another_content_is_no_retry() {
+    let store = store();
+    let first = store.append("s", Any, [original(1), original(2)]).unwrap();
+    check_contents_decide(&store, first);
+    let binary = |bytes: &[u8]| NewEvent::binary("B", bytes).unwrap().id(Uuid::from_u128(3));
+    store.append("s", Any, [binary(b"")]).unwrap();
+    assert!(store.append("s", Any, [binary(b"")]).unwrap().is_replay());
+    check_duplicate(store.append("s", Any, [binary(b"\0")]), 3, Some(3));
 }
 
 #[test]
@@ -206,8 +267,11 @@ fn a_retry_over_several_streams_is_exact_too() {
         ]
     };
     let first = store.append_multi(units()).unwrap();
+    assert!(first.iter().all(|unit| !unit.is_replay()));
     store.append("c", Any, [event(0)]).unwrap();
-    assert_eq!(store.append_multi(units()).unwrap(), first);
+    let again = store.append_multi(units()).unwrap();
+    assert_eq!(again, first);
+    assert!(again.iter().all(Appended::is_replay));
     let swapped = [Unit::to("b", Any, [with_id(1), with_id(2)]), Unit::to("a", Any, [with_id(3)])];
     let code = store.append_multi(swapped).unwrap_err().code();
     assert_eq!(code, ErrorCode::DuplicateEventId);
@@ -219,11 +283,11 @@ fn retries_are_exact_through_the_trees_and_a_reopen() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = EventStore::open(&path).unwrap();
-    let first = store.append("s", Any, with_ids([1, 2])).unwrap();
+    let first = store.append("s", Any, [original(1), original(2)]).unwrap();
     store.close().unwrap();
     let store = EventStore::open(&path).unwrap();
-    assert_eq!(store.append("s", NoStream, with_ids([1, 2])).unwrap(), first);
-    check_duplicate(store.append("s", Any, [with_id(9), with_id(2)]), 2, Some(2));
+    check_contents_decide(&store, first);
+    check_duplicate(store.append("s", Any, [with_id(9), original(2)]), 2, Some(2));
     assert_eq!(store.head().unwrap(), 2);
 }
 

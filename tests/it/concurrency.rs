@@ -102,19 +102,52 @@ fn concurrent_retries_of_one_append_write_it_once() {
     let store = busy(&directory);
     for round in 0..50_u128 {
         let answers = Mutex::new(HashSet::new());
+        let written = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let ids = [3 * round, 3 * round + 1].map(uuid::Uuid::from_u128);
                     let events = ids.map(|id| event(1).id(id));
                     let appended = store.append("s", Any, events).unwrap();
+                    written.fetch_add(u64::from(!appended.is_replay()), Ordering::Relaxed);
                     answers.lock().unwrap().insert(appended);
                 });
             }
         });
         assert_eq!(answers.into_inner().unwrap().len(), 1, "all get the same answer");
+        assert_eq!(written.into_inner(), 1, "and all but one are replays");
     }
     assert_eq!(store.head().unwrap(), 100);
+}
+
+#[test]
+fn of_concurrent_appends_with_one_id_and_other_contents_one_is_written() {
+    const THREADS: u64 = 4;
+    const ROUNDS: u64 = 100;
+    let directory = tempfile::tempdir().unwrap();
+    let store = busy(&directory);
+    for round in 1..=ROUNDS {
+        let id = uuid::Uuid::from_u128(u128::from(round));
+        let written = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (store, written) = (&store, &written);
+                scope.spawn(move || match store.append("s", Any, [event(thread).id(id)]) {
+                    Ok(appended) => {
+                        assert!(!appended.is_replay());
+                        written.lock().unwrap().push(thread);
+                    }
+                    Err(AppendError::Failed(Error::DuplicateEventId { position, .. })) => {
+                        assert_eq!(position, Some(round));
+                    }
+                    Err(other) => panic!("{other}"),
+                });
+            }
+        });
+        let stored = store.read_all().from_position(round).next().unwrap().unwrap();
+        assert_eq!(written.into_inner().unwrap(), [stored.json::<u64>().unwrap()]);
+    }
+    assert_eq!(store.head().unwrap(), ROUNDS);
 }
 
 #[test]

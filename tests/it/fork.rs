@@ -7,8 +7,8 @@
 use std::{process::Command, time::Duration};
 
 use annals::{
-    AppendError, Error, EventStore, ExpectedVersion, Handlers, LiveProjection, NewEvent,
-    Projection, Subscription,
+    AppendError, Error, EventStore, Events, ExpectedVersion, Handlers, LiveProjection, NewEvent,
+    Projection, Snapshots, Streams, Subscription,
 };
 
 unsafe extern "C" {
@@ -27,7 +27,7 @@ fn append(store: &EventStore) -> Result<(), AppendError> {
 
 /// 0, or the number of the call that the child is not refused.
 fn child_of(store: &EventStore, made: Made) -> i32 {
-    let Made { mut subscription, mut projection, live } = made;
+    let Made { mut subscription, mut projection, live, readers } = made;
     drop(live);
     let refused = [
         matches!(append(store), Err(AppendError::Failed(Error::Forked))),
@@ -42,6 +42,7 @@ fn child_of(store: &EventStore, made: Made) -> i32 {
         matches!(subscription.next_timeout(Duration::ZERO), Err(Error::Forked)),
         matches!(projection.catch_up(), Err(Error::Forked)),
         matches!(projection.live().map_err(Error::from), Err(Error::Forked)),
+        readers.are_refused(),
         matches!(store.close(), Err(Error::Forked)),
     ];
     if let Some(which) = refused.iter().position(|is_refused| !is_refused) {
@@ -56,6 +57,7 @@ struct Made {
     subscription: Subscription,
     projection: Projection<u64>,
     live: LiveProjection<u64>,
+    readers: Readers,
 }
 
 impl Made {
@@ -65,7 +67,71 @@ impl Made {
             subscription: store.subscribe(1).unwrap(),
             projection: projection(),
             live: projection().live().unwrap(),
+            readers: Readers::new(store),
         }
+    }
+}
+
+/// Iterators that have brought something in the parent, and some that have not.
+struct Readers {
+    events: [Events; 4],
+    subscription: Subscription,
+    streams: [Streams; 2],
+    snapshots: [Snapshots; 2],
+}
+
+impl Readers {
+    fn new(store: &EventStore) -> Readers {
+        let mut readers = Readers {
+            events: [
+                store.read_all(),
+                store.read_all(),
+                store.read_all().backward(),
+                store.read_stream("s"),
+            ],
+            subscription: store.subscribe(1).unwrap(),
+            streams: [store.streams(), store.streams()],
+            snapshots: [store.snapshots(), store.snapshots()],
+        };
+        for events in &mut readers.events[1..] {
+            // On into the reading of many records at once.
+            assert!(events.by_ref().take(610).all(|event| event.is_ok()));
+        }
+        assert!(readers.subscription.by_ref().take(610).all(|event| event.is_ok()));
+        readers.streams[1].next().unwrap().unwrap();
+        readers.snapshots[1].next().unwrap().unwrap();
+        readers
+    }
+
+    /// Whether each brings what the parent has read ahead at most, then the error, then nothing.
+    fn are_refused(self) -> bool {
+        let Readers { events, subscription, streams, snapshots } = self;
+        let [unstarted, started @ ..] = events;
+        is_refused(unstarted, 0)
+            && started.into_iter().all(|events| is_refused(events, RECORD_EVENTS_MAX))
+            && is_refused(subscription, RECORD_EVENTS_MAX)
+            && streams.into_iter().all(|streams| is_refused(streams, 0))
+            && snapshots.into_iter().all(|snapshots| is_refused(snapshots, 0))
+    }
+}
+
+/// More small events than one record holds.
+const RECORD_EVENTS_MAX: usize = 200;
+
+fn is_refused<T>(mut items: impl Iterator<Item = Result<T, Error>>, read_ahead: usize) -> bool {
+    let ahead = items.by_ref().position(|item| matches!(item, Err(Error::Forked)));
+    ahead.is_some_and(|ahead| ahead <= read_ahead) && items.next().is_none()
+}
+
+/// Events in several streams, and snapshots.
+fn fill(store: &EventStore) {
+    for batch in 0..40 {
+        let event = NewEvent::json("T", &batch).unwrap();
+        store.append("s", ExpectedVersion::Any, vec![event.clone(); 25]).unwrap();
+        store.append(format!("s-{batch}"), ExpectedVersion::Any, vec![event; 25]).unwrap();
+    }
+    for name in ["one", "two"] {
+        store.save_snapshot(name, 1, "state").unwrap();
     }
 }
 
@@ -73,7 +139,7 @@ impl Made {
 fn a_forked_child_is_refused_and_harms_nothing() {
     if let Some(path) = std::env::var_os(CHILD) {
         let store = EventStore::open(path).unwrap();
-        append(&store).unwrap();
+        fill(&store);
         let made = Made::new(&store);
         let child = fork();
         if child == 0 {
@@ -86,7 +152,7 @@ fn a_forked_child_is_refused_and_harms_nothing() {
         let waited = unsafe { waitpid(child, &raw mut status, 0) };
         assert_eq!((waited, status >> 8), (child, 0), "the child was refused everywhere");
         append(&store).unwrap();
-        assert_eq!(made.live.position(), 2, "and the parent goes on");
+        assert_eq!(made.live.position(), 2_001, "and the parent goes on");
         store.close().unwrap();
         return;
     }
@@ -99,6 +165,6 @@ fn a_forked_child_is_refused_and_harms_nothing() {
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
     let store = EventStore::open(&path).unwrap();
-    assert_eq!(store.head().unwrap(), 2);
+    assert_eq!(store.head().unwrap(), 2_001);
     assert_eq!(store.verify().unwrap().findings, []);
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -261,4 +262,48 @@ fn a_snapshot_below_those_that_are_kept_leaves_nothing_behind() {
     let snapshots = trees.unwrap().open_tree("snapshots").unwrap();
     // Two snapshots of four parts and their stubs.
     assert_eq!(snapshots.len(), 2 * (4 + 1));
+}
+
+#[test]
+fn a_snapshot_whose_first_part_is_lost_is_left_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    append(&store, 20);
+    for (name, position) in [("old and new", 5), ("old and new", 7), ("new", 7)] {
+        store.save_snapshot(name, position, vec![1; 100_000]).unwrap();
+    }
+    store.close().unwrap();
+    let trees = sled::Config::default().path(path.join("trees")).segment_size(8 << 20).open();
+    let trees = trees.unwrap();
+    let snapshots = trees.open_tree("snapshots").unwrap();
+    // A key ends with the position and the number of the part.
+    let first_part = [7_u64.to_be_bytes().as_slice(), &[0; 4]].concat();
+    let keys: Vec<_> = snapshots.iter().keys().map(Result::unwrap).collect();
+    let firsts: Vec<_> = keys.iter().filter(|key| key.ends_with(&first_part)).collect();
+    assert_eq!(firsts.len(), 2);
+    for key in firsts {
+        snapshots.remove(key).unwrap();
+    }
+    drop((snapshots, trees));
+
+    let store = options().open(&path).unwrap();
+    let (sender, answers) = mpsc::channel();
+    let reader = store.clone();
+    // A thread of its own, so that the test ends even when a call does not return.
+    thread::spawn(move || {
+        for name in ["new", "old and new"] {
+            sender.send(reader.load_snapshot(name).unwrap()).unwrap();
+        }
+    });
+    let answer = || answers.recv_timeout(Duration::from_secs(60)).expect("the call returns");
+    assert!(answer().is_none());
+    let found = answer().unwrap();
+    assert_eq!(found.position(), 5);
+    let ignored: Vec<u64> = found.ignored().iter().map(|ignored| ignored.position).collect();
+    assert_eq!(ignored, [7]);
+    assert!(found.ignored()[0].reason.contains("missing"), "{:?}", found.ignored());
+    // The name can be used again.
+    store.save_snapshot("new", 9, "x").unwrap();
+    assert_eq!(store.load_snapshot("new").unwrap().unwrap().position(), 9);
 }

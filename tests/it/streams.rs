@@ -1,6 +1,6 @@
 //! Listing streams: byte order, prefixes, and versions, over the tail and the trees at once.
 
-use annals::{EventStore, ExpectedVersion, NewEvent, Options};
+use annals::{Error, EventStore, ExpectedVersion, NewEvent, Options};
 
 fn append(store: &EventStore, stream: &str) {
     let event = NewEvent::json("T", &1).unwrap();
@@ -53,4 +53,19 @@ fn thousands_of_streams_are_listed_in_parts() {
         assert_eq!((tens.len(), tens[0].0.as_str()), (100, "s-0900"));
     }
     assert_eq!(store.stats().unwrap().streams, 1_000);
+}
+
+#[test]
+fn a_list_that_a_close_cuts_short_says_so() {
+    let store = EventStore::in_memory().unwrap();
+    for id in ["one", "three", "two"] {
+        append(&store, id);
+    }
+    let (mut cut, mut ended) = (store.streams(), store.streams());
+    assert_eq!(cut.next().unwrap().unwrap().stream_id(), "one");
+    assert_eq!(ended.by_ref().take(3).filter(Result::is_ok).count(), 3);
+    store.close().unwrap();
+    assert!(matches!(cut.next(), Some(Err(Error::Closed))));
+    assert!(cut.next().is_none());
+    assert!(ended.next().is_none());
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     args::AppendArgs,
     exit::{Exit, Failure},
-    output::Output,
+    output::{self, Output},
 };
 
 /// As much as is read of standard input: white space around the payload does not count against the
@@ -42,6 +42,9 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
         output.object(&Report { stream_id: &args.stream, position, version })?;
     } else {
         output.text(&format!("{}: position {position}, version {version}", args.stream))?;
+    }
+    if appended.is_replay() {
+        output::say("the event was stored already: nothing was written");
     }
     Ok(Exit::Done)
 }

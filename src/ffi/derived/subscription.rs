@@ -2,7 +2,7 @@
 
 use std::{
     ptr,
-    sync::{Arc, Mutex, TryLockError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use crate::ffi::{
     status::{ANNALS_DONE, ANNALS_OK, ANNALS_TIMEOUT, annals_status},
     store::annals_store,
 };
-use crate::{CancelHandle, RecordedEvent, Subscription};
+use crate::{CancelHandle, RecordedEvent, Subscription, sync};
 
 /// Events as they come: history, and then what is appended, without a gap or a repeat. It reads
 /// from the store, so that a slow reader holds up no writer and takes no memory.
@@ -159,13 +159,8 @@ pub unsafe extern "C" fn annals_subscription_next(
         event.required("out_event")?;
         // SAFETY: as promised to this function.
         let subscribed = unsafe { handle::shared(subscription.cast_const()) }?;
-        let mut reader = match subscribed.reader.try_lock() {
-            Ok(reader) => reader,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Details::busy(annals_subscription::NAME));
-            }
-        };
+        let reader = sync::try_lock(&subscribed.reader);
+        let mut reader = reader.ok_or_else(|| Details::busy(annals_subscription::NAME))?;
         let status = reader.advance(timeout_ms)?;
         if let Some(view) = &reader.view {
             event.set(ptr::from_ref(&**view));

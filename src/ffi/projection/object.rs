@@ -1,6 +1,6 @@
 //! The object, and what one may ask it at any time.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, atomic::AtomicU32};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, atomic::AtomicU32};
 
 use crate::ffi::{
     error::annals_error,
@@ -12,7 +12,7 @@ use crate::ffi::{
     projection::table::Table,
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
 };
-use crate::{LiveProjection, Projection, SnapshotKey};
+use crate::{LiveProjection, Projection, SnapshotKey, sync};
 
 /// A projection: callbacks that are given the events of their types in the order of positions, and
 /// the position that they have come to. The state that they derive belongs to the caller.
@@ -65,11 +65,7 @@ impl Projected {
 
     /// What a call that changes it holds; `ANNALS_E_BUSY` while another one does.
     pub(super) fn alone(&self) -> Result<MutexGuard<'_, Option<Projection<()>>>, Fault> {
-        match self.pulled.try_lock() {
-            Ok(pulled) => Ok(pulled),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(Details::busy(annals_projection::NAME)),
-        }
+        sync::try_lock(&self.pulled).ok_or_else(|| Details::busy(annals_projection::NAME))
     }
 
     pub(super) fn key(&self) -> SnapshotKey {
@@ -78,7 +74,7 @@ impl Projected {
     }
 
     pub(super) fn note_failure(&self, failure: Option<Fault>) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        *sync::lock(&self.failure) = failure;
     }
 
     fn position(&self) -> u64 {
@@ -99,7 +95,7 @@ impl Projected {
         if let Some(live) = self.live.get() {
             return live.failure().map_or(Ok(ANNALS_OK), |failure| Err(Fault::from(&*failure)));
         }
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failure = sync::lock(&self.failure).clone();
         failure.map_or(Ok(ANNALS_OK), Err)
     }
 }

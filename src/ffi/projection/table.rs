@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -13,7 +13,7 @@ use crate::ffi::{
     derived::Callback,
     glue::{fault::CallbackFailed, handle::SharedStore},
 };
-use crate::{HandlerError, RecordedEvent};
+use crate::{HandlerError, RecordedEvent, sync};
 
 /// Outlives the object, if that is freed by one of its own callbacks.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Table {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Callback>>> {
-        self.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.callbacks)
     }
 
     /// Registers a callback; true for the first one of its type. One that it replaces is dropped.

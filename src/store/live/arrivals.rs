@@ -3,11 +3,13 @@
 
 use std::{
     sync::{
-        Condvar, Mutex, PoisonError,
+        Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
 };
+
+use crate::sync;
 
 /// Where readers wait for the head to move.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ impl Arrivals {
         // waiter takes behind its own mark, or that mark is seen here.
         if self.waiting.load(Ordering::SeqCst) > 0 {
             // A waiter that has looked in vain holds the gate until it sleeps.
-            drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(sync::lock(&self.gate));
             self.changed.notify_all();
         }
     }
@@ -33,25 +35,18 @@ impl Arrivals {
     /// Waits until `is_due`, which is asked behind every announcement, or the deadline; `None`
     /// waits for ever. Returns whether it is due.
     pub(crate) fn wait(&self, deadline: Option<Instant>, is_due: impl Fn() -> bool) -> bool {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = sync::lock(&self.gate);
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let is_in_time = loop {
-            if is_due() {
-                break true;
+        let is_early = |(): &mut ()| !is_due();
+        let (gate, is_late) = match deadline {
+            None => (sync::wait_while(&self.changed, gate, is_early), false),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                sync::wait_timeout_while(&self.changed, gate, left, is_early)
             }
-            gate = match deadline {
-                None => self.changed.wait(gate).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break false;
-                    }
-                    let waited = self.changed.wait_timeout(gate, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
         };
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        is_in_time
+        drop(gate);
+        !is_late
     }
 }

@@ -8,11 +8,12 @@
 use std::{
     collections::HashMap,
     fmt, ptr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, RwLock},
     thread::{self, ThreadId},
 };
 
 use super::Waits;
+use crate::sync;
 
 /// Something that follows every append.
 pub(crate) trait Follower: Send + Sync {
@@ -39,12 +40,12 @@ pub(crate) struct Followers {
 
 impl Followers {
     pub(crate) fn add(&self, follower: Arc<dyn Follower>) {
-        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = sync::write(&self.list);
         Arc::make_mut(&mut list).push(follower);
     }
 
     pub(crate) fn remove(&self, follower: &dyn Follower) {
-        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = sync::write(&self.list);
         Arc::make_mut(&mut list).retain(|one| !ptr::addr_eq(Arc::as_ptr(one), follower));
     }
 
@@ -54,11 +55,11 @@ impl Followers {
     }
 
     fn list(&self) -> List {
-        Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&sync::read(&self.list))
     }
 
     fn noted(&self) -> MutexGuard<'_, HashMap<ThreadId, u64>> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.noted)
     }
 
     /// Whether this thread is inside a follower.

@@ -2,9 +2,11 @@
 //! other: so that a circle of them is found before it closes.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     thread::ThreadId,
 };
+
+use crate::sync;
 
 /// A thread waits for one other at most, so this is a list of ways without a fork.
 #[derive(Debug, Default)]
@@ -15,7 +17,7 @@ pub(crate) struct Waits {
 
 impl Waits {
     fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, ThreadId)>> {
-        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.edges)
     }
 
     /// Notes that a thread waits for another one from now on; unless that one waits for it already,

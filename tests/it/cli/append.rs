@@ -95,8 +95,14 @@ fn append_with_an_id_is_safe_to_repeat() {
     let place = Place::new();
     let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
     let once = ["append", "s.annals", "a", "T", "1", "--id", id, "--expected", "no-stream"];
-    assert_eq!(place.succeed(&once), "a: position 1, version 1\n");
-    assert_eq!(place.succeed(&once), "a: position 1, version 1\n");
+    let first = place.run(&once);
+    assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""), "{first:?}");
+    let again = place.run(&once);
+    assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout), "{again:?}");
+    assert_eq!(again.stdout, "a: position 1, version 1\n");
+    assert_eq!(again.stderr, "the event was stored already: nothing was written\n");
+    let other = ["append", "s.annals", "a", "T", "2", "--id", id];
+    place.refuse(&other, 1, "is already used at position 1");
     let elsewhere = ["append", "s.annals", "b", "T", "1", "--id", id];
     place.refuse(&elsewhere, 1, "is already used at position 1");
     place.refuse(&["append", "s.annals", "b", "T", "1", "--id", "7"], 2, "--id");

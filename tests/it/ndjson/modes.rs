@@ -56,6 +56,10 @@ fn append_skips_a_batch_that_is_there() {
     let store = store_of(line(&[ID]));
     let report = import(&store, line(&[ID]), &mode(ImportMode::Append)).unwrap();
     assert_eq!((report.events, report.skipped), (0, 1));
+    // The time is not compared.
+    let later = line(&[ID, ("timestamp", "\"2031-05-01T12:30:00\"")]);
+    let report = import(&store, later, &mode(ImportMode::Append)).unwrap();
+    assert_eq!((report.events, report.skipped), (0, 1));
     assert_eq!(store.head().unwrap(), 1);
 }
 
@@ -68,6 +72,7 @@ fn a_used_id_is_an_error() {
         (store_of(line(&[ID])), in_part, 1),
         (EventStore::in_memory().unwrap(), twice, 2),
         (store_of(line(&[ID])), late, 4),
+        (store_of(line(&[ID])), line(&[ID, ("data", "[\"other\"]")]), 1),
     ] {
         let head = store.head().unwrap();
         let failure = import(&store, text, &mode(ImportMode::Append)).unwrap_err();

@@ -12,7 +12,7 @@ use std::{
 
 fn main() -> io::Result<()> {
     let mut out = io::stdout();
-    writeln!(out, "cargo:rerun-if-changed=src/ffi/link.rs")?;
+    writeln!(out, "cargo:rerun-if-changed=build.rs")?;
     let is_wanted = env::var_os("CARGO_FEATURE_CAPI").is_some();
     if !is_wanted || env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return Ok(());
