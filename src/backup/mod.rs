@@ -10,18 +10,10 @@ use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
-    codec::{
-        record::{self, EventToEncode, Record},
-        saved::Checkpoint,
-    },
-    event::RecordedEvent,
-    storage::{Frame, Storage, TailEntry, TailRecord},
+    codec::{page::Page, record::EventToEncode, saved::Checkpoint},
+    storage::{Frame, Storage},
     store::Options,
 };
-
-/// Records fetched at once, and bytes of them written at once: an event may have many MiB.
-const RECORDS: usize = 64;
-const FRAME_BYTES: usize = 4 << 20;
 
 impl EventStore {
     /// Copies the store to a new directory: every event up to the head of this moment, checkpoints
@@ -72,7 +64,7 @@ impl EventStore {
         let options = Options::new().storage_of_copy(source.store_id())?;
         let copy = Storage::open(path, options)?;
         let copied = copy_events(source, &copy, head)
-            .and_then(|()| put(&copy, Frame::Checkpoints(checkpoints)))
+            .and_then(|()| put_checkpoints(&copy, checkpoints))
             .and_then(|()| self.copy_snapshots(&copy, head));
         let closed = copy.close();
         copied.and(closed)
@@ -86,7 +78,7 @@ impl EventStore {
                 continue;
             }
             if let Some(stored) = self.storage().snapshot(&snapshot.key, snapshot.position)? {
-                put(copy, Frame::Snapshot(stored))?;
+                copy.save_snapshot(&stored)?;
             }
         }
         Ok(())
@@ -94,53 +86,27 @@ impl EventStore {
 }
 
 fn copy_events(source: &Storage, copy: &Storage, head: u64) -> Result<(), Error> {
-    let mut next = 1;
+    let (mut next, mut page) = (1, Page::default());
     while next <= head {
-        let records = source.records(next, false, RECORDS)?;
-        let (mut kept, mut events, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for record in records.iter().take_while(|record| {
-            let has_room = bytes == 0 || bytes + record.bytes().len() <= FRAME_BYTES;
-            bytes += record.bytes().len();
-            has_room
-        }) {
-            let wanted = record.events().filter(|e| (next..=head).contains(&e.position()));
-            let wanted: Vec<RecordedEvent> = wanted.collect();
-            let Some(last) = wanted.last().map(RecordedEvent::position) else { break };
-            kept.push(copy_of(record, &wanted, copy)?);
-            events.extend(wanted);
-            next = last + 1;
-        }
-        let entries = events.iter().map(|event| TailEntry {
-            stream: event.stream_id(),
-            version: event.version(),
-            position: event.position(),
-            id: event.id(),
-        });
-        put(copy, Frame::Events { records: kept, entries: entries.collect() })?;
+        page = source.page(next, page)?;
+        let wanted = page.all_to_encode().filter(|event| (next..=head).contains(&event.position));
+        let wanted: Vec<EventToEncode<'_>> = wanted.collect();
+        put(copy, Frame::of(&wanted, Vec::new()))?;
+        next = page.last_position() + 1;
     }
     Ok(())
 }
 
-/// The record as it is, or what is wanted of it.
-fn copy_of(record: &Record, wanted: &[RecordedEvent], copy: &Storage) -> Result<TailRecord, Error> {
-    let first_position = wanted.first().map_or(0, RecordedEvent::position);
-    let count = wanted.len() as u64;
-    let is_whole = (first_position, count)
-        == (record.first_position(), record.last_position() - record.first_position() + 1);
-    let bytes = match is_whole {
-        true => Arc::clone(record.bytes()),
-        false => {
-            let events: Vec<EventToEncode<'_>> = wanted.iter().map(EventToEncode::from).collect();
-            let encoded = record::encode(first_position, &events, copy.checksum());
-            Arc::from(encoded.map_err(|reason| Error::invalid("events", reason))?)
-        }
-    };
-    Ok(TailRecord { first_position, count, bytes })
+fn put_checkpoints(copy: &Storage, checkpoints: Vec<Checkpoint>) -> Result<(), Error> {
+    if checkpoints.is_empty() {
+        return Ok(());
+    }
+    put(copy, Frame::of(&[], checkpoints))
 }
 
 fn put(copy: &Storage, frame: Frame<'_>) -> Result<(), Error> {
     copy.wait_for_room()?;
-    copy.commit(vec![frame]).map_err(|failure| failure.error)
+    copy.commit(frame)
 }
 
 /// Whether the name is free, or that of an empty directory.

@@ -128,7 +128,8 @@ impl EventStore {
         let bytes = encode_snapshot(&key, position, data, identity)
             .map_err(|reason| Error::invalid("snapshot", reason))?;
         let range = bytes.len() - data.len()..bytes.len();
-        self.save_encoded(StoredSnapshot { key, position, bytes: Arc::from(bytes), data: range })
+        let bytes = Arc::from(bytes);
+        storage.save_snapshot(&StoredSnapshot { key, position, bytes, data: range })
     }
 
     /// The newest usable snapshot of a key: the one with the highest position. One that is damaged,

@@ -1,5 +1,5 @@
-//! What a check of a whole store needs beyond reading: the journal from its start, the way past
-//! damaged records, and the raw entries of the indexes.
+//! What a check of a whole store needs beyond reading: each copy from its start to its end, with
+//! every checksum, past damage.
 
 use std::{path::Path, sync::Arc};
 
@@ -7,157 +7,221 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{
-        frame::{FileHeader, FrameKind},
-        record::Record,
-        saved::{Checkpoint, StoredSnapshot},
-    },
+    codec::{frame::FIRST_FRAME_OFFSET, frame::ItemKind, head::LogEnd, page::Page},
     storage::{
         Storage,
-        journal::{self, JournalFile, Walked},
-        trees::Trees,
+        disk::Disk,
+        journal::{self, FileKey, Frame, RawFile, SealedFile, Step, Walk},
     },
 };
 
-/// What a walk over the journal tells.
-pub(crate) trait JournalAudit {
-    fn record(&mut self, record: &Record);
-    /// Something is wrong in the file at `path`, from `position` on.
-    fn damage(&mut self, path: &Path, position: u64, reason: String);
+/// Takes what a walk over a copy finds.
+pub(crate) trait Audit {
+    /// Events of the journal, in position order.
+    fn journal_events(&mut self, page: &Page);
+    /// A run of the trees, in the order of streams and versions.
+    fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page);
+    /// Where the trees say that an event belongs, in position order.
+    fn place(&mut self, position: u64, stream: &str, version: u64);
+    /// An entry of the index of event ids.
+    fn id(&mut self, id: Uuid, position: u64);
+    /// Something is wrong at a place, from `position` on.
+    fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String);
 }
 
 impl Storage {
-    /// The first position behind `position` at which a record of the trees starts.
-    pub(crate) fn next_record(&self, position: u64) -> Result<Option<u64>, Error> {
+    /// The last position that the trees hold; `None` without trees.
+    pub(crate) fn trees_head(&self) -> Result<Option<u64>, Error> {
         self.check_open()?;
-        self.with_trees_or(None, |trees| trees.next_record(position))
+        let Some(disk) = self.disk() else { return Ok(None) };
+        disk.with_trees(|trees| trees.head()).map(|head| Some(head.position))
     }
 
-    /// Every event id in the trees with its position.
-    pub(crate) fn ids_in_trees(&self) -> Result<Vec<(Uuid, u64)>, Error> {
+    /// Walks the trees. Whatever they hold above their head is staged, and not looked at.
+    pub(crate) fn audit_trees(&self, head: u64, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
-        self.with_trees_or(Vec::new(), |trees| trees.ids().collect())
+        let Some(disk) = self.disk() else { return Ok(()) };
+        disk.with_trees(|trees| {
+            for run in trees.runs() {
+                match run {
+                    Ok((stream, first_version, page)) if page.first_position() <= head => {
+                        audit.run(&stream, first_version, &page);
+                    }
+                    Ok(_) => {}
+                    Err(error) => damaged(audit, "event-damaged", error)?,
+                }
+            }
+            for chunk in trees.places() {
+                match chunk {
+                    Ok(chunk) => {
+                        let below = chunk.iter().filter(|(position, _, _)| *position <= head);
+                        below.for_each(|(at, stream, version)| audit.place(at, stream, version));
+                    }
+                    Err(error) => damaged(audit, "place-index", error)?,
+                }
+            }
+            for id in trees.ids() {
+                match id {
+                    Ok((id, position)) if position <= head => audit.id(id, position),
+                    Ok(_) => {}
+                    Err(error) => damaged(audit, "id-index", error)?,
+                }
+            }
+            Ok(())
+        })
     }
 
-    /// Walks the whole journal up to `head`. In memory there is none.
-    pub(crate) fn audit_journal(
-        &self,
-        head: u64,
-        audit: &mut impl JournalAudit,
-    ) -> Result<(), Error> {
+    /// Walks the whole journal up to its durable end. In memory there is none.
+    pub(crate) fn audit_journal(&self, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
-        let Some(directory) = self.directory().map(|store| store.join("journal")) else {
-            return Ok(());
-        };
-        let files = journal::list(&directory)?;
-        let first = files.first().map_or(head + 1, |file| file.first_position);
-        let removed = match self.with_trees_or(0, Trees::removed) {
-            // Trees that have failed cannot tell.
-            Err(_) if self.health.is_poisoned() => first.saturating_sub(1),
-            removed => removed?,
-        };
-        if first > removed + 1 {
-            audit.damage(&directory, removed + 1, format!("its first file starts at {first}"));
+        let Some(disk) = self.disk() else { return Ok(()) };
+        let end = disk.durability.synced();
+        let listing = journal::list(&disk.identity.directory)?;
+        let mut keys = [listing.sealed, listing.unsealed].concat();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut walk = JournalWalk { disk, audit, end, last: Some(LogEnd::default()) };
+        for (index, key) in keys.iter().enumerate() {
+            walk.file(*key, keys.get(index + 1).copied())?;
         }
-        let mut chain = None;
-        for (index, file) in files.iter().enumerate() {
-            let next = files.get(index + 1).map(|next| next.first_position);
-            chain = self.audit_file(file, (next, removed), chain, head, audit)?;
+        if walk.last.is_some_and(|last| last.frame_number < end.frame_number) {
+            let position = walk.last.map(|last| last.position + 1);
+            let place = disk.identity.directory.display().to_string();
+            audit.damage("journal-damaged", &place, position, "its end is missing".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Reports damage, and hands on any other error.
+fn damaged(audit: &mut impl Audit, code: &'static str, error: Error) -> Result<(), Error> {
+    match error {
+        Error::Corrupted { place, position, reason } => {
+            audit.damage(code, &place, position, reason);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+
+struct JournalWalk<'a, A> {
+    disk: &'a Disk,
+    audit: &'a mut A,
+    /// The last frame to look at.
+    end: LogEnd,
+    /// The last frame so far; `None` after damage.
+    last: Option<LogEnd>,
+}
+
+impl<A: Audit> JournalWalk<'_, A> {
+    fn file(&mut self, key: FileKey, next: Option<FileKey>) -> Result<(), Error> {
+        if self.disk.sealed.keys().binary_search(&key).is_ok() {
+            return self.sealed(key);
+        }
+        let identity = &self.disk.identity;
+        let path = key.active_path(&identity.directory);
+        match journal::open(&identity.directory, key, &identity.checksum) {
+            Ok((path, file, header, len)) => {
+                let start = LogEnd {
+                    position: header.first_position.saturating_sub(1),
+                    frame_number: header.first_frame.saturating_sub(1),
+                    prev_checksum: header.prev_checksum,
+                };
+                self.follows(&path, start);
+                let raw = RawFile { path, file: Arc::new(file), end: len };
+                self.raw(&raw, start, next)
+            }
+            // It was sealed meanwhile.
+            Err(Error::Io { .. }) if !path.exists() => self.sealed(key),
+            Err(error) => self.lost(error),
+        }
+    }
+
+    /// The frames of a file must follow on those of the one before.
+    fn follows(&mut self, path: &Path, start: LogEnd) {
+        if self.last.is_some_and(|last| last != start) {
+            let position = self.last.map(|last| last.position + 1);
+            let reason = "it does not follow on the file before".to_owned();
+            self.audit.damage("journal-damaged", &path.display().to_string(), position, reason);
+        }
+    }
+
+    fn lost(&mut self, error: Error) -> Result<(), Error> {
+        self.last = None;
+        damaged(self.audit, "journal-damaged", error)
+    }
+
+    fn sealed(&mut self, key: FileKey) -> Result<(), Error> {
+        let file = match self.disk.sealed.open(key) {
+            Ok(file) => file,
+            Err(error) => return self.lost(error),
+        };
+        let facts = *file.facts();
+        let start = LogEnd {
+            position: facts.first_position.saturating_sub(1),
+            frame_number: facts.first_frame.saturating_sub(1),
+            prev_checksum: facts.prev_checksum,
+        };
+        self.follows(&self.disk.sealed.path(key), start);
+        self.blocks(&file)?;
+        self.last = Some(LogEnd {
+            position: facts.last_position,
+            frame_number: facts.last_frame,
+            prev_checksum: facts.last_checksum,
+        });
+        Ok(())
+    }
+
+    fn blocks(&mut self, file: &SealedFile) -> Result<(), Error> {
+        let audit = &mut *self.audit;
+        file.verify_index(&mut |error| damaged(audit, "journal-damaged", error))?;
+        let mut spare = Page::default();
+        for position in file.pages() {
+            match file.page(position, std::mem::take(&mut spare)) {
+                Ok(page) => {
+                    let page = page.unwrap_or_default();
+                    self.audit.journal_events(&page);
+                    spare = page;
+                }
+                Err(error) => damaged(self.audit, "journal-damaged", error)?,
+            }
         }
         Ok(())
     }
 
-    /// Walks one file and returns what the next one must chain to, if that is known.
-    fn audit_file(
-        &self,
-        file: &JournalFile,
-        (next, removed): (Option<u64>, u64),
-        chain: Option<u32>,
-        head: u64,
-        audit: &mut impl JournalAudit,
-    ) -> Result<Option<u32>, Error> {
-        // Nobody writes while the last file is read, so that whatever is wrong with it is damage.
-        let writer = next.is_none().then(|| self.writer());
-        let is_last = writer.is_some() && self.is_last(file)?;
-        let read = journal::read(file, &self.checksum);
-        drop(writer);
-        let (header, bytes) = match read {
-            Ok(read) => read,
-            Err(Error::Corrupted { reason, .. }) => {
-                audit.damage(&file.path, file.first_position, reason);
-                return Ok(None);
-            }
-            // A checkpoint has removed it meanwhile.
-            Err(Error::Io { .. }) if !self.keeps_archive() && !file.path.exists() => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        if chain.is_some_and(|chain| chain != header.chain) {
-            let reason = "it does not follow on the file before".to_owned();
-            audit.damage(&file.path, file.first_position, reason);
+    fn raw(&mut self, raw: &RawFile, start: LogEnd, next: Option<FileKey>) -> Result<(), Error> {
+        let identity = &self.disk.identity;
+        let of_store = (identity.store_id, &identity.checksum);
+        let mut walk = Walk::new(raw, of_store, FIRST_FRAME_OFFSET, start);
+        let place = raw.path.display().to_string();
+        while walk.last().frame_number < self.end.frame_number {
+            let at = walk.last().position + 1;
+            let reason = match walk.step()? {
+                Step::Frame(frame) => match self.events(&frame) {
+                    Ok(()) => continue,
+                    Err(reason) => reason,
+                },
+                Step::Continued if next.is_some() => break,
+                // A marker may be missing where the next file is there.
+                Step::End if next.is_some_and(|next| next.first_position == at) => break,
+                Step::Continued => "the file that continues it is missing".to_owned(),
+                Step::End => format!("it ends before position {at}"),
+                Step::Damaged(reason) => reason,
+            };
+            self.audit.damage("journal-damaged", &place, Some(at), reason);
+            self.last = None;
+            return Ok(());
         }
-        let walked = self.audit_frames(file, &header, &bytes, head, audit)?;
-        let end = next.map_or(head + 1, |next| next.min(head + 1));
-        if walked.next_position < end && end <= removed + 1 {
-            // The files between were removed on purpose.
-            return Ok(None);
-        }
-        let damage = match walked.next_position < end {
-            true => Some(walked.damage.clone().unwrap_or_else(|| format!("it ends before {end}"))),
-            false if is_last => walked.damage_as_last(&header, &bytes),
-            // What consumers saved moves no position.
-            false => walked.damage.clone().filter(|_| next.is_some()),
-        };
-        if let Some(reason) = damage {
-            audit.damage(&file.path, walked.next_position, reason);
-            return Ok(None);
-        }
-        Ok(Some(walked.chain))
+        self.last = Some(walk.last());
+        Ok(())
     }
 
-    fn audit_frames(
-        &self,
-        file: &JournalFile,
-        header: &FileHeader,
-        bytes: &[u8],
-        head: u64,
-        audit: &mut impl JournalAudit,
-    ) -> Result<Walked, Error> {
-        let mut bad = Vec::new();
-        let walked = journal::walk(bytes, header, &self.checksum, |frame, records, _| {
-            for bytes in records {
-                let decoded = match frame.kind {
-                    FrameKind::Events => Record::decode(Arc::from(bytes), &self.checksum).map(Some),
-                    FrameKind::Checkpoints => {
-                        Checkpoint::decode(bytes, &self.checksum).map(|_| None)
-                    }
-                    FrameKind::Snapshot => {
-                        let identity = (self.store_id, &self.checksum);
-                        StoredSnapshot::decode(Arc::from(bytes), identity).map(|_| None)
-                    }
-                    FrameKind::Continued | FrameKind::Closed => Ok(None),
-                };
-                match decoded {
-                    Ok(Some(record)) if record.first_position() <= head => audit.record(&record),
-                    Ok(_) => {}
-                    Err(reason) => bad.push((frame.first_position, reason)),
-                }
-            }
-            Ok(())
-        })?;
-        let snapshot = "a snapshot in it is damaged";
-        bad.extend(walked.damaged_snapshots.iter().map(|&at| (at, snapshot.to_owned())));
-        for (position, reason) in bad {
-            audit.damage(&file.path, position, reason);
+    fn events(&mut self, frame: &Frame<'_>) -> Result<(), String> {
+        for item in frame.items.iter().filter(|item| item.kind == ItemKind::Record) {
+            let content = frame.payload.get(item.range.clone()).unwrap_or_default();
+            let page = Page::decode(Arc::from(content), [0..content.len()])?;
+            self.audit.journal_events(&page);
         }
-        Ok(walked)
-    }
-
-    /// Whether no file has come behind this one since it was listed.
-    fn is_last(&self, file: &JournalFile) -> Result<bool, Error> {
-        let directory = file.path.parent().unwrap_or(&file.path);
-        let last = journal::list(directory)?.pop();
-        Ok(last.is_some_and(|last| last.path == file.path))
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@ use crate::{
     codec::{
         frame::{FrameKind, ItemKind},
         head::LogEnd,
+        pack,
+        record::{self, EventToEncode},
         saved::Checkpoint,
     },
     storage::{
@@ -24,19 +26,45 @@ const ITEM_HEADER_BYTES: u64 = 5;
 
 /// An encoded record of consecutive events.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) first_position: u64,
-    pub(crate) count: u64,
-    pub(crate) bytes: Arc<[u8]>,
+struct Record {
+    first_position: u64,
+    count: u64,
+    bytes: Arc<[u8]>,
 }
 
 /// What is written as one: after a crash it is there as a whole or not at all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frame<'a> {
-    pub(crate) records: Vec<Record>,
+    records: Vec<Record>,
     /// One for each event of the records.
-    pub(crate) entries: Vec<TailEntry<'a>>,
-    pub(crate) checkpoints: Vec<Checkpoint>,
+    entries: Vec<TailEntry<'a>>,
+    checkpoints: Vec<Checkpoint>,
+}
+
+impl Record {
+    fn of(events: &[EventToEncode<'_>]) -> Record {
+        let mut bytes = Vec::with_capacity(pack::RECORD_BYTES);
+        record::encode(events, &mut bytes);
+        let first_position = events.first().map_or(0, |event| event.position);
+        Record { first_position, count: events.len() as u64, bytes: Arc::from(bytes) }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Encodes consecutive events.
+    pub(crate) fn of(events: &[EventToEncode<'a>], checkpoints: Vec<Checkpoint>) -> Frame<'a> {
+        let entry = |event: &EventToEncode<'a>| TailEntry {
+            stream: event.stream,
+            version: event.version,
+            position: event.position,
+            id: event.id,
+        };
+        Frame {
+            records: pack::cut(events).map(Record::of).collect(),
+            entries: events.iter().map(entry).collect(),
+            checkpoints,
+        }
+    }
 }
 
 impl Storage {

@@ -50,9 +50,8 @@ use snapshots::SnapshotMap;
 use tail::Tail;
 
 pub(crate) use audit::Audit;
-pub(crate) use commit::{Frame, Record};
+pub(crate) use commit::Frame;
 pub(crate) use read::Batch;
-pub(crate) use tail::TailEntry;
 
 /// What the engine is opened with.
 #[derive(Clone, Debug)]

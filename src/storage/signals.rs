@@ -112,7 +112,7 @@ impl Signals {
         state.is_drain_due = true;
         state.is_short_of_space = false;
         self.changed.notify_all();
-        let state = sync::wait_timeout_while(&self.changed, state, WAIT, |state| {
+        let (state, _) = sync::wait_timeout_while(&self.changed, state, WAIT, |state| {
             state.is_drain_due && !state.is_short_of_space && !state.has_ended
         });
         if state.is_short_of_space {
@@ -132,7 +132,8 @@ impl Signals {
             if !patience.lasts(state.progress) {
                 return false;
             }
-            state = sync::wait_timeout_while(&self.changed, state, WAIT, |state| !state.has_ended);
+            let goes_on = |state: &mut State| !state.has_ended;
+            state = sync::wait_timeout_while(&self.changed, state, WAIT, goes_on).0;
         }
         true
     }
@@ -185,7 +186,12 @@ impl Signals {
             }
             state = match state.sync_at.map(|at| at.saturating_duration_since(now)) {
                 None => sync::wait(&self.changed, state),
-                Some(timeout) => sync::wait_timeout(&self.changed, state, timeout),
+                Some(timeout) => {
+                    let is_idle = |state: &mut State| {
+                        !state.is_drain_due && !state.is_file_due && !state.is_stopping
+                    };
+                    sync::wait_timeout_while(&self.changed, state, timeout, is_idle).0
+                }
             };
         }
     }

@@ -10,6 +10,7 @@ use crate::{
         limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
         name,
     },
+    store::number::Seen,
 };
 
 /// What an append asks for.
@@ -20,6 +21,8 @@ pub(crate) struct AppendRequest {
     pub(crate) head: Option<u64>,
     /// What events are stamped with that bring no time.
     pub(crate) now: Timestamp,
+    /// What was looked up before the append queued.
+    pub(crate) seen: Seen,
 }
 
 /// What an append did.
@@ -115,7 +118,8 @@ impl EventStore {
         let inner = &self.inner;
         // The clock is the caller's: it is asked here, where it can harm nobody else.
         let now = inner.options.now();
-        let request = AppendRequest { units, head, now };
+        let seen = Seen::look(self.storage(), &units)?;
+        let request = AppendRequest { units, head, now, seen };
         let written = inner.commits.append(inner, request)?;
         let last = written.appended.last().map_or(0, |appended| *appended.positions().end());
         inner.followers.follow(last);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, EventStore, codec::saved::Checkpoint, event::name, store::group::Request};
+use crate::{Error, EventStore, codec::saved::Checkpoint, event::name};
 
 impl EventStore {
     /// The position that the consumer `name` has saved last: everything at or below it is done.
@@ -55,6 +55,6 @@ impl EventStore {
         name::check("checkpoint name", name)?;
         self.storage().check_writable()?;
         let checkpoint = Checkpoint { name: Arc::from(name), position };
-        self.inner.commits.save(&self.inner, Request::Checkpoint(checkpoint))
+        self.inner.commits.save(&self.inner, checkpoint)
     }
 }

@@ -4,11 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     AppendError, Error,
-    codec::{
-        pack, record,
-        saved::{Checkpoint, StoredSnapshot},
-    },
-    storage::{CommitFailure, Frame, Storage, TailEntry, TailRecord},
+    codec::saved::Checkpoint,
+    storage::{Frame, Storage},
     store::{
         append::Written,
         group::{Answer, Request, Slot},
@@ -16,43 +13,20 @@ use crate::{
     },
 };
 
-/// What an answer rests on, a refusal too: it holds once that is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Basis {
-    Events,
-    Checkpoints,
-    /// The n-th snapshot of the group.
-    Snapshot(usize),
-    Nothing,
-}
-
-/// Numbers, writes and answers a group.
+/// Numbers, writes and answers a group. All of it is one frame, so that an answer, a rejection too,
+/// holds once that is written, and none holds when it is not.
 pub(super) fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
+    let refused = |error: Error| group.iter().map(|_| Err(error.clone().into())).collect();
     if let Err(error) = storage.wait_for_room() {
-        return group.iter().map(|_| Err(error.duplicate().into())).collect();
+        return refused(error);
     }
     let mut accepted = Accepted::new(storage);
-    let answers: Vec<(Answer, Basis)> =
-        group.iter().map(|slot| accepted.add(&slot.request)).collect();
-    let (frames, bases) = match accepted.frames() {
-        Ok(frames) => frames,
-        Err(error) => return group.iter().map(|_| Err(error.duplicate().into())).collect(),
-    };
-    if frames.is_empty() {
-        return answers.into_iter().map(|(answer, _)| answer).collect();
+    let answers: Vec<Answer> = group.iter().map(|slot| accepted.add(&slot.request)).collect();
+    let Some(frame) = accepted.frame() else { return answers };
+    match storage.commit(frame) {
+        Ok(()) => answers,
+        Err(error) => refused(error),
     }
-    let Err(CommitFailure { written, error }) = storage.commit(frames) else {
-        return answers.into_iter().map(|(answer, _)| answer).collect();
-    };
-    let settle = |(answer, basis): (Answer, Basis)| {
-        let frame = bases.iter().position(|frame| *frame == basis);
-        match frame {
-            // The basis was not written: none of what rests on it holds.
-            Some(frame) if frame >= written => Err(error.duplicate().into()),
-            _ => answer,
-        }
-    };
-    answers.into_iter().map(settle).collect()
 }
 
 /// What a group writes.
@@ -62,7 +36,6 @@ struct Accepted<'a> {
     checkpoints: Vec<Checkpoint>,
     /// The newest of these by name.
     positions: HashMap<&'a str, u64>,
-    snapshots: Vec<StoredSnapshot>,
 }
 
 impl<'a> Accepted<'a> {
@@ -72,31 +45,20 @@ impl<'a> Accepted<'a> {
             numbering: Numbering::new(storage),
             checkpoints: Vec::new(),
             positions: HashMap::new(),
-            snapshots: Vec::new(),
         }
     }
 
-    fn add(&mut self, request: &'a Request) -> (Answer, Basis) {
-        let saved = |result: Result<(), Error>| {
-            let nothing = Written { appended: Vec::new(), is_replay: false };
-            result.map(|()| nothing).map_err(AppendError::Failed)
-        };
+    fn add(&mut self, request: &'a Request) -> Answer {
         match request {
-            Request::Append(append) => (self.numbering.add(append), Basis::Events),
+            Request::Append(append) => self.numbering.add(append),
             Request::Checkpoint(checkpoint) => {
-                (saved(self.add_checkpoint(checkpoint)), Basis::Checkpoints)
+                self.add_checkpoint(checkpoint)?;
+                Ok(Written { appended: Vec::new(), is_replay: false })
             }
-            Request::Snapshot(snapshot) => match self.storage.check_reached(snapshot.position) {
-                Ok(()) => {
-                    self.snapshots.push(snapshot.clone());
-                    (saved(Ok(())), Basis::Snapshot(self.snapshots.len() - 1))
-                }
-                Err(error) => (saved(Err(error)), Basis::Nothing),
-            },
         }
     }
 
-    fn add_checkpoint(&mut self, new: &'a Checkpoint) -> Result<(), Error> {
+    fn add_checkpoint(&mut self, new: &'a Checkpoint) -> Result<(), AppendError> {
         let Checkpoint { name, position } = new;
         self.storage.check_reached(*position)?;
         let current = match self.positions.get(&**name) {
@@ -105,7 +67,7 @@ impl<'a> Accepted<'a> {
         };
         if *position < current {
             let reason = format!("the checkpoint {name:?} is at {current}, and never goes back");
-            return Err(Error::invalid("position", reason));
+            return Err(Error::invalid("position", reason).into());
         }
         if *position > current {
             self.positions.insert(name, *position);
@@ -114,37 +76,12 @@ impl<'a> Accepted<'a> {
         Ok(())
     }
 
-    /// The frames to write, and what each of them is the basis of.
-    fn frames(&self) -> Result<(Vec<Frame<'_>>, Vec<Basis>), Error> {
-        let (mut frames, mut bases) = (Vec::new(), Vec::new());
-        if !self.numbering.events().is_empty() {
-            frames.push(events(self.storage, &self.numbering)?);
-            bases.push(Basis::Events);
+    /// The frame to write, if there is anything to write.
+    fn frame(&self) -> Option<Frame<'_>> {
+        let events = self.numbering.events();
+        if events.is_empty() && self.checkpoints.is_empty() {
+            return None;
         }
-        if !self.checkpoints.is_empty() {
-            frames.push(Frame::Checkpoints(self.checkpoints.clone()));
-            bases.push(Basis::Checkpoints);
-        }
-        for (number, snapshot) in self.snapshots.iter().enumerate() {
-            frames.push(Frame::Snapshot(snapshot.clone()));
-            bases.push(Basis::Snapshot(number));
-        }
-        Ok((frames, bases))
+        Some(Frame::of(events, self.checkpoints.clone()))
     }
-}
-
-fn events<'a>(storage: &Storage, numbering: &'a Numbering<'_>) -> Result<Frame<'a>, Error> {
-    let mut next = numbering.base() + 1;
-    let mut records = Vec::new();
-    for events in pack::cut(numbering.events()) {
-        let bytes = record::encode(next, events, storage.checksum())
-            .map_err(|reason| Error::invalid("events", reason))?;
-        let count = events.len() as u64;
-        records.push(TailRecord { first_position: next, count, bytes: Arc::from(bytes) });
-        next += count;
-    }
-    let entries = (numbering.base() + 1..).zip(numbering.events()).map(|(position, event)| {
-        TailEntry { stream: event.stream, version: event.version, position, id: event.id }
-    });
-    Ok(Frame::Events { records, entries: entries.collect() })
 }

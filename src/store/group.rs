@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     AppendError, Error,
-    codec::saved::{Checkpoint, StoredSnapshot},
+    codec::saved::Checkpoint,
     storage::Storage,
     store::{
         Inner,
@@ -36,7 +36,6 @@ pub(super) type Answer = Result<Written, AppendError>;
 pub(super) enum Request {
     Append(AppendRequest),
     Checkpoint(Checkpoint),
-    Snapshot(StoredSnapshot),
 }
 
 /// The queue of requests.
@@ -79,13 +78,9 @@ impl GroupCommit {
         self.submit(inner, Request::Append(request), bytes)
     }
 
-    /// Queues a checkpoint or a snapshot, and returns once it is as durable as appends are.
-    pub(super) fn save(&self, inner: &Inner, request: Request) -> Result<(), Error> {
-        let bytes = match &request {
-            Request::Snapshot(snapshot) => snapshot.bytes.len(),
-            Request::Append(_) | Request::Checkpoint(_) => 0,
-        };
-        match self.submit(inner, request, bytes) {
+    /// Queues a checkpoint, and returns once it is as durable as appends are.
+    pub(super) fn save(&self, inner: &Inner, checkpoint: Checkpoint) -> Result<(), Error> {
+        match self.submit(inner, Request::Checkpoint(checkpoint), 0) {
             Ok(_) => Ok(()),
             Err(AppendError::Failed(error)) => Err(error),
             Err(AppendError::Conflict(_)) => Err(lost(&inner.storage)),

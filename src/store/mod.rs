@@ -3,6 +3,7 @@
 mod append;
 mod checkpoints;
 mod commit;
+mod cursor;
 mod filter;
 mod group;
 mod live;
@@ -16,13 +17,12 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     Error,
-    codec::saved::StoredSnapshot,
     event::name,
     storage::{Storage, StorageOptions},
 };
 
 pub(crate) use filter::Filter;
-use group::{GroupCommit, Request};
+use group::GroupCommit;
 use live::Followers;
 pub(crate) use live::{Arrivals, Follower, Waits};
 pub use options::{Durability, Options};
@@ -160,10 +160,5 @@ impl EventStore {
     /// What is brought up to date by every append.
     pub(crate) fn followers(&self) -> &Followers {
         &self.inner.followers
-    }
-
-    /// Saves a snapshot that is encoded already, as durably as an append.
-    pub(crate) fn save_encoded(&self, snapshot: StoredSnapshot) -> Result<(), Error> {
-        self.inner.commits.save(&self.inner, Request::Snapshot(snapshot))
     }
 }

@@ -15,6 +15,36 @@ use crate::{
     store::append::{AppendRequest, Written},
 };
 
+/// What an append looked up before it queued, so that the leader of its group, for whom the others
+/// wait, reads nothing from the disk: the tail tells it what has changed since.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The head of then.
+    head: u64,
+    versions: HashMap<String, u64>,
+    /// The positions of the ids that were stored.
+    ids: HashMap<Uuid, u64>,
+}
+
+impl Seen {
+    /// Looks up what the units need.
+    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<Seen, Error> {
+        let mut seen = Seen { head: storage.head(), ..Seen::default() };
+        for unit in units {
+            if !seen.versions.contains_key(&unit.stream) {
+                let version = storage.stream_version(&unit.stream, seen.head)?;
+                seen.versions.insert(unit.stream.clone(), version);
+            }
+            for id in unit.events.iter().filter_map(|event| event.id) {
+                if let Some(position) = storage.position_of(id)? {
+                    seen.ids.insert(id, position);
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
 /// The accepted events of a group, in position order.
 pub(super) struct Numbering<'a> {
     storage: &'a Storage,
@@ -53,14 +83,14 @@ impl<'a> Numbering<'a> {
             let reason = format!("the store is at {}, not at {expected}", self.head());
             return Err(Error::invalid("head", reason).into());
         }
-        if let Some(appended) = self.check_ids(&request.units)? {
+        if let Some(appended) = self.check_ids(request)? {
             return Ok(Written { appended, is_replay: true });
         }
-        self.check_versions(&request.units)?;
+        self.check_versions(request)?;
         let mut appended = Vec::new();
         for unit in request.units.iter().filter(|unit| !unit.events.is_empty()) {
             let first_position = self.head() + 1;
-            let first_version = self.version_of(&unit.stream)? + 1;
+            let first_version = self.version_of(&unit.stream, &request.seen)? + 1;
             for (version, event) in (first_version..).zip(&unit.events) {
                 self.accept(&unit.stream, version, event, request.now);
             }
@@ -77,6 +107,7 @@ impl<'a> Numbering<'a> {
 
     fn accept(&mut self, stream: &'a str, version: u64, event: &'a NewEvent, now: Timestamp) {
         self.events.push(EventToEncode {
+            position: self.head() + 1,
             stream,
             version,
             event_type: &event.event_type,
@@ -91,21 +122,32 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    fn version_of(&mut self, stream: &'a str) -> Result<u64, Error> {
+    fn version_of(&mut self, stream: &'a str, seen: &Seen) -> Result<u64, Error> {
         if let Some(&version) = self.versions.get(stream) {
             return Ok(version);
         }
-        let version = self.storage.stream_version(stream, self.base)?;
+        let version = match self.storage.tail_version(stream, self.base) {
+            Some(version) => version,
+            None => match seen.versions.get(stream).filter(|_| self.holds(seen)) {
+                Some(&version) => version,
+                None => self.storage.stream_version(stream, self.base)?,
+            },
+        };
         self.versions.insert(stream, version);
         Ok(version)
     }
 
+    /// Whether whatever was not seen is in the tail: it has everything after the head of then.
+    fn holds(&self, seen: &Seen) -> bool {
+        self.storage.tail_floor() <= seen.head
+    }
+
     /// Checks every unit, each as if the ones before it were stored.
-    fn check_versions(&mut self, units: &'a [Unit]) -> Result<(), AppendError> {
+    fn check_versions(&mut self, request: &'a AppendRequest) -> Result<(), AppendError> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
-        for unit in units {
-            let stored = self.version_of(&unit.stream)?;
+        for unit in &request.units {
+            let stored = self.version_of(&unit.stream, &request.seen)?;
             let added = ahead.entry(&unit.stream).or_default();
             let actual = stored + *added;
             if !unit.expected.is_satisfied_by(actual) {
@@ -118,7 +160,8 @@ impl<'a> Numbering<'a> {
 
     /// The original answer when all events are stored as this append would store them; `None` when
     /// none of their ids is known.
-    fn check_ids(&self, units: &[Unit]) -> Result<Option<Vec<Appended>>, Error> {
+    fn check_ids(&self, request: &AppendRequest) -> Result<Option<Vec<Appended>>, Error> {
+        let units = &request.units;
         let events = || units.iter().flat_map(|unit| unit.events.iter().map(move |e| (unit, e)));
         let mut seen = HashSet::new();
         for id in events().filter_map(|(_, event)| event.id) {
@@ -132,7 +175,7 @@ impl<'a> Numbering<'a> {
         let mut known = Vec::new();
         for (index, (unit, event)) in (0..).zip(events()) {
             let Some(id) = event.id else { continue };
-            if let Some(position) = self.position_of(id)? {
+            if let Some(position) = self.position_of(id, &request.seen)? {
                 known.push(Known { index, unit, event, id, position });
             }
         }
@@ -157,9 +200,11 @@ impl<'a> Numbering<'a> {
         Ok(Some(appended))
     }
 
-    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
-        match self.ids.get(&id) {
-            Some(&position) => Ok(Some(position)),
+    fn position_of(&self, id: Uuid, seen: &Seen) -> Result<Option<u64>, Error> {
+        let known = self.ids.get(&id).copied();
+        match known.or_else(|| self.storage.tail_position_of(id)) {
+            Some(position) => Ok(Some(position)),
+            None if self.holds(seen) => Ok(seen.ids.get(&id).copied()),
             None => self.storage.position_of(id),
         }
     }

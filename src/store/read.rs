@@ -1,20 +1,12 @@
 //! Reading events: of one stream or of all, in either direction.
 
-use std::{collections::VecDeque, iter::FusedIterator, mem, vec};
+use std::iter::FusedIterator;
 
 use crate::{
     Error, EventStore,
-    codec::record::Record,
     event::{RecordedEvent, name},
-    store::filter::Filter,
+    store::{cursor::Cursor, filter::Filter},
 };
-
-/// Records fetched at once, at most; reading starts with one and doubles, so that a short read
-/// stays cheap.
-const RECORDS_MAX: usize = 64;
-
-/// Positions of a stream fetched at once.
-const POSITIONS_MAX: usize = 512;
 
 /// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before
 /// its first event a builder that says which ones.
@@ -183,7 +175,7 @@ impl Events {
         if self.query.limit == Some(0) {
             return Ok(None);
         }
-        while let Some(event) = cursor.next(&self.store, &self.query)? {
+        while let Some(event) = cursor.next(self.store.storage())? {
             if self.query.filter.passes(&event) {
                 self.query.limit = self.query.limit.map(|limit| limit - 1);
                 return Ok(Some(event));
@@ -234,11 +226,11 @@ impl Query {
     fn start(&self, store: &EventStore, head: u64) -> Result<Cursor, Error> {
         let Some(stream) = &self.stream else {
             let from = self.from_position;
-            return Ok(Cursor::new(self.bounds(from, from, head), head));
+            return Ok(Cursor::of_all(self.bounds(from, from, head), self.is_backward));
         };
         let storage = store.storage();
         let last = storage.stream_version(stream, head)?;
-        // A position stands for the first version at or behind it, in the direction of reading.
+        // A position stands for the first version at or after it, in the direction of reading.
         let by_position = match self.from_position {
             None => None,
             Some(position) if self.is_backward => {
@@ -249,7 +241,8 @@ impl Query {
                 Some(storage.stream_version(stream, before)? + 1)
             }
         };
-        Ok(Cursor::new(self.bounds(self.from_version, by_position, last), head))
+        let bounds = self.bounds(self.from_version, by_position, last);
+        Ok(Cursor::of_stream(stream.clone(), bounds, self.is_backward, head))
     }
 
     /// First and last number of a read between 1 and `last`, of which one start or the other holds,
@@ -260,114 +253,5 @@ impl Query {
             true => (starts().min().unwrap_or(last).min(last), 1),
             false => (starts().max().unwrap_or(1).max(1), last),
         }
-    }
-}
-
-/// Where a read stands. Numbers are versions for one stream, positions for all.
-#[derive(Debug)]
-struct Cursor {
-    next: u64,
-    last: u64,
-    head: u64,
-    /// The positions of the next versions, for one stream.
-    positions: VecDeque<u64>,
-    record: Option<Record>,
-    records: vec::IntoIter<Record>,
-    fetch: usize,
-    /// No record was taken yet.
-    is_at_start: bool,
-}
-
-impl Cursor {
-    fn new((next, last): (u64, u64), head: u64) -> Cursor {
-        Cursor {
-            next,
-            last,
-            head,
-            positions: VecDeque::new(),
-            record: None,
-            records: Vec::new().into_iter(),
-            fetch: 1,
-            is_at_start: true,
-        }
-    }
-
-    fn next(&mut self, store: &EventStore, query: &Query) -> Result<Option<RecordedEvent>, Error> {
-        let is_behind = match query.is_backward {
-            true => self.next < self.last,
-            false => self.next > self.last,
-        };
-        if is_behind || self.next == 0 {
-            return Ok(None);
-        }
-        store.storage().check_not_closed()?;
-        let event = match &query.stream {
-            None => self.event_at(store, self.next, query.is_backward)?,
-            Some(stream) => self.event_of(store, stream, query.is_backward)?,
-        };
-        self.next = if query.is_backward { self.next - 1 } else { self.next + 1 };
-        Ok(Some(event))
-    }
-
-    /// The event of `stream` with the version `self.next`.
-    fn event_of(
-        &mut self,
-        store: &EventStore,
-        stream: &str,
-        is_backward: bool,
-    ) -> Result<RecordedEvent, Error> {
-        if self.positions.is_empty() {
-            let storage = store.storage();
-            let found = storage.positions(stream, self.next, is_backward, POSITIONS_MAX)?;
-            self.positions = found.into();
-        }
-        let damaged = |position, reason: &str| {
-            let place = format!("the index of stream {stream:?}, version {}", self.next);
-            Error::corrupted(place, position, reason)
-        };
-        let Some(position) = self.positions.pop_front() else {
-            return Err(damaged(None, "it leads nowhere"));
-        };
-        if position > self.head {
-            return Err(damaged(Some(position), "it leads past the head"));
-        }
-        let is_dense = self.positions.front().is_some_and(|next| next.abs_diff(position) == 1);
-        if !is_dense {
-            self.fetch = 1;
-        }
-        let next = self.next;
-        let event = self.event_at(store, position, is_backward)?;
-        if event.stream_id() != stream || event.version() != next {
-            let place = format!("the index of stream {stream:?}, version {next}");
-            return Err(Error::corrupted(place, Some(position), "it leads to another event"));
-        }
-        Ok(event)
-    }
-
-    fn event_at(
-        &mut self,
-        store: &EventStore,
-        position: u64,
-        is_backward: bool,
-    ) -> Result<RecordedEvent, Error> {
-        let at = |record: &Record| record.event_at(position);
-        if let Some(event) = self.record.as_ref().and_then(at) {
-            return Ok(event);
-        }
-        // Whether this is a forked child is asked once for each record: for each event it would
-        // cost about as much as the event does, and what is decoded is memory of the child's own.
-        // The start has just asked.
-        if !mem::take(&mut self.is_at_start) {
-            store.storage().check_open()?;
-        }
-        self.record = self.records.next().filter(|record| at(record).is_some());
-        if self.record.is_none() {
-            self.records = store.storage().records(position, is_backward, self.fetch)?.into_iter();
-            self.fetch = (self.fetch * 2).min(RECORDS_MAX);
-            self.record = self.records.next();
-        }
-        self.record.as_ref().and_then(at).ok_or_else(|| {
-            Error::corrupted("the record", Some(position), "it does not hold the event")
-        })
     }
 }

@@ -29,7 +29,10 @@ pub struct Stats {
     pub journal_bytes: u64,
     /// Bytes on the disk that the trees take.
     pub trees_bytes: u64,
-    /// About how many bytes of memory the events take that are not yet in the trees.
+    /// Bytes on the disk that the snapshots take.
+    pub snapshots_bytes: u64,
+    /// About how many bytes of memory the tail takes: the newest events, and an index of those
+    /// that wait for the trees.
     pub tail_bytes: u64,
 }
 
@@ -44,7 +47,7 @@ impl EventStore {
     /// [`Error::Closed`], [`Error::Corrupted`], [`Error::Io`].
     pub fn stats(&self) -> Result<Stats, Error> {
         let storage = self.storage();
-        let (journal_bytes, trees_bytes, tail_bytes) = storage.sizes()?;
+        let sizes = storage.sizes()?;
         let mut streams = 0;
         for stream in self.streams() {
             stream?;
@@ -55,9 +58,10 @@ impl EventStore {
             streams,
             store_id: storage.store_id(),
             format_version: FORMAT_VERSION,
-            journal_bytes,
-            trees_bytes,
-            tail_bytes,
+            journal_bytes: sizes.journal,
+            trees_bytes: sizes.trees,
+            snapshots_bytes: sizes.snapshots,
+            tail_bytes: sizes.tail,
         })
     }
 }

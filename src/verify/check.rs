@@ -1,74 +1,60 @@
 //! The walk over a store.
 //!
-//! The events are read as any reader reads them, so that what is checked is what is served; the
-//! journal is read beside them, and a sum of hashes tells whether the two copies hold the same
-//! events without keeping either in memory.
+//! Each copy is walked once, from its start to its end, with every checksum. Sums of hashes tell
+//! whether the two copies hold the same events, and whether the indexes lead to what they should,
+//! without keeping any of it in memory: a sum does not depend on the order, and the copies have
+//! different ones.
 
 use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    path::Path,
+    collections::hash_map::DefaultHasher,
+    hash::{Hash, Hasher},
+    sync::Arc,
 };
+
+use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
-    codec::record::Record,
+    codec::page::Page,
     event::RecordedEvent,
     snapshot::SnapshotInfo,
-    storage::{JournalAudit, Storage},
+    storage::{Audit, Storage},
     verify::{Finding, Report},
 };
 
 /// Findings kept; a store in ruins is described by fewer.
 const FINDINGS_MAX: usize = 1_000;
 
-/// Records read at once.
-const RECORDS: usize = 64;
-
 pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
-    let mut check = Check {
-        store,
-        storage: store.storage(),
-        head: store.head()?,
-        report: Report::default(),
-        versions: HashMap::new(),
-        digest: Digest::default(),
-        has_gap: false,
-        has_indexes: true,
-    };
-    if let Err(failure) = check.storage.check_writable() {
-        // Without the trees each look-up would walk the whole journal.
-        check.has_indexes = false;
-        let message = format!("the indexes were not checked: {}", failure.chain());
-        check.find("not-checked", "the directory trees", None, message);
+    let storage = store.storage();
+    let mut check = Check { store, storage, report: Report::default() };
+    let head = store.head()?;
+    match storage.trees_head() {
+        Ok(Some(trees_head)) => check.copies(head, trees_head)?,
+        Ok(None) => check.memory(head)?,
+        Err(Error::Closed) => return Err(Error::Closed),
+        Err(Error::Forked) => return Err(Error::Forked),
+        Err(failure) => {
+            let cause = storage.check_writable().err().unwrap_or(failure);
+            let message = format!("the trees were not checked: {}", cause.chain());
+            check.find("not-checked", "the directory trees", None, message);
+            check.copies(head, 0)?;
+            return Ok(check.report);
+        }
     }
-    check.events()?;
-    if check.has_indexes {
-        check.streams()?;
-        check.ids()?;
-        check.checkpoints()?;
-        check.snapshots()?;
-    }
-    check.journal()?;
-    check.report.streams = check.versions.len() as u64;
+    check.streams()?;
+    check.checkpoints()?;
+    check.snapshots()?;
     Ok(check.report)
 }
 
 struct Check<'a> {
     store: &'a EventStore,
     storage: &'a Storage,
-    head: u64,
     report: Report,
-    /// The version of each stream's last event so far.
-    versions: HashMap<String, u64>,
-    digest: Digest,
-    /// Some event could not be read, so that versions may jump.
-    has_gap: bool,
-    /// The trees answer.
-    has_indexes: bool,
 }
 
-/// The sum of hashes of a set of events.
+/// The sum of hashes of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Digest {
     sum: u64,
@@ -76,14 +62,99 @@ struct Digest {
 }
 
 impl Digest {
-    fn add(&mut self, event: &RecordedEvent) {
+    fn add(&mut self, value: impl Hash) {
         let mut hasher = DefaultHasher::new();
-        (event.position(), event.version(), event.is_binary()).hash(&mut hasher);
-        (event.stream_id(), event.event_type()).hash(&mut hasher);
-        (event.data(), event.metadata()).hash(&mut hasher);
-        (event.timestamp(), event.id()).hash(&mut hasher);
+        value.hash(&mut hasher);
         self.sum = self.sum.wrapping_add(hasher.finish());
         self.count += 1;
+    }
+}
+
+/// What one copy says of the events that both have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Contents {
+    events: Digest,
+    places: Digest,
+    ids: Digest,
+}
+
+impl Contents {
+    fn add(&mut self, event: &RecordedEvent) {
+        let (position, stream, version) = (event.position(), event.stream_id(), event.version());
+        let content = (event.is_binary(), event.event_type(), event.data(), event.metadata());
+        self.events.add((position, stream, version, content, event.timestamp(), event.id()));
+        self.places.add((position, stream, version));
+        if let Some(id) = event.id() {
+            self.ids.add((id, position));
+        }
+    }
+}
+
+/// What the walks over both copies found.
+#[derive(Debug, Default)]
+struct Walks {
+    /// The last position that both copies have.
+    both: u64,
+    head: u64,
+    /// The position that the journal has next.
+    next: u64,
+    events: u64,
+    journal: Contents,
+    runs: Contents,
+    /// The indexes of the trees.
+    places: Digest,
+    ids: Digest,
+    /// The last run that was walked: its stream and its last version.
+    stream: Option<(Arc<str>, u64)>,
+    findings: Vec<Finding>,
+    has_damage: bool,
+}
+
+impl Walks {
+    fn find(&mut self, code: &'static str, place: &str, position: Option<u64>, message: String) {
+        self.has_damage = true;
+        let place = place.to_owned();
+        self.findings.push(Finding { code, place, position, message });
+    }
+}
+
+impl Audit for Walks {
+    fn journal_events(&mut self, page: &Page) {
+        for event in page.events().filter(|event| event.position() <= self.head) {
+            let position = event.position();
+            if position > self.next {
+                let message = format!("the next event is at {position}");
+                self.find("event-missing", "the journal", Some(self.next), message);
+            }
+            self.next = self.next.max(position + 1);
+            self.events += 1;
+            if position <= self.both {
+                self.journal.add(&event);
+            }
+        }
+    }
+
+    fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page) {
+        let before = self.stream.as_ref().filter(|(known, _)| known == stream);
+        let before = before.map_or(0, |(_, version)| *version);
+        if first_version != before + 1 {
+            let message = format!("version {first_version} follows version {before}");
+            self.find("version-gap", stream, Some(page.first_position()), message);
+        }
+        page.events().for_each(|event| self.runs.add(&event));
+        self.stream = Some((Arc::clone(stream), first_version + page.len() as u64 - 1));
+    }
+
+    fn place(&mut self, position: u64, stream: &str, version: u64) {
+        self.places.add((position, stream, version));
+    }
+
+    fn id(&mut self, id: Uuid, position: u64) {
+        self.ids.add((id, position));
+    }
+
+    fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String) {
+        self.find(code, place, position, reason);
     }
 }
 
@@ -106,129 +177,61 @@ impl Check<'_> {
         }
     }
 
-    fn events(&mut self) -> Result<(), Error> {
+    /// Walks both copies, and compares what both have: the events up to `both`.
+    fn copies(&mut self, head: u64, both: u64) -> Result<(), Error> {
+        let mut walks = Walks { both, head, next: 1, ..Walks::default() };
+        if both > 0 {
+            self.storage.audit_trees(both, &mut walks)?;
+        }
+        let trees_are_whole = !walks.has_damage;
+        self.storage.audit_journal(&mut walks)?;
+        if walks.next <= head && !walks.has_damage {
+            let message = format!("the journal ends before position {head}");
+            walks.find("event-missing", "the journal", Some(walks.next), message);
+        }
+        self.report.events = walks.events;
+        let Walks { journal, runs, places, ids, .. } = walks;
+        let journal_is_whole = journal.events.count == both;
+        let mut differs = Vec::new();
+        if trees_are_whole && both > 0 {
+            if places != runs.places {
+                let message = "it does not lead to the events of the streams";
+                differs.push(("place-index", "the index of positions", message));
+            }
+            if ids != runs.ids {
+                let message = "it does not lead to the events that have these ids";
+                differs.push(("id-index", "the index of event ids", message));
+            }
+            if journal_is_whole && journal.events != runs.events {
+                let message = "the journal and the trees hold different events";
+                differs.push(("copies-differ", "the store", message));
+            }
+        }
+        for finding in walks.findings {
+            self.find(finding.code, &finding.place, finding.position, finding.message);
+        }
+        for (code, place, message) in differs {
+            self.find(code, place, None, message.to_owned());
+        }
+        Ok(())
+    }
+
+    /// In memory there is one copy: it is read from its start to its end.
+    fn memory(&mut self, head: u64) -> Result<(), Error> {
         let mut next = 1;
-        while next <= self.head {
-            match self.storage.records(next, false, RECORDS) {
-                Ok(records) => {
-                    for record in records {
-                        next = self.record(&record, next)?;
-                    }
-                }
-                Err(error) => {
-                    self.find_damage("event-damaged", error)?;
-                    self.has_gap = true;
-                    next = self.storage.next_record(next)?.unwrap_or(self.head + 1);
-                }
-            }
+        while next <= head {
+            let page = self.storage.page(next, Page::default())?;
+            next = page.last_position() + 1;
+            self.report.events += page.events().filter(|event| event.position() <= head).count() as u64;
         }
         Ok(())
     }
 
-    /// Checks the events of a record from `next` on, and returns the position behind them.
-    fn record(&mut self, record: &Record, next: u64) -> Result<u64, Error> {
-        if record.first_position() > next && next <= self.head {
-            let message = format!("the next record starts at {}", record.first_position());
-            self.find("event-missing", "the directory trees", Some(next), message);
-            self.has_gap = true;
-        }
-        for event in record.events() {
-            if (next..=self.head).contains(&event.position()) {
-                self.event(&event)?;
-            }
-        }
-        Ok(next.max(record.last_position() + 1))
-    }
-
-    fn event(&mut self, event: &RecordedEvent) -> Result<(), Error> {
-        self.report.events += 1;
-        self.digest.add(event);
-        let (stream, version) = (event.stream_id(), event.version());
-        let position = Some(event.position());
-        let before = self.versions.get(stream).copied().unwrap_or(0);
-        let follows = version == before + 1 || (self.has_gap && version > before);
-        if !follows {
-            let message = format!("version {version} follows version {before}");
-            self.find("version-gap", stream, position, message);
-        }
-        match self.versions.get_mut(stream) {
-            Some(known) => *known = version,
-            None => drop(self.versions.insert(stream.to_owned(), version)),
-        }
-        if !self.has_indexes {
-            return Ok(());
-        }
-        match self.storage.positions(stream, version, false, 1) {
-            Ok(found) if found.first() == position.as_ref() => {}
-            Ok(found) => {
-                let message = format!("version {version} leads to {:?}", found.first());
-                self.find("stream-index", stream, position, message);
-            }
-            Err(error) => self.find_damage("stream-index", error)?,
-        }
-        let Some(id) = event.id() else { return Ok(()) };
-        match self.storage.position_of(id) {
-            Ok(found) if found == position => Ok(()),
-            Ok(found) => {
-                self.find("id-index", &id.to_string(), position, format!("it leads to {found:?}"));
-                Ok(())
-            }
-            Err(error) => self.find_damage("id-index", error),
-        }
-    }
-
-    /// Every stream of the index must end where its events do.
     fn streams(&mut self) -> Result<(), Error> {
-        let mut listed = 0;
         for stream in self.store.streams() {
-            let stream = match stream {
-                Ok(stream) => stream,
+            match stream {
+                Ok(_) => self.report.streams += 1,
                 Err(error) => return self.find_damage("stream-index", error),
-            };
-            listed += 1;
-            let id = stream.stream_id();
-            // Appended to since this check began.
-            let listed_version = stream.version();
-            let indexed = match self.storage.stream_version(id, self.head) {
-                Ok(version) => version,
-                Err(error) => {
-                    self.find_damage("stream-index", error)?;
-                    continue;
-                }
-            };
-            let version = self.versions.get(id).copied().unwrap_or(0);
-            if indexed != version && listed_version >= indexed {
-                let message = format!("the index ends at {indexed}, the events at {version}");
-                self.find("stream-index", id, None, message);
-            }
-            if indexed == 0 {
-                listed -= 1;
-            }
-        }
-        if listed < self.versions.len() as u64 {
-            let message = format!("it lists {listed} of {} streams", self.versions.len());
-            self.find("stream-index", "the index of streams", None, message);
-        }
-        Ok(())
-    }
-
-    /// Every entry of the id index must lead to the event with that id.
-    fn ids(&mut self) -> Result<(), Error> {
-        let ids = match self.storage.ids_in_trees() {
-            Ok(ids) => ids,
-            Err(error) => return self.find_damage("id-index", error),
-        };
-        let head = self.head;
-        for (id, position) in ids.into_iter().filter(|&(_, position)| position <= head) {
-            match self.storage.event_at(position) {
-                Ok(event) if event.id() == Some(id) => {}
-                Ok(_) => {
-                    let message = "it leads to an event without that id".to_owned();
-                    self.find("id-index", &id.to_string(), Some(position), message);
-                }
-                // Found as a damaged event already.
-                Err(Error::Corrupted { .. }) => {}
-                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -266,42 +269,5 @@ impl Check<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The journal must hold the same events.
-    fn journal(&mut self) -> Result<(), Error> {
-        let mut audit = Audit { head: self.head, digest: Digest::default(), damage: Vec::new() };
-        match self.storage.audit_journal(self.head, &mut audit) {
-            Ok(()) => {}
-            Err(error) => return self.find_damage("journal-damaged", error),
-        }
-        let is_whole = audit.digest.count == self.head && self.report.events == self.head;
-        let differs = is_whole && audit.digest != self.digest;
-        for (path, position, reason) in audit.damage {
-            self.find("journal-damaged", &path, Some(position), reason);
-        }
-        if differs {
-            let message = "the journal and the trees hold different events".to_owned();
-            self.find("copies-differ", "the store", None, message);
-        }
-        Ok(())
-    }
-}
-
-struct Audit {
-    head: u64,
-    digest: Digest,
-    damage: Vec<(String, u64, String)>,
-}
-
-impl JournalAudit for Audit {
-    fn record(&mut self, record: &Record) {
-        for event in record.events().filter(|event| event.position() <= self.head) {
-            self.digest.add(&event);
-        }
-    }
-
-    fn damage(&mut self, path: &Path, position: u64, reason: String) {
-        self.damage.push((path.display().to_string(), position, reason));
     }
 }

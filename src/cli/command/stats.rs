@@ -20,6 +20,7 @@ pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure
         ("format version", stats.format_version.to_string()),
         ("journal bytes", stats.journal_bytes.to_string()),
         ("trees bytes", stats.trees_bytes.to_string()),
+        ("snapshots bytes", stats.snapshots_bytes.to_string()),
         ("tail bytes", stats.tail_bytes.to_string()),
     ];
     for (name, value) in rows {
