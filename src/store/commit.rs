@@ -29,14 +29,14 @@ enum Basis {
 /// Numbers, writes and answers a group.
 pub(super) fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
     if let Err(error) = storage.wait_for_room() {
-        return group.iter().map(|_| Err(error.duplicate().into())).collect();
+        return group.iter().map(|_| Err(error.clone().into())).collect();
     }
     let mut accepted = Accepted::new(storage);
     let answers: Vec<(Answer, Basis)> =
         group.iter().map(|slot| accepted.add(&slot.request)).collect();
     let (frames, bases) = match accepted.frames() {
         Ok(frames) => frames,
-        Err(error) => return group.iter().map(|_| Err(error.duplicate().into())).collect(),
+        Err(error) => return group.iter().map(|_| Err(error.clone().into())).collect(),
     };
     if frames.is_empty() {
         return answers.into_iter().map(|(answer, _)| answer).collect();
@@ -48,7 +48,7 @@ pub(super) fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
         let frame = bases.iter().position(|frame| *frame == basis);
         match frame {
             // The basis was not written: none of what rests on it holds.
-            Some(frame) if frame >= written => Err(error.duplicate().into()),
+            Some(frame) if frame >= written => Err(error.clone().into()),
             _ => answer,
         }
     };
