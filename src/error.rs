@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::event::ExpectedVersion;
 
-/// What went wrong. The variants stand in the order of what the caller does about them.
+/// What went wrong. The variants stand in the order of what the caller does about them. Clones are
+/// cheap, and share the cause.
 ///
 /// # Examples
 /// ```
@@ -26,11 +27,10 @@ use crate::event::ExpectedVersion;
 /// assert_eq!(error.code(), ErrorCode::InvalidArgument);
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// An argument is not of the form that the call takes. Fix the call.
-    #[error("invalid {argument}: {reason}")]
     InvalidArgument {
         /// Which argument.
         argument: &'static str,
@@ -38,7 +38,6 @@ pub enum Error {
         reason: String,
     },
     /// An argument is past one of the limits in [`limits`](crate::limits). Split or shorten it.
-    #[error("{what} is past its limit: {actual}, and at most {limit} are allowed")]
     LimitExceeded {
         /// What is too large, with its unit.
         what: &'static str,
@@ -50,7 +49,6 @@ pub enum Error {
     /// An event id is stored already, or comes twice in one append, and the append is not an exact
     /// retry: of the events whose ids are stored this is the first that does not fit, or the first
     /// of all when others are not stored. Nothing was written.
-    #[error("event id {id} is already used{}", at_position(*.position))]
     DuplicateEventId {
         /// The id.
         id: Uuid,
@@ -58,16 +56,11 @@ pub enum Error {
         position: Option<u64>,
     },
     /// Another process, or another handle of this process, has the store open. Close it there.
-    #[error("{} is open elsewhere: one process at a time may have a store open", path.display())]
     Locked {
         /// The store's directory.
         path: PathBuf,
     },
     /// The files were written by a newer version of Annals. Upgrade.
-    #[error(
-        "{} has format {found}, and this version of annals reads up to {supported}: upgrade annals",
-        path.display()
-    )]
     UnsupportedFormat {
         /// The file that says so.
         path: PathBuf,
@@ -78,7 +71,6 @@ pub enum Error {
     },
     /// Stored bytes are not what was written. Nothing of them was served. Keep a copy of the
     /// directory, then run `annals verify`.
-    #[error("{place} is damaged{}: {reason}", at_position(*.position))]
     Corrupted {
         /// The file, tree or record.
         place: String,
@@ -89,48 +81,40 @@ pub enum Error {
     },
     /// The disk is full, and nothing was written. The store stays usable: free some space and
     /// repeat the call.
-    #[error("no space left for {what}")]
     NoSpace {
         /// What was to be written.
         what: String,
         /// The system's answer, where it was asked.
-        source: Option<io::Error>,
+        source: Option<Arc<io::Error>>,
     },
     /// The operating system refused something. Nothing of this call was written.
-    #[error("cannot {action} {}", path.display())]
     Io {
         /// What was tried: a verb.
         action: &'static str,
         /// The file or directory it was tried on.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A write or sync failed, now or earlier, so the outcome of the appends in flight is unknown
     /// and nothing more is written. Reads go on. Reopen the store, then settle what was in flight
     /// by its event ids or by the stream's version.
-    #[error("the store takes no more writes after a failure: reopen it")]
     Poisoned {
         /// The failure.
-        #[source]
         cause: Arc<Error>,
     },
     /// The store was closed.
-    #[error("the store is closed")]
     Closed,
     /// The call was made from inside a handler whose own work it would have to wait for. Make it
     /// when the handler has returned.
-    #[error("{what} cannot be had in a handler that it would have to wait for")]
     Busy {
         /// What was asked for.
         what: &'static str,
     },
     /// The process was forked, and this is the child: the store belongs to the parent. Open stores
     /// after a fork, not before.
-    #[error("the store belongs to the process that opened it, not to a forked child")]
     Forked,
     /// A line of NDJSON input is not an event. Nothing of its batch was written.
-    #[error("line {line}, column {column}: {reason}")]
     Parse {
         /// The line, counted from 1.
         line: u64,
@@ -140,14 +124,13 @@ pub enum Error {
         reason: String,
     },
     /// A handler of the caller's failed.
-    #[error("the handler for {event_type} failed at position {position}")]
     Handler {
         /// The type of the event that it was given.
         event_type: String,
         /// The position of that event.
         position: u64,
         /// The handler's own error.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -232,30 +215,6 @@ impl Error {
         text
     }
 
-    /// The same error again, for each append of a group that fails as one.
-    pub(crate) fn duplicate(&self) -> Error {
-        let again = |source: &io::Error| match source.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(source.kind(), source.to_string()),
-        };
-        match self {
-            Error::InvalidArgument { argument, reason } => Error::invalid(argument, reason),
-            Error::Corrupted { place, position, reason } => {
-                Error::corrupted(place, *position, reason)
-            }
-            Error::NoSpace { what, source } => {
-                Error::NoSpace { what: what.clone(), source: source.as_ref().map(again) }
-            }
-            Error::Io { action, path, source } => {
-                Error::Io { action, path: path.clone(), source: again(source) }
-            }
-            Error::Poisoned { cause } => Error::Poisoned { cause: Arc::clone(cause) },
-            Error::Closed => Error::Closed,
-            Error::Forked => Error::Forked,
-            other => Error::corrupted("a group of appends", None, other.to_string()),
-        }
-    }
-
     pub(crate) fn invalid(argument: &'static str, reason: impl Into<String>) -> Error {
         Error::InvalidArgument { argument, reason: reason.into() }
     }
@@ -273,9 +232,9 @@ impl Error {
         let path = path.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::NoSpace { what: path.display().to_string(), source: Some(source) }
+                Error::NoSpace { what: path.display().to_string(), source: Some(Arc::new(source)) }
             }
-            _ => Error::Io { action, path, source },
+            _ => Error::Io { action, path, source: Arc::new(source) },
         }
     }
 
@@ -287,6 +246,67 @@ impl Error {
                 Error::corrupted(path.display().to_string(), None, reason)
             }
             _ => Error::io(action, path, source),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::InvalidArgument { argument, reason } => {
+                write!(f, "invalid {argument}: {reason}")
+            }
+            Error::LimitExceeded { what, limit, actual } => {
+                write!(f, "{what} is past its limit: {actual}, and at most {limit} are allowed")
+            }
+            Error::DuplicateEventId { id, position } => {
+                write!(f, "event id {id} is already used{}", at_position(*position))
+            }
+            Error::Locked { path } => {
+                let rule = "one process at a time may have a store open";
+                write!(f, "{} is open elsewhere: {rule}", path.display())
+            }
+            Error::UnsupportedFormat { path, found, supported } => write!(
+                f,
+                "{} has format {found}, and this version of annals reads up to {supported}: \
+                 upgrade annals",
+                path.display()
+            ),
+            Error::Corrupted { place, position, reason } => {
+                write!(f, "{place} is damaged{}: {reason}", at_position(*position))
+            }
+            Error::NoSpace { what, .. } => write!(f, "no space left for {what}"),
+            Error::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
+            Error::Poisoned { .. } => {
+                f.write_str("the store takes no more writes after a failure: reopen it")
+            }
+            Error::Closed => f.write_str("the store is closed"),
+            Error::Busy { what } => {
+                write!(f, "{what} cannot be had in a handler that it would have to wait for")
+            }
+            Error::Forked => f.write_str(
+                "the store belongs to the process that opened it, not to a forked child",
+            ),
+            Error::Parse { line, column, reason } => {
+                write!(f, "line {line}, column {column}: {reason}")
+            }
+            Error::Handler { event_type, position, .. } => {
+                write!(f, "the handler for {event_type} failed at position {position}")
+            }
+        }
+    }
+}
+
+/// By hand, because a derived `source` would be the `Arc` around a cause, and no caller could get
+/// at the type of the cause.
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::NoSpace { source, .. } => source.as_deref().map(|source| source as _),
+            Error::Io { source, .. } => Some(&**source),
+            Error::Poisoned { cause } => Some(&**cause),
+            Error::Handler { source, .. } => Some(&**source),
+            _ => None,
         }
     }
 }
@@ -309,7 +329,8 @@ fn at_position(position: Option<u64>) -> String {
 /// }
 /// # Ok::<(), annals::Error>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AppendError {
     /// An expected version did not hold. Nothing was written: read the stream again and decide
     /// anew.

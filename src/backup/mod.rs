@@ -114,7 +114,7 @@ fn check_free(target: &Path) -> Result<(), Error> {
     let taken = || {
         let reason = "it exists already, and nothing is overwritten";
         let source = io::Error::new(io::ErrorKind::AlreadyExists, reason);
-        Error::Io { action: "create", path: target.to_owned(), source }
+        Error::Io { action: "create", path: target.to_owned(), source: Arc::new(source) }
     };
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

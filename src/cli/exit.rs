@@ -85,8 +85,8 @@ impl From<Error> for Failure {
 impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Failure {
         match error {
-            AppendError::Conflict(conflict) => Failure::new(Exit::No, conflict.to_string()),
             AppendError::Failed(error) => error.into(),
+            refused => Failure::new(Exit::from(refused.code()), refused.to_string()),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Past a limit a call answers [`Error::LimitExceeded`](crate::Error::LimitExceeded), and nothing
 //! is written.
 
+use crate::Error;
+
 /// Bytes of UTF-8 in a stream id, an event type, or the name of a projection, snapshot or
 /// checkpoint. The smallest is 1, and none may hold a NUL.
 pub const NAME_BYTES_MAX: usize = 255;
@@ -25,3 +27,11 @@ pub const LINE_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of one snapshot.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
+
+/// Checks a value against its limit; `what` names it with its unit, such as "event (bytes)".
+pub(crate) fn check(what: &'static str, actual: usize, limit: usize) -> Result<(), Error> {
+    if actual <= limit {
+        return Ok(());
+    }
+    Err(Error::LimitExceeded { what, limit: limit as u64, actual: actual as u64 })
+}

@@ -1,6 +1,9 @@
 //! Names: stream ids, event types, and the names of projections, snapshots and checkpoints.
 
-use crate::{Error, event::limits::NAME_BYTES_MAX};
+use crate::{
+    Error,
+    event::limits::{self, NAME_BYTES_MAX},
+};
 
 /// The form of a name, apart from its length: not empty, no NUL (which ends it inside keys and in
 /// C).
@@ -14,16 +17,9 @@ pub(crate) fn check_form(argument: &'static str, name: &str) -> Result<(), Error
     Ok(())
 }
 
-/// The length of a name; `what` names it with its unit, such as "bytes of the stream id".
+/// The length of a name; `what` names it with its unit, such as "stream id (bytes)".
 pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), Error> {
-    if name.len() > NAME_BYTES_MAX {
-        return Err(Error::LimitExceeded {
-            what,
-            limit: NAME_BYTES_MAX as u64,
-            actual: name.len() as u64,
-        });
-    }
-    Ok(())
+    limits::check(what, name.len(), NAME_BYTES_MAX)
 }
 
 /// Checks a stream id in full, for calls that take nothing else.

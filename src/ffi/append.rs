@@ -21,8 +21,8 @@ use crate::ffi::{
     store::annals_store,
 };
 use crate::{
-    Appended, Error, ExpectedVersion, NewEvent, Timestamp, Unit, UtcOffset,
-    limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
+    Appended, ExpectedVersion, NewEvent, Timestamp, Unit, UtcOffset,
+    limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
 };
 
 /// As an expected version: any, so that nothing is checked.
@@ -199,7 +199,7 @@ impl Intake {
         count: usize,
     ) -> Result<Vec<NewEvent>, Fault> {
         self.events = self.events.saturating_add(count);
-        check_limit("append (events)", self.events, APPEND_EVENTS_MAX)?;
+        limits::check("append (events)", self.events, APPEND_EVENTS_MAX)?;
         // SAFETY: the caller keeps the promise.
         let events = unsafe { Array::new(events, count) }?;
         let mut taken = arguments::with_capacity(count, "the events")?;
@@ -254,9 +254,9 @@ impl Intake {
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Fault> {
-        check_limit("event (bytes)", bytes, EVENT_BYTES_MAX)?;
+        limits::check("event (bytes)", bytes, EVENT_BYTES_MAX)?;
         self.bytes = self.bytes.saturating_add(bytes);
-        check_limit("append (bytes)", self.bytes, APPEND_BYTES_MAX)
+        Ok(limits::check("append (bytes)", self.bytes, APPEND_BYTES_MAX)?)
     }
 }
 
@@ -284,12 +284,4 @@ fn timestamp_of(event: &annals_new_event) -> Result<Timestamp, Fault> {
         })?),
     };
     Ok(Timestamp::new(event.timestamp_us, offset)?)
-}
-
-fn check_limit(what: &'static str, actual: usize, limit: usize) -> Result<(), Fault> {
-    if actual <= limit {
-        return Ok(());
-    }
-    let (limit, actual) = (limit as u64, actual as u64);
-    Err(Error::LimitExceeded { what, limit, actual }.into())
 }

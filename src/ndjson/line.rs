@@ -10,7 +10,7 @@ use crate::{
     event::{
         Payload,
         json::{self, Fault},
-        limits::EVENT_BYTES_MAX,
+        limits::{self, EVENT_BYTES_MAX},
         name,
     },
     ndjson::envelope::{Envelope, offset_in},
@@ -127,12 +127,8 @@ impl<'a> Line<'a> {
         let metadata = self.metadata.as_ref().map_or(0, |text| text.len());
         let names = self.stream_id.len() + self.event_type.len();
         let actual = names + self.data.bytes().len() + metadata;
-        if actual <= EVENT_BYTES_MAX {
-            return Ok(());
-        }
-        let (what, limit, actual) = ("event (bytes)", EVENT_BYTES_MAX as u64, actual as u64);
-        let reason = Error::LimitExceeded { what, limit, actual }.to_string();
-        Err(self.fault_at(self.raw.data_base64.or(self.raw.data), reason))
+        limits::check("event (bytes)", actual, EVENT_BYTES_MAX)
+            .map_err(|past| self.fault_at(self.raw.data_base64.or(self.raw.data), past.to_string()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process,
+    sync::Arc,
 };
 
 use crate::Error;
@@ -91,7 +92,7 @@ fn taken(path: &Path) -> Error {
 }
 
 fn refused(action: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::Io { action, path: path.to_owned(), source }
+    Error::Io { action, path: path.to_owned(), source: Arc::new(source) }
 }
 
 /// Makes the name durable, where a directory can be synced.

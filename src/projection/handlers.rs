@@ -78,7 +78,7 @@ impl<S> Handlers<S> {
         outcome.map_err(|source| Error::Handler {
             event_type: event.event_type().to_owned(),
             position: event.position(),
-            source,
+            source: source.into(),
         })
     }
 }

@@ -12,7 +12,10 @@ use std::{fmt, sync::Arc};
 use crate::{
     Error, EventStore,
     codec::saved::{StoredSnapshot, encode_snapshot},
-    event::{SnapshotKey, limits::SNAPSHOT_BYTES_MAX},
+    event::{
+        SnapshotKey,
+        limits::{self, SNAPSHOT_BYTES_MAX},
+    },
 };
 
 pub use list::{SnapshotInfo, Snapshots};
@@ -119,10 +122,7 @@ impl EventStore {
         let storage = self.storage();
         storage.check_open()?;
         key.check()?;
-        if data.len() > SNAPSHOT_BYTES_MAX {
-            let (limit, actual) = (SNAPSHOT_BYTES_MAX as u64, data.len() as u64);
-            return Err(Error::LimitExceeded { what: "snapshot (bytes)", limit, actual });
-        }
+        limits::check("snapshot (bytes)", data.len(), SNAPSHOT_BYTES_MAX)?;
         storage.check_writable()?;
         let identity = (storage.store_id(), storage.checksum());
         let bytes = encode_snapshot(&key, position, data, identity)

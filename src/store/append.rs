@@ -7,7 +7,7 @@ use crate::{
     AppendError, Error, EventStore,
     event::{
         Appended, ExpectedVersion, NewEvent, Timestamp, Unit,
-        limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
+        limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
         name,
     },
     store::number::Seen,
@@ -152,18 +152,10 @@ fn check_limits(units: &[Unit]) -> Result<(), Error> {
         for event in &unit.events {
             name::check_length("event type (bytes)", &event.event_type)?;
             let bytes = event.counted_bytes(&unit.stream);
-            check_limit("event (bytes)", bytes, EVENT_BYTES_MAX)?;
+            limits::check("event (bytes)", bytes, EVENT_BYTES_MAX)?;
             total += bytes;
         }
     }
-    check_limit("append (events)", count, APPEND_EVENTS_MAX)?;
-    check_limit("append (bytes)", total, APPEND_BYTES_MAX)
-}
-
-fn check_limit(what: &'static str, actual: usize, limit: usize) -> Result<(), Error> {
-    if actual > limit {
-        let (limit, actual) = (limit as u64, actual as u64);
-        return Err(Error::LimitExceeded { what, limit, actual });
-    }
-    Ok(())
+    limits::check("append (events)", count, APPEND_EVENTS_MAX)?;
+    limits::check("append (bytes)", total, APPEND_BYTES_MAX)
 }

@@ -19,6 +19,7 @@ mod cli; //         the `annals` program: output, exit codes, files
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod damage; //      files that were damaged, lost, exchanged or mixed up
 mod derived_model; // random interleavings of all that is derived, against a model
+mod errors; //      errors as values: clones, causes, stable numbers
 mod examples; //    the examples do what they say
 #[cfg(all(feature = "capi", target_os = "linux"))]
 mod ffi; //         the C ABI: header, library, misuse

@@ -1,6 +1,6 @@
 //! `export`: every event as NDJSON, to standard output or to a new file.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 use annals::{Error, EventStore, ExportOptions, ExportReport};
 
@@ -40,7 +40,7 @@ fn check_free(file: &Path) -> Result<(), Error> {
     }
     let reason = "it exists already, and nothing is overwritten";
     let source = io::Error::new(io::ErrorKind::AlreadyExists, reason);
-    Err(Error::Io { action: "create", path: file.to_owned(), source })
+    Err(Error::Io { action: "create", path: file.to_owned(), source: Arc::new(source) })
 }
 
 /// Standard output has the events; a report beside them could only go to standard error.

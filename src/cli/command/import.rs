@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
+    sync::Arc,
 };
 
 use annals::{Error, EventStore, ImportError, ImportOptions, ImportReport};
@@ -53,11 +54,11 @@ fn open_input(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Error> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = opened.map_err(|source| {
         let path = path.to_owned();
-        Error::Io { action: "open", path, source }
+        Error::Io { action: "open", path, source: Arc::new(source) }
     })?;
     if metadata.is_dir() {
         let source = io::Error::from(io::ErrorKind::IsADirectory);
-        return Err(Error::Io { action: "read", path: path.to_owned(), source });
+        return Err(Error::Io { action: "read", path: path.to_owned(), source: Arc::new(source) });
     }
     Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
 }

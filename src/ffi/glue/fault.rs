@@ -236,6 +236,8 @@ fn io_code(error: &io::Error) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -247,10 +249,10 @@ mod tests {
 
     #[test]
     fn errors_that_the_system_did_not_number_get_its_number() {
-        let source = io::Error::from(io::ErrorKind::NotFound);
+        let source = Arc::new(io::Error::from(io::ErrorKind::NotFound));
         let missing = Error::Io { action: "open", path: "store".into(), source };
         assert_eq!(Fault::from(missing).os_code, rustix::io::Errno::NOENT.raw_os_error());
-        let source = io::Error::other("a callback");
+        let source = Arc::new(io::Error::other("a callback"));
         let other = Error::Io { action: "read", path: "store".into(), source };
         assert_eq!(Fault::from(other).os_code, 0);
     }

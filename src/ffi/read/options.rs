@@ -11,7 +11,10 @@ use crate::ffi::{
     },
     status::{ANNALS_OK, annals_status},
 };
-use crate::{Error, Events, Subscription, limits::NAME_BYTES_MAX};
+use crate::{
+    Events, Subscription,
+    limits::{self, NAME_BYTES_MAX},
+};
 
 /// What is read: made by annals_read_options_new, set up, handed to annals_read_stream,
 /// annals_read_all or annals_subscribe any number of times, and freed.
@@ -290,7 +293,7 @@ pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
     unsafe {
         set(options, |options| {
             let prefix = arguments::text(prefix, len, "stream prefix")?;
-            check_length("stream prefix (bytes)", prefix)?;
+            limits::check("stream prefix (bytes)", prefix.len(), NAME_BYTES_MAX)?;
             options.stream_prefix = (!prefix.is_empty()).then(|| prefix.to_owned());
             Ok(())
         })
@@ -309,13 +312,5 @@ pub(in crate::ffi) fn check_name(
         let reason = format_args!("it holds a NUL at byte offset {offset}");
         return Err(Details::invalid(argument, reason));
     }
-    check_length(what, name)
-}
-
-fn check_length(what: &'static str, name: &str) -> Result<(), Fault> {
-    if name.len() <= NAME_BYTES_MAX {
-        return Ok(());
-    }
-    let (limit, actual) = (NAME_BYTES_MAX as u64, name.len() as u64);
-    Err(Error::LimitExceeded { what, limit, actual }.into())
+    Ok(limits::check(what, name.len(), NAME_BYTES_MAX)?)
 }

@@ -1,0 +1,69 @@
+//! Errors as values: clones, causes, and stable numbers.
+
+use std::{error::Error as _, fmt, io};
+
+use annals::{
+    AppendError, Error, ErrorCode, EventStore, ExpectedVersion, HandlerError, Handlers, NewEvent,
+    Options, Projection, RecordedEvent,
+};
+
+#[derive(Debug, PartialEq)]
+struct Sick(u64);
+
+impl fmt::Display for Sick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sick of {}", self.0)
+    }
+}
+
+impl std::error::Error for Sick {}
+
+/// A store with one event.
+fn store() -> EventStore {
+    let store = EventStore::in_memory().unwrap();
+    let event = NewEvent::json("T", &1).unwrap();
+    store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    store
+}
+
+/// The error and a clone of it, which say the same.
+fn twice(error: Error) -> [Error; 2] {
+    let clone = error.clone();
+    assert_eq!((clone.code(), clone.chain()), (error.code(), error.chain()));
+    [error, clone]
+}
+
+#[test]
+fn a_clone_of_an_error_has_its_cause() {
+    let missing = Options::new().create(false).open("no/such/store").unwrap_err();
+    for error in twice(missing) {
+        let cause: &io::Error = error.source().unwrap().downcast_ref().unwrap();
+        assert_eq!(cause.kind(), io::ErrorKind::NotFound);
+        assert!(matches!(error, Error::Io { source, .. } if source.raw_os_error().is_some()));
+    }
+}
+
+#[test]
+fn a_clone_of_a_handlers_error_has_the_handlers_own() {
+    let fail = |_: &mut u64, event: &RecordedEvent| -> Result<(), HandlerError> {
+        Err(Box::new(Sick(event.position())))
+    };
+    let store = store();
+    let mut failing = Projection::new("p", &store, 0, Handlers::new().when("T", fail));
+    for error in twice(failing.catch_up().unwrap_err()) {
+        assert_eq!(error.chain(), "the handler for T failed at position 1: sick of 1");
+        assert_eq!(error.source().unwrap().downcast_ref::<Sick>(), Some(&Sick(1)));
+        let Error::Handler { source, .. } = error else { panic!("{error:?}") };
+        assert_eq!(source.downcast_ref::<Sick>(), Some(&Sick(1)));
+    }
+}
+
+#[test]
+fn a_clone_of_a_refusal_has_its_conflicts() {
+    let event = NewEvent::json("T", &1).unwrap();
+    let refusal = store().append("s", ExpectedVersion::NoStream, [event]).unwrap_err();
+    let clone = refusal.clone();
+    assert_eq!(clone.to_string(), refusal.to_string());
+    assert!(matches!(clone, AppendError::Conflict(conflict) if conflict.actual == 1));
+    assert_eq!(refusal.code(), ErrorCode::VersionConflict);
+}
