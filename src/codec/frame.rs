@@ -39,7 +39,7 @@ pub(crate) const FRAME_BYTES_MAX: u64 = 256 << 20;
 
 const FILE_MAGIC: &[u8; 8] = b"ANJFILE2";
 pub(super) const FRAME_MAGIC: &[u8; 4] = b"ANFR";
-pub(super) const END: u8 = 0xA5;
+pub(crate) const END: u8 = 0xA5;
 const SECTOR: usize = 512;
 const CHECKSUM_OFFSET: usize = 60;
 const ITEM_HEADER_BYTES: usize = 4;

@@ -98,7 +98,12 @@ impl SealedHeader {
             prev_checksum: u32_at(bytes, 44),
             is_rebuilt: u32_at(bytes, 48) & REBUILT != 0,
         };
-        Ok((header, u32_at(bytes, HEADER_BYTES - 4)))
+        Ok((header, SealedHeader::checksum_in(bytes)))
+    }
+
+    /// The checksum that ends the bytes of a header.
+    pub(crate) fn checksum_in(bytes: &[u8]) -> u32 {
+        u32_at(bytes, HEADER_BYTES - 4)
     }
 }
 
@@ -252,7 +257,8 @@ impl Place {
         stored: &mut Vec<u8>,
     ) -> Result<Place, Reason> {
         let len = u32::try_from(raw.len()).ok().filter(|&len| len <= RAW_BYTES_MAX);
-        let len = len.ok_or_else(|| format!("{} bytes are past what one block holds", raw.len()))?;
+        let len =
+            len.ok_or_else(|| format!("{} bytes are past what one block holds", raw.len()))?;
         *stored = compress::compress(raw, None);
         let codec = if stored.len() < raw.len() { Codec::Lz4 } else { Codec::Raw };
         if codec == Codec::Raw {

@@ -104,6 +104,11 @@ impl<'a> StreamInFile<'a> {
     }
 }
 
+/// Appends the number of a block with a stream; `last` is that of the block before, 0 for the first.
+pub(crate) fn put_block(out: &mut Vec<u8>, last: u32, number: u32) {
+    varint::put(out, u64::from(number.saturating_sub(last)));
+}
+
 /// The streams of a chunk.
 pub(crate) fn streams(chunk: &[u8]) -> impl Iterator<Item = Result<StreamInFile<'_>, Reason>> {
     entries(chunk, StreamInFile::read)
