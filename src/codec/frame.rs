@@ -38,8 +38,8 @@ pub(crate) const FIRST_FRAME_OFFSET: u64 = 512;
 pub(crate) const FRAME_BYTES_MAX: u64 = 256 << 20;
 
 const FILE_MAGIC: &[u8; 8] = b"ANJFILE2";
-const FRAME_MAGIC: &[u8; 4] = b"ANFR";
-const END: u8 = 0xA5;
+pub(super) const FRAME_MAGIC: &[u8; 4] = b"ANFR";
+pub(crate) const END: u8 = 0xA5;
 const SECTOR: usize = 512;
 const CHECKSUM_OFFSET: usize = 60;
 const ITEM_HEADER_BYTES: usize = 4;

@@ -14,6 +14,7 @@ pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod saved;
+pub(crate) mod sealed;
 pub(crate) mod superblock;
 mod varint;
 #[cfg(test)]

@@ -1,0 +1,214 @@
+//! What the index of a sealed file says of its events, gathered while its frames are read.
+//!
+//! The memory that this takes is about 100 bytes and the id for each stream, a few bytes for each
+//! block of a stream, and 20 bytes for each event id.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    codec::{
+        Reason,
+        checksum::Checksum,
+        record::{self, Tables},
+        saved::Checkpoint,
+        sealed::{
+            blocks,
+            parts::ITEM_LENGTH_BYTES,
+            table::{self, StreamInFile},
+        },
+    },
+    event::{EventFields, Span},
+};
+
+const RECORD: u8 = 1;
+const CHECKPOINT: u8 = 3;
+
+/// The index of the frames so far.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    first_position: u64,
+    next_position: u64,
+    streams: HashMap<Box<str>, Stream>,
+    ids: Vec<([u8; 16], u32)>,
+    checkpoints: BTreeMap<Arc<str>, u64>,
+    times: Vec<u8>,
+    /// The smallest and the largest time of the block.
+    of_block: Option<(i64, i64)>,
+    tables: Tables,
+    events: Vec<EventFields>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    first_version: u64,
+    count: u64,
+    /// The numbers of its blocks as the table has them.
+    blocks: Vec<u8>,
+    last_block: u32,
+}
+
+impl Gathered {
+    /// `checkpoints` are those that hold at the start of the file.
+    pub(super) fn new(first_position: u64, checkpoints: &[Checkpoint]) -> Gathered {
+        let pairs = checkpoints.iter().map(|saved| (Arc::clone(&saved.name), saved.position));
+        Gathered {
+            first_position,
+            next_position: first_position,
+            streams: HashMap::new(),
+            ids: Vec::new(),
+            checkpoints: pairs.collect(),
+            times: Vec::new(),
+            of_block: None,
+            tables: Tables::default(),
+            events: Vec::new(),
+        }
+    }
+
+    /// The position of the next event.
+    pub(super) fn next_position(&self) -> u64 {
+        self.next_position
+    }
+
+    /// Takes the item that starts at `at` and ends the bytes, as a part of this block.
+    pub(super) fn take_item(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        block: u32,
+        checksum: &Checksum,
+    ) -> Result<(), Reason> {
+        let content = at + ITEM_LENGTH_BYTES;
+        match bytes.get(content) {
+            Some(&RECORD) => self.take_record(bytes, content + 1, block),
+            Some(&CHECKPOINT) => {
+                let content = bytes.get(content + 1..).unwrap_or_default();
+                let Checkpoint { name, position } = Checkpoint::decode(content, checksum)?;
+                self.checkpoints.insert(name, position);
+                Ok(())
+            }
+            _ => Err("an item of a frame is of an unknown kind".to_owned()),
+        }
+    }
+
+    fn take_record(&mut self, bytes: &[u8], start: usize, block: u32) -> Result<(), Reason> {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        record::decode(bytes, start..bytes.len(), &mut self.tables, &mut events)?;
+        let mut last = (Span::NONE, 0);
+        for event in &events {
+            if event.position != self.next_position {
+                let expected = self.next_position;
+                return Err(format!("{} stands where {expected} is expected", event.position));
+            }
+            let ahead = u32::try_from(event.position - self.first_position);
+            self.next_position += 1;
+            self.take_time(event.timestamp.micros());
+            if let Some(id) = event.id.some().and_then(|id| id.of(bytes).try_into().ok()) {
+                let ahead = ahead.map_err(|_| "it holds too many events".to_owned())?;
+                self.ids.push((id, ahead));
+            }
+            // Neighbours are often of one stream: they are counted together.
+            last = match last {
+                (stream, count) if stream == event.stream => (stream, count + 1),
+                _ => {
+                    self.take_events(bytes, last, &events, event.position, block)?;
+                    (event.stream, 1)
+                }
+            };
+        }
+        self.take_events(bytes, last, &events, self.next_position, block)?;
+        self.events = events;
+        Ok(())
+    }
+
+    /// Takes `count` events of one stream, which end before the position `end`.
+    fn take_events(
+        &mut self,
+        bytes: &[u8],
+        (span, count): (Span, u64),
+        events: &[EventFields],
+        end: u64,
+        block: u32,
+    ) -> Result<(), Reason> {
+        let first = events.first().map_or(0, |event| event.position);
+        let index = usize::try_from(end.saturating_sub(first + count)).unwrap_or(usize::MAX);
+        let Some(version) = events.get(index).filter(|_| count > 0).map(|event| event.version)
+        else {
+            return Ok(());
+        };
+        let id = str::from_utf8(span.of(bytes)).unwrap_or_default();
+        match self.streams.get_mut(id) {
+            Some(stream) => stream.add((version, count), block),
+            None => {
+                let mut blocks = Vec::with_capacity(4);
+                table::put_block(&mut blocks, 0, block);
+                let stream = Stream { first_version: version, count, blocks, last_block: block };
+                self.streams.insert(id.into(), stream);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_time(&mut self, micros: i64) {
+        let (smallest, largest) = self.of_block.unwrap_or((micros, micros));
+        self.of_block = Some((smallest.min(micros), largest.max(micros)));
+    }
+
+    /// Refuses a frame whose events are not as many as its header says.
+    pub(super) fn check_frame_end(&self, next_position: u64) -> Result<(), Reason> {
+        match self.next_position == next_position {
+            true => Ok(()),
+            false => Err("a frame does not hold as many events as it says".to_owned()),
+        }
+    }
+
+    /// Ends the block whose items were taken last.
+    pub(super) fn finish_block(&mut self) {
+        if let Some((smallest, largest)) = self.of_block.take() {
+            blocks::put_times(&mut self.times, smallest, largest);
+        }
+    }
+
+    /// The times of all blocks, as their section has them.
+    pub(super) fn times(&self) -> &[u8] {
+        &self.times
+    }
+
+    /// The streams, sorted by id.
+    pub(super) fn sorted_streams<'a>(&'a self) -> Vec<StreamInFile<'a>> {
+        let entry = |(id, stream): (&'a Box<str>, &'a Stream)| {
+            StreamInFile::new(id, (stream.first_version, stream.count), &stream.blocks)
+        };
+        let mut sorted: Vec<_> = self.streams.iter().map(entry).collect();
+        sorted.sort_unstable_by_key(|stream| stream.id);
+        sorted
+    }
+
+    /// The event ids, sorted, each with how far its position is from the first one.
+    pub(super) fn sorted_ids(&mut self) -> &[([u8; 16], u32)] {
+        self.ids.sort_unstable();
+        &self.ids
+    }
+
+    /// The checkpoints, sorted by name.
+    pub(super) fn checkpoints(&self) -> &BTreeMap<Arc<str>, u64> {
+        &self.checkpoints
+    }
+}
+
+impl Stream {
+    fn add(&mut self, (version, count): (u64, u64), block: u32) -> Result<(), Reason> {
+        if self.first_version.checked_add(self.count) != Some(version) {
+            return Err(format!("version {version} of a stream is out of order"));
+        }
+        self.count += count;
+        if block != self.last_block {
+            table::put_block(&mut self.blocks, self.last_block, block);
+            self.last_block = block;
+        }
+        Ok(())
+    }
+}

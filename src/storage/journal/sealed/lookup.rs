@@ -1,0 +1,149 @@
+//! Looking things up in the index of a sealed file.
+//!
+//! A lookup reads one chunk of some KiB after the index of its table, so its memory does not depend
+//! on the size of the file. An answer that something is absent is checked as much as any other.
+
+use std::sync::{Arc, OnceLock};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        Reason,
+        saved::Checkpoint,
+        sealed::{
+            blocks::{self, BlockTimes},
+            table::{self, Chunk, StreamInFile},
+        },
+    },
+    storage::journal::sealed::file::SealedFile,
+};
+
+/// What a file holds of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SealedStream {
+    pub(crate) id: String,
+    /// The version of its first event in this file.
+    pub(crate) first_version: u64,
+    /// How many events of it the file holds.
+    pub(crate) count: u64,
+    /// The first position of each block with events of it, in order.
+    pub(crate) blocks: Vec<u64>,
+}
+
+impl SealedFile {
+    /// What the file holds of a stream, if it holds any of its events.
+    pub(crate) fn stream(&self, id: &str) -> Result<Option<SealedStream>, Error> {
+        let chunks = self.table("streams", &self.tables.streams)?;
+        let Some(chunk) = self.chunk_with(chunks, id.as_bytes())? else { return Ok(None) };
+        for stream in table::streams(&chunk) {
+            let stream = stream.map_err(|reason| self.damaged_index(reason))?;
+            if stream.id == id {
+                return self.placed(&stream).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The streams after an id, in the order of their ids, at most `limit` of them.
+    pub(crate) fn streams(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SealedStream>, Error> {
+        let chunks = self.table("streams", &self.tables.streams)?;
+        let key = after.unwrap_or_default().as_bytes();
+        let first = table::chunk_of(chunks, key).unwrap_or(0);
+        let mut found = Vec::new();
+        for chunk in chunks.iter().skip(first) {
+            let raw = self.load(&chunk.place)?;
+            for stream in table::streams(&raw) {
+                let stream = stream.map_err(|reason| self.damaged_index(reason))?;
+                if found.len() == limit {
+                    return Ok(found);
+                }
+                if after.is_none_or(|after| stream.id > after) {
+                    found.push(self.placed(&stream)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The position of the event with an id, if the file holds it.
+    pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
+        let chunks = self.table("ids", &self.tables.ids)?;
+        let Some(chunk) = self.chunk_with(chunks, id.as_bytes())? else { return Ok(None) };
+        let found = table::find_id(&chunk, id.as_bytes());
+        let Some(ahead) = found.map_err(|reason| self.damaged_index(reason))? else {
+            return Ok(None);
+        };
+        let position = self.facts.first_position.saturating_add(u64::from(ahead));
+        match position <= self.facts.last_position {
+            true => Ok(Some(position)),
+            false => Err(self.damaged_index("an event id lies past its end".to_owned())),
+        }
+    }
+
+    /// All checkpoints that hold at the end of the file, sorted by name.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        let mut found = Vec::new();
+        for chunk in self.table("checkpoints", &self.tables.checkpoints)? {
+            for checkpoint in table::checkpoints(&self.load(&chunk.place)?) {
+                let (name, position) = checkpoint.map_err(|reason| self.damaged_index(reason))?;
+                found.push(Checkpoint { name: Arc::from(name), position });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The times of the blocks with events, in position order.
+    pub(crate) fn times(&self) -> Result<Vec<BlockTimes>, Error> {
+        let place = self.section("times");
+        let place = place.ok_or_else(|| self.damaged_index("it has no times".to_owned()))?;
+        let times = blocks::decode_times(&self.load(place)?, &self.blocks);
+        times.map_err(|reason| self.damaged_index(reason))
+    }
+
+    /// The chunks of a table; none where the file does not have it.
+    pub(super) fn table<'a>(
+        &'a self,
+        name: &str,
+        read: &'a OnceLock<Box<[Chunk]>>,
+    ) -> Result<&'a [Chunk], Error> {
+        if let Some(chunks) = read.get() {
+            return Ok(chunks);
+        }
+        let chunks = match self.section(name) {
+            Some(place) => table::decode(&self.load(place)?, self.parts_end),
+            None => Ok(Box::default()),
+        };
+        let chunks = chunks.map_err(|reason| self.damaged_index(reason))?;
+        Ok(read.get_or_init(|| chunks))
+    }
+
+    /// The raw bytes of the chunk that holds a key if any does.
+    fn chunk_with(&self, chunks: &[Chunk], key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let chunk = table::chunk_of(chunks, key).and_then(|index| chunks.get(index));
+        chunk.map(|chunk| self.load(&chunk.place)).transpose()
+    }
+
+    fn placed(&self, stream: &StreamInFile<'_>) -> Result<SealedStream, Error> {
+        let numbers = stream.blocks().map_err(|reason| self.damaged_index(reason))?;
+        let position = |number: u32| {
+            let block = self.blocks.get(number as usize);
+            block.map(|block| block.first_position)
+        };
+        let blocks: Option<Vec<u64>> = numbers.into_iter().map(position).collect();
+        let blocks = blocks.ok_or_else(|| {
+            self.damaged_index(format!("the stream {} is in a block past its end", stream.id))
+        })?;
+        let StreamInFile { id, first_version, count, .. } = *stream;
+        Ok(SealedStream { id: id.to_owned(), first_version, count, blocks })
+    }
+
+    fn damaged_index(&self, reason: Reason) -> Error {
+        self.damaged(self.facts.first_position, reason)
+    }
+}

@@ -1,0 +1,31 @@
+//! Sealed journal files: a full file of the journal, rewritten once in compressed blocks with an
+//! index, and never changed again.
+//!
+//! A sealed file hands out the frames of the original byte for byte, and serves scans, streams and
+//! event ids without reading all of it. Its bytes are described in [`codec::sealed`].
+//!
+//! [`codec::sealed`]: crate::codec::sealed
+
+mod blocks;
+mod file;
+mod gather;
+mod lookup;
+mod name;
+mod output;
+mod read;
+mod seal;
+#[cfg(test)]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at what should not be"
+)]
+mod tests;
+mod units;
+mod verify;
+
+pub(crate) use file::SealedFile;
+pub(crate) use lookup::SealedStream;
+pub(crate) use name::{parse_path, path_of};
+pub(crate) use seal::{ToSeal, seal};
+pub(crate) use verify::Damage;

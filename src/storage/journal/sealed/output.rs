@@ -1,0 +1,101 @@
+//! Writing a sealed file from its start to its end.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error,
+    codec::{
+        Reason,
+        checksum::Checksum,
+        sealed::{
+            Place,
+            table::{self, Chunk},
+        },
+    },
+    storage::files,
+};
+
+/// The raw bytes of a chunk of a table after which the next one starts.
+const CHUNK_BYTES: usize = 8 << 10;
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(super) struct Output {
+    path: PathBuf,
+    file: File,
+    offset: u64,
+    checksum: Checksum,
+    stored: Vec<u8>,
+}
+
+impl Output {
+    /// Creates the file, or empties what an earlier attempt left there.
+    pub(super) fn create(path: &Path, checksum: &Checksum) -> Result<Output, Error> {
+        let file = files::create_truncated(path);
+        let file = file.map_err(|source| Error::io("create", path, source))?;
+        let (path, checksum) = (path.to_path_buf(), checksum.clone());
+        Ok(Output { path, file, offset: 0, checksum, stored: Vec::new() })
+    }
+
+    /// How long the file is so far.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Appends bytes as they are.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.file.write_all_at(bytes, self.offset);
+        written.map_err(|source| Error::io("write", &self.path, source))?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Appends bytes, compressed where that is smaller, and returns where they lie.
+    pub(super) fn put(&mut self, raw: &[u8]) -> Result<Place, Error> {
+        let mut stored = std::mem::take(&mut self.stored);
+        let packed = Place::pack(raw, (self.offset, &self.checksum), &mut stored);
+        let place = packed.map_err(|reason| self.refused(reason))?;
+        self.append(&stored)?;
+        self.stored = stored;
+        Ok(place)
+    }
+
+    /// Appends the chunks of a table with these entries, and returns its section; none without
+    /// entries.
+    pub(super) fn put_table<'a, T>(
+        &mut self,
+        entries: impl IntoIterator<Item = T>,
+        key: impl Fn(&T) -> &'a [u8],
+        put: impl Fn(&T, &mut Vec<u8>),
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let (mut chunks, mut raw, mut first_key) = (Vec::new(), Vec::new(), None);
+        for entry in entries {
+            if raw.len() >= CHUNK_BYTES
+                && let Some(first_key) = first_key.take()
+            {
+                chunks.push(Chunk { place: self.put(&raw)?, first_key });
+                raw.clear();
+            }
+            first_key.get_or_insert_with(|| Box::from(key(&entry)));
+            put(&entry, &mut raw);
+        }
+        if let Some(first_key) = first_key {
+            chunks.push(Chunk { place: self.put(&raw)?, first_key });
+        }
+        Ok((!chunks.is_empty()).then(|| table::encode(&chunks)))
+    }
+
+    /// Makes the bytes durable.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(|source| Error::io("sync", &self.path, source))
+    }
+
+    /// The error for a part that the format does not hold.
+    pub(super) fn refused(&self, reason: Reason) -> Error {
+        Error::corrupted(self.path.display().to_string(), None, reason)
+    }
+}

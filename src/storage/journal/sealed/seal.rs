@@ -1,0 +1,158 @@
+//! Sealing: writing a sealed file from the frames of a journal file.
+
+use std::{fs, path::Path};
+
+use crate::{
+    Error,
+    codec::{
+        checksum::Checksum,
+        saved::Checkpoint,
+        sealed::{self, Footer, SealedFacts, SealedHeader, table},
+    },
+    storage::{
+        files,
+        journal::{
+            bytes::FrameBytes,
+            sealed::{
+                blocks::{self, Written},
+                file::SealedFile,
+                gather::Gathered,
+                name,
+                output::Output,
+            },
+        },
+    },
+};
+
+/// What becomes a sealed file.
+pub(crate) struct ToSeal<'a> {
+    pub(crate) source: &'a dyn FrameBytes,
+    pub(crate) header: SealedHeader,
+    /// The number of the file among those with its first position.
+    pub(crate) number: u32,
+    /// The checkpoints that hold at its start.
+    pub(crate) checkpoints: &'a [Checkpoint],
+}
+
+/// Writes a sealed file under a temporary name, reads it back, compares it with the source, and
+/// gives it its name. `progress` is called between blocks, and an error of it ends the work. The
+/// source stays as it is. On an error there is no new file, except that a failed sync of the
+/// directory leaves a whole one.
+///
+/// Besides the index of the file, which [`Gathered`] bounds, this takes the memory of one block or
+/// of one larger item.
+///
+/// # Errors
+/// `Corrupted` for a source that is damaged or out of its place in the journal, `Io`, `NoSpace`,
+/// and what `progress` returns.
+pub(crate) fn seal(
+    to_seal: &ToSeal<'_>,
+    directory: &Path,
+    checksum: &Checksum,
+    progress: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<SealedFacts, Error> {
+    let path = name::path_of(directory, to_seal.header.first_position, to_seal.number);
+    let unfinished = path.with_extension(files::UNFINISHED);
+    let written = write(to_seal, &unfinished, checksum, progress).and_then(|facts| {
+        let renamed = fs::rename(&unfinished, &path);
+        renamed.map_err(|source| Error::io("rename to", &path, source))?;
+        Ok(facts)
+    });
+    if written.is_err() {
+        // Best effort: an unfinished file is removed at the next open as well.
+        let _ = fs::remove_file(&unfinished);
+    }
+    let facts = written?;
+    files::sync_directory(directory)?;
+    Ok(facts)
+}
+
+fn write(
+    to_seal: &ToSeal<'_>,
+    path: &Path,
+    checksum: &Checksum,
+    progress: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<SealedFacts, Error> {
+    let ToSeal { source, header, checkpoints, .. } = *to_seal;
+    let mut output = Output::create(path, checksum)?;
+    let encoded = header.encode(checksum);
+    output.append(&encoded)?;
+    let gathered = Gathered::new(header.first_position, checkpoints);
+    let written = blocks::write(source, (header, checksum), gathered, &mut output, progress)?;
+    let mut footer = Footer {
+        directory_offset: 0,
+        directory_len: 0,
+        directory_checksum: 0,
+        header_checksum: SealedHeader::checksum_in(&encoded),
+        facts: SealedFacts {
+            first_position: header.first_position,
+            last_position: written.next_position.saturating_sub(1),
+            first_frame: header.first_frame,
+            last_frame: written.next_frame.saturating_sub(1),
+            prev_checksum: header.prev_checksum,
+            last_checksum: written.prev_checksum,
+            end: source.end(),
+            file_len: 0,
+            checksum: 0,
+            is_rebuilt: header.is_rebuilt,
+        },
+    };
+    write_index(written, &mut output, checksum, &mut footer)?;
+    progress()?;
+    let facts = footer.facts;
+    let sealed = SealedFile::open_unfinished(path, header, checksum)?;
+    if *sealed.facts() != facts {
+        return Err(output.refused("it reads otherwise than it was written".to_owned()));
+    }
+    sealed.compare(source, progress)?;
+    output.sync()?;
+    Ok(facts)
+}
+
+/// Writes everything after the blocks, and completes the footer.
+fn write_index(
+    written: Written,
+    output: &mut Output,
+    checksum: &Checksum,
+    footer: &mut Footer,
+) -> Result<(), Error> {
+    let Written { blocks, mut gathered, .. } = written;
+    let streams = output.put_table(
+        gathered.sorted_streams(),
+        |stream| stream.id.as_bytes(),
+        |stream, out| stream.put(out),
+    )?;
+    let ids = output.put_table(
+        gathered.sorted_ids(),
+        |(id, _)| id.as_slice(),
+        |(id, ahead), out| table::put_id(out, id, *ahead),
+    )?;
+    let checkpoints = output.put_table(
+        gathered.checkpoints(),
+        |(name, _)| name.as_bytes(),
+        |(name, position), out| table::put_checkpoint(out, name, **position),
+    )?;
+    let blocks = sealed::blocks::encode(&blocks);
+    let sections = [
+        ("blocks", Some(blocks.as_slice())),
+        ("times", Some(gathered.times())),
+        ("streams", streams.as_deref()),
+        ("ids", ids.as_deref()),
+        ("checkpoints", checkpoints.as_deref()),
+    ];
+    let mut directory = Vec::new();
+    for (name, section) in sections {
+        if let Some(section) = section {
+            sealed::put_section(&mut directory, name, &output.put(section)?);
+        }
+    }
+    footer.directory_offset = output.offset();
+    footer.directory_len = u32::try_from(directory.len()).unwrap_or(u32::MAX);
+    footer.directory_checksum = checksum.of(&directory);
+    output.append(&directory)?;
+    let (bytes, sum) = footer.encode(checksum);
+    output.append(&bytes)?;
+    footer.facts.file_len = output.offset();
+    footer.facts.checksum = sum;
+    Ok(())
+}

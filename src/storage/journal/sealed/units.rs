@@ -1,0 +1,232 @@
+//! The frames of a journal file, checked and cut into units: the smallest parts that a block holds.
+//!
+//! No frame is read as a whole: the checksum of a payload is computed item by item, and a frame is
+//! known to be sound only at its end. Whoever uses the units keeps nothing of a file with an error.
+
+use crate::{
+    Error,
+    codec::{
+        checksum::{Checksum, PartialChecksum},
+        frame::{END, FIRST_FRAME_OFFSET, FrameHeader, FrameKind, HEADER_BYTES},
+        sealed::{RAW_BYTES_MAX, SealedHeader, parts::ITEM_LENGTH_BYTES},
+    },
+    storage::journal::bytes::FrameBytes,
+};
+
+/// How much of the source is read at once.
+const AHEAD_BYTES: usize = 256 << 10;
+
+/// What one payload ends with, besides its items.
+const FINAL_BYTES: u64 = 1;
+
+/// A part of the frames.
+#[derive(Debug)]
+pub(super) struct Unit<'a> {
+    pub(super) kind: UnitKind,
+    pub(super) bytes: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UnitKind {
+    /// The header of a frame. `first_item` is how many bytes its first item takes; 0 without one.
+    Header { first_item: usize },
+    /// An item with its length. `lead` is how many bytes of the payload are left, itself included.
+    Item { lead: u32 },
+    /// What follows the items of a frame; `next_position` is that of the next event.
+    End { next_position: u64 },
+}
+
+/// A frame of which not all units were taken.
+#[derive(Debug)]
+struct OpenFrame {
+    header: FrameHeader,
+    /// Bytes of the payload that are left.
+    left: u64,
+    sum: PartialChecksum,
+}
+
+/// Takes the units of a journal file one after the other.
+pub(super) struct Units<'a> {
+    ahead: ReadAhead<'a>,
+    checksum: &'a Checksum,
+    expected: SealedHeader,
+    offset: u64,
+    next_position: u64,
+    next_frame: u64,
+    prev_checksum: u32,
+    open: Option<OpenFrame>,
+}
+
+impl<'a> Units<'a> {
+    pub(super) fn new(
+        source: &'a dyn FrameBytes,
+        expected: SealedHeader,
+        checksum: &'a Checksum,
+    ) -> Units<'a> {
+        Units {
+            ahead: ReadAhead { source, bytes: Vec::new(), start: 0 },
+            checksum,
+            expected,
+            offset: FIRST_FRAME_OFFSET,
+            next_position: expected.first_position,
+            next_frame: expected.first_frame,
+            prev_checksum: expected.prev_checksum,
+            open: None,
+        }
+    }
+
+    /// The position of the next event.
+    pub(super) fn next_position(&self) -> u64 {
+        self.next_position
+    }
+
+    /// The number that the next frame has.
+    pub(super) fn next_frame(&self) -> u64 {
+        self.next_frame
+    }
+
+    /// What the next frame names.
+    pub(super) fn prev_checksum(&self) -> u32 {
+        self.prev_checksum
+    }
+
+    /// The next unit; `None` at the end of the file.
+    pub(super) fn next(&mut self) -> Result<Option<Unit<'_>>, Error> {
+        let left = self.open.as_ref().map(|open| open.left);
+        match left {
+            None if self.offset == self.ahead.source.end() => Ok(None),
+            None => self.header().map(Some),
+            Some(FINAL_BYTES) => self.end_of_frame().map(Some),
+            Some(left) => self.item(left).map(Some),
+        }
+    }
+
+    fn header(&mut self) -> Result<Unit<'_>, Error> {
+        let bytes = self.ahead.get(self.offset, HEADER_BYTES)?;
+        let header = FrameHeader::decode(bytes, self.checksum)
+            .ok_or_else(|| self.damaged("the checksum of a frame's header does not fit"))?;
+        if let Some(reason) = self.wrong_place(&header) {
+            return Err(self.damaged(reason));
+        }
+        let at = self.offset;
+        let payload = at + HEADER_BYTES as u64;
+        self.offset = payload;
+        if header.kind == FrameKind::Continued {
+            let bytes = self.ahead.get(at, HEADER_BYTES)?;
+            return Ok(Unit { kind: UnitKind::Header { first_item: 0 }, bytes });
+        }
+        let left = u64::from(header.payload_len);
+        self.open = Some(OpenFrame { header, left, sum: self.checksum.start() });
+        let first_item = match left {
+            FINAL_BYTES => 0,
+            left => self.item_bytes(payload, left)?,
+        };
+        let bytes = self.ahead.get(at, HEADER_BYTES)?;
+        Ok(Unit { kind: UnitKind::Header { first_item }, bytes })
+    }
+
+    /// What is wrong with a frame that starts here.
+    fn wrong_place(&self, header: &FrameHeader) -> Option<&'static str> {
+        let end = self.offset.checked_add(header.frame_bytes());
+        if header.store_id != self.expected.store_id
+            || header.first_position != self.next_position
+            || header.number != self.next_frame
+            || header.prev_checksum != self.prev_checksum
+        {
+            return Some("a frame stands out of its place");
+        }
+        if end.is_none_or(|end| end > self.ahead.source.end()) {
+            return Some("a frame is cut off");
+        }
+        let is_sound = match header.kind {
+            FrameKind::Continued => end == Some(self.ahead.source.end()) && header.payload_len == 0,
+            FrameKind::Events | FrameKind::Checkpoints => header.payload_len > 0,
+        };
+        let holds_events = header.kind == FrameKind::Events;
+        let is_sound = is_sound && holds_events == (header.count > 0);
+        (!is_sound).then_some("the header of a frame contradicts itself")
+    }
+
+    /// How many bytes the item at `offset` takes, of a payload of which `left` bytes are left.
+    fn item_bytes(&mut self, offset: u64, left: u64) -> Result<usize, Error> {
+        let room = left.saturating_sub(FINAL_BYTES);
+        if room <= ITEM_LENGTH_BYTES as u64 {
+            return Err(self.damaged("the list of items of a frame is malformed"));
+        }
+        let length = self.ahead.get(offset, ITEM_LENGTH_BYTES)?;
+        let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
+        let bytes = u64::from(length) + ITEM_LENGTH_BYTES as u64;
+        // Its header and its final bytes may be in the same block.
+        let limit = u64::from(RAW_BYTES_MAX) - 2 * HEADER_BYTES as u64;
+        let bytes = usize::try_from(bytes).ok().filter(|_| bytes <= room.min(limit));
+        bytes.ok_or_else(|| self.damaged("an item of a frame is past its end or its limit"))
+    }
+
+    fn item(&mut self, left: u64) -> Result<Unit<'_>, Error> {
+        let (at, len) = (self.offset, self.item_bytes(self.offset, left)?);
+        self.offset += len as u64;
+        let bytes = self.ahead.get(at, len)?;
+        if let Some(open) = &mut self.open {
+            open.left -= len as u64;
+            open.sum.update(bytes);
+        }
+        let lead = u32::try_from(left).unwrap_or(u32::MAX);
+        Ok(Unit { kind: UnitKind::Item { lead }, bytes })
+    }
+
+    fn end_of_frame(&mut self) -> Result<Unit<'_>, Error> {
+        let at = self.offset;
+        let end = (at + FINAL_BYTES).next_multiple_of(HEADER_BYTES as u64);
+        let len = usize::try_from(end - at).unwrap_or(HEADER_BYTES);
+        let Some(OpenFrame { header, sum, .. }) = self.open.take() else {
+            return Err(self.damaged("a frame is not open"));
+        };
+        let bytes = self.ahead.get(at, len)?;
+        let is_sound = sum.and(bytes.get(..1).unwrap_or_default()).finish()
+            == header.payload_checksum
+            && bytes.first() == Some(&END);
+        if !is_sound {
+            return Err(self.damaged("the checksum of a frame does not fit"));
+        }
+        self.offset = end;
+        self.next_position = header.last_position().saturating_add(1);
+        self.next_frame = self.next_frame.saturating_add(1);
+        self.prev_checksum = header.checksum;
+        let bytes = self.ahead.get(at, len)?;
+        Ok(Unit { kind: UnitKind::End { next_position: self.next_position }, bytes })
+    }
+
+    /// The error for damage at this place of the file.
+    pub(super) fn damaged(&self, reason: impl Into<String>) -> Error {
+        let place = self.ahead.source.path().display().to_string();
+        Error::corrupted(place, Some(self.next_position), reason)
+    }
+}
+
+/// The bytes of a source, of which a part is read ahead.
+struct ReadAhead<'a> {
+    source: &'a dyn FrameBytes,
+    bytes: Vec<u8>,
+    start: u64,
+}
+
+impl ReadAhead<'_> {
+    fn get(&mut self, offset: u64, len: usize) -> Result<&[u8], Error> {
+        let held = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        let held = held.filter(|at| at.checked_add(len).is_some_and(|end| end <= self.bytes.len()));
+        let at = match held {
+            Some(at) => at,
+            None => {
+                let left = self.source.end().saturating_sub(offset);
+                let left = usize::try_from(left).unwrap_or(usize::MAX);
+                self.bytes.clear();
+                self.bytes.resize(left.min(AHEAD_BYTES).max(len), 0);
+                self.bytes.shrink_to(AHEAD_BYTES);
+                self.start = offset;
+                self.source.read_at(offset, &mut self.bytes)?;
+                0
+            }
+        };
+        Ok(self.bytes.get(at..at + len).unwrap_or_default())
+    }
+}
