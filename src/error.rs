@@ -219,6 +219,10 @@ impl Error {
         Error::InvalidArgument { argument, reason: reason.into() }
     }
 
+    pub(crate) fn internal(reason: impl Into<String>) -> Error {
+        Error::corrupted("annals", None, reason)
+    }
+
     pub(crate) fn corrupted(
         place: impl Into<String>,
         position: Option<u64>,

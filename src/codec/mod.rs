@@ -6,15 +6,19 @@
 
 pub(crate) mod checksum;
 pub(crate) mod compress;
+pub(crate) mod dictionary;
 pub(crate) mod frame;
 pub(crate) mod head;
 pub(crate) mod key;
+pub(crate) mod meta;
 pub(crate) mod pack;
 pub(crate) mod page;
+pub(crate) mod places;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod saved;
 pub(crate) mod sealed;
+pub(crate) mod stored;
 pub(crate) mod superblock;
 mod varint;
 #[cfg(test)]

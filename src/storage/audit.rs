@@ -55,7 +55,7 @@ impl Storage {
                 match chunk {
                     Ok(chunk) => {
                         let below = chunk.iter().filter(|(position, _, _)| *position <= head);
-                        below.for_each(|(at, stream, version)| audit.place(at, stream, version));
+                        below.for_each(|(at, stream, version)| audit.place(*at, stream, *version));
                     }
                     Err(error) => damaged(audit, "place-index", error)?,
                 }

@@ -138,9 +138,9 @@ impl Storage {
 /// The frame as the tail keeps it.
 fn in_tail<'a>(frame: Frame<'a>, end: LogEnd, written: Option<&WrittenFrame>) -> TailFrame<'a> {
     let mut offset = written.map_or(0, |written| written.payload_offset);
-    let record = |Record { first_position, count, bytes }: Record| {
+    let record = |Record { first_position, bytes, .. }: Record| {
         offset += ITEM_HEADER_BYTES;
-        let record = TailRecord { first_position, count, offset, bytes };
+        let record = TailRecord { first_position, offset, bytes };
         offset += record.bytes.len() as u64;
         record
     };

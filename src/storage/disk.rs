@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Mutex, RwLock},
     time::{Duration, Instant},
 };
 

@@ -51,9 +51,8 @@ impl Replay for IntoTail<'_> {
                     if (page.first_position(), page.last_position()) != (next, next + count - 1) {
                         return Err(damaged(format!("position {next} is missing in it")));
                     }
-                    let (first_position, start) = (next, item.range.start as u64);
-                    let offset = payload_offset + start;
-                    records.push(TailRecord { first_position, count, offset, bytes });
+                    let offset = payload_offset + item.range.start as u64;
+                    records.push(TailRecord { first_position: next, offset, bytes });
                     next += count;
                     events.extend(page.events());
                 }

@@ -143,11 +143,6 @@ impl Signals {
         self.lock().progress += 1;
     }
 
-    /// How many steps the thread has done.
-    pub(crate) fn progress(&self) -> u64 {
-        self.lock().progress
-    }
-
     pub(crate) fn report_no_space(&self) {
         self.lock().is_short_of_space = true;
     }

@@ -12,7 +12,6 @@ use crate::{
         page::Page,
         record::{self, EventToEncode},
     },
-    event::RecordedEvent,
     storage::{
         journal::{SealedFile, SealedFiles},
         trees::Trees,
@@ -24,7 +23,8 @@ const STREAMS: usize = 1_024;
 
 /// One copy of the events that are not in the tail.
 pub(crate) trait Source {
-    /// Some events in position order, that at `position` among them, in the allocations of `spare`.
+    /// Some events, that at `position` among them, in the allocations of `spare`. They are in
+    /// position order, but others may lie between them.
     fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error>;
 
     /// How many events of a stream lie at or below `head`.
@@ -49,9 +49,11 @@ pub(crate) trait Source {
 }
 
 impl Source for Trees {
-    fn page(&self, position: u64, _spare: Page) -> Result<Option<Page>, Error> {
-        let event = self.event_at(position)?;
-        event.as_ref().map(page_of).transpose()
+    fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error> {
+        match self.place_of(position)? {
+            Some((stream, version)) => self.stream_page(&stream, version, spare),
+            None => Ok(None),
+        }
     }
 
     fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
@@ -78,11 +80,6 @@ impl Source for Trees {
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
         self.checkpoint(name)
     }
-}
-
-/// A page with one event.
-fn page_of(event: &RecordedEvent) -> Result<Page, Error> {
-    page_with(event.position(), &[EventToEncode::from(event)])
 }
 
 fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error> {

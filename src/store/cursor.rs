@@ -89,6 +89,10 @@ impl Cursor {
             return self.events.next();
         }
         let event = self.page.event(self.index)?;
+        if self.stream.is_none() && event.position() != self.next {
+            // The page of a single stream, which the events of others interrupt.
+            return None;
+        }
         // Before the first one there is no index: the page is used up.
         let next = if self.is_backward { self.index.checked_sub(1) } else { Some(self.index + 1) };
         self.index = next.unwrap_or(usize::MAX);

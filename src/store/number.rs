@@ -68,11 +68,6 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    /// The head before the group.
-    pub(super) fn base(&self) -> u64 {
-        self.base
-    }
-
     pub(super) fn events(&self) -> &[EventToEncode<'a>] {
         &self.events
     }

@@ -120,7 +120,8 @@ impl Walks {
 
 impl Audit for Walks {
     fn journal_events(&mut self, page: &Page) {
-        for event in page.events().filter(|event| event.position() <= self.head) {
+        let head = self.head;
+        for event in page.events().filter(|event| event.position() <= head) {
             let position = event.position();
             if position > self.next {
                 let message = format!("the next event is at {position}");

@@ -5,7 +5,6 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    ops::Range,
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -74,23 +73,6 @@ pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<
         offset += step as u64;
     }
     Ok(())
-}
-
-/// Fills a range with zeros, its last `mark` bytes first, and gives its space back to the file
-/// system, where that can be done. A failure costs space and nothing else.
-pub(crate) fn release(file: &File, range: Range<u64>, mark: u64) {
-    let len = range.end - range.start;
-    // Whoever reads on meanwhile and finds zeros at the start must find them at the end as well.
-    let end_first = write_zeros(file, range.end - mark.min(len), mark.min(len));
-    if end_first.and_then(|()| write_zeros(file, range.start, len)).is_err() {
-        return;
-    }
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{FallocateFlags, fallocate};
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let _ = fallocate(file, flags, range.start, len);
-    }
 }
 
 /// Bytes of the file system that this process may still use; everything when the system cannot

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self},
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -119,12 +119,6 @@ pub(crate) enum CreateFailure {
 }
 
 impl CreateFailure {
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            CreateFailure::Refused(error) | CreateFailure::Failed(error) => error,
-        }
-    }
-
     /// A sync that failed for lack of space has lost nothing that anybody relies on.
     fn of_sync(path: &Path, source: io::Error) -> CreateFailure {
         match source.kind() {

@@ -18,13 +18,10 @@ mod sealed_files;
 mod walk;
 mod write;
 
-pub(crate) use bytes::FrameBytes;
-pub(crate) use file::{FileKey, Listing, PreparedFile, list, open, remove_unfinished};
+pub(crate) use file::{FileKey, PreparedFile, list, open, remove_unfinished};
 pub(crate) use raw::RawFile;
-pub(crate) use recover::{OpenFile, Recovered, Recovery, Replay, TreesEnd, recover};
-pub(crate) use sealed::SealedFile;
+pub(crate) use recover::{OpenFile, Recovery, Replay, TreesEnd, recover};
+pub(crate) use sealed::{SealedFile, ToSeal, seal};
 pub(crate) use sealed_files::SealedFiles;
 pub(crate) use walk::{Frame, Step, Walk};
-pub(crate) use write::{
-    Active, FullFile, Identity, Journal, NewFrame, WriteFailure, WrittenFrame,
-};
+pub(crate) use write::{FullFile, Identity, Journal, NewFrame, WriteFailure, WrittenFrame};

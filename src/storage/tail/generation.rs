@@ -33,7 +33,6 @@ const RECORDS_READ: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct TailRecord {
     pub(crate) first_position: u64,
-    pub(crate) count: u64,
     /// Where it starts in its file.
     pub(crate) offset: u64,
     pub(crate) bytes: Arc<[u8]>,

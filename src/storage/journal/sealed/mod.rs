@@ -25,7 +25,4 @@ mod units;
 mod verify;
 
 pub(crate) use file::SealedFile;
-pub(crate) use lookup::SealedStream;
-pub(crate) use name::{parse_path, path_of};
 pub(crate) use seal::{ToSeal, seal};
-pub(crate) use verify::Damage;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::{
     Error,
-    codec::{page::Page, sealed::blocks::Block, sealed::table},
+    codec::{page::Page, sealed::blocks::Block},
     storage::journal::sealed::{file::SealedFile, read::Scratch},
 };
 
@@ -37,6 +37,20 @@ impl SealedFile {
             }
         }
         self.check_index(&mut |_, error| report(error, None, on_damage))
+    }
+
+    /// Reads everything after the blocks and reports each part that is damaged.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub(crate) fn verify_index(
+        &self,
+        on_damage: &mut dyn FnMut(Error) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.check_index(&mut |_, error| match error {
+            Error::Corrupted { .. } => on_damage(error),
+            error => Err(error),
+        })
     }
 
     /// Reads everything after the blocks and hands on each damage, with the section it is in.
