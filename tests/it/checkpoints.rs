@@ -124,23 +124,6 @@ fn checkpoints_without_any_events_between_fill_journal_files_and_are_found_again
 }
 
 #[test]
-fn without_an_archive_checkpoints_are_kept_by_the_trees() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store");
-    let options = busy().archive(false);
-    let store = options.open(&path).unwrap();
-    append(&store, 2_000);
-    for position in 1..=900 {
-        store.save_checkpoint("one", position).unwrap();
-    }
-    append(&store, 10);
-    store.close().unwrap();
-    let store = options.open(&path).unwrap();
-    assert_eq!(store.checkpoint("one").unwrap(), 900);
-    assert_eq!(store.verify().unwrap().findings, []);
-}
-
-#[test]
 fn racing_saves_leave_the_highest_and_refuse_only_what_goes_back() {
     const THREADS: u64 = 6;
     let directory = tempfile::tempdir().unwrap();

@@ -326,13 +326,12 @@ fn what_is_derived_does_what_the_model_does() {
         prop::collection::vec(operation(), 1..50),
         prop_oneof![Just(2_000_u64), Just(60_000), Just(16 << 20)],
         any::<bool>(),
-        any::<bool>(),
     );
-    let run = |(operations, tail_bytes, is_buffered, keeps_archive): (Vec<Operation>, _, _, _)| {
+    let run = |(operations, tail_bytes, is_buffered): (Vec<Operation>, _, _)| {
         let buffered = Durability::Buffered { max_delay: Duration::from_millis(1) };
         let durability = if is_buffered { buffered } else { Durability::Sync };
         let options = Options::new().durability(durability).tail_bytes(tail_bytes);
-        let options = options.journal_bytes(64 << 10).archive(keeps_archive);
+        let options = options.journal_bytes(64 << 10);
         let directory = tempfile::tempdir().unwrap();
         let mut world = World::new(options, &directory.path().join("store"));
         operations.iter().for_each(|operation| world.run(operation));

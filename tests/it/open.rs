@@ -34,8 +34,7 @@ fn a_store_is_made_of_these_files() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["ANNALS", "LOCK", "journal", "trees"]);
-    assert!(path.join("journal/00000000000000000001.journal").is_file());
+    assert_eq!(names, ["ANNALS", "HEAD", "LOCK", "journal", "snapshots", "trees"]);
 }
 
 /// A process that is being started has the files of its parent for a moment, until it becomes
@@ -199,24 +198,26 @@ fn a_buffered_store_keeps_what_it_flushed_and_closed() {
 }
 
 #[test]
-fn journal_files_are_kept_as_the_archive_unless_it_is_off() {
-    for keeps in [true, false] {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store");
-        let options = Options::new().archive(keeps).journal_bytes(64 << 10).tail_bytes(32 << 10);
-        let store = options.open(&path).unwrap();
-        append(&store, 2_000);
-        store.close().unwrap();
-        let files = fs::read_dir(path.join("journal")).unwrap().count();
-        if keeps {
-            assert!(files > 3, "{files} files hold everything from the first event on");
-        } else {
-            assert_eq!(files, 1, "what the trees hold is gone from the journal");
-        }
-        let store = options.open(&path).unwrap();
-        assert_eq!(store.read_all().map(Result::unwrap).count(), 2_000);
-        assert_eq!(store.verify().unwrap().findings, []);
-    }
+fn full_journal_files_are_sealed_and_hold_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let options = Options::new().journal_bytes(64 << 10).tail_bytes(32 << 10);
+    let store = options.open(&path).unwrap();
+    append(&store, 2_000);
+    store.close().unwrap();
+    let names = || {
+        let entries = fs::read_dir(path.join("journal")).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let sealed = names().iter().filter(|name| name.ends_with(".sealed")).count();
+    assert!(sealed > 3, "{:?}", names());
+    assert!(names().len() - sealed <= 1, "one file is written to: {:?}", names());
+    let store = options.open(&path).unwrap();
+    assert_eq!(store.read_all().map(Result::unwrap).count(), 2_000);
+    assert_eq!(store.verify().unwrap().findings, []);
 }
 
 #[test]
