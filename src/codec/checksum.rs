@@ -23,4 +23,13 @@ impl Checksum {
         hasher.update(bytes);
         hasher.finalize()
     }
+
+    /// The checksum of a value that is stored under a key: of both, so that a value in the wrong
+    /// place does not fit.
+    pub(crate) fn of_entry(&self, key: &[u8], value: &[u8]) -> u32 {
+        let mut hasher = self.seed.clone();
+        hasher.update(key);
+        hasher.update(value);
+        hasher.finalize()
+    }
 }

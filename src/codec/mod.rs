@@ -6,13 +6,17 @@
 
 pub(crate) mod checksum;
 pub(crate) mod compress;
+pub(crate) mod dictionary;
 pub(crate) mod frame;
 pub(crate) mod key;
+pub(crate) mod meta;
 pub(crate) mod pack;
 pub(crate) mod page;
+pub(crate) mod places;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod saved;
+pub(crate) mod stored;
 pub(crate) mod superblock;
 mod varint;
 #[cfg(test)]
@@ -22,6 +26,13 @@ mod varint;
     reason = "a test stops at what should not be"
 )]
 mod tests;
+#[cfg(test)]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at what should not be"
+)]
+mod tree_tests;
 
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;

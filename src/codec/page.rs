@@ -87,6 +87,17 @@ impl Page {
         self.events.get(index).filter(|event| event.version == version).map(|_| index)
     }
 
+    /// Whether all events belong to this stream, with versions that count up from this one.
+    pub(crate) fn is_of_stream(&self, stream: &str, first_version: u64) -> bool {
+        // Events with the same span of a name come from one entry of a record's table, which
+        // counts the versions up.
+        self.events.first().is_some_and(|first| {
+            first.version == first_version
+                && first.stream.of(&self.bytes) == stream.as_bytes()
+                && self.events.iter().all(|event| event.stream == first.stream)
+        })
+    }
+
     /// How many events lie at or below a position.
     pub(crate) fn count_through(&self, position: u64) -> usize {
         self.events.partition_point(|event| event.position <= position)

@@ -1,96 +1,84 @@
-//! A run: where consecutive versions of one stream lie in the global order.
+//! A run: consecutive events of one stream, as the tree `streams` stores them.
 //!
 //! ```text
-//! value = bincode { first_position u64, spans [(gap u64, len u64)] }
+//! key = stream id, 0x00, first version u64 big-endian
+//! raw = one record of that stream alone, see `codec::record`; stored as `codec::stored` says
 //! ```
-//! The first span starts at `first_position` (its gap is 0); each later one starts `gap` positions
-//! behind the last position of the span before. Versions count up through the spans from the
-//! version in the key. The index is derived from the records and carries no checksum of its own: an
-//! event found through it names its own stream and version, and those are compared.
+//! A run holds what one drain gathered of a stream, cut at [`RUN_BYTES`]. The number of entries
+//! decides what a drain and a stream read cost, hardly their size; but sled keeps whole leaves of
+//! about nine entries in memory, so that a run must not grow large either.
 
-use crate::codec::{self, Reason};
+use std::{ops::Range, sync::Arc};
 
-/// Spans in one run: bounds the size of its value to some KiB.
-const SPANS_MAX: usize = 1_000;
+use crate::codec::{
+    Reason,
+    checksum::Checksum,
+    key,
+    page::Page,
+    record::{self, EventToEncode},
+    stored::{self, Body, Dictionary, Encoded, Extent, Header, Kind},
+};
 
-/// Where consecutive versions of one stream lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    first_position: u64,
-    last_position: u64,
-    /// Gap and length of each span.
-    spans: Vec<(u64, u64)>,
+/// A run is closed before it passes this size, unless it holds a single event.
+pub(crate) const RUN_BYTES: usize = 16 << 10;
+
+/// What an event is counted with besides its type, data and metadata.
+const EVENT_BYTES: usize = 24;
+
+/// About how many bytes an event adds to a run.
+pub(crate) fn bytes_of(event: &EventToEncode<'_>) -> usize {
+    EVENT_BYTES + event.data.len() + event.metadata.map_or(0, str::len)
 }
 
-impl Run {
-    pub(crate) fn new(first_position: u64) -> Run {
-        Run { first_position, last_position: first_position, spans: vec![(0, 1)] }
-    }
+/// Encodes the events of one run under their key. `None` when they are past every limit.
+pub(crate) fn encode(
+    events: &[EventToEncode<'_>],
+    dictionary: Option<&Dictionary>,
+    checksum: &Checksum,
+    raw: &mut Vec<u8>,
+) -> Option<(Vec<u8>, Encoded)> {
+    let (first, last) = (events.first()?, events.last()?);
+    raw.clear();
+    record::encode(events, raw);
+    let key = key::run(first.stream, first.version);
+    let extent = Extent {
+        first_position: first.position,
+        last_position: last.position,
+        count: u32::try_from(events.len()).ok()?,
+    };
+    let encoded = stored::encode((Kind::Run, &key), extent, raw, dictionary, checksum)?;
+    Some((key, encoded))
+}
 
-    /// Adds the next version's position, which is larger than all before; false when the run is
-    /// full and a new one has to start there.
-    pub(crate) fn push(&mut self, position: u64) -> bool {
-        let gap = position.saturating_sub(self.last_position);
-        let has_room = self.spans.len() < SPANS_MAX;
-        match self.spans.last_mut() {
-            Some((_, len)) if gap == 1 => *len += 1,
-            _ if has_room => self.spans.push((gap, 1)),
-            _ => return false,
-        }
-        self.last_position = position;
-        true
-    }
+/// Checks the stored value of a run and reads its header.
+pub(crate) fn open<'a>(
+    key: &[u8],
+    value: &'a [u8],
+    checksum: &Checksum,
+) -> Result<(Header, Body<'a>), Reason> {
+    stored::open((Kind::Run, key), value, checksum)
+}
 
-    pub(crate) fn first_position(&self) -> u64 {
-        self.first_position
+/// Decodes the body of a run, with the allocations of `spare`.
+pub(crate) fn decode(
+    (stream, first_version): (&str, u64),
+    header: &Header,
+    body: &[u8],
+    dictionary: Option<&Dictionary>,
+    mut spare: Page,
+) -> Result<Page, Reason> {
+    let len = header.raw_len();
+    let mut bytes = spare.take_buffer(len);
+    let raw = Arc::get_mut(&mut bytes).and_then(|bytes| bytes.get_mut(..len));
+    let raw = raw.ok_or_else(|| "its buffer is in use".to_owned())?;
+    header.decompress(body, raw, dictionary)?;
+    let page = spare.reuse(bytes, std::iter::once::<Range<usize>>(0..len))?;
+    if !page.is_of_stream(stream, first_version) {
+        return Err("its events are not those of its key".to_owned());
     }
-
-    /// How many events lie at or below `head`.
-    pub(crate) fn count_through(&self, head: u64) -> u64 {
-        self.spans().map(|(first, len)| len.min(head.saturating_add(1).saturating_sub(first))).sum()
+    let extent = (page.first_position(), page.last_position(), page.len());
+    if extent != (header.first_position, header.last_position, header.count as usize) {
+        return Err("its events are not those of its header".to_owned());
     }
-
-    /// The positions from the `skip`-th on.
-    pub(crate) fn positions_from(&self, skip: u64) -> impl Iterator<Item = u64> {
-        let mut skip = skip;
-        self.spans().flat_map(move |(first, len)| {
-            let here = skip.min(len);
-            skip -= here;
-            first + here..first + len
-        })
-    }
-
-    /// First position and length of each span.
-    fn spans(&self) -> impl Iterator<Item = (u64, u64)> {
-        let mut end = self.first_position;
-        self.spans.iter().map(move |&(gap, len)| {
-            let first = end + gap;
-            end = first + len - 1;
-            (first, len)
-        })
-    }
-
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, Reason> {
-        let mut bytes = Vec::with_capacity(16 + 2 * self.spans.len());
-        codec::encode(&(self.first_position, &self.spans), &mut bytes)?;
-        Ok(bytes)
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Run, Reason> {
-        let (first_position, spans): (u64, Vec<(u64, u64)>) = codec::decode(bytes)?;
-        if first_position == 0 || spans.is_empty() {
-            return Err("it leads nowhere".to_owned());
-        }
-        let mut last_position = first_position;
-        for (index, &(gap, len)) in spans.iter().enumerate() {
-            if len == 0 || (gap == 0) != (index == 0) {
-                return Err("its spans overlap".to_owned());
-            }
-            last_position = last_position
-                .checked_add(gap)
-                .and_then(|first| first.checked_add(len - 1))
-                .ok_or_else(|| "its spans are out of range".to_owned())?;
-        }
-        Ok(Run { first_position, last_position, spans })
-    }
+    Ok(page)
 }

@@ -1,32 +1,52 @@
-//! The trees: sled, in the store's `trees` directory, behind the few calls that Annals makes of it.
+//! The trees: the second copy of the events, clustered by stream, in sled.
 //!
 //! Invariants:
 //! * One thread alone writes. Readers take no lock of ours.
 //! * What a reader is served lies at or below the head that it was given; entries above the trees'
-//!   own head may be staged parts of a checkpoint that is not finished.
+//!   own head are staged by a drain that has not finished.
 //! * No page image comes near a quarter of a segment, past which sled would leave its log for files
 //!   that it never syncs.
-//! * sled's `flush` leaves data in the drive's cache, so each is followed by an fdatasync of the
-//!   data file through a second descriptor, long before a segment's worth has been logged.
+//! * sled's `flush` leaves data in the drive's cache. The data file is synced through a second
+//!   descriptor, long before a segment's worth has been logged: see `pace`.
+//! * Readers do not write. sled splits a leaf that is too full when it visits it again, so the
+//!   writer visits each key that it wrote before anybody else can.
 //! * sled may panic on damaged files. Every call is guarded, and a panic is an error like any
 //!   other.
 
+mod discard;
+mod list;
+mod meta;
 mod open;
+mod pace;
+mod places;
 mod preflight;
 mod read;
-mod saved;
-mod write;
+mod space;
+mod stage;
+#[cfg(test)]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test stops at what should not be, and reports what it measured"
+)]
+mod tests;
 
 use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
+    sync::OnceLock,
 };
 
-use crate::{Error, codec::checksum::Checksum};
+use crate::{
+    Error,
+    codec::{checksum::Checksum, stored::Dictionary},
+};
 
+pub(crate) use crate::codec::meta::Head;
 pub(crate) use open::{OpenTrees, deadline};
-pub(crate) use write::{Head, Staging};
+pub(crate) use stage::Staging;
 
 /// sled's unit of allocation for new stores. Larger ones overflow a counter of sled's; smaller ones
 /// would narrow the margin to page images that leave the log.
@@ -36,20 +56,20 @@ const SEGMENT_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Trees {
     db: sled::Db,
-    /// Records by the position of their first event.
-    events: sled::Tree,
-    /// The parts of records too large for one value.
-    parts: sled::Tree,
-    /// Runs by stream and version.
+    /// Runs by stream and first version.
     streams: sled::Tree,
+    /// The parts of runs too large for one value.
+    parts: sled::Tree,
+    /// Streams and versions by position.
+    events: sled::Tree,
     /// Positions by event id.
     ids: sled::Tree,
-    /// Snapshots by owner, name, version and position, the large ones in parts.
-    snapshots: sled::Tree,
     /// Checkpoints of consumers by name.
     checkpoints: sled::Tree,
-    /// Format, store id, head.
+    /// Format, store id, head, dictionary, facts of sealed journal files.
     meta: sled::Tree,
+    /// What new values are compressed with, once there was enough to train it on. It never changes.
+    dictionary: OnceLock<Dictionary>,
     /// A second descriptor of sled's data file, for the sync that sled does not do.
     data: File,
     directory: PathBuf,
@@ -59,12 +79,11 @@ pub(crate) struct Trees {
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
     pub(crate) fn close(self) {
-        let Trees { db, events, parts, streams, ids, snapshots, checkpoints, meta, data, .. } =
-            self;
-        close((db, events, parts, streams, ids, snapshots, checkpoints, meta), &data);
+        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, .. } = self;
+        close((db, streams, parts, events, ids, checkpoints, meta), &data);
     }
 
-    /// Hands the trees on if what was done with them went well.
+    /// Returns the trees if what was done with them went well, and closes them otherwise.
     fn keep_if(self, done: Result<(), Error>) -> Result<Trees, Error> {
         match done {
             Ok(()) => Ok(self),
@@ -78,9 +97,9 @@ impl Trees {
 
 /// Drops what holds sled, whose data file is `data`.
 ///
-/// Its destructor syncs that file and panics when it cannot. Whether it could is tried first, which
-/// also takes up an error that the system tells only once; if the file cannot be synced at all,
-/// sled stays as it is until the process ends. No acknowledged event depends on it.
+/// Its destructor syncs that file and panics when it cannot. Sync first ourselves; this also
+/// consumes an error that the system reports only once. If the file cannot be synced at all, sled
+/// stays as it is until the process ends. No acknowledged event depends on it.
 fn close<T>(handles: T, data: &File) {
     let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
     if is_syncable {

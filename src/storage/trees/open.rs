@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -51,7 +52,7 @@ impl OpenTrees {
         trees.keep_if(made)
     }
 
-    /// Opens the trees of a store that is there.
+    /// Opens the trees of an existing store.
     pub(crate) fn open(&self) -> Result<Trees, Error> {
         if !self.directory.is_dir() {
             let place = self.directory.display().to_string();
@@ -60,7 +61,10 @@ impl OpenTrees {
         let segment_bytes = preflight::check(&self.directory)?;
         let trees = self.open_with(segment_bytes)?;
         // sled's recovery wrote without syncing names.
-        let checked = self.sync_files().and_then(|()| self.check_identity(&trees));
+        let checked = self
+            .sync_files()
+            .and_then(|()| self.check_identity(&trees))
+            .and_then(|()| trees.load_dictionary());
         trees.keep_if(checked)
     }
 
@@ -119,19 +123,18 @@ impl OpenTrees {
 
     fn assemble(&self, db: &sled::Db, data: &File) -> Result<Trees, Error> {
         let tree = |name: &str| guarded(|| db.open_tree(name));
-        let (events, parts, streams) = (tree("events")?, tree("parts")?, tree("streams")?);
-        let (ids, meta) = (tree("ids")?, tree("meta")?);
-        let (snapshots, checkpoints) = (tree("snapshots")?, tree("checkpoints")?);
+        let (streams, parts, events) = (tree("streams")?, tree("parts")?, tree("events")?);
+        let (ids, checkpoints, meta) = (tree("ids")?, tree("checkpoints")?, tree("meta")?);
         let failed = |source| Error::io("open", self.directory.join("db"), source);
         let trees = Trees {
             db: db.clone(),
-            events,
-            parts,
             streams,
+            parts,
+            events,
             ids,
-            snapshots,
             checkpoints,
             meta,
+            dictionary: OnceLock::new(),
             data: data.try_clone().map_err(failed)?,
             directory: self.directory.clone(),
             checksum: self.checksum.clone(),
@@ -157,7 +160,7 @@ impl OpenTrees {
     }
 }
 
-/// sled tells a lock that is held only in the text of an I/O error.
+/// sled reports a lock that is held only in the text of an I/O error.
 fn is_lock(error: &Error) -> bool {
     let text = "could not acquire lock";
     matches!(error, Error::Io { source, .. } if source.to_string().contains(text))

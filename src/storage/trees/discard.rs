@@ -1,0 +1,56 @@
+//! Removing what a drain staged that did not finish.
+
+use std::ops::RangeBounds;
+
+use crate::{
+    Error,
+    codec::key,
+    storage::trees::{Trees, guarded, pace::Pace},
+};
+
+/// Keys that are gathered before they are removed.
+const KEYS: usize = 256;
+
+/// A beat comes at least after this many streams, whether or not there was anything to remove.
+const STREAMS_PER_BEAT: usize = 256;
+
+impl Trees {
+    /// Removes what is staged above `head`. `streams` are those with events above it, each with
+    /// the first such version.
+    pub(crate) fn discard_above<'s>(
+        &self,
+        head: u64,
+        streams: impl IntoIterator<Item = (&'s str, u64)>,
+        beat: impl FnMut() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut pace = Pace::new(self, beat);
+        let above = head.saturating_add(1);
+        remove_range(&mut pace, &self.events, key::position(above)..)?;
+        remove_range(&mut pace, &self.parts, key::part(above, 0)..)?;
+        for (number, (stream, first_version)) in streams.into_iter().enumerate() {
+            let range = key::run(stream, first_version)..=key::run(stream, u64::MAX);
+            remove_range(&mut pace, &self.streams, range)?;
+            if number % STREAMS_PER_BEAT == 0 {
+                pace.beat()?;
+            }
+        }
+        pace.sync()
+    }
+}
+
+fn remove_range<'a, K: AsRef<[u8]> + Clone>(
+    pace: &mut Pace<'a, impl FnMut() -> Result<(), Error>>,
+    tree: &'a sled::Tree,
+    range: impl RangeBounds<K> + Clone,
+) -> Result<(), Error> {
+    loop {
+        let keys: Vec<sled::IVec> =
+            guarded(|| tree.range(range.clone()).keys().take(KEYS).collect())?;
+        for key in &keys {
+            pace.remove(tree, key)?;
+        }
+        if keys.len() < KEYS {
+            return Ok(());
+        }
+    }
+}

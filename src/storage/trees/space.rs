@@ -1,0 +1,92 @@
+//! Giving back what sled fills with zeros.
+//!
+//! sled zeroes a whole segment (8 MiB) before it logs into it and when it frees it, so a small
+//! store would take as much. A hole reads as zeros too, so whole blocks of zeros can be punched
+//! out of the file, as long as nobody writes meanwhile.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+};
+
+use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
+
+use crate::{Error, storage::trees::Trees};
+
+/// Blocks of this size are given back.
+const BLOCK_BYTES: usize = 4 << 10;
+
+/// Bytes looked at in one go.
+const LOOK_BYTES: usize = 1 << 20;
+
+impl Trees {
+    /// Punches the blocks of `db` that hold only zeros out of the file. To be called by the only
+    /// writer, after the open or before the close. A file system that has no holes is no error.
+    pub(crate) fn punch_zeros(&self) -> Result<(), Error> {
+        // Nothing of sled's may be on its way to the file.
+        self.sync()?;
+        let path = self.directory.join("db");
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let punched = file.and_then(|file| punch_zeros(&file));
+        punched.map_err(|source| Error::io("release zeros of", path, source))
+    }
+}
+
+fn punch_zeros(file: &File) -> io::Result<()> {
+    let mut buffer = vec![0; LOOK_BYTES];
+    let mut at = 0;
+    while let Some(data) = next_data(file, at)? {
+        at = data / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
+        let read = read_up_to(file, &mut buffer, at)?;
+        let blocks = buffer.get(..read).unwrap_or_default().chunks_exact(BLOCK_BYTES);
+        if blocks.len() == 0 {
+            return Ok(());
+        }
+        // A run of zero blocks is punched at once.
+        let mut zeros_from = None;
+        for block in blocks {
+            match (block.iter().all(|&byte| byte == 0), zeros_from) {
+                (true, None) => zeros_from = Some(at),
+                (false, Some(from)) => {
+                    punch(file, from, at)?;
+                    zeros_from = None;
+                }
+                _ => {}
+            }
+            at += BLOCK_BYTES as u64;
+        }
+        if let Some(from) = zeros_from {
+            punch(file, from, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the next bytes that are no hole lie, from `at` on.
+fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    match seek(file, SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + done as u64)? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}
+
+fn punch(file: &File, from: u64, until: u64) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match fallocate(file, flags, from, until - from) {
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

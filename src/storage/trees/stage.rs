@@ -1,0 +1,202 @@
+//! Writing the trees: the steps of a drain, called by its thread alone.
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        dictionary::{self, DICTIONARY_BYTES, SAMPLE_BYTES},
+        key,
+        meta::Head,
+        places::Gathered,
+        record::{self, EventToEncode},
+        run::{self, RUN_BYTES},
+        saved::Checkpoint,
+        stored::PART_BYTES,
+    },
+    storage::trees::{Trees, pace::Pace},
+};
+
+/// A dictionary is trained once a window has this many bytes to train it on.
+const TRAINING_BYTES_MIN: usize = 256 << 10;
+
+/// One drain's writes. Everything is staged above the trees' head until [`finish`] moves it.
+///
+/// [`finish`]: Staging::finish
+#[derive(Debug)]
+pub(crate) struct Staging<'a, B> {
+    pace: Pace<'a, B>,
+    /// The last chunk of positions, for the transaction that moves the head.
+    last_chunk: Option<([u8; 8], sled::IVec)>,
+    /// Kept between runs to spare allocations.
+    raw: Vec<u8>,
+}
+
+impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
+    /// Starts a drain; `beat` is called between its steps.
+    pub(crate) fn new(trees: &'a Trees, beat: B) -> Self {
+        Staging { pace: Pace::new(trees, beat), last_chunk: None, raw: Vec::new() }
+    }
+
+    /// Trains the dictionary on the events of this window, in any order, unless there is one or
+    /// the events are too few. To be called before anything else is staged.
+    pub(crate) fn train<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = EventToEncode<'e>>,
+    ) -> Result<(), Error> {
+        let trees = self.pace.trees;
+        if trees.dictionary.get().is_some() {
+            return Ok(());
+        }
+        let Some((bytes, ends)) = sample(events) else { return Ok(()) };
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let samples: Vec<_> = starts.zip(&ends).map(|(start, &end)| start..end).collect();
+        let dictionary = dictionary::train(&bytes, &samples, DICTIONARY_BYTES);
+        self.pace.beat()?;
+        if dictionary.is_empty() {
+            return Ok(());
+        }
+        trees.store_dictionary(dictionary)
+    }
+
+    /// Stages all events that the window has of one stream, in version order. Streams come in byte
+    /// order, so that keys come in key order, which is what sled is fast at.
+    pub(crate) fn stream<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = EventToEncode<'e>>,
+    ) -> Result<(), Error> {
+        let (mut gathered, mut bytes) = (Vec::new(), 0);
+        for event in events {
+            let more = run::bytes_of(&event);
+            if bytes + more > RUN_BYTES && !gathered.is_empty() {
+                self.run(&gathered)?;
+                gathered.clear();
+                bytes = 0;
+            }
+            bytes += more;
+            gathered.push(event);
+        }
+        self.run(&gathered)
+    }
+
+    fn run(&mut self, events: &[EventToEncode<'_>]) -> Result<(), Error> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let trees = self.pace.trees;
+        let encoded = run::encode(events, trees.dictionary.get(), &trees.checksum, &mut self.raw);
+        let (key, encoded) = encoded.ok_or_else(|| {
+            let place = format!("a run of the stream {:?}", first.stream);
+            Error::corrupted(place, Some(first.position), "an event is past every limit")
+        })?;
+        for (number, part) in (0..).zip(encoded.split_body.chunks(PART_BYTES)) {
+            self.pace.insert(&trees.parts, &key::part(first.position, number), part)?;
+        }
+        self.pace.insert(&trees.streams, &key, encoded.value)
+    }
+
+    /// Stages where the events of the window belong: all positions in order, each with its stream
+    /// and version.
+    pub(crate) fn places<'e>(
+        &mut self,
+        places: impl IntoIterator<Item = (u64, &'e str, u64)>,
+    ) -> Result<(), Error> {
+        let mut gathered = Gathered::default();
+        for (position, stream, version) in places {
+            if !gathered.push(position, stream, version) {
+                self.chunk(&mut gathered)?;
+                gathered.push(position, stream, version);
+            }
+        }
+        if gathered.is_empty() { Ok(()) } else { self.chunk(&mut gathered) }
+    }
+
+    /// Stages the chunk before this one, and keeps this one.
+    fn chunk(&mut self, gathered: &mut Gathered<'_>) -> Result<(), Error> {
+        let trees = self.pace.trees;
+        let (key, value) = gathered
+            .take(trees.dictionary.get(), &trees.checksum)
+            .ok_or_else(|| trees.damaged("a chunk of positions is past every limit"))?;
+        match self.last_chunk.replace((key, value.into())) {
+            Some((key, value)) => self.pace.insert(&trees.events, &key, value),
+            None => Ok(()),
+        }
+    }
+
+    /// Stages event ids; sorts them.
+    pub(crate) fn ids(&mut self, ids: &mut [(Uuid, u64)]) -> Result<(), Error> {
+        ids.sort_unstable();
+        for (id, position) in ids {
+            let position = key::position(*position);
+            self.pace.insert(&self.pace.trees.ids, id.as_bytes(), &position)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in checkpoints. They need not wait for the head: what they rest on is durable in the
+    /// journal, and a drain that is interrupted takes them in again.
+    pub(crate) fn checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), Error> {
+        let trees = self.pace.trees;
+        for checkpoint in checkpoints {
+            let value = checkpoint.encode(&trees.checksum);
+            let value = value.map_err(|reason| trees.damaged(&reason))?;
+            self.pace.insert(&trees.checkpoints, checkpoint.name.as_bytes(), value)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything staged durable, then moves the head in one transaction with the last chunk
+    /// of positions, and returns with that durable too.
+    pub(crate) fn finish(mut self, head: Head) -> Result<(), Error> {
+        self.pace.sync()?;
+        let trees = self.pace.trees;
+        let chunk_key = self.last_chunk.as_ref().map(|(key, _)| *key);
+        trees.move_head(head, self.last_chunk.take())?;
+        trees.visit_head(chunk_key)?;
+        self.pace.sync()
+    }
+}
+
+/// Bytes of events spread over all that there are, with the end of each, or `None` when all of
+/// them together are too few to train on.
+fn sample<'e>(
+    events: impl IntoIterator<Item = EventToEncode<'e>>,
+) -> Option<(Vec<u8>, Vec<usize>)> {
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    let (mut all_bytes, mut every) = (0, 1);
+    for (number, event) in events.into_iter().enumerate() {
+        all_bytes += run::bytes_of(&event);
+        // One large event must not crowd out the others.
+        if number % every > 0 || run::bytes_of(&event) > RUN_BYTES {
+            continue;
+        }
+        record::encode(&[event], &mut bytes);
+        ends.push(bytes.len());
+        if bytes.len() > SAMPLE_BYTES {
+            every *= 2;
+            halve(&mut bytes, &mut ends);
+        }
+    }
+    (all_bytes >= TRAINING_BYTES_MIN).then_some((bytes, ends))
+}
+
+/// Drops every second sample.
+fn halve(bytes: &mut Vec<u8>, ends: &mut Vec<usize>) {
+    let (mut kept, mut kept_ends, mut start) = (Vec::new(), Vec::new(), 0);
+    for (index, &end) in ends.iter().enumerate() {
+        if index % 2 == 0 {
+            kept.extend_from_slice(bytes.get(start..end).unwrap_or_default());
+            kept_ends.push(kept.len());
+        }
+        start = end;
+    }
+    (*bytes, *ends) = (kept, kept_ends);
+}
+
+impl Trees {
+    /// Visits what the move of the head wrote, so that sled splits its leaves now.
+    fn visit_head(&self, chunk: Option<[u8; 8]>) -> Result<(), Error> {
+        if let Some(key) = chunk {
+            super::guarded(|| self.events.contains_key(key))?;
+        }
+        self.head().map(drop)
+    }
+}
