@@ -179,6 +179,8 @@ fn false_lengths_with_a_fitting_checksum_are_refused() {
     ] {
         assert!(decode(&key, &forge(5, numbers, how, &raw), None).is_err(), "{numbers:?} {how:?}");
     }
+    let past = forge(5, [7, 0, 1], (1, 0, (32 << 20) + 1), &raw);
+    assert!(run::open(&key, &past, &checksum()).is_err(), "memory is taken for it");
     for kind in [0, 3, 4, 6, 0x85, 0x86] {
         assert!(decode(&key, &forge(kind, [7, 0, 1], (0, 0, len), &raw), None).is_err(), "{kind}");
     }
@@ -292,12 +294,16 @@ fn a_dictionary_holds_what_the_samples_share() {
         bytes.extend_from_slice(&noise.to_le_bytes());
         bytes
             .extend_from_slice(format!("{{\"customer\":{noise},\"currency\":\"EUR\"}}").as_bytes());
+        if number % 20 == 0 {
+            bytes.extend_from_slice(b"{\"refund\":\"damaged in transit\"}");
+        }
         samples.push(start..bytes.len());
     }
     let trained = dictionary::train(&bytes, &samples, DICTIONARY_BYTES);
     assert!(trained.len() <= DICTIONARY_BYTES, "{}", trained.len());
     let text = String::from_utf8_lossy(&trained).into_owned();
     assert!(text.contains("\"customer\":") && text.contains("\"currency\":\"EUR\"}"), "{text}");
+    assert!(text.contains("damaged in transit"), "what is covered crowds it out: {text}");
     assert_eq!(trained, dictionary::train(&bytes, &samples, DICTIONARY_BYTES));
 }
 

@@ -1,7 +1,7 @@
 //! How much sled logs between two syncs.
 //!
 //! sled's recovery can miss a segment, and then takes the whole log for empty, when more than one
-//! segment (8 MiB) was logged between two syncs. What an entry logs cannot be told beforehand: a
+//! segment (8 MiB) was logged between two syncs. What an entry logs is not known beforehand: a
 //! small one may have its leaf and the index above it rewritten. So the writer works in steps. A
 //! step ends once its entries, counted with what they usually log, reach an allowance; then sled
 //! flushes and returns what it really logged, and the allowance follows that. A sync comes before
@@ -60,6 +60,11 @@ impl Budget {
     pub(super) fn count(&mut self, bytes: usize) -> bool {
         self.counted += ENTRY_BYTES.max(TIMES_LOGGED * bytes as u64);
         self.counted >= self.allowance
+    }
+
+    /// Whether the step has no entries yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.counted == 0
     }
 
     /// Takes in what the step logged; true when a sync is due, because another such step might be
@@ -157,6 +162,9 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
 
     /// Flushes what the step logged, and syncs when that is due.
     fn end_step(&mut self) -> Result<(), Error> {
+        if self.budget.is_unused() {
+            return Ok(());
+        }
         (self.beat)()?;
         let logged = self.trees.flush()?;
         if self.budget.logged(logged) {

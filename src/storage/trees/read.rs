@@ -46,8 +46,8 @@ impl Trees {
         Ok(Some(first_version - 1 + count))
     }
 
-    /// The run that holds this version of a stream, with the allocations of `spare`. `None` when
-    /// the trees do not have it.
+    /// The run that holds this version of a stream, decoded with the allocations of `spare`. `None`
+    /// when the trees do not have it. Its last events may lie above the caller's head.
     pub(crate) fn stream_page(
         &self,
         stream: &str,

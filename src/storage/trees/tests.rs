@@ -237,7 +237,9 @@ fn the_dictionary_comes_with_the_first_large_window_and_stays() {
     assert_eq!(home.trees.dictionary.get(), Some(&trained));
     let another = home.window(6_000, 500);
     home.add(another);
-    assert_eq!(home.trees.dictionary.get(), Some(&trained));
+    home.check();
+    let home = home.reopen();
+    assert_eq!(home.trees.dictionary.get(), Some(&trained), "it was trained again");
     home.check();
 }
 
@@ -263,6 +265,24 @@ fn what_a_drain_staged_and_did_not_finish_is_discarded() {
     let second = home.window(5_000, 900);
     home.add(second);
     home.check();
+}
+
+#[test]
+fn a_discard_leaves_no_merges_to_readers() {
+    let mut home = Home::new();
+    let first = home.window(3_000, 400);
+    home.add(first);
+    let versions = home.versions.clone();
+    for streams in 420..440 {
+        let second = home.window(2_000, streams);
+        home.stage(&second, false);
+        home.discard();
+        home.versions = versions.clone();
+        for stream in versions.keys().cloned().chain(second.into_iter().map(|event| event.stream)) {
+            home.trees.stream_version(&stream, 9).expect("intact");
+        }
+        assert_eq!(home.trees.flush().ok(), Some(0), "{streams} streams");
+    }
 }
 
 #[test]
@@ -343,14 +363,15 @@ fn facts_of_sealed_files_are_kept_in_order() {
 #[test]
 fn zeros_are_given_back_and_everything_stays() {
     let mut home = Home::new();
-    let size =
-        |home: &Home| crate::storage::files::bytes_below(&home.how.directory).expect("there");
     let window = home.window(10, 2);
     home.add(window);
-    home.trees.punch_zeros().expect("the disk is well");
-    assert!(size(&home) < 1 << 20, "{} bytes", size(&home));
-    let mut home = home.reopen();
-    home.check();
+    for _ in 0..10 {
+        home.trees.punch_zeros().expect("the disk is well");
+        let size = crate::storage::files::bytes_below(&home.how.directory).expect("it is there");
+        assert!(size < 1 << 20, "{size} bytes");
+        home = home.reopen();
+        home.check();
+    }
     let window = home.window(3_000, 20);
     home.add(window);
     home.trees.punch_zeros().expect("the disk is well");
