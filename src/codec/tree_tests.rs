@@ -303,7 +303,8 @@ fn a_dictionary_holds_what_the_samples_share() {
     assert!(trained.len() <= DICTIONARY_BYTES, "{}", trained.len());
     let text = String::from_utf8_lossy(&trained).into_owned();
     assert!(text.contains("\"customer\":") && text.contains("\"currency\":\"EUR\"}"), "{text}");
-    assert!(text.contains("damaged in transit"), "what is covered crowds it out: {text}");
+    let repeats = text.matches("damaged in transit").count();
+    assert!((1..32).contains(&repeats), "{repeats} times what one stretch covers");
     assert_eq!(trained, dictionary::train(&bytes, &samples, DICTIONARY_BYTES));
 }
 
