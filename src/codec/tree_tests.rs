@@ -116,7 +116,7 @@ fn a_run_is_refused_without_its_dictionary_or_under_another_key() {
     let error = decode(&key::run("s", 4), &value, Some(&trained())).expect_err("it is version 3");
     assert_eq!(error, "its checksum does not fit");
     let (header, body) = run::open(&key, &value, &checksum()).expect("it was encoded so");
-    let Body::Whole(body) = body else { panic!("it is small") };
+    let Body::Whole(body) = body else { unreachable!("it is small") };
     for place in [("s", 4), ("t", 3)] {
         let error = run::decode(place, &header, body, Some(&trained()), Page::default());
         assert_eq!(error.expect_err("it is of s, 3"), "its events are not those of its key");

@@ -142,7 +142,7 @@ impl Home {
         let listed: Vec<_> = listed.iter().map(|(name, version)| (&**name, *version)).collect();
         let expected = by_stream.iter().map(|(name, events)| (*name, events.len() as u64));
         assert_eq!(listed, expected.collect::<Vec<_>>());
-        let places = self.trees.places().map(|chunk| chunk.expect("intact")).flatten();
+        let places = self.trees.places().flat_map(|chunk| chunk.expect("intact"));
         let expected =
             self.events.iter().map(|event| (event.position, &*event.stream, event.version));
         assert!(
