@@ -25,6 +25,10 @@ const GRAM: usize = 8;
 /// Bytes of a stretch.
 const STRETCH: usize = 128;
 
+/// A gram that occurs in less than one of this many samples counts as one that occurs in none: it
+/// would fill the dictionary with the common bytes around it.
+const RARE: usize = 512;
+
 /// Bits of the hash of a gram.
 const HASH_BITS: u32 = 17;
 
@@ -75,6 +79,8 @@ fn frequencies(bytes: &[u8], samples: &[Range<usize>]) -> Vec<u32> {
             *seen = number;
         }
     }
+    let least = u32::try_from(samples.len() / RARE).unwrap_or(u32::MAX);
+    frequency.iter_mut().filter(|count| **count < least).for_each(|count| *count = 0);
     frequency
 }
 

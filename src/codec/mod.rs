@@ -17,7 +17,6 @@ pub(crate) mod places;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod saved;
-pub(crate) mod sealed;
 pub(crate) mod stored;
 pub(crate) mod superblock;
 mod varint;
@@ -28,6 +27,13 @@ mod varint;
     reason = "a test stops at what should not be"
 )]
 mod tests;
+#[cfg(test)]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at what should not be"
+)]
+mod tree_tests;
 
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;

@@ -78,7 +78,7 @@ fn a_run_has_these_bytes() {
         "02", // positions 7 to 9, two events
         "00",
         "00",
-        "20",                     // stored raw, no dictionary, 32 bytes
+        "23",                     // stored raw, no dictionary, 35 bytes
         "0701027300030102540002", // the record: position, stream, type, count
         "0000000a0100000002",
         "7b7d00", // the first event
@@ -94,7 +94,8 @@ fn a_run_comes_back_as_it_was() {
     for dictionary in [None, Some(trained())] {
         let (key, value) = encode(&events, dictionary.as_ref());
         let page = decode(&key, &value, dictionary.as_ref()).expect("it was encoded so");
-        let found: Vec<_> = page.events().map(|event| (event.position(), event.version())).collect();
+        let found: Vec<_> =
+            page.events().map(|event| (event.position(), event.version())).collect();
         assert_eq!(found, [(7, 3), (9, 4), (1_000_000, 5)]);
         assert_eq!(page.event(0).expect("it has three").data(), data);
     }
@@ -115,7 +116,7 @@ fn a_run_is_refused_without_its_dictionary_or_under_another_key() {
     let error = decode(&key::run("s", 4), &value, Some(&trained())).expect_err("it is version 3");
     assert_eq!(error, "its checksum does not fit");
     let (header, body) = run::open(&key, &value, &checksum()).expect("it was encoded so");
-    let Body::Whole(body) = body else { panic!("it is small") };
+    let Body::Whole(body) = body else { unreachable!("it is small") };
     for place in [("s", 4), ("t", 3)] {
         let error = run::decode(place, &header, body, Some(&trained()), Page::default());
         assert_eq!(error.expect_err("it is of s, 3"), "its events are not those of its key");
@@ -137,7 +138,12 @@ fn every_flipped_byte_and_every_cut_of_a_value_is_noticed() {
 }
 
 /// A value with this header and body and a checksum that fits.
-fn forge(kind: u8, numbers: [u64; 3], (codec, dictionary, raw): (u8, u64, u64), body: &[u8]) -> Vec<u8> {
+fn forge(
+    kind: u8,
+    numbers: [u64; 3],
+    (codec, dictionary, raw): (u8, u64, u64),
+    body: &[u8],
+) -> Vec<u8> {
     let mut covered = vec![kind];
     numbers.iter().for_each(|&number| varint::put(&mut covered, number));
     covered.push(codec);
@@ -173,6 +179,8 @@ fn false_lengths_with_a_fitting_checksum_are_refused() {
     ] {
         assert!(decode(&key, &forge(5, numbers, how, &raw), None).is_err(), "{numbers:?} {how:?}");
     }
+    let past = forge(5, [7, 0, 1], (1, 0, (32 << 20) + 1), &raw);
+    assert!(run::open(&key, &past, &checksum()).is_err(), "memory is taken for it");
     for kind in [0, 3, 4, 6, 0x85, 0x86] {
         assert!(decode(&key, &forge(kind, [7, 0, 1], (0, 0, len), &raw), None).is_err(), "{kind}");
     }
@@ -180,18 +188,22 @@ fn false_lengths_with_a_fitting_checksum_are_refused() {
 
 #[test]
 fn a_large_value_is_split() {
-    let data: Vec<u8> = (0_u32..50_000).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let data: Vec<u8> =
+        (0_u32..50_000).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     let events = [event(7, 3, &data)];
     let (key, encoded) = run::encode(&events, None, &checksum(), &mut Vec::new()).expect("it fits");
     assert!(encoded.value.len() < 64);
     let (header, body) = run::open(&key, &encoded.value, &checksum()).expect("it was encoded so");
     assert_eq!((header.first_position, header.last_position, header.count), (7, 7, 1));
     let parts = encoded.split_body.len().div_ceil(PART_BYTES);
-    assert_eq!(body, Body::Split {
-        len: u32::try_from(encoded.split_body.len()).expect("it is short"),
-        parts: u32::try_from(parts).expect("they are few"),
-        sum: checksum().of(&encoded.split_body),
-    });
+    assert_eq!(
+        body,
+        Body::Split {
+            len: u32::try_from(encoded.split_body.len()).expect("it is short"),
+            parts: u32::try_from(parts).expect("they are few"),
+            sum: checksum().of(&encoded.split_body),
+        }
+    );
     let page = run::decode(("s", 3), &header, &encoded.split_body, None, Page::default());
     assert_eq!(page.expect("it was encoded so").event(0).expect("one").data(), data);
 }
@@ -214,7 +226,8 @@ fn a_chunk_of_places_has_these_bytes_and_comes_back() {
         "06",     // places
         "070304", // positions 7 to 10, four of them
         "00000e", // stored raw
-        "020161010262", "63fb2c01", // two streams with their first versions
+        "020161010262",
+        "63fb2c01", // two streams with their first versions
         "00010001",
     );
     assert_eq!(hex(&value), expected);
@@ -242,7 +255,8 @@ fn a_chunk_ends_where_the_next_place_does_not_follow() {
     assert!(!full.push(1_001, "a", 1_001), "it is full");
     let names: Vec<String> = (0..200).map(|n| format!("{n:0>200}")).collect();
     let mut long = Gathered::default();
-    let fit = (1..).zip(&names).take_while(|(position, name)| long.push(*position, name, 1)).count();
+    let fit =
+        (1..).zip(&names).take_while(|(position, name)| long.push(*position, name, 1)).count();
     assert!((100..200).contains(&fit), "{fit} names of 200 bytes");
 }
 
@@ -278,19 +292,26 @@ fn a_dictionary_holds_what_the_samples_share() {
         let start = bytes.len();
         let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         bytes.extend_from_slice(&noise.to_le_bytes());
-        bytes.extend_from_slice(format!("{{\"customer\":{noise},\"currency\":\"EUR\"}}").as_bytes());
+        bytes
+            .extend_from_slice(format!("{{\"customer\":{noise},\"currency\":\"EUR\"}}").as_bytes());
+        if number % 20 == 0 {
+            bytes.extend_from_slice(b"{\"refund\":\"damaged in transit\"}");
+        }
         samples.push(start..bytes.len());
     }
     let trained = dictionary::train(&bytes, &samples, DICTIONARY_BYTES);
     assert!(trained.len() <= DICTIONARY_BYTES, "{}", trained.len());
     let text = String::from_utf8_lossy(&trained).into_owned();
     assert!(text.contains("\"customer\":") && text.contains("\"currency\":\"EUR\"}"), "{text}");
+    let repeats = text.matches("damaged in transit").count();
+    assert!((1..32).contains(&repeats), "{repeats} times what one stretch covers");
     assert_eq!(trained, dictionary::train(&bytes, &samples, DICTIONARY_BYTES));
 }
 
 #[test]
 fn samples_without_anything_in_common_make_no_dictionary() {
-    let bytes: Vec<u8> = (0_u64..1_000).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0_u64..1_000).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
     let one = std::slice::from_ref(&(0..bytes.len())).to_vec();
     assert!(dictionary::train(&bytes, &one, DICTIONARY_BYTES).is_empty());
     assert!(dictionary::train(&[], &[], DICTIONARY_BYTES).is_empty());

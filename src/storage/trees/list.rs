@@ -122,9 +122,7 @@ fn parse_key(key: &[u8]) -> Result<(&str, u64), Error> {
 }
 
 /// The entries of a tree, up to the first error of sled.
-fn entries_of(
-    tree: &sled::Tree,
-) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Error>> {
+fn entries_of(tree: &sled::Tree) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Error>> {
     let mut entries = Some(tree.iter());
     std::iter::from_fn(move || {
         let open = entries.as_mut()?;

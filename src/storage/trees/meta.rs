@@ -176,8 +176,6 @@ impl Trees {
     }
 
     pub(super) fn sync_data(&self) -> Result<(), Error> {
-        #[cfg(test)]
-        super::pace::report();
         self.data.sync_data().map_err(|source| Error::io("sync", self.directory.join("db"), source))
     }
 }

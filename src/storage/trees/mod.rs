@@ -27,8 +27,7 @@ mod stage;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test stops at what should not be, and reports what it measured"
+    reason = "a test stops at what should not be"
 )]
 mod tests;
 

@@ -60,9 +60,10 @@ impl OpenTrees {
         }
         let segment_bytes = preflight::check(&self.directory)?;
         let trees = self.open_with(segment_bytes)?;
-        // sled's recovery wrote without syncing names.
-        let checked = self
-            .sync_files()
+        // The open logged something, and sled's recovery wrote without syncing names.
+        let checked = trees
+            .flush()
+            .and_then(|_| self.sync_files())
             .and_then(|()| self.check_identity(&trees))
             .and_then(|()| trees.load_dictionary());
         trees.keep_if(checked)

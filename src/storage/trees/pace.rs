@@ -1,11 +1,15 @@
 //! How much sled logs between two syncs.
 //!
 //! sled's recovery can miss a segment, and then takes the whole log for empty, when more than one
-//! segment (8 MiB) was logged between two syncs. What an entry logs cannot be told beforehand: a
+//! segment (8 MiB) was logged between two syncs. What an entry logs is not known beforehand: a
 //! small one may have its leaf and the index above it rewritten. So the writer works in steps. A
 //! step ends once its entries, counted with what they usually log, reach an allowance; then sled
 //! flushes and returns what it really logged, and the allowance follows that. A sync comes before
 //! [`SYNC_BYTES`] have been logged.
+//!
+//! What an entry logs depends on what else is in its leaf, which may be much larger: a small event
+//! between large ones has all of them rewritten now and then. So every few entries the writer looks
+//! at the value before the new one, and counts the entries after it with that.
 //!
 //! A flush misses what sled wrote of a full segment on its own before, at most one step; so a step
 //! counts with at least what the one before it logged.
@@ -23,14 +27,17 @@ const STEP_BYTES: u64 = 512 << 10;
 
 /// The allowance of the first step in a tree, and the least and the largest of any.
 const ALLOWANCE_FIRST: u64 = 128 << 10;
-const ALLOWANCE_MIN: u64 = 32 << 10;
-const ALLOWANCE_MAX: u64 = 1 << 20;
+const ALLOWANCE_MIN: u64 = 16 << 10;
+const ALLOWANCE_MAX: u64 = 256 << 10;
 
 /// What an entry is counted with, at least.
 const ENTRY_BYTES: u64 = 4 << 10;
 
 /// How many times sled logs a value until its leaf is split for the last time.
 const TIMES_LOGGED: u64 = 4;
+
+/// Entries from one look at the value before to the next.
+const ENTRIES_PER_LOOK: u64 = 4;
 
 /// Decides when a step ends and when to sync.
 #[derive(Debug)]
@@ -55,12 +62,17 @@ impl Budget {
         self.counted >= self.allowance
     }
 
+    /// Whether the step has no entries yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.counted == 0
+    }
+
     /// Takes in what the step logged; true when a sync is due, because another such step might be
     /// too much.
     pub(super) fn logged(&mut self, bytes: u64) -> bool {
         self.counted = 0;
         if bytes > STEP_BYTES {
-            self.allowance = (self.allowance / 2).max(ALLOWANCE_MIN);
+            self.allowance = (self.allowance * STEP_BYTES / bytes).max(ALLOWANCE_MIN);
         } else if bytes < STEP_BYTES / 2 {
             self.allowance = (self.allowance + self.allowance / 4).min(ALLOWANCE_MAX);
         }
@@ -88,12 +100,16 @@ pub(super) struct Pace<'a, B> {
     beat: B,
     /// The tree of the current step.
     tree: Option<&'a sled::Tree>,
+    /// How many entries were written in it.
+    entries: u64,
+    /// How large the value before one of the last entries was.
+    neighbour_bytes: usize,
     budget: Budget,
 }
 
 impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
     pub(super) fn new(trees: &'a Trees, beat: B) -> Self {
-        Pace { trees, beat, tree: None, budget: Budget::new() }
+        Pace { trees, beat, tree: None, entries: 0, neighbour_bytes: 0, budget: Budget::new() }
     }
 
     /// Inserts an entry and visits it, so that sled splits its leaf now if it has to.
@@ -103,7 +119,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         key: &[u8],
         value: impl Into<sled::IVec>,
     ) -> Result<(), Error> {
-        self.enter(tree)?;
+        self.enter(tree, key)?;
         let value: sled::IVec = value.into();
         let bytes = key.len() + value.len();
         guarded(|| {
@@ -115,7 +131,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
 
     /// Removes an entry and visits its place, so that sled merges its leaf now if it has to.
     pub(super) fn remove(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
-        self.enter(tree)?;
+        self.enter(tree, key)?;
         let removed = guarded(|| {
             let removed = tree.remove(key)?;
             tree.contains_key(key)?;
@@ -124,22 +140,31 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count(key.len() + removed.map_or(0, |value| value.len()))
     }
 
-    fn enter(&mut self, tree: &'a sled::Tree) -> Result<(), Error> {
-        if self.tree.is_some_and(|current| std::ptr::eq(current, tree)) {
-            return Ok(());
+    fn enter(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
+        if !self.tree.is_some_and(|current| std::ptr::eq(current, tree)) {
+            self.end_step()?;
+            self.tree = Some(tree);
+            self.entries = 0;
+            self.budget.enter_tree();
         }
-        self.end_step()?;
-        self.tree = Some(tree);
-        self.budget.enter_tree();
+        if self.entries.is_multiple_of(ENTRIES_PER_LOOK) {
+            let before = guarded(|| tree.get_lt(key))?;
+            self.neighbour_bytes = before.map_or(0, |(_, value)| value.len());
+        }
+        self.entries += 1;
         Ok(())
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
+        let bytes = bytes.max(self.neighbour_bytes);
         if self.budget.count(bytes) { self.end_step() } else { Ok(()) }
     }
 
     /// Flushes what the step logged, and syncs when that is due.
     fn end_step(&mut self) -> Result<(), Error> {
+        if self.budget.is_unused() {
+            return Ok(());
+        }
         (self.beat)()?;
         let logged = self.trees.flush()?;
         if self.budget.logged(logged) {
@@ -161,13 +186,4 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
     pub(super) fn beat(&mut self) -> Result<(), Error> {
         (self.beat)()
     }
-}
-
-#[cfg(test)]
-thread_local! { pub(super) static REPORT: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) }; static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) }; }
-#[cfg(test)]
-pub(super) fn report() {
-    let w: u64 = std::fs::read_to_string("/proc/self/io").unwrap().lines().find_map(|l| l.strip_prefix("wchar: ")).unwrap().parse().unwrap();
-    let last = LAST.replace(w);
-    if last > 0 { REPORT.with(|r| r.borrow_mut().push(w - last)); }
 }

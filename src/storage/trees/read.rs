@@ -1,5 +1,7 @@
 //! Reading the streams, ids and checkpoints.
 
+use uuid::Uuid;
+
 use crate::{
     Error,
     codec::{
@@ -11,14 +13,13 @@ use crate::{
     },
     storage::trees::{Trees, guarded},
 };
-use uuid::Uuid;
 
 impl Trees {
     /// How many events of a stream lie at or below `head`.
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
-        let mut runs = self.streams.range(key::run(stream, 0)..=key::run(stream, u64::MAX)).rev();
+        let mut runs = self.streams.range(..=key::run(stream, u64::MAX)).rev();
         while let Some((key, value)) = guarded(|| runs.next().transpose())? {
-            let first_version = version_in(stream, &key)?;
+            let Some(first_version) = version_in(stream, &key)? else { break };
             if let Some(version) = self.version_at((stream, first_version), &value, head)? {
                 return Ok(version);
             }
@@ -45,8 +46,8 @@ impl Trees {
         Ok(Some(first_version - 1 + count))
     }
 
-    /// The run that holds this version of a stream, with the allocations of `spare`. `None` when
-    /// the trees do not have it.
+    /// The run that holds this version of a stream, decoded with the allocations of `spare`. `None`
+    /// when the trees do not have it. Its last events may lie above the caller's head.
     pub(crate) fn stream_page(
         &self,
         stream: &str,
@@ -160,10 +161,15 @@ impl Trees {
     }
 }
 
-/// The first version in a key of a stream.
-fn version_in(stream: &str, key: &[u8]) -> Result<u64, Error> {
-    let version = key::version_of(stream, key).filter(|&version| version > 0);
-    version.ok_or_else(|| damaged_key(key))
+/// The first version in a key, unless the key belongs to another stream.
+fn version_in(stream: &str, key: &[u8]) -> Result<Option<u64>, Error> {
+    match key.strip_prefix(stream.as_bytes()) {
+        Some([0, ..]) => {
+            let version = key::version_of(stream, key).filter(|&version| version > 0);
+            version.map(Some).ok_or_else(|| damaged_key(key))
+        }
+        _ => Ok(None),
+    }
 }
 
 pub(super) fn damaged_key(key: &[u8]) -> Error {

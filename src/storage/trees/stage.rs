@@ -157,7 +157,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
 
 /// Bytes of events spread over all that there are, with the end of each, or `None` when all of
 /// them together are too few to train on.
-pub(super) fn sample<'e>(
+fn sample<'e>(
     events: impl IntoIterator<Item = EventToEncode<'e>>,
 ) -> Option<(Vec<u8>, Vec<usize>)> {
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());

@@ -59,7 +59,8 @@ impl Home {
             let stream = format!("order-{:04}", position * 7 % streams);
             let version = self.versions.entry(stream.clone()).or_default();
             *version += 1;
-            let data = format!("{{\"customer\":\"c-{position}\",\"currency\":\"EUR\"}}").into_bytes();
+            let data =
+                format!("{{\"customer\":\"c-{position}\",\"currency\":\"EUR\"}}").into_bytes();
             window.push(Event { stream, version: *version, position, data });
         }
         window
@@ -106,14 +107,19 @@ impl Home {
         let head = self.trees.head().expect("it is intact").position;
         assert_eq!(head, self.position());
         let mut by_stream: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
-        self.events.iter().for_each(|event| by_stream.entry(&event.stream).or_default().push(event));
+        self.events
+            .iter()
+            .for_each(|event| by_stream.entry(&event.stream).or_default().push(event));
         let mut spare = Page::default();
         for (stream, events) in &by_stream {
             let mut version = 1;
             while let Some(page) = self.trees.stream_page(stream, version, spare).expect("intact") {
                 for event in page.events() {
                     let expected = events[usize::try_from(event.version()).expect("few") - 1];
-                    assert_eq!((event.position(), event.data()), (expected.position, &*expected.data));
+                    assert_eq!(
+                        (event.position(), event.data()),
+                        (expected.position, &*expected.data)
+                    );
                     version += 1;
                 }
                 spare = page;
@@ -136,11 +142,14 @@ impl Home {
         let listed: Vec<_> = listed.iter().map(|(name, version)| (&**name, *version)).collect();
         let expected = by_stream.iter().map(|(name, events)| (*name, events.len() as u64));
         assert_eq!(listed, expected.collect::<Vec<_>>());
-        let places = self.trees.places().map(|chunk| chunk.expect("intact")).flatten();
-        let expected = self.events.iter().map(|event| (event.position, &*event.stream, event.version));
-        assert!(places.map(|(at, name, version)| (at, name.to_string(), version)).eq(
-            expected.map(|(at, name, version)| (at, name.to_owned(), version))
-        ));
+        let places = self.trees.places().flat_map(|chunk| chunk.expect("intact"));
+        let expected =
+            self.events.iter().map(|event| (event.position, &*event.stream, event.version));
+        assert!(
+            places
+                .map(|(at, name, version)| (at, name.to_string(), version))
+                .eq(expected.map(|(at, name, version)| (at, name.to_owned(), version)))
+        );
         let runs = self.trees.runs().map(|run| run.expect("intact").2.len());
         assert_eq!(runs.sum::<usize>(), self.events.len());
         assert_eq!(self.trees.ids().filter(Result::is_ok).count(), self.events.len());
@@ -190,7 +199,8 @@ fn to_encode(event: &Event) -> EventToEncode<'_> {
 fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(len).collect()
@@ -201,7 +211,9 @@ fn windows_come_back_and_readers_write_nothing() {
     let mut home = Home::new();
     assert_eq!(home.trees.head().ok(), Some(Head::default()));
     assert_eq!(home.trees.stream_version("order-0001", 9).ok(), Some(0));
-    assert!(home.trees.stream_page("order-0001", 1, Page::default()).is_ok_and(|page| page.is_none()));
+    assert!(
+        home.trees.stream_page("order-0001", 1, Page::default()).is_ok_and(|page| page.is_none())
+    );
     for (count, streams) in [(3_000, 700), (1, 1), (2_500, 3), (4_000, 700)] {
         let window = home.window(count, streams);
         home.add(window);
@@ -225,7 +237,9 @@ fn the_dictionary_comes_with_the_first_large_window_and_stays() {
     assert_eq!(home.trees.dictionary.get(), Some(&trained));
     let another = home.window(6_000, 500);
     home.add(another);
-    assert_eq!(home.trees.dictionary.get(), Some(&trained));
+    home.check();
+    let home = home.reopen();
+    assert_eq!(home.trees.dictionary.get(), Some(&trained), "it was trained again");
     home.check();
 }
 
@@ -254,6 +268,25 @@ fn what_a_drain_staged_and_did_not_finish_is_discarded() {
 }
 
 #[test]
+fn a_discard_leaves_no_merges_to_readers() {
+    let mut home = Home::new();
+    // What stays is spread thinly between what is discarded.
+    let first = home.window(400, 1_200);
+    home.add(first);
+    let versions = home.versions.clone();
+    for streams in 1_190..1_200 {
+        let second = home.window(2_000, streams);
+        home.stage(&second, false);
+        home.discard();
+        home.versions = versions.clone();
+        for stream in versions.keys().cloned().chain(second.into_iter().map(|event| event.stream)) {
+            home.trees.stream_version(&stream, 9).expect("intact");
+        }
+        assert_eq!(home.trees.flush().ok(), Some(0), "{streams} streams");
+    }
+}
+
+#[test]
 fn large_events_are_split_and_no_file_leaves_the_log() {
     let mut home = Home::new();
     let mut window = home.window(200, 3);
@@ -270,7 +303,10 @@ fn large_events_are_split_and_no_file_leaves_the_log() {
     let position = u64::from_be_bytes(part[..8].try_into().expect("eight bytes"));
     home.trees.parts.remove(&part).expect("the disk is well");
     let error = home.trees.event_at(position).expect_err("a part is missing");
-    assert!(matches!(error, Error::Corrupted { position: Some(at), .. } if at == position), "{error}");
+    assert!(
+        matches!(error, Error::Corrupted { position: Some(at), .. } if at == position),
+        "{error}"
+    );
 }
 
 #[test]
@@ -319,7 +355,8 @@ fn facts_of_sealed_files_are_kept_in_order() {
     }
     let home = home.reopen();
     let facts: Vec<_> = home.trees.sealed_facts().map(|facts| facts.expect("intact")).collect();
-    let found: Vec<_> = facts.iter().map(|facts| (facts.first_position, facts.file_number)).collect();
+    let found: Vec<_> =
+        facts.iter().map(|facts| (facts.first_position, facts.file_number)).collect();
     assert_eq!(found, [(1, 1), (700, 2), (70_000, 3)]);
     assert!(facts.iter().all(|facts| facts.facts == [7; 30]));
 }
@@ -327,13 +364,15 @@ fn facts_of_sealed_files_are_kept_in_order() {
 #[test]
 fn zeros_are_given_back_and_everything_stays() {
     let mut home = Home::new();
-    let size = |home: &Home| crate::storage::files::bytes_below(&home.how.directory).expect("there");
     let window = home.window(10, 2);
     home.add(window);
-    home.trees.punch_zeros().expect("the disk is well");
-    assert!(size(&home) < 1 << 20, "{} bytes", size(&home));
-    let mut home = home.reopen();
-    home.check();
+    for _ in 0..10 {
+        home.trees.punch_zeros().expect("the disk is well");
+        let size = crate::storage::files::bytes_below(&home.how.directory).expect("it is there");
+        assert!(size < 1 << 20, "{size} bytes");
+        home = home.reopen();
+        home.check();
+    }
     let window = home.window(3_000, 20);
     home.add(window);
     home.trees.punch_zeros().expect("the disk is well");
