@@ -138,7 +138,7 @@ fn events<'a>(storage: &Storage, numbering: &'a Numbering<'_>) -> Result<Frame<'
     let mut records = Vec::new();
     for events in pack::cut(numbering.events()) {
         let bytes = record::encode(next, events, storage.checksum())
-            .map_err(|reason| Error::invalid("events", reason))?;
+            .map_err(|reason| Error::internal(format!("events have no record: {reason}")))?;
         let count = events.len() as u64;
         records.push(TailRecord { first_position: next, count, bytes: Arc::from(bytes) });
         next += count;

@@ -367,7 +367,7 @@ impl Cursor {
             self.record = self.records.next();
         }
         self.record.as_ref().and_then(at).ok_or_else(|| {
-            Error::corrupted("the record", Some(position), "it does not hold the event")
+            Error::internal(format!("the record for position {position} does not hold the event"))
         })
     }
 }
