@@ -1,6 +1,6 @@
 //! Reading events: of one stream or of all, in either direction.
 
-use std::{collections::VecDeque, iter::FusedIterator, mem, vec};
+use std::{collections::VecDeque, iter::FusedIterator, vec};
 
 use crate::{
     Error, EventStore,
@@ -12,6 +12,10 @@ use crate::{
 /// Records fetched at once, at most; reading starts with one and doubles, so that a short read
 /// stays cheap.
 const RECORDS_MAX: usize = 64;
+
+/// Events that are handed out before it is asked again whether this is a forked child, apart from
+/// the rest of a record: to ask costs about as much as one event does.
+const UNASKED_MAX: usize = 32;
 
 /// Positions of a stream fetched at once.
 const POSITIONS_MAX: usize = 512;
@@ -28,7 +32,7 @@ const POSITIONS_MAX: usize = 512;
 /// [`Error::LimitExceeded`]), for events that are damaged ([`Error::Corrupted`]) or unreadable
 /// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]). In a forked child
 /// ([`Error::Forked`]) an iterator of the parent's reads nothing more; what the parent has decoded
-/// ahead, a few KiB of events, may come first.
+/// ahead, a record or some dozens of events, may come first.
 ///
 /// # Examples
 /// ```
@@ -274,8 +278,8 @@ struct Cursor {
     record: Option<Record>,
     records: vec::IntoIter<Record>,
     fetch: usize,
-    /// No record was taken yet.
-    is_at_start: bool,
+    /// Events handed out since it was asked last whether this is a forked child.
+    unasked: usize,
 }
 
 impl Cursor {
@@ -288,7 +292,7 @@ impl Cursor {
             record: None,
             records: Vec::new().into_iter(),
             fetch: 1,
-            is_at_start: true,
+            unasked: 0,
         }
     }
 
@@ -306,6 +310,7 @@ impl Cursor {
             Some(stream) => self.event_of(store, stream, query.is_backward)?,
         };
         self.next = if query.is_backward { self.next - 1 } else { self.next + 1 };
+        self.unasked += 1;
         Ok(Some(event))
     }
 
@@ -354,13 +359,13 @@ impl Cursor {
         if let Some(event) = self.record.as_ref().and_then(at) {
             return Ok(event);
         }
-        // Whether this is a forked child is asked once for each record: for each event it would
-        // cost about as much as the event does, and what is decoded is memory of the child's own.
-        // The start has just asked.
-        if !mem::take(&mut self.is_at_start) {
-            store.storage().check_open()?;
-        }
         self.record = self.records.next().filter(|record| at(record).is_some());
+        // A child must fetch nothing: threads that it does not have may hold what that waits for.
+        let patience = if self.record.is_some() { UNASKED_MAX } else { 1 };
+        if self.unasked >= patience {
+            store.storage().check_open()?;
+            self.unasked = 0;
+        }
         if self.record.is_none() {
             self.records = store.storage().records(position, is_backward, self.fetch)?.into_iter();
             self.fetch = (self.fetch * 2).min(RECORDS_MAX);
