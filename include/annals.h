@@ -522,7 +522,10 @@ typedef int32_t (*annals_finding_fn)(void *user_data, const struct annals_error 
  */
 #define ANNALS_E_PANIC -98
 
-/** The library contradicts itself. Please report the message. */
+/**
+ * A defect: the library contradicts itself or makes no progress. It says nothing against stored
+ * bytes. Please report the message. Like ANNALS_E_PANIC, every call may answer it that can fail.
+ */
 #define ANNALS_E_INTERNAL -99
 
 #ifdef __cplusplus
@@ -1505,7 +1508,8 @@ ANNALS_API void annals_snapshot_free(struct annals_snapshot *snapshot) ANNALS_NO
  * @param err Receives the error that stopped it, unless NULL.
  * @return ANNALS_OK; ANNALS_DONE when a callback has stopped it; the error that stopped it, such
  * as ANNALS_E_CALLBACK: annals_projection_catch_up and annals_projection_live go on at that event;
- * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
+ * ANNALS_E_PANIC.
  *
  * Threads: any number at once. Blocking: never. Since: 0.1.0
  */

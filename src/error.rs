@@ -69,8 +69,8 @@ pub enum Error {
         /// The newest format version that this library reads.
         supported: u32,
     },
-    /// Stored bytes are not what was written. Nothing of them was served. Keep a copy of the
-    /// directory, then run `annals verify`.
+    /// Stored bytes are not what was written; it means nothing else. Nothing of them was served.
+    /// Keep a copy of the directory, then run `annals verify`.
     Corrupted {
         /// The file, tree or record.
         place: String,
@@ -132,6 +132,12 @@ pub enum Error {
         /// The handler's own error.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// A defect: Annals, or a library that it uses, contradicts itself or makes no progress. It
+    /// says nothing against stored bytes. Please report it.
+    Internal {
+        /// What should not be.
+        reason: String,
+    },
 }
 
 /// The stable number of an [`Error`]: the same in Rust, in C and in the command line's exit codes.
@@ -174,6 +180,8 @@ pub enum ErrorCode {
     Parse = -62,
     /// See [`Error::Handler`].
     Handler = -80,
+    /// See [`Error::Internal`].
+    Internal = -99,
 }
 
 impl Error {
@@ -194,6 +202,7 @@ impl Error {
             Error::Forked => ErrorCode::Forked,
             Error::Parse { .. } => ErrorCode::Parse,
             Error::Handler { .. } => ErrorCode::Handler,
+            Error::Internal { .. } => ErrorCode::Internal,
         }
     }
 
@@ -220,7 +229,7 @@ impl Error {
     }
 
     pub(crate) fn internal(reason: impl Into<String>) -> Error {
-        Error::corrupted("annals", None, reason)
+        Error::Internal { reason: reason.into() }
     }
 
     pub(crate) fn corrupted(
@@ -297,6 +306,7 @@ impl fmt::Display for Error {
             Error::Handler { event_type, position, .. } => {
                 write!(f, "the handler for {event_type} failed at position {position}")
             }
+            Error::Internal { reason } => write!(f, "a defect inside annals: {reason}"),
         }
     }
 }

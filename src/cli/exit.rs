@@ -49,7 +49,7 @@ impl From<ErrorCode> for Exit {
             ErrorCode::Locked => Exit::Locked,
             ErrorCode::Corrupted | ErrorCode::UnsupportedFormat => Exit::Corrupted,
             ErrorCode::Io | ErrorCode::NoSpace | ErrorCode::Poisoned => Exit::System,
-            // A command closes its own store last, and has no handlers.
+            // Besides defects: a command closes its own store last, and has no handlers.
             _ => Exit::Internal,
         }
     }
@@ -111,6 +111,7 @@ mod tests {
             (ErrorCode::Poisoned, Exit::System),
             (ErrorCode::Closed, Exit::Internal),
             (ErrorCode::Handler, Exit::Internal),
+            (ErrorCode::Internal, Exit::Internal),
         ];
         for (code, exit) in table {
             assert_eq!(Exit::from(code), exit, "{code:?}");

@@ -21,18 +21,36 @@ impl Checksum {
     /// The checksum of a value that is stored under a key: of both, so that a value in the wrong
     /// place does not fit.
     pub(crate) fn of_entry(&self, key: &[u8], value: &[u8]) -> u32 {
-        let mut hasher = self.seed.clone();
-        hasher.update(key);
-        hasher.update(value);
-        hasher.finalize()
+        self.start().and(key).and(value).finish()
     }
 
-    /// The checksum of a value that is stored under a key: of both, so that a value in the wrong
-    /// place does not fit.
-    pub(crate) fn of_entry(&self, key: &[u8], value: &[u8]) -> u32 {
-        let mut hasher = self.seed.clone();
-        hasher.update(key);
-        hasher.update(value);
-        hasher.finalize()
+    pub(crate) fn of(&self, bytes: &[u8]) -> u32 {
+        self.start().and(bytes).finish()
+    }
+
+    /// The checksum of bytes that come in parts.
+    pub(crate) fn start(&self) -> PartialChecksum {
+        PartialChecksum { hasher: self.seed.clone() }
+    }
+}
+
+/// A checksum of the parts so far.
+#[derive(Clone, Debug)]
+pub(crate) struct PartialChecksum {
+    hasher: Hasher,
+}
+
+impl PartialChecksum {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    pub(crate) fn and(mut self, bytes: &[u8]) -> PartialChecksum {
+        self.update(bytes);
+        self
+    }
+
+    pub(crate) fn finish(self) -> u32 {
+        self.hasher.finalize()
     }
 }

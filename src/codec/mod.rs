@@ -17,6 +17,7 @@ pub(crate) mod places;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod saved;
+pub(crate) mod sealed;
 pub(crate) mod stored;
 pub(crate) mod superblock;
 mod varint;

@@ -1,7 +1,6 @@
 //! The limits of a store: each is the largest value that is allowed.
 //!
-//! Past a limit a call answers [`Error::LimitExceeded`](crate::Error::LimitExceeded), and nothing
-//! is written.
+//! Past a limit a call answers [`Error::LimitExceeded`], and nothing is written.
 
 use crate::Error;
 

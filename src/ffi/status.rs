@@ -70,7 +70,8 @@ pub const ANNALS_E_CALLBACK: annals_status = -80;
 /// The library failed inside, and the failure was caught. The store that was in use answers every
 /// later call with this status; close it and open it again. Please report the message.
 pub const ANNALS_E_PANIC: annals_status = -98;
-/// The library contradicts itself. Please report the message.
+/// A defect: the library contradicts itself or makes no progress. It says nothing against stored
+/// bytes. Please report the message. Like ANNALS_E_PANIC, every call may answer it that can fail.
 pub const ANNALS_E_INTERNAL: annals_status = -99;
 
 /// Every status with its name and a message.
@@ -107,7 +108,7 @@ const TABLE: [(annals_status, &CStr, &CStr); 25] = [
     (ANNALS_E_PARSE, c"ANNALS_E_PARSE", c"the input is malformed"),
     (ANNALS_E_CALLBACK, c"ANNALS_E_CALLBACK", c"a callback failed"),
     (ANNALS_E_PANIC, c"ANNALS_E_PANIC", c"annals failed inside, and the failure was caught"),
-    (ANNALS_E_INTERNAL, c"ANNALS_E_INTERNAL", c"annals contradicts itself"),
+    (ANNALS_E_INTERNAL, c"ANNALS_E_INTERNAL", c"a defect inside annals"),
 ];
 
 fn known(status: annals_status) -> Option<&'static (annals_status, &'static CStr, &'static CStr)> {

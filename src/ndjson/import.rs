@@ -176,7 +176,7 @@ impl<'a> Import<'a> {
         let (store, first) = (self.store, line.event_id);
         let stored = self.stored.get_or_insert_with(|| store.read_all().from_position(first));
         let Some(event) = stored.next().transpose()? else {
-            return Err(Error::corrupted("store", Some(first), "the event cannot be read"));
+            return Err(Error::internal(format!("no event comes at position {first}")));
         };
         if let Some(fault) = line.difference(&event) {
             return Err(at_line(number, fault));
@@ -242,10 +242,10 @@ fn at_line(line: u64, fault: Fault) -> Error {
     Error::Parse { line, column: fault.offset as u64 + 1, reason: fault.reason }
 }
 
-/// No batch expects a version, so that a conflict cannot be; it would be passed on in words.
+/// No batch expects a version, so that nothing but a failure can be.
 fn failed(error: AppendError) -> Error {
     match error {
         AppendError::Failed(error) => error,
-        AppendError::Conflict(conflict) => Error::invalid("expected version", conflict.to_string()),
+        AppendError::Conflict(conflict) => Error::internal(conflict.to_string()),
     }
 }

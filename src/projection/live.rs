@@ -231,8 +231,8 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
                 Advance { done: engine.position, failure: outcome.err(), snapshot_failure }
             }));
             let advance = advanced.unwrap_or_else(|_| {
-                let reason = "taking account of an event stopped half-way";
-                let failure = Error::corrupted("a live projection", None, reason);
+                let reason = "a live projection stopped half-way through an event";
+                let failure = Error::internal(reason);
                 let done = self.gate.position();
                 Advance { done, failure: Some(failure), snapshot_failure: None }
             });

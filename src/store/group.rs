@@ -166,5 +166,5 @@ impl Slot {
 
 /// The error of an append whose leader failed in a way that should not exist.
 fn lost(storage: &Storage) -> Error {
-    storage.poison(Error::corrupted("a group of appends", None, "its writer stopped half-way"))
+    storage.poison(Error::internal("the writer of a group of appends stopped half-way"))
 }

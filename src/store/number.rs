@@ -248,3 +248,47 @@ impl Known<'_> {
         Error::DuplicateEventId { id: self.id, position: Some(self.position) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EventStore, ExpectedVersion};
+
+    /// An append of events to one stream, each given as its id and its text.
+    fn request(stream: &str, events: &[(u128, &str)]) -> Result<AppendRequest, Error> {
+        let event =
+            |&(id, json): &(u128, &str)| Ok(NewEvent::raw_json("T", json)?.id(Uuid::from_u128(id)));
+        let events: Vec<NewEvent> = events.iter().map(event).collect::<Result<_, Error>>()?;
+        let units = vec![Unit::to(stream, ExpectedVersion::NoStream, events)];
+        Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)? })
+    }
+
+    #[test]
+    fn an_append_of_the_same_group_is_repeated_with_its_content_alone() -> Result<(), Error> {
+        let store = EventStore::in_memory()?;
+        let first = request("s", &[(1, "1"), (2, "2")])?;
+        let again = request("s", &[(1, "1"), (2, "2")])?;
+        let other = request("s", &[(1, "1"), (2, "20")])?;
+        let elsewhere = request("t", &[(1, "1"), (2, "2")])?;
+        let longer = request("s", &[(1, "1"), (2, "2"), (3, "3")])?;
+        let mut group = Numbering::new(store.storage());
+        let mut answer = |request| {
+            let written = group.add(request)?;
+            let places =
+                written.appended.first().map(|first| (first.positions(), first.versions()));
+            Ok::<_, AppendError>((places, written.is_replay))
+        };
+        assert!(matches!(answer(&first), Ok((Some(places), false)) if places == (1..=2, 1..=2)));
+        assert!(matches!(answer(&again), Ok((Some(places), true)) if places == (1..=2, 1..=2)));
+        for (request, due) in [(&other, 2), (&elsewhere, 1), (&longer, 1)] {
+            let Err(AppendError::Failed(Error::DuplicateEventId { id, position })) =
+                answer(request)
+            else {
+                return Err(Error::internal("a duplicate was due"));
+            };
+            assert_eq!((id, position), (Uuid::from_u128(due), u64::try_from(due).ok()));
+        }
+        assert_eq!(group.events().len(), 2);
+        Ok(())
+    }
+}

@@ -4,6 +4,8 @@
 
 #define ASSERT(condition) _Static_assert(condition, #condition)
 
+ASSERT(ANNALS_ABI_VERSION == 2);
+
 ASSERT(sizeof(annals_event) == 112);
 ASSERT(offsetof(annals_event, position) == 0);
 ASSERT(offsetof(annals_event, version) == 8);

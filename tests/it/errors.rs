@@ -6,6 +6,7 @@ use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, HandlerError, Handlers, NewEvent,
     Options, Projection, RecordedEvent,
 };
+use serde::{Deserialize, Serialize, Serializer};
 
 #[derive(Debug, PartialEq)]
 struct Sick(u64);
@@ -66,4 +67,34 @@ fn a_clone_of_a_refusal_has_its_conflicts() {
     assert_eq!(clone.to_string(), refusal.to_string());
     assert!(matches!(clone, AppendError::Conflict(conflict) if conflict.actual == 1));
     assert_eq!(refusal.code(), ErrorCode::VersionConflict);
+}
+
+/// A state that panics when it is saved after its first event.
+#[derive(Default, Deserialize)]
+struct Touchy(u64);
+
+impl Serialize for Touchy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert_eq!(self.0, 0, "a state that cannot be saved");
+        serializer.serialize_u64(self.0)
+    }
+}
+
+#[test]
+fn a_defect_is_no_damage() {
+    let store = EventStore::in_memory().unwrap();
+    let count = |state: &mut Touchy, _: &RecordedEvent| -> Result<(), HandlerError> {
+        state.0 += 1;
+        Ok(())
+    };
+    let handlers = Handlers::new().when("T", count);
+    let projection = Projection::new("p", &store, Touchy::default(), handlers);
+    let live = projection.snapshot_every(1).live().unwrap();
+    let event = NewEvent::json("T", &1).unwrap();
+    store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    let failure = live.failure().unwrap();
+    assert_eq!((failure.code(), ErrorCode::Internal as i32), (ErrorCode::Internal, -99));
+    let words = "a defect inside annals: a live projection stopped half-way through an event";
+    assert_eq!(failure.chain(), words);
+    assert!(matches!(&*failure, Error::Internal { reason } if words.ends_with(reason)));
 }

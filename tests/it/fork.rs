@@ -108,15 +108,15 @@ impl Readers {
         let Readers { events, subscription, streams, snapshots } = self;
         let [unstarted, started @ ..] = events;
         is_refused(unstarted, 0)
-            && started.into_iter().all(|events| is_refused(events, RECORD_EVENTS_MAX))
-            && is_refused(subscription, RECORD_EVENTS_MAX)
+            && started.into_iter().all(|events| is_refused(events, READ_AHEAD_MAX))
+            && is_refused(subscription, READ_AHEAD_MAX)
             && streams.into_iter().all(|streams| is_refused(streams, 0))
             && snapshots.into_iter().all(|snapshots| is_refused(snapshots, 0))
     }
 }
 
-/// More small events than one record holds.
-const RECORD_EVENTS_MAX: usize = 200;
+/// What may be decoded ahead: some dozens of events and the rest of a record, which has 25 here.
+const READ_AHEAD_MAX: usize = 64;
 
 fn is_refused<T>(mut items: impl Iterator<Item = Result<T, Error>>, read_ahead: usize) -> bool {
     let ahead = items.by_ref().position(|item| matches!(item, Err(Error::Forked)));

@@ -120,6 +120,19 @@ fn new_event(event: &Event) -> NewEvent {
     }
 }
 
+/// What an event looks like when it is stored.
+fn due(stream: &str, version: u64, event: &Event) -> Due {
+    let new = new_event(event);
+    Due {
+        stream: stream.to_owned(),
+        version,
+        event_type: new.event_type().to_owned(),
+        data: new.data().to_owned(),
+        metadata: event.has_metadata.then(|| format!("{{\"size\":{}}}", event.size)),
+        id: event.id.map(|id| Uuid::from_u128(u128::from(id) + 1)),
+    }
+}
+
 fn seen(event: &RecordedEvent) -> Due {
     Due {
         stream: event.stream_id().to_owned(),
@@ -155,7 +168,10 @@ impl Model {
         if let Some(&first) = known.first() {
             let is_retry = known.len() == events().count()
                 && known.iter().zip(first..).all(|(&found, due)| found == due)
-                && events().zip(&known).all(|((s, _), &n)| self.events[n].stream == STREAMS[s]);
+                && events().zip(&known).all(|((stream, event), &n)| {
+                    let stored = &self.events[n];
+                    *stored == due(STREAMS[stream], stored.version, event)
+                });
             return if is_retry { Ok(()) } else { Err("duplicate") };
         }
         let mut versions = self.versions.clone();
@@ -171,15 +187,7 @@ impl Model {
             let version = self.versions.entry(stream.clone()).or_default();
             *version += 1;
             let version = *version;
-            let new = new_event(event);
-            self.events.push(Due {
-                stream,
-                version,
-                event_type: new.event_type().to_owned(),
-                data: new.data().to_owned(),
-                metadata: event.has_metadata.then(|| format!("{{\"size\":{}}}", event.size)),
-                id: event.id.map(|id| Uuid::from_u128(u128::from(id) + 1)),
-            });
+            self.events.push(due(&stream, version, event));
         }
         Ok(())
     }
@@ -196,6 +204,8 @@ impl Model {
         match (store.append_multi(new.clone()), due) {
             (Ok(appended), Ok(())) => {
                 let first = *appended[0].positions().start();
+                let is_replay = self.events.len() as u64 == before;
+                assert!(appended.iter().all(|unit| unit.is_replay() == is_replay));
                 let all_have_ids =
                     units.iter().all(|(_, _, events)| events.iter().all(|e| e.id.is_some()));
                 if all_have_ids && first == before + 1 {

@@ -114,7 +114,8 @@ impl Drop for Projected {
 /// @param err Receives the error that stopped it, unless NULL.
 /// @return ANNALS_OK; ANNALS_DONE when a callback has stopped it; the error that stopped it, such
 /// as ANNALS_E_CALLBACK: annals_projection_catch_up and annals_projection_live go on at that event;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
+/// ANNALS_E_PANIC.
 ///
 /// Threads: any number at once. Blocking: never. Since: 0.1.0
 ///

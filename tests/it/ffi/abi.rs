@@ -4,7 +4,7 @@
 
 use std::{fs, mem::offset_of, process::Command};
 
-use annals::ffi::{annals_event, annals_new_event, annals_unit};
+use annals::ffi::{ANNALS_ABI_VERSION, annals_event, annals_new_event, annals_unit};
 
 use crate::{
     ffi::prototypes::{header, prototypes},
@@ -73,6 +73,7 @@ fn layout() -> String {
          #include <annals.h>\n\n\
          #define ASSERT(condition) _Static_assert(condition, #condition)\n",
     );
+    text.push_str(&format!("\nASSERT(ANNALS_ABI_VERSION == {ANNALS_ABI_VERSION});\n"));
     layout!(text, annals_event: position as "position", version as "version",
         timestamp_us as "timestamp_us", utc_offset_minutes as "utc_offset_minutes",
         flags as "flags", id as "id", stream as "stream", stream_len as "stream_len",
