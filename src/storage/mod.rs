@@ -22,6 +22,7 @@ mod tail;
 mod trees;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -97,6 +98,8 @@ pub(crate) struct Storage {
     written: AtomicU64,
     /// The number of the last frame that is durable.
     synced: AtomicU64,
+    /// Held across each sync of the journal, and until its outcome is noted.
+    syncing: Mutex<()>,
     oldest_unsynced: Mutex<Option<Instant>>,
 }
 
@@ -289,8 +292,7 @@ impl Storage {
         }
         let (file, path) = journal.to_sync();
         // The writer stays locked: nobody writes before the outcome of these is known.
-        file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
-        self.note_synced(last, sequence);
+        self.sync_file(&file, &path, Durable { position: last, sequence })?;
         Ok((ends, refused))
     }
 
@@ -316,8 +318,8 @@ impl Storage {
             .map_err(|_| refused("a group is past 2^32 events".to_owned()))?;
         let durable =
             Durable { position: self.durable(), sequence: self.synced.load(Ordering::Acquire) };
-        if let Some(full) = journal.write(&NewFrame { kind, count, records }, durable)? {
-            self.note_synced(full.last_position, full.last_sequence);
+        let sync = |file: &File, path: &Path, end| self.sync_file(file, path, end);
+        if let Some(full) = journal.write(&NewFrame { kind, count, records }, durable, sync)? {
             self.full_files.lock().unwrap_or_else(PoisonError::into_inner).push(full);
         }
         Ok(FrameEnd { chain: journal.chain(), sequence: journal.sequence() })
@@ -365,8 +367,22 @@ impl Storage {
             let (file, path) = journal.to_sync();
             (file, path, journal.last_position(), journal.sequence())
         };
+        self.sync_file(&file, &path, Durable { position: last, sequence })
+    }
+
+    /// Makes a file of the journal durable up to `end`.
+    ///
+    /// Linux reports data that it could not write once for each open file, to the first sync after
+    /// it. So one thread syncs at a time, and a failure poisons the store before the next one may:
+    /// the error may concern frames of others, whose own syncs would answer that all is well.
+    fn sync_file(&self, file: &File, path: &Path, end: Durable) -> Result<(), Error> {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.health.check_sound()?;
+        if self.synced.load(Ordering::Acquire) >= end.sequence {
+            return Ok(());
+        }
         file.sync_data().map_err(|source| self.poison(Error::io("sync", path, source)))?;
-        self.note_synced(last, sequence);
+        self.note_synced(end.position, end.sequence);
         Ok(())
     }
 

@@ -127,6 +127,7 @@ impl Storage {
             durable: AtomicU64::new(0),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
+            syncing: Mutex::new(()),
             oldest_unsynced: Mutex::new(None),
         }
     }

@@ -77,7 +77,7 @@ pub(crate) struct NewFrame<'a> {
     pub(crate) records: Vec<&'a [u8]>,
 }
 
-/// How far the journal was durable before a write.
+/// How far the journal is durable, or is to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Durable {
     pub(crate) position: u64,
@@ -118,14 +118,15 @@ impl Journal {
     }
 
     /// Writes one frame, without syncing it. When that needs a new file, the full one is returned,
-    /// synced.
+    /// made durable by `sync`, which is given its end.
     pub(crate) fn write(
         &mut self,
         frame: &NewFrame<'_>,
         durable: Durable,
+        sync: impl FnOnce(&File, &Path, Durable) -> Result<(), Error>,
     ) -> Result<Option<FullFile>, WriteFailure> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.write_with(&mut buffer, frame, durable);
+        let result = self.write_with(&mut buffer, frame, durable, sync);
         if buffer.capacity() <= BUFFER_KEPT {
             self.buffer = buffer;
         }
@@ -137,13 +138,14 @@ impl Journal {
         buffer: &mut Vec<u8>,
         frame: &NewFrame<'_>,
         durable: Durable,
+        sync: impl FnOnce(&File, &Path, Durable) -> Result<(), Error>,
     ) -> Result<Option<FullFile>, WriteFailure> {
         let refused = |reason| WriteFailure::Refused(Error::invalid("events", reason));
         frame::encode_payload(frame.records.iter().copied(), buffer).map_err(refused)?;
         // Behind every frame there is room for a mark.
         let needed = (buffer.len().next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
         let fits = self.active.offset + needed <= self.active.capacity;
-        let full = if fits { None } else { self.rotate(needed)? };
+        let full = if fits { None } else { self.rotate(needed, sync)? };
         let meta = FrameMeta {
             kind: frame.kind,
             // A new file is begun only once the one before is durable.
@@ -220,12 +222,16 @@ impl Journal {
 
     /// Starts a file that has room for `needed` bytes of frames, once the one before is durable.
     /// One without any frame is replaced: the new file has its name.
-    fn rotate(&mut self, needed: u64) -> Result<Option<FullFile>, WriteFailure> {
+    fn rotate(
+        &mut self,
+        needed: u64,
+        sync: impl FnOnce(&File, &Path, Durable) -> Result<(), Error>,
+    ) -> Result<Option<FullFile>, WriteFailure> {
         let needed = FIRST_FRAME_OFFSET + needed;
         let capacity = self.active.capacity.saturating_mul(2).min(self.capacity_max);
         let capacity = capacity.max(needed).next_multiple_of(4096);
-        let Active { file, path, .. } = &self.active;
-        file.sync_data().map_err(|source| WriteFailure::Failed(Error::io("sync", path, source)))?;
+        let end = Durable { position: self.last_position(), sequence: self.sequence };
+        sync(&self.active.file, &self.active.path, end).map_err(WriteFailure::Failed)?;
         let has_frames = self.active.offset > FIRST_FRAME_OFFSET;
         let has_events = self.next_position > self.active.first_position;
         let number = match (has_events, has_frames) {
