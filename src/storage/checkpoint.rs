@@ -1,9 +1,10 @@
 //! The one background thread of a store: it moves the tail into the trees, and syncs the journal of
 //! a buffered store in time.
 //!
-//! It also opens and drops sled, which may hang: everybody else waits for it with a deadline, gives
-//! it up when that has passed, and poisons the store. No acknowledged event depends on it, because
-//! the journal has them all.
+//! It also opens and drops sled, which may hang: everybody else waits for it in short waits, gives
+//! it up after many of them without a sign of progress, and poisons the store. Waits are counted
+//! and not timed, so that a process that was suspended is not taken for a hang. No acknowledged
+//! event depends on the thread, because the journal has them all.
 
 use std::{
     fs,
@@ -26,8 +27,11 @@ use crate::{
     },
 };
 
-/// How long the thread may go without a sign of progress before others give it up.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// How long others wait before they look for progress.
+pub(super) const WAIT: Duration = Duration::from_millis(100);
+
+/// After how many waits without a sign of progress others give the thread up: some 25 seconds.
+const WAITS_MAX: u32 = 250;
 
 /// A checkpoint writes each byte of the tail some times over; it needs this much room besides.
 const SPACE_FACTOR: u64 = 6;
@@ -53,8 +57,29 @@ struct State {
     has_ended: bool,
     /// Why the tail cannot be moved at the moment, when that is lack of space.
     is_short_of_space: bool,
-    /// The last sign of life; `None` while the thread waits for work.
-    busy_since: Option<Instant>,
+    /// Grows with each sign of life.
+    progress: u64,
+    /// The progress at which somebody gave the thread up.
+    given_up: Option<u64>,
+}
+
+/// How long somebody has been waiting for the thread.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    progress: u64,
+    /// Waits since the thread has made progress.
+    waits: u32,
+}
+
+impl Patience {
+    /// Notes the end of one wait; true when it was one too many.
+    fn is_over(&mut self, progress: u64) -> bool {
+        if self.progress != progress {
+            *self = Patience { progress, waits: 0 };
+        }
+        self.waits += 1;
+        self.waits > WAITS_MAX
+    }
 }
 
 /// How a wait for room in the tail ended.
@@ -90,43 +115,49 @@ impl Signals {
     }
 
     /// Waits until the tail may have shrunk.
-    pub(super) fn wait_for_room(&self) -> Room {
+    pub(super) fn wait_for_room(&self, patience: &mut Patience) -> Room {
         let mut state = self.lock();
         state.is_due = true;
         state.is_short_of_space = false;
         self.changed.notify_all();
-        let (state, _) = self
+        let (mut state, timeout) = self
             .changed
-            .wait_timeout_while(state, Duration::from_millis(100), |state| {
+            .wait_timeout_while(state, WAIT, |state| {
                 state.is_due && !state.is_short_of_space && !state.has_ended
             })
             .unwrap_or_else(PoisonError::into_inner);
         if state.is_short_of_space {
             return Room::NoSpace;
         }
-        let is_hung = state.busy_since.is_some_and(|since| since.elapsed() > PATIENCE);
+        let is_hung = timeout.timed_out() && patience.is_over(state.progress);
+        if is_hung {
+            state.given_up = Some(state.progress);
+        }
         if is_hung || state.has_ended { Room::Hung } else { Room::LookAgain }
     }
 
     /// Asks the thread to finish its work and end; false when it hangs.
-    pub(super) fn stop(&self, patience: Duration) -> bool {
+    pub(super) fn stop(&self) -> bool {
         let mut state = self.lock();
         state.is_stopping = true;
         self.changed.notify_all();
-        let started = Instant::now();
+        let mut patience = Patience::default();
         while !state.has_ended {
-            let silence = state.busy_since.unwrap_or(started).elapsed();
-            if silence > patience {
+            if state.given_up == Some(state.progress) {
                 return false;
             }
-            let waited = self.changed.wait_timeout(state, Duration::from_millis(100));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout_while(state, WAIT, |state| !state.has_ended);
+            let (waited, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = waited;
+            if timeout.timed_out() && patience.is_over(state.progress) {
+                return false;
+            }
         }
         true
     }
 
     fn beat(&self) {
-        self.lock().busy_since = Some(Instant::now());
+        self.lock().progress += 1;
     }
 
     /// Tells that the thread has ended, or that there is none.
@@ -172,7 +203,7 @@ pub(super) fn run(storage: &Storage) {
 
 fn wait_for_work(signals: &Signals) -> Work {
     let mut state = signals.lock();
-    state.busy_since = None;
+    state.progress += 1;
     loop {
         let now = Instant::now();
         let sync = state.sync_at.is_some_and(|at| at <= now);
@@ -180,7 +211,7 @@ fn wait_for_work(signals: &Signals) -> Work {
             state.sync_at = None;
         }
         if sync || state.is_due || state.is_stopping {
-            state.busy_since = Some(now);
+            state.progress += 1;
             return Work { checkpoint: state.is_due, sync, stop: state.is_stopping };
         }
         let timeout = state.sync_at.map(|at| at.saturating_duration_since(now));

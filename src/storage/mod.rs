@@ -43,7 +43,7 @@ use crate::{
     },
 };
 
-use checkpoint::{Room, SharedTrees, Signals};
+use checkpoint::{Patience, Room, SharedTrees, Signals};
 use health::Health;
 use journal::{Durable, FullFile, Journal, NewFrame, WriteFailure};
 use lock::Lock;
@@ -51,9 +51,6 @@ use tail::{FrameEnd, Tail};
 
 pub(crate) use audit::JournalAudit;
 pub(crate) use tail::{TailEntry, TailRecord};
-
-/// How long a close waits for a checkpoint step that does not end.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What the engine is opened with.
 #[derive(Clone, Debug)]
@@ -209,9 +206,10 @@ impl Storage {
         if self.home.is_none() {
             return Ok(());
         }
+        let mut patience = Patience::default();
         while self.tail.bytes() > self.options.tail_bytes {
             self.health.check_writable()?;
-            match self.signals.wait_for_room() {
+            match self.signals.wait_for_room(&mut patience) {
                 Room::LookAgain => {}
                 Room::NoSpace => {
                     let what = "the trees, which have to take in earlier events first".to_owned();
@@ -399,7 +397,7 @@ impl Storage {
         // An append that has passed the check holds the writer until it is done.
         drop(self.writer());
         let synced = self.sync_journal();
-        let has_ended = self.signals.stop(CLOSE_PATIENCE);
+        let has_ended = self.signals.stop();
         let journal = self.writer().take();
         let marked = match journal.filter(|_| !self.health.is_poisoned()) {
             Some(journal) => journal.close().map_err(|error| self.poison(error)),

@@ -294,7 +294,12 @@ fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Tre
         .spawn(body)
         .map_err(|source| Error::io("start a thread for", &directory, source))?;
     let place = directory.display().to_string();
-    match openings.recv_timeout(patience) {
+    // Waits are counted, because time passes for a process that is suspended as well.
+    let waits = patience.as_millis().div_ceil(checkpoint::WAIT.as_millis());
+    let received = (1..waits)
+        .map(|_| openings.recv_timeout(checkpoint::WAIT))
+        .find(|received| !matches!(received, Err(RecvTimeoutError::Timeout)));
+    match received.unwrap_or(Err(RecvTimeoutError::Timeout)) {
         Ok(trees) => Ok((start, trees?)),
         Err(RecvTimeoutError::Timeout) => {
             Err(Error::corrupted(place, None, "opening the trees makes no progress"))

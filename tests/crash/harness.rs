@@ -57,7 +57,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 24] = [
+const TESTS: [(&str, Test); 25] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -72,6 +72,7 @@ const TESTS: [(&str, Test); 24] = [
     ("faults::reads", faults::reads),
     ("faults::bad_sectors", faults::bad_sectors),
     ("kernel::lost_write_back", kernel::lost_write_back),
+    ("kernel::suspended", kernel::suspended),
     ("power_cut::sync", power_cut::sync),
     ("power_cut::buffered", power_cut::buffered),
     ("power_cut::threads", power_cut::threads),

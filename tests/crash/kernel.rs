@@ -2,7 +2,8 @@
 //!
 //! Method: `kernel.c` plays that kernel. A write-back error loses the data of one sync and is
 //! reported once, to one thread, while other threads sync the same file; the store is then checked
-//! on what the disk holds, not on what the page cache still shows.
+//! on what the disk holds, not on what the page cache still shows. A suspension of a minute falls
+//! into each sync of the trees; nobody may take it for a hang.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
@@ -73,4 +74,25 @@ pub fn lost_write_back(context: &Context) -> Outcome {
         place.check(context, &setup, case)
     });
     Outcome::Ran(format!("{count} lost syncs"), failures)
+}
+
+/// The process is suspended for a minute while the tail is moved, or while the store is closed.
+pub fn suspended(context: &Context) -> Outcome {
+    if context.kernel.is_none() {
+        return Outcome::Skipped("no C compiler");
+    }
+    let (count, failures) = context.run_cases(0..16, context.time(6), context.jobs * 2, |case| {
+        let place = Place::new(context, &context.scratch);
+        let mut setup = Setup::small(context.seed ^ 0x5705);
+        // In half of the stores only the close moves the tail.
+        setup.tail_bytes = if case % 2 == 0 { setup.tail_bytes } else { 4 << 20 };
+        let kernel = Kernel { path: "/trees/db", jump: case / 2 + 1, ..Kernel::default() };
+        let life = ["rounds=2", "units=70"];
+        let notes = live(context, &place, (&setup, &life), (case, kernel))?;
+        if !notes.contains(" suspended ") || !notes.ends_with("end done") {
+            return fail(case, format!("the life should have gone on: {notes}"));
+        }
+        place.check(context, &setup, case)
+    });
+    Outcome::Ran(format!("{count} suspensions"), failures)
 }
