@@ -88,6 +88,8 @@ pub(crate) fn walk_from<'a>(
     checksum: &Checksum,
     mut on_frame: impl FnMut(FrameHeader, Vec<&'a [u8]>, Range<u64>) -> Result<(), Error>,
 ) -> Result<Walked, Error> {
+    // Where other frames may stand after the end.
+    let mut after = None;
     loop {
         match frame_at(bytes, &at, store_id, checksum) {
             Frame::Intact(frame, records) => {
@@ -111,15 +113,20 @@ pub(crate) fn walk_from<'a>(
                 break;
             }
             Frame::End => break,
+            Frame::Unfinished(frame) => {
+                // Its payload may look like anything.
+                after = Some(at.offset + frame.frame_bytes());
+                break;
+            }
             Frame::Damaged(reason) => {
                 at.damage = Some(reason);
                 break;
             }
         }
     }
-    // Behind a mark too: it may be stale, where a later frame had taken its place.
+    // After a mark too: it may be stale, where a later frame had taken its place.
     if at.damage.is_none() {
-        at.damage = intact_behind(bytes, &at, checksum);
+        at.damage = intact_after(bytes, after.unwrap_or(at.offset), &at, checksum);
     }
     Ok(at)
 }
@@ -160,8 +167,10 @@ enum Frame<'a> {
     /// A snapshot without its payload, and whether that was given back.
     Lost(FrameHeader, bool),
     Mark(FrameKind),
-    /// Nothing was written here, or a write that did not finish.
+    /// Nothing was written here, or a write that did not finish its header.
     End,
+    /// A write that finished its header and no more.
+    Unfinished(FrameHeader),
     Damaged(String),
 }
 
@@ -197,7 +206,7 @@ fn frame_at<'a>(bytes: &'a [u8], at: &Walked, store_id: Uuid, checksum: &Checksu
             return Frame::Lost(header, is_released);
         }
         return match frame::is_unfinished(&header, frame, at.offset) {
-            true => Frame::End,
+            true => Frame::Unfinished(header),
             false => Frame::Damaged("the checksum of a frame does not fit".to_owned()),
         };
     }
@@ -221,13 +230,14 @@ fn headers_behind<'a>(
         .filter_map(|(offset, head)| Some((offset, FrameHeader::decode(head, checksum)?)))
 }
 
-/// Looks behind the end for a frame that was written when the one missing here was durable already.
-fn intact_behind(bytes: &[u8], at: &Walked, checksum: &Checksum) -> Option<String> {
+/// Looks from `offset` on for a frame that was written when the one missing here was durable
+/// already.
+fn intact_after(bytes: &[u8], offset: u64, at: &Walked, checksum: &Checksum) -> Option<String> {
     let vouches = |offset: u64, header: &FrameHeader| {
         let is_later = offset > at.offset && header.first_position >= at.next_position;
         header.durable >= at.next_position || (is_later && header.follows_durable)
     };
-    let (_, later) = headers_behind(bytes, at.offset, checksum)
+    let (_, later) = headers_behind(bytes, offset, checksum)
         .find(|(offset, header)| vouches(*offset, header))?;
     let (found, missing) = (later.first_position, at.next_position);
     Some(format!("position {missing} is missing, and an intact frame for {found} follows"))
