@@ -5,7 +5,11 @@
 //! is looked for in the journal. That is slow where a key is needed, since the journal has none,
 //! but it needs nothing that is broken. A journal without an archive has only the latest events.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -95,21 +99,22 @@ impl Storage {
         version: u64,
         backward: bool,
     ) -> Result<Vec<u64>, Error> {
-        let mut found = Vec::new();
+        let mut found = VecDeque::new();
         self.walk_events(self.head(), |event| {
             let is_wanted = match backward {
                 true => event.version() <= version,
                 false => event.version() >= version && found.len() < POSITIONS,
             };
             if is_wanted && event.stream_id() == stream {
-                found.push(event.position());
+                // Backward, the last ones are wanted.
+                if found.len() == POSITIONS {
+                    found.pop_front();
+                }
+                found.push_back(event.position());
             }
         })?;
-        if backward {
-            found.reverse();
-            found.truncate(POSITIONS);
-        }
-        Ok(found)
+        let found = found.into_iter();
+        Ok(if backward { found.rev().collect() } else { found.collect() })
     }
 
     /// As `Trees::streams`.

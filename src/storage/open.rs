@@ -372,7 +372,8 @@ fn refuse_remains(path: &Path) -> Result<(), Error> {
         if !is_own_journal_file(&name) {
             return Err(foreign(path, &file));
         }
-        let bytes = fs::read(&file).map_err(|source| Error::io("read", &file, source))?;
+        let bytes = files::read_bounded(&file, journal::FILE_BYTES_MAX);
+        let bytes = bytes.map_err(|source| Error::io("read", &file, source))?;
         if frame::may_hold_events(&bytes) {
             return lost(&file);
         }

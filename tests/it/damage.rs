@@ -339,3 +339,69 @@ fn event_data_that_imitates_a_frame_does_not_make_a_torn_write_damage() {
         fs::remove_dir_all(&path).unwrap();
     }
 }
+
+/// Set for the run of this program whose memory is limited, which would disturb other tests.
+#[cfg(target_os = "linux")]
+const LIMITED: &str = "ANNALS_TEST_LIMITED";
+#[cfg(target_os = "linux")]
+const TERABYTE: u64 = 1 << 40;
+
+/// Makes a file a terabyte long, without anything on the disk.
+#[cfg(target_os = "linux")]
+fn make_sparse(path: &Path) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(TERABYTE).unwrap();
+}
+
+/// Stores in one directory, each with one file of a terabyte.
+#[cfg(target_os = "linux")]
+fn make_stores_with_a_terabyte(directory: &Path) {
+    let original = directory.join("original");
+    let store = options().open(&original).unwrap();
+    append(&store, 0, "first");
+    let id = store.stats().unwrap().store_id;
+    let damaged = |name: &str, damage: &dyn Fn(&Path)| {
+        let path = directory.join(name);
+        copy(&original, &path);
+        damage(&path);
+    };
+    damaged("superblock", &|path| make_sparse(&path.join("ANNALS")));
+    damaged("conf", &|path| make_sparse(&path.join("trees/conf")));
+    damaged("journal", &|path| {
+        // The header's capacity, its checksum, and the length of the file agree with each other.
+        let mut bytes = fs::read(path.join(FIRST)).unwrap();
+        bytes[36..44].copy_from_slice(&TERABYTE.to_le_bytes());
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(id.as_bytes());
+        sum.update(&bytes[..60]);
+        bytes[60..64].copy_from_slice(&sum.finalize().to_le_bytes());
+        fs::write(path.join(FIRST), &bytes).unwrap();
+        make_sparse(&path.join(FIRST));
+    });
+    store.close().unwrap();
+    fs::remove_dir_all(&original).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_of_a_terabyte_is_damage_and_takes_no_memory() {
+    if let Some(directory) = std::env::var_os(LIMITED) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{}", path.display());
+        }
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    make_stores_with_a_terabyte(directory.path());
+    // In kibibytes: enough for a store, and nothing near the file.
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -v 4000000; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["damage::a_file_of_a_terabyte_is_damage_and_takes_no_memory", "--exact"])
+        .env(LIMITED, directory.path())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (child.stdout, String::from_utf8_lossy(&child.stderr));
+    let text = format!("{} {stderr}", String::from_utf8_lossy(&stdout));
+    assert!(child.status.success() && text.contains("1 passed"), "{:?}: {text}", child.status);
+}

@@ -19,6 +19,9 @@ use crate::{
 
 const ENDING: &str = "journal";
 
+/// No file is made longer than this: the largest size that an option takes and the largest append.
+pub(crate) const FILE_BYTES_MAX: u64 = (1 << 30) + (64 << 20);
+
 /// A journal file that is there.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalFile {
@@ -175,6 +178,12 @@ fn check_header(
             found: header.format,
             supported: FORMAT_VERSION,
         });
+    }
+    if header.capacity > FILE_BYTES_MAX {
+        return Err(damaged(format!(
+            "its header says that it was made {} bytes long",
+            header.capacity
+        )));
     }
     if header.first_position != file.first_position {
         let reason = format!("its header says that it starts at {}", header.first_position);

@@ -13,7 +13,7 @@ mod recover;
 mod walk;
 mod write;
 
-pub(crate) use file::{JournalFile, list, read, read_header};
+pub(crate) use file::{FILE_BYTES_MAX, JournalFile, list, read, read_header};
 pub(crate) use recover::{RecoveredFrame, Recovery, last_position, recover};
 pub(crate) use walk::{Walked, walk};
 pub(crate) use write::{Durable, FullFile, Journal, NewFrame, Place, WriteFailure};

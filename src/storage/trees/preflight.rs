@@ -11,10 +11,13 @@ use std::{
     path::Path,
 };
 
-use crate::Error;
+use crate::{Error, storage::files};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
+
+/// More than sled's configuration takes.
+const CONF_BYTES_MAX: u64 = 64 << 10;
 
 const SEGMENT_HEADER_BYTES: usize = 20;
 /// Both sequence numbers are stored exclusive-or this.
@@ -47,10 +50,11 @@ fn damaged(path: &Path, reason: impl Into<String>) -> Error {
 }
 
 fn read_conf(path: &Path) -> Result<usize, Error> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => damaged(path, "it is missing"),
-        _ => Error::stored("read", path, source),
-    })?;
+    let bytes =
+        files::read_bounded(path, CONF_BYTES_MAX).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => damaged(path, "it is missing"),
+            _ => Error::stored("read", path, source),
+        })?;
     let (text, sum) = bytes
         .split_last_chunk::<4>()
         .filter(|(text, sum)| crc32fast::hash(text) == u32::from_le_bytes(**sum))

@@ -66,7 +66,7 @@ impl Trees {
     }
 
     fn join_parts(&self, position: u64, stub: Stub) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::with_capacity(stub.len as usize);
+        let mut bytes = Vec::new();
         for number in 0..stub.parts {
             match guarded(|| self.parts.get(key::part(position, number)))? {
                 Some(part) => bytes.extend_from_slice(&part),
