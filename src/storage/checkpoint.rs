@@ -255,12 +255,16 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
     {
         let trees = storage.trees.read().unwrap_or_else(PoisonError::into_inner);
         let Some(trees) = trees.as_ref() else { return Ok(false) };
+        let mut staging = Staging::new(trees, || {
+            storage.signals.beat();
+            storage.sync_journal_if_due()
+        });
         if is_first {
             // What was staged before may reach further than a window that space has cut short.
             let all = storage.tail.window(storage.head(), end.frame.sequence);
-            trees.discard_above(trees.head()?.position, &all.streams)?;
+            staging.discard_above(trees.head()?.position, &all.streams)?;
         }
-        move_window(storage, trees, &window, end)?;
+        move_window(storage, staging, &window, end)?;
         storage.tail.free(&window);
         seal_files(storage, trees, end.frame.sequence)?;
     }
@@ -269,14 +273,10 @@ fn checkpoint(storage: &Storage, is_first: bool) -> Result<bool, Error> {
 
 fn move_window(
     storage: &Storage,
-    trees: &Trees,
+    mut staging: Staging<'_, impl FnMut() -> Result<(), Error>>,
     window: &Window,
     end: WindowEnd,
 ) -> Result<(), Error> {
-    let mut staging = Staging::new(trees, || {
-        storage.signals.beat();
-        storage.sync_journal_if_due()
-    });
     for stream in &window.streams {
         staging.stream(stream)?;
     }

@@ -19,7 +19,7 @@ use crate::{
     faults, kernel, kill,
     marks::{Args, Setup},
     plan::Random,
-    power_cut, rot, shim,
+    power_cut, rot, shim, wide,
 };
 
 /// What every test gets.
@@ -57,7 +57,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 25] = [
+const TESTS: [(&str, Test); 26] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -83,6 +83,7 @@ const TESTS: [(&str, Test); 25] = [
     ("power_cut::control", power_cut::control),
     ("rot::closed", rot::closed),
     ("rot::killed", rot::killed),
+    ("wide::between_syncs", wide::between_syncs),
 ];
 
 /// Cases that fail alike teach nothing new.

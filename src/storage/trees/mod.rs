@@ -1,7 +1,8 @@
 //! The trees: sled, in the store's `trees` directory, behind the few calls that Annals makes of it.
 //!
 //! Invariants:
-//! * One thread alone writes. Readers take no lock of ours.
+//! * One thread alone writes, and leaves nothing for sled to tidy up when others read. Readers take
+//!   no lock of ours.
 //! * What a reader is served lies at or below the head that it was given; entries above the trees'
 //!   own head may be staged parts of a checkpoint that is not finished.
 //! * No page image comes near a quarter of a segment, past which sled would leave its log for files

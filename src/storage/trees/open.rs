@@ -47,7 +47,7 @@ impl OpenTrees {
         let made = trees
             .write_identity(self.store_id)
             .and_then(|()| trees.sync())
-            .and_then(|()| self.sync_files());
+            .and_then(|_| self.sync_files());
         trees.keep_if(made)
     }
 

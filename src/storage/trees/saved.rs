@@ -161,9 +161,7 @@ impl<B: FnMut() -> Result<(), Error>> Staging<'_, B> {
         let range = key::snapshot(of, at, 0)..=key::snapshot(of, at, u32::MAX);
         let mut keys = self.trees.snapshots.range(range).keys();
         while let Some(key) = guarded(|| keys.next().transpose())? {
-            guarded(|| self.trees.snapshots.remove(key))?;
-            // A leaf is rewritten with what else is in it.
-            self.logged(PART_BYTES)?;
+            self.remove(&self.trees.snapshots, &key, PART_BYTES)?;
         }
         Ok(())
     }

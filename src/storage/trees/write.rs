@@ -23,12 +23,19 @@ const HEAD: &str = "head";
 const STORE_ID: &str = "store_id";
 const REMOVED: &str = "removed";
 
-/// Bytes of keys and values between two syncs. sled logs about four times as many, and no more than
-/// one of its segments may be logged between two syncs, or its recovery can miss one.
-const SYNC_BYTES: usize = 1 << 20;
+/// Bytes of log between two syncs, about. No more than one of sled's segments may be logged between
+/// two syncs, or its recovery can miss one.
+const LOGGED_BYTES: usize = 2 << 20;
 
-/// What an entry is counted with, besides its bytes: small ones cost sled some 300 bytes of log.
-const ENTRY_BYTES: usize = 128;
+/// Bytes of keys and values between two syncs: at first, and as what sled has logged for them
+/// demands.
+const STEP_BYTES: usize = 256 << 10;
+const STEP_BYTES_MIN: usize = 64 << 10;
+const STEP_BYTES_MAX: usize = 1 << 20;
+
+/// What an entry is counted with, besides its bytes. A small one costs sled some 300 bytes of log,
+/// or some kilobytes where it splits a leaf, because the parent is logged then as well.
+const ENTRY_BYTES: usize = 1 << 10;
 
 /// A transaction holds readers up, so it stays at about a millisecond.
 const TRANSACTION_RECORDS: usize = 64;
@@ -97,7 +104,7 @@ impl Trees {
     /// Notes durably that journal files are about to be removed.
     pub(crate) fn set_removed(&self, position: u64) -> Result<(), Error> {
         guarded(|| self.meta.insert(REMOVED, &position.to_le_bytes()))?;
-        self.sync()
+        self.sync().map(drop)
     }
 
     fn meta_value<const N: usize>(&self, name: &str) -> Result<[u8; N], Error> {
@@ -110,34 +117,12 @@ impl Trees {
         Error::corrupted(self.directory.display().to_string(), None, reason)
     }
 
-    /// Makes everything written so far durable.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        guarded(|| self.db.flush())?;
-        self.data.sync_data().map_err(|source| Error::io("sync", self.directory.join("db"), source))
-    }
-
-    /// Removes what a checkpoint that did not finish staged above `head`. `streams` are those with
-    /// events above it, with the first such version.
-    pub(crate) fn discard_above(&self, head: u64, streams: &[StreamEntries]) -> Result<(), Error> {
-        let above = |tree: &sled::Tree, from: Vec<u8>, until: Option<Vec<u8>>| {
-            guarded(|| {
-                let range = match until {
-                    Some(until) => tree.range(from..=until),
-                    None => tree.range(from..),
-                };
-                for entry in range {
-                    tree.remove(entry?.0)?;
-                }
-                Ok(())
-            })
-        };
-        above(&self.events, key::record(head + 1).to_vec(), None)?;
-        above(&self.parts, key::part(head + 1, 0).to_vec(), None)?;
-        for (stream, first_version, _) in streams {
-            let until = key::run(stream, u64::MAX);
-            above(&self.streams, key::run(stream, *first_version), Some(until))?;
-        }
-        Ok(())
+    /// Makes everything written so far durable, and returns how many bytes sled has logged for it.
+    pub(crate) fn sync(&self) -> Result<usize, Error> {
+        let logged = guarded(|| self.db.flush())?;
+        let synced = self.data.sync_data();
+        synced.map_err(|source| Error::io("sync", self.directory.join("db"), source))?;
+        Ok(logged)
     }
 
     /// One transaction: some records and, where given, the head.
@@ -158,8 +143,16 @@ impl Trees {
                 Ok::<(), ConflictableTransactionError<Infallible>>(())
             })
         };
-        committed(run)
+        committed(run)?;
+        records.iter().try_for_each(|Entry { key, .. }| tidy(&self.events, key))
     }
+}
+
+/// Looks for a key that was inserted or removed. sled splits a leaf that is too full, and merges
+/// one that is too empty, at its next visit: were that a reader's, nobody would sync what sled logs
+/// for it.
+fn tidy(tree: &sled::Tree, key: &[u8]) -> Result<(), Error> {
+    guarded(|| tree.get(key)).map(drop)
 }
 
 /// Runs a transaction that never aborts.
@@ -180,14 +173,56 @@ pub(crate) struct Staging<'a, B> {
     pub(super) trees: &'a Trees,
     /// Called between steps, so that other work of the thread is not held up.
     beat: B,
+    /// Bytes of keys and values that are not synced.
     unsynced: usize,
+    /// How many of them may be.
+    step: usize,
     batch: Vec<Entry>,
     batch_bytes: usize,
 }
 
 impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     pub(crate) fn new(trees: &'a Trees, beat: B) -> Self {
-        Staging { trees, beat, unsynced: 0, batch: Vec::new(), batch_bytes: 0 }
+        let (unsynced, step) = (0, STEP_BYTES);
+        Staging { trees, beat, unsynced, step, batch: Vec::new(), batch_bytes: 0 }
+    }
+
+    /// Removes what a checkpoint that did not finish staged above `head`. `streams` are those with
+    /// events above it, with the first such version.
+    pub(crate) fn discard_above(
+        &mut self,
+        head: u64,
+        streams: &[StreamEntries],
+    ) -> Result<(), Error> {
+        let trees = self.trees;
+        self.remove_all(&trees.events, trees.events.range(key::record(head + 1)..))?;
+        self.remove_all(&trees.parts, trees.parts.range(key::part(head + 1, 0)..))?;
+        for (stream, first_version, _) in streams {
+            let range = key::run(stream, *first_version)..=key::run(stream, u64::MAX);
+            self.remove_all(&trees.streams, trees.streams.range(range))?;
+        }
+        self.restart_steps();
+        Ok(())
+    }
+
+    fn remove_all(&mut self, tree: &sled::Tree, mut entries: sled::Iter) -> Result<(), Error> {
+        while let Some((key, value)) = guarded(|| entries.next().transpose())? {
+            self.remove(tree, &key, value.len())?;
+        }
+        Ok(())
+    }
+
+    /// Removes an entry whose value has `len` bytes.
+    pub(super) fn remove(
+        &mut self,
+        tree: &sled::Tree,
+        key: &[u8],
+        len: usize,
+    ) -> Result<(), Error> {
+        guarded(|| tree.remove(key))?;
+        tidy(tree, key)?;
+        // A leaf is rewritten with what else is in it.
+        self.logged(key.len() + len + ENTRY_BYTES)
     }
 
     /// Stages the runs of one stream; streams come in byte order, so that keys come in key order,
@@ -219,6 +254,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
 
     /// Stages event ids.
     pub(crate) fn ids(&mut self, ids: &mut [(Uuid, u64)]) -> Result<(), Error> {
+        self.restart_steps();
         ids.sort_unstable();
         for (id, position) in ids {
             self.put(&self.trees.ids, id.as_bytes(), &position.to_be_bytes())?;
@@ -260,7 +296,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     pub(crate) fn finish(mut self, head: Head) -> Result<(), Error> {
         (self.beat)()?;
         self.trees.commit(&self.batch, Some(head))?;
-        self.trees.sync()
+        self.trees.sync().map(drop)
     }
 
     /// Inserts entries in one transaction.
@@ -276,23 +312,33 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
             Ok(())
         };
         committed(|| tree.transaction(insert))?;
+        entries.iter().try_for_each(|(key, _)| tidy(tree, key))?;
         let bytes = entries.iter().map(|(key, value)| key.len() + value.len() + ENTRY_BYTES);
         self.logged(bytes.sum())
     }
 
     pub(super) fn put(&mut self, tree: &sled::Tree, key: &[u8], value: &[u8]) -> Result<(), Error> {
         guarded(|| tree.insert(key, value))?;
+        tidy(tree, key)?;
         self.logged(key.len() + value.len() + ENTRY_BYTES)
+    }
+
+    /// What the steps before have logged says nothing about what comes next.
+    fn restart_steps(&mut self) {
+        self.step = self.step.min(STEP_BYTES);
     }
 
     pub(super) fn logged(&mut self, bytes: usize) -> Result<(), Error> {
         self.unsynced += bytes;
-        if self.unsynced < SYNC_BYTES {
+        if self.unsynced < self.step {
             return Ok(());
         }
         self.unsynced = 0;
         (self.beat)()?;
-        self.trees.sync()?;
+        let logged = self.trees.sync()?;
+        let fitting = self.step.saturating_mul(LOGGED_BYTES) / logged.max(1);
+        let step_max = STEP_BYTES_MAX.min(self.step * 2);
+        self.step = fitting.clamp(STEP_BYTES_MIN, step_max);
         (self.beat)()
     }
 }
