@@ -54,13 +54,28 @@ struct Progress {
     sequence: u64,
 }
 
-/// The last position that the journal holds, found without writing anything.
+/// The last position that the journal holds, found without writing anything. A file that does not
+/// chain to an intact one before it is damage; other damage in the middle is for readers to find.
 pub(crate) fn last_position(directory: &Path, checksum: &Checksum) -> Result<u64, Error> {
     let found = file::list(directory)?;
-    let Some(last) = found.last() else {
+    let Some((last, before)) = found.split_last() else {
         return Err(Error::corrupted(directory.display().to_string(), None, "it holds no file"));
     };
+    // The position and the chain of the next frame, if they are known.
+    let mut end = None;
+    for file in before {
+        end = match file::read(file, checksum) {
+            Err(Error::Corrupted { .. }) => None,
+            read => {
+                let (header, bytes) = read?;
+                check_chain(file, &header, end)?;
+                let walked = walk(&bytes, &header, checksum, |_, _, _| Ok(()))?;
+                walked.damage.is_none().then_some((walked.next_position, walked.chain))
+            }
+        };
+    }
     let (header, bytes) = file::read(last, checksum)?;
+    check_chain(last, &header, end)?;
     let walked = walk(&bytes, &header, checksum, |_, _, _| Ok(()))?;
     match walked.damage_as_last(&header, &bytes) {
         None => Ok(walked.next_position - 1),
@@ -68,6 +83,21 @@ pub(crate) fn last_position(directory: &Path, checksum: &Checksum) -> Result<u64
             let place = last.path.display().to_string();
             Err(Error::corrupted(place, Some(walked.next_position), reason))
         }
+    }
+}
+
+/// Refuses a file that starts where the one before ends, but does not chain to it.
+fn check_chain(
+    file: &JournalFile,
+    header: &FileHeader,
+    end: Option<(u64, u32)>,
+) -> Result<(), Error> {
+    match end {
+        Some((position, chain)) if position == header.first_position && chain != header.chain => {
+            let place = file.path.display().to_string();
+            Err(Error::corrupted(place, Some(position), NOT_CHAINED))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -150,6 +180,9 @@ enum Recovered {
     Last(Box<Journal>),
 }
 
+/// Why two files of a journal do not fit each other.
+const NOT_CHAINED: &str = "it does not follow on the file before: it belongs to another history";
+
 /// Why a journal and trees do not fit each other.
 const OTHER_HISTORY: &str = "the trees do not belong to the same history";
 
@@ -215,8 +248,7 @@ impl<'a> FileRecovery<'a> {
         let (header, bytes) = file::read(file, recovery.checksum)?;
         if chain.is_some_and(|chain| chain != header.chain) {
             let place = file.path.display().to_string();
-            let reason = "it does not follow on the file before: it belongs to another history";
-            return Err(Error::corrupted(place, Some(file.first_position), reason));
+            return Err(Error::corrupted(place, Some(file.first_position), NOT_CHAINED));
         }
         Ok(FileRecovery { recovery, file, next_file, next_chain, header, bytes })
     }
