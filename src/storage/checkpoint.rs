@@ -8,6 +8,7 @@
 
 use std::{
     fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -174,8 +175,24 @@ struct Work {
     stop: bool,
 }
 
-/// The thread's main loop, after it has opened the trees.
+/// The thread's life, after it has opened the trees. It ends in no other way than here, or those
+/// who wait for it would wait in vain.
 pub(super) fn run(storage: &Storage) {
+    if catch_unwind(AssertUnwindSafe(|| work(storage))).is_err() {
+        let reason = "the thread that writes them has panicked";
+        drop(storage.poison(Error::corrupted("the directory trees", None, reason)));
+        // Reads go on until the close.
+        let state = storage.signals.lock();
+        let stopped = storage.signals.changed.wait_while(state, |state| !state.is_stopping);
+        drop(stopped);
+    }
+    // Of sled's destructor a panic is no news: the journal has everything.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop_trees(storage)));
+    storage.signals.end();
+}
+
+/// The thread's main loop.
+fn work(storage: &Storage) {
     let mut is_first = true;
     loop {
         let work = wait_for_work(&storage.signals);
@@ -194,11 +211,9 @@ pub(super) fn run(storage: &Storage) {
             storage.signals.changed.notify_all();
         }
         if work.stop {
-            break;
+            return;
         }
     }
-    drop_trees(storage);
-    storage.signals.end();
 }
 
 fn wait_for_work(signals: &Signals) -> Work {

@@ -57,7 +57,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 26] = [
+const TESTS: [(&str, Test); 27] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -73,6 +73,7 @@ const TESTS: [(&str, Test); 26] = [
     ("faults::bad_sectors", faults::bad_sectors),
     ("kernel::lost_write_back", kernel::lost_write_back),
     ("kernel::suspended", kernel::suspended),
+    ("kernel::panicked", kernel::panicked),
     ("power_cut::sync", power_cut::sync),
     ("power_cut::buffered", power_cut::buffered),
     ("power_cut::threads", power_cut::threads),

@@ -11,6 +11,7 @@
  *   ANNALS_KERNEL_LOSE     lose the data of the n-th sync that has any, of a file not named .tmp
  *   ANNALS_KERNEL_DELAY    each sync takes so many milliseconds before it writes anything back
  *   ANNALS_KERNEL_JUMP     CLOCK_MONOTONIC jumps by a minute at the n-th sync
+ *   ANNALS_KERNEL_NO_CLOCK  after the n-th sync its thread cannot read that clock, once
  *
  * A descriptor stands for an open file: nothing here is shared by two of them.
  */
@@ -51,7 +52,8 @@ struct file {
 
 static char only[PATH_MAX], durable[PATH_MAX];
 static int marks_fd = -1;
-static long lose_at, jump_at, delay;
+static long lose_at, jump_at, no_clock_at, delay;
+static __thread int has_no_clock;
 static atomic_long syncs, windows, ahead;
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static struct file *files;
@@ -73,6 +75,7 @@ __attribute__((constructor)) static void start(void)
     snprintf(durable, sizeof durable, "%s", dir ? dir : "");
     lose_at = read_number("ANNALS_KERNEL_LOSE");
     jump_at = read_number("ANNALS_KERNEL_JUMP");
+    no_clock_at = read_number("ANNALS_KERNEL_NO_CLOCK");
     delay = read_number("ANNALS_KERNEL_DELAY");
     int fd = marks ? open(marks, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
     if (fd >= 0) marks_fd = fcntl(fd, F_DUPFD_CLOEXEC, 800), close(fd);
@@ -156,7 +159,9 @@ static int sync_file(int fd, long call)
 {
     char path[PATH_MAX];
     if (!is_ours(fd, path)) return (int)raw(call, fd);
-    int jumps = atomic_fetch_add(&syncs, 1) + 1 == jump_at;
+    long number = atomic_fetch_add(&syncs, 1) + 1;
+    int jumps = number == jump_at;
+    if (number == no_clock_at) announce(number, "clockless", path), has_no_clock = 1;
     if (jumps) announce(jump_at, "suspended", path), atomic_store(&ahead, JUMP_SECONDS);
     pause_for(jumps ? JUMP_MILLISECONDS : delay);
     if (!durable[0]) return (int)raw(call, fd);
@@ -179,6 +184,7 @@ int fdatasync(int fd) { return sync_file(fd, SYS_fdatasync); }
 
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
+    if (has_no_clock && clock == CLOCK_MONOTONIC) return has_no_clock = 0, errno = EINVAL, -1;
     int result = (int)raw(SYS_clock_gettime, clock, time);
     if (!result && clock == CLOCK_MONOTONIC) time->tv_sec += atomic_load(&ahead);
     return result;

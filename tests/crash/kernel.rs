@@ -3,7 +3,8 @@
 //! Method: `kernel.c` plays that kernel. A write-back error loses the data of one sync and is
 //! reported once, to one thread, while other threads sync the same file; the store is then checked
 //! on what the disk holds, not on what the page cache still shows. A suspension of a minute falls
-//! into each sync of the trees; nobody may take it for a hang.
+//! into each sync of the trees; nobody may take it for a hang. A clock that cannot be read makes
+//! the background thread panic; everybody must learn of it.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
@@ -30,7 +31,9 @@ fn live(
     let ended = child::run("write", &args, Some(&injection), &place.stderr, life);
     let (end, stderr) = ended.expect("a child can be started");
     let notes = place.notes(setup);
-    check_end(&end, &stderr).or_else(|text| fail(case, format!("{text}; {notes}")))?;
+    // Without a clock a panic is due, and its text.
+    let stderr = if injection.kernel.is_some_and(|k| k.no_clock > 0) { "" } else { &stderr };
+    check_end(&end, stderr).or_else(|text| fail(case, format!("{text}; {notes}")))?;
     Ok(notes)
 }
 
@@ -95,4 +98,23 @@ pub fn suspended(context: &Context) -> Outcome {
         place.check(context, &setup, case)
     });
     Outcome::Ran(format!("{count} suspensions"), failures)
+}
+
+/// A panic of the background thread, wherever it is: the store is poisoned, and nobody waits for
+/// the thread in vain.
+pub fn panicked(context: &Context) -> Outcome {
+    if context.kernel.is_none() {
+        return Outcome::Skipped("no C compiler");
+    }
+    let (count, failures) = context.run_cases(2..10, context.time(4), context.jobs * 2, |case| {
+        let place = Place::new(context, &context.scratch);
+        let setup = Setup::small(context.seed ^ 0x9A71C);
+        let kernel = Kernel { path: "/trees/db", no_clock: case + 1, ..Kernel::default() };
+        let notes = live(context, &place, (&setup, &["rounds=1", "units=70"]), (case, kernel))?;
+        if notes.contains("makes no progress") || !notes.contains("Poisoned") {
+            return fail(case, format!("the store should be poisoned at once: {notes}"));
+        }
+        place.check(context, &setup, case)
+    });
+    Outcome::Ran(format!("{count} panics"), failures)
 }

@@ -71,13 +71,19 @@ pub struct Kernel {
     pub lose: u64,
     pub delay: u64,
     pub jump: u64,
+    pub no_clock: u64,
 }
 
 impl Kernel {
     fn apply(&self, command: &mut Command) {
         command.env("ANNALS_KERNEL_PATH", self.path);
         self.durable.as_ref().map(|durable| command.env("ANNALS_KERNEL_DURABLE", durable));
-        let numbers = [("LOSE", self.lose), ("DELAY", self.delay), ("JUMP", self.jump)];
+        let numbers = [
+            ("LOSE", self.lose),
+            ("DELAY", self.delay),
+            ("JUMP", self.jump),
+            ("NO_CLOCK", self.no_clock),
+        ];
         for (name, number) in numbers {
             command.env(format!("ANNALS_KERNEL_{name}"), number.to_string());
         }
