@@ -97,6 +97,8 @@ pub(crate) struct Storage {
     synced: AtomicU64,
     /// Held across each sync of the journal, and until its outcome is noted.
     syncing: Mutex<()>,
+    /// When the oldest frame was written that no sync takes in; set and cleared by who holds the
+    /// journal.
     oldest_unsynced: Mutex<Option<Instant>>,
 }
 
@@ -284,8 +286,11 @@ impl Storage {
         let (last, sequence) = (journal.last_position(), journal.sequence());
         self.written.store(sequence, Ordering::Release);
         if let Some(max_delay) = self.options.max_delay {
+            let now = Instant::now();
+            // With the writer locked, so that no sync of these frames comes before it.
+            let oldest = *self.unsynced_since().get_or_insert(now);
             drop(writer);
-            self.sync_later(max_delay)?;
+            self.sync_later(max_delay, oldest, now)?;
             return Ok((ends, refused));
         }
         let (file, path) = journal.to_sync();
@@ -316,7 +321,10 @@ impl Storage {
             .map_err(|_| refused("a group is past 2^32 events".to_owned()))?;
         let durable =
             Durable { position: self.durable(), sequence: self.synced.load(Ordering::Acquire) };
-        let sync = |file: &File, path: &Path, end| self.sync_file(file, path, end);
+        let sync = |file: &File, path: &Path, end| {
+            *self.unsynced_since() = None;
+            self.sync_file(file, path, end)
+        };
         if let Some(full) = journal.write(&NewFrame { kind, count, records }, durable, sync)? {
             self.full_files.lock().unwrap_or_else(PoisonError::into_inner).push(full);
         }
@@ -329,9 +337,7 @@ impl Storage {
     }
 
     /// Arranges the sync of a buffered write; does it at once when the thread is too busy to.
-    fn sync_later(&self, max_delay: Duration) -> Result<(), Error> {
-        let now = Instant::now();
-        let oldest = *self.unsynced_since().get_or_insert(now);
+    fn sync_later(&self, max_delay: Duration, oldest: Instant, now: Instant) -> Result<(), Error> {
         // A delay past the end of time is never due: then only a flush or the close syncs.
         if let Some(due) = oldest.checked_add(max_delay) {
             self.signals.request_sync(due);
