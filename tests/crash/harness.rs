@@ -16,10 +16,10 @@ use std::{
 
 use crate::{
     child::{self, Answer, Checker, Job},
-    faults, kill,
+    faults, kernel, kill,
     marks::{Args, Setup},
     plan::Random,
-    power_cut, rot, shim,
+    power_cut, rot, shim, wide,
 };
 
 /// What every test gets.
@@ -30,8 +30,9 @@ pub struct Context {
     /// Multiplies times and rounds.
     pub factor: u32,
     pub jobs: usize,
-    /// The preloaded library; `None` without a C compiler.
+    /// The preloaded libraries; `None` without a C compiler.
     pub library: Option<PathBuf>,
+    pub kernel: Option<PathBuf>,
     /// A directory in memory where there is one: for whatever does not need a real disk.
     pub scratch: PathBuf,
     /// A directory on a disk.
@@ -56,7 +57,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 23] = [
+const TESTS: [(&str, Test); 27] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -70,6 +71,9 @@ const TESTS: [(&str, Test); 23] = [
     ("faults::interrupted", faults::interrupted),
     ("faults::reads", faults::reads),
     ("faults::bad_sectors", faults::bad_sectors),
+    ("kernel::lost_write_back", kernel::lost_write_back),
+    ("kernel::suspended", kernel::suspended),
+    ("kernel::panicked", kernel::panicked),
     ("power_cut::sync", power_cut::sync),
     ("power_cut::buffered", power_cut::buffered),
     ("power_cut::threads", power_cut::threads),
@@ -80,6 +84,7 @@ const TESTS: [(&str, Test); 23] = [
     ("power_cut::control", power_cut::control),
     ("rot::closed", rot::closed),
     ("rot::killed", rot::killed),
+    ("wide::between_syncs", wide::between_syncs),
 ];
 
 /// Cases that fail alike teach nothing new.
@@ -148,7 +153,8 @@ impl Context {
             case: number("ANNALS_CASE"),
             factor: if number("ANNALS_SOAK") == Some(1) { 20 } else { 1 },
             jobs,
-            library: shim::build(disk).expect("shim.c compiles"),
+            library: shim::build(disk, shim::SHIM).expect("shim.c compiles"),
+            kernel: shim::build(disk, shim::KERNEL).expect("kernel.c compiles"),
             scratch: canonical(scratch),
             disk: canonical(disk),
             names: AtomicU64::new(0),

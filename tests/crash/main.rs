@@ -40,6 +40,8 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
+mod kernel;
+#[cfg(target_os = "linux")]
 mod kill;
 #[cfg(target_os = "linux")]
 mod marks;
@@ -58,6 +60,8 @@ mod served;
 #[cfg(target_os = "linux")]
 mod shim;
 #[cfg(target_os = "linux")]
+mod wide;
+#[cfg(target_os = "linux")]
 mod worker;
 
 #[cfg(target_os = "linux")]
@@ -67,6 +71,7 @@ fn main() -> std::process::ExitCode {
         Ok("write") => worker::run(&args),
         Ok("check") => check::serve(&args, check::strict),
         Ok("rot") => served::serve(&args),
+        Ok("wide") => wide::run(&args),
         Ok(role) => panic!("no such role: {role}"),
         Err(_) => return harness::main(&args.0),
     }

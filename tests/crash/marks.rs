@@ -32,7 +32,8 @@ pub struct Expected {
     pub complaints: Vec<String>,
     /// The call that was killed or failed, and how the worker ended: for the reader of a failure.
     pub notes: Vec<String>,
-    flushing: (Vec<Progress>, Vec<[Progress; 2]>),
+    /// What each thread's flush, by its number, was called after.
+    flushing: BTreeMap<usize, (Vec<Progress>, Vec<[Progress; 2]>)>,
     is_sync: bool,
 }
 
@@ -81,9 +82,11 @@ impl Expected {
             {
                 self.complaints.push(format!("{line}, but {progress:?}"));
             }
-            ("flushing", _) => self.flushing = (self.threads.clone(), self.saves.clone()),
+            ("flushing", _) => {
+                self.flushing.insert(thread, (self.threads.clone(), self.saves.clone()));
+            }
             ("flushed", _) => {
-                let (units, saves) = &self.flushing;
+                let (units, saves) = self.flushing.remove(&thread).unwrap_or_default();
                 let flushed =
                     units.iter().chain(saves.iter().flatten()).copied().collect::<Vec<_>>();
                 for (progress, flushed) in self.all().zip(flushed) {

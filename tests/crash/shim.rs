@@ -2,7 +2,7 @@
 //!
 //! Method: `shim.c` is compiled at run time with the system's C compiler and preloaded into
 //! children only. An [`Injection`] says what it does there; [`read_log`] gives back what it
-//! recorded.
+//! recorded. `kernel.c` is preloaded instead of it where an [`Injection`] has a [`Kernel`].
 
 use std::{
     io,
@@ -18,13 +18,21 @@ pub const EINTR: i32 = 4;
 /// Stands for a write that does only its first half.
 pub const SHORT: i32 = 0;
 
-/// Compiles the library into `dir`; `None` when there is no C compiler.
-pub fn build(dir: &Path) -> io::Result<Option<PathBuf>> {
-    let source = dir.join("shim.c");
-    std::fs::write(&source, include_str!("shim.c"))?;
-    let library = dir.join("shim.so");
+/// The libraries, by the names of their files.
+pub const SHIM: (&str, &str) = ("shim", include_str!("shim.c"));
+pub const KERNEL: (&str, &str) = ("kernel", include_str!("kernel.c"));
+
+/// Compiles a library into `dir`; `None` when there is no C compiler.
+pub fn build(dir: &Path, (name, text): (&str, &str)) -> io::Result<Option<PathBuf>> {
+    let source = dir.join(name).with_extension("c");
+    std::fs::write(&source, text)?;
+    let library = source.with_extension("so");
     let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-lpthread");
+    compiler
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .args(["-lpthread", "-ldl"]);
     match compiler.stdin(Stdio::null()).output() {
         Ok(output) if output.status.success() => Ok(Some(library)),
         Ok(output) => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),
@@ -51,6 +59,35 @@ pub struct Injection {
     pub is_sticky: bool,
     /// A file, and the byte of it that cannot be read.
     pub bad: Option<(PathBuf, u64)>,
+    /// The library is that of `kernel.c`, and does this.
+    pub kernel: Option<Kernel>,
+}
+
+/// What the library of `kernel.c` does; its head says what the fields mean.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    pub path: &'static str,
+    pub durable: Option<PathBuf>,
+    pub lose: u64,
+    pub delay: u64,
+    pub jump: u64,
+    pub no_clock: u64,
+}
+
+impl Kernel {
+    fn apply(&self, command: &mut Command) {
+        command.env("ANNALS_KERNEL_PATH", self.path);
+        self.durable.as_ref().map(|durable| command.env("ANNALS_KERNEL_DURABLE", durable));
+        let numbers = [
+            ("LOSE", self.lose),
+            ("DELAY", self.delay),
+            ("JUMP", self.jump),
+            ("NO_CLOCK", self.no_clock),
+        ];
+        for (name, number) in numbers {
+            command.env(format!("ANNALS_KERNEL_{name}"), number.to_string());
+        }
+    }
 }
 
 impl Injection {
@@ -71,6 +108,10 @@ impl Injection {
             command.env("ANNALS_SHIM_FAIL", self.fail.to_string());
             command.env("ANNALS_SHIM_ERRNO", self.errno.to_string());
             command.env("ANNALS_SHIM_STICKY", if self.is_sticky { "1" } else { "0" });
+        }
+        if let Some(kernel) = &self.kernel {
+            command.env("ANNALS_KERNEL_MARKS", &self.marks);
+            kernel.apply(command);
         }
         if let Some((path, offset)) = &self.bad {
             command.env("ANNALS_SHIM_BAD", path).env("ANNALS_SHIM_BAD_AT", offset.to_string());

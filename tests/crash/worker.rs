@@ -144,9 +144,9 @@ impl Worker {
                 return stop;
             }
             if self.flush_every > 0 && number.is_multiple_of(self.flush_every) {
-                self.marker.mark("flushing");
+                self.marker.mark(&format!("flushing {thread}"));
                 match store.flush() {
-                    Ok(()) => self.marker.mark("flushed"),
+                    Ok(()) => self.marker.mark(&format!("flushed {thread}")),
                     Err(error) => {
                         self.refused("flush", &error);
                         return self.stop_of(&error);

@@ -291,3 +291,117 @@ fn a_relative_path_means_the_directory_of_the_open() {
     let store = EventStore::open(directory.path().join("store")).unwrap();
     assert_eq!(store.read_all().map(Result::unwrap).count(), 600);
 }
+
+/// A header of a journal frame that says that everything up to it is durable, and that fits the
+/// store: its checksum starts from the store's id, which every caller can ask for.
+fn forged_header(store: &EventStore) -> [u8; 64] {
+    let id = store.stats().unwrap().store_id;
+    let mut header = [0; 64];
+    header[..4].copy_from_slice(b"ANFR");
+    (header[4], header[5]) = (1, 1);
+    header[12] = 1;
+    header[16..24].copy_from_slice(&1_000_u64.to_le_bytes());
+    header[24..32].copy_from_slice(&999_u64.to_le_bytes());
+    header[40..56].copy_from_slice(id.as_bytes());
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(id.as_bytes());
+    sum.update(&header[..60]);
+    header[60..].copy_from_slice(&sum.finalize().to_le_bytes());
+    header
+}
+
+#[test]
+fn event_data_that_imitates_a_frame_does_not_make_a_torn_write_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let original = directory.path().join("original");
+    let store = options().open(&original).unwrap();
+    let first = NewEvent::json("T", "first").unwrap();
+    store.append("s", ExpectedVersion::Exact(0), [first]).unwrap();
+    // Wherever the data starts, one of the copies stands where a frame could.
+    let header = forged_header(&store);
+    let data: Vec<u8> = (0..64).flat_map(|_| header.iter().copied().chain([7])).collect();
+    let len = data.len();
+    let second = NewEvent::binary("T", data).unwrap();
+    store.append("s", ExpectedVersion::Exact(1), [second]).unwrap();
+    let path = directory.path().join("torn");
+    for lost in [1, 10, 100, 1_000] {
+        copy(&original, &path);
+        let mut bytes = fs::read(path.join(FIRST)).unwrap();
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        assert!(bytes[..end].windows(64).any(|window| window == header) && end > len);
+        bytes[end - lost..].fill(0);
+        fs::write(path.join(FIRST), bytes).unwrap();
+        let store = options().open(&path).unwrap();
+        assert_eq!(store.head().unwrap(), 1, "{lost} bytes are lost");
+        append(&store, 1, "next");
+        drop(store);
+        assert_eq!(code_of(&path), None, "{lost} bytes are lost");
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// Set for the run of this program whose memory is limited, which would disturb other tests.
+#[cfg(target_os = "linux")]
+const LIMITED: &str = "ANNALS_TEST_LIMITED";
+#[cfg(target_os = "linux")]
+const TERABYTE: u64 = 1 << 40;
+
+/// Makes a file a terabyte long, without anything on the disk.
+#[cfg(target_os = "linux")]
+fn make_sparse(path: &Path) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(TERABYTE).unwrap();
+}
+
+/// Stores in one directory, each with one file of a terabyte.
+#[cfg(target_os = "linux")]
+fn make_stores_with_a_terabyte(directory: &Path) {
+    let original = directory.join("original");
+    let store = options().open(&original).unwrap();
+    append(&store, 0, "first");
+    let id = store.stats().unwrap().store_id;
+    let damaged = |name: &str, damage: &dyn Fn(&Path)| {
+        let path = directory.join(name);
+        copy(&original, &path);
+        damage(&path);
+    };
+    damaged("superblock", &|path| make_sparse(&path.join("ANNALS")));
+    damaged("conf", &|path| make_sparse(&path.join("trees/conf")));
+    damaged("journal", &|path| {
+        // The header's capacity, its checksum, and the length of the file agree with each other.
+        let mut bytes = fs::read(path.join(FIRST)).unwrap();
+        bytes[36..44].copy_from_slice(&TERABYTE.to_le_bytes());
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(id.as_bytes());
+        sum.update(&bytes[..60]);
+        bytes[60..64].copy_from_slice(&sum.finalize().to_le_bytes());
+        fs::write(path.join(FIRST), &bytes).unwrap();
+        make_sparse(&path.join(FIRST));
+    });
+    store.close().unwrap();
+    fs::remove_dir_all(&original).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_of_a_terabyte_is_damage_and_takes_no_memory() {
+    if let Some(directory) = std::env::var_os(LIMITED) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{}", path.display());
+        }
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    make_stores_with_a_terabyte(directory.path());
+    // In kibibytes: enough for a store, and nothing near the file.
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -v 4000000; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["damage::a_file_of_a_terabyte_is_damage_and_takes_no_memory", "--exact"])
+        .env(LIMITED, directory.path())
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (child.stdout, String::from_utf8_lossy(&child.stderr));
+    let text = format!("{} {stderr}", String::from_utf8_lossy(&stdout));
+    assert!(child.status.success() && text.contains("1 passed"), "{:?}: {text}", child.status);
+}

@@ -6,7 +6,10 @@ use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
 };
 
-use crate::support::{files::frames, system::skipped};
+use crate::support::{
+    files::{copy, frames},
+    system::skipped,
+};
 
 /// A mounted file system that goes away with the value.
 struct SmallDisk(tempfile::TempDir);
@@ -170,4 +173,53 @@ fn a_full_disk_does_not_hide_that_a_newer_checkpoint_is_damaged() {
     disk.free();
     let store = EventStore::open(&path).unwrap();
     assert_eq!(store.checkpoint("c").unwrap(), 20, "the trees have it");
+}
+
+/// Appends to the store at `path` until it has `head` events, all of one length.
+fn fill_with(path: &Path, letter: &str, head: u64) {
+    let store = Options::new().journal_bytes(64 << 10).open(path).unwrap();
+    while store.head().unwrap() < head {
+        let event = NewEvent::json("T", &letter.repeat(1_000)).unwrap();
+        store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    }
+    store.close().unwrap();
+}
+
+#[test]
+fn a_full_disk_does_not_hide_a_journal_file_of_another_history() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (path, other) = (disk.path().join("store"), directory.path().join("other"));
+    fill_with(&path, "a", 10);
+    copy(&path, &other);
+    fill_with(&path, "a", 600);
+    fill_with(&other, "b", 600);
+    let mut names: Vec<_> =
+        fs::read_dir(path.join("journal")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    // Files in the middle, each with a name that both histories have.
+    let middle = &names[2..names.len() - 2];
+    assert!(middle.len() > 2, "{names:?}");
+    disk.fill();
+    for name in middle {
+        let (file, foreign) = (path.join("journal").join(name), other.join("journal").join(name));
+        let own = fs::read(&file).unwrap();
+        fs::write(&file, fs::read(foreign).unwrap()).unwrap();
+        match EventStore::open(&path) {
+            Err(error) => assert_eq!(error.code(), ErrorCode::Corrupted, "{name:?}: {error}"),
+            Ok(store) => {
+                let data = store.read_all().map(|event| Ok::<_, Error>(event?.data().to_vec()));
+                let foreign = |data: &Result<Vec<u8>, Error>| match data {
+                    Ok(data) => data.contains(&b'b'),
+                    Err(_) => false,
+                };
+                assert_eq!(data.filter(foreign).count(), 0, "{name:?}: foreign events are served");
+                let close = store.close();
+                assert_eq!(close.unwrap_err().code(), ErrorCode::Poisoned, "{name:?}");
+            }
+        }
+        fs::write(&file, own).unwrap();
+    }
+    let store = EventStore::open(&path).unwrap();
+    check_readable(&store, 600);
 }
