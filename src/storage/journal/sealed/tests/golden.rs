@@ -83,7 +83,7 @@ fn footer_bytes() {
     assert!(Footer::decode(&bytes, facts.file_len + 1, &checksum()).is_err());
     let mut kept = Vec::new();
     facts.encode(&mut kept).expect("encoded");
-    assert_eq!(hex(&kept), "FACTS");
+    assert_eq!(hex(&kept), "07fb2c010309fc04030201fc08070605fb0010fba4040001");
 }
 
 #[test]
