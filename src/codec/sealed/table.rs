@@ -104,7 +104,7 @@ impl<'a> StreamInFile<'a> {
     }
 }
 
-/// Appends the number of a block with a stream; `last` is that of the block before, 0 for the first.
+/// Appends the number of a block with a stream; `last` is that of the block before, 0 without one.
 pub(crate) fn put_block(out: &mut Vec<u8>, last: u32, number: u32) {
     varint::put(out, u64::from(number.saturating_sub(last)));
 }

@@ -178,11 +178,11 @@ impl Gathered {
     }
 
     /// The streams, sorted by id.
-    pub(super) fn sorted_streams<'a>(&'a self) -> Vec<StreamInFile<'a>> {
-        let entry = |(id, stream): (&'a Box<str>, &'a Stream)| {
+    pub(super) fn sorted_streams(&self) -> Vec<StreamInFile<'_>> {
+        let entries = self.streams.iter().map(|(id, stream)| {
             StreamInFile::new(id, (stream.first_version, stream.count), &stream.blocks)
-        };
-        let mut sorted: Vec<_> = self.streams.iter().map(entry).collect();
+        });
+        let mut sorted: Vec<_> = entries.collect();
         sorted.sort_unstable_by_key(|stream| stream.id);
         sorted
     }

@@ -18,6 +18,7 @@ mod seal;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test stops at what should not be"
 )]
 mod tests;

@@ -18,7 +18,7 @@ use crate::{
 /// How many buffers are kept between reads.
 const SCRATCH_MAX: usize = 2;
 
-/// The most that a buffer takes that is kept.
+/// The most that a buffer takes that is kept, except for a block that is not read to its end.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The buffer that pages of blocks of the usual size share: what follows the items of a frame may
@@ -140,10 +140,6 @@ impl SealedFile {
     pub(super) fn keep_scratch(&self, mut scratch: Scratch) {
         scratch.stored.clear();
         scratch.stored.shrink_to(SCRATCH_BYTES_MAX);
-        if scratch.raw.len() > SCRATCH_BYTES_MAX {
-            scratch.raw = Vec::new();
-            scratch.block = None;
-        }
         let mut kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < SCRATCH_MAX {
             kept.push(scratch);
@@ -154,6 +150,8 @@ impl SealedFile {
     fn hold(&self, index: usize, block: &Block, scratch: &mut Scratch) -> Result<(), Error> {
         if scratch.block != Some(index) {
             scratch.block = None;
+            scratch.raw.clear();
+            scratch.raw.shrink_to(SCRATCH_BYTES_MAX);
             scratch.raw.resize(usize::try_from(block.place.raw).unwrap_or(0), 0);
             self.unpack(block, &mut scratch.raw, &mut scratch.stored)?;
             scratch.block = Some(index);
@@ -178,6 +176,11 @@ impl SealedFile {
         let len = part.len().min(buffer.len());
         if let (Ok(()), Some(to), Some(from)) = (&held, buffer.get_mut(..len), part.get(..len)) {
             to.copy_from_slice(from);
+        }
+        if len == part.len() && scratch.raw.len() > SCRATCH_BYTES_MAX {
+            // Whoever reads on does not need the large block any more.
+            scratch.block = None;
+            scratch.raw = Vec::new();
         }
         self.keep_scratch(scratch);
         held.map(|()| len)
