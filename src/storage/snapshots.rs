@@ -7,8 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -233,10 +232,8 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
         if ending == ENDING
             && let Some(place) = Place::parse(stem)
         {
-            let mut bytes = Vec::new();
-            let peeked = File::open(&path).and_then(|f| f.take(PEEK_BYTES).read_to_end(&mut bytes));
-            let name = saved::peek_name(&bytes).filter(|_| peeked.is_ok());
-            let name = name.filter(|name| hash_of(name) == place.hash);
+            let bytes = files::read_bounded(&path, PEEK_BYTES).unwrap_or_default();
+            let name = saved::peek_name(&bytes).filter(|name| hash_of(name) == place.hash);
             index.insert(place, name.unwrap_or(stem).to_owned());
         }
     }
@@ -245,10 +242,8 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
 
 /// Reads a file, or a byte more than any may have. `None` when there is none.
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|f| f.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(Some(bytes)),
+    match files::read_bounded(path, FILE_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::stored("read", path, source)),
     }

@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -49,6 +49,14 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     written.map_err(|source| Error::io("write", &unfinished, source))?;
     fs::rename(&unfinished, path).map_err(|source| Error::io("rename to", path, source))?;
     sync_directory(parent_of(path))
+}
+
+/// Reads a file of which at most `len_max` bytes make sense; of a longer one the start, and a byte
+/// more than that.
+pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(len_max + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Creates a file for reading and writing, or empties the one that is there.

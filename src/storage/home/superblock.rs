@@ -1,6 +1,6 @@
 //! The file `ANNALS`: written last when a store is made, so that a directory is a store or is not.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use crate::{
     Error,
@@ -10,10 +10,13 @@ use crate::{
 
 const FILE: &str = "ANNALS";
 
+/// More than a superblock takes.
+const BYTES_MAX: u64 = 4 << 10;
+
 /// Reads the superblock; `None` where there is none.
 pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
     let path = store.join(FILE);
-    let bytes = match fs::read(&path) {
+    let bytes = match files::read_bounded(&path, BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::stored("read", &path, source)),

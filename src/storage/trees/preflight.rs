@@ -13,7 +13,10 @@ use std::{
     path::Path,
 };
 
-use crate::Error;
+use crate::{Error, storage::files};
+
+/// More than sled's configuration takes.
+const CONF_BYTES_MAX: u64 = 64 << 10;
 
 const SEGMENT_HEADER_BYTES: usize = 20;
 /// Both sequence numbers are stored exclusive-or this.
@@ -46,7 +49,8 @@ fn damaged(path: &Path, reason: impl Into<String>) -> Error {
 }
 
 fn read_conf(path: &Path) -> Result<usize, Error> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+    let bytes = files::read_bounded(path, CONF_BYTES_MAX);
+    let bytes = bytes.map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => damaged(path, "it is missing"),
         _ => Error::stored("read", path, source),
     })?;
