@@ -75,7 +75,8 @@ impl HeadRecord {
 
     /// The record that holds, of the bytes of the whole file.
     pub(crate) fn decode(file: &[u8], checksum: &Checksum) -> Result<HeadRecord, Reason> {
-        let slots = [0, SLOT_DISTANCE].map(|at| file.get(at..).and_then(|slot| read(slot, checksum)));
+        let slots =
+            [0, SLOT_DISTANCE].map(|at| file.get(at..).and_then(|slot| read(slot, checksum)));
         let newest = slots.into_iter().flatten().max_by_key(|record| record.turn);
         newest.ok_or_else(|| "neither of its records has a checksum that fits".to_owned())
     }

@@ -98,6 +98,12 @@ impl Page {
         })
     }
 
+    /// The smallest and the largest time of its events, in microseconds.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        let micros = || self.events.iter().map(|event| event.timestamp.micros());
+        micros().min().zip(micros().max())
+    }
+
     /// How many events lie at or below a position.
     pub(crate) fn count_through(&self, position: u64) -> usize {
         self.events.partition_point(|event| event.position <= position)

@@ -134,7 +134,10 @@ impl RecordedEvent {
 
     /// The metadata: the text of a JSON object, or `None` where the event has none.
     pub fn metadata(&self) -> Option<&str> {
-        self.fields.metadata.some().map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
+        self.fields
+            .metadata
+            .some()
+            .map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
     }
 
     /// The metadata as the bytes of its text.

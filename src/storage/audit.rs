@@ -11,7 +11,7 @@ use crate::{
     storage::{
         Storage,
         disk::Disk,
-        journal::{self, FileKey, Frame, RawFile, SealedFile, Step, Walk},
+        journal::{self, Checked, FileKey, Frame, RawFile, SealedFile, Step, Walk},
     },
 };
 
@@ -173,20 +173,22 @@ impl<A: Audit> JournalWalk<'_, A> {
     }
 
     fn blocks(&mut self, file: &SealedFile) -> Result<(), Error> {
-        let audit = &mut *self.audit;
-        file.verify_index(&mut |error| damaged(audit, "journal-damaged", error))?;
-        let mut spare = Page::default();
-        for position in file.pages() {
-            match file.page(position, std::mem::take(&mut spare)) {
-                Ok(page) => {
-                    let page = page.unwrap_or_default();
-                    self.audit.journal_events(&page);
-                    spare = page;
-                }
-                Err(error) => damaged(self.audit, "journal-damaged", error)?,
+        file.verify(&mut |part| match part {
+            Checked::Events(page) => {
+                self.audit.journal_events(page);
+                Ok(())
             }
-        }
-        Ok(())
+            Checked::Damage {
+                positions: Some(positions),
+                error: Error::Corrupted { place, position, reason },
+            } => {
+                let (first, last) = positions.into_inner();
+                let reason = format!("{reason} (a block of the positions {first} to {last})");
+                self.audit.damage("journal-damaged", &place, position, reason);
+                Ok(())
+            }
+            Checked::Damage { error, .. } => damaged(self.audit, "journal-damaged", error),
+        })
     }
 
     fn raw(&mut self, raw: &RawFile, start: LogEnd, next: Option<FileKey>) -> Result<(), Error> {

@@ -17,8 +17,8 @@ use crate::{
         durability::Durability,
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
-            FullFile, Identity, Journal, NewFrame, PreparedFile, SealedFiles,
-            WriteFailure, WrittenFrame,
+            FullFile, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
+            WrittenFrame,
         },
         signals::Signals,
         snapshots::SnapshotFiles,
@@ -102,8 +102,7 @@ impl Disk {
         health.check_sound()?;
         let writer = journal.as_mut().ok_or(Error::Closed)?;
         let before = writer.end();
-        let sync_full =
-            |file: &File, path: &PathBuf| self.sync_to(before, file, path, health);
+        let sync_full = |file: &File, path: &PathBuf| self.sync_to(before, file, path, health);
         let synced = self.durability.synced().frame_number;
         let written = match writer.write(frame, synced, &self.prepared, sync_full) {
             Ok(written) => written,
@@ -155,13 +154,7 @@ impl Disk {
     ///
     /// The system reports a failed write-back once for each open file, to whoever syncs next. So
     /// one thread syncs at a time, and poisons the store before it lets the next one in.
-    fn sync_to(
-        &self,
-        end: LogEnd,
-        file: &File,
-        path: &Path,
-        health: &Health,
-    ) -> Result<(), Error> {
+    fn sync_to(&self, end: LogEnd, file: &File, path: &Path, health: &Health) -> Result<(), Error> {
         let _only = sync::lock(&self.sync);
         health.check_sound()?;
         if self.durability.synced().frame_number >= end.frame_number {

@@ -57,8 +57,7 @@ pub(super) fn is_due(tail: &Tail, tail_bytes: u64) -> bool {
 /// Whether so much waits that appends have to.
 pub(super) fn is_tail_full(tail: &Tail, tail_bytes: u64) -> bool {
     let waiting = tail.backlog();
-    waiting.events >= WAITING_EVENTS
-        || waiting.bytes >= tail_bytes.saturating_mul(WAITING_FACTOR)
+    waiting.events >= WAITING_EVENTS || waiting.bytes >= tail_bytes.saturating_mul(WAITING_FACTOR)
 }
 
 /// The error for a thread that makes no progress.
@@ -221,11 +220,8 @@ impl Drain<'_> {
 
     fn seal(&self, file: &FullFile) -> Result<(), Error> {
         let checkpoints = self.checkpoints_before(file.key)?;
-        let source = RawFile {
-            path: file.path.clone(),
-            file: Arc::clone(&file.file),
-            end: file.end,
-        };
+        let source =
+            RawFile { path: file.path.clone(), file: Arc::clone(&file.file), end: file.end };
         let identity = &self.disk.identity;
         let key = file.key;
         let header = new_sealed_header(

@@ -31,7 +31,7 @@ use crate::{
         drain, files,
         home::{Lock, head, names, superblock},
         journal::{
-            self, FileKey, Identity, Journal, Recovery, SealedFile, SealedFiles, TreesEnd,
+            self, Checked, FileKey, Identity, Journal, Recovery, SealedFile, SealedFiles, TreesEnd,
         },
         replay::IntoTail,
         snapshots::SnapshotMap,
@@ -255,10 +255,7 @@ impl Opened {
 
 /// The sealed and the unsealed files. Of a file that is there in both forms, the sealed one wins
 /// when it is whole.
-fn resolve(
-    identity: &Identity,
-    writes: bool,
-) -> Result<(Vec<FileKey>, Vec<FileKey>), Error> {
+fn resolve(identity: &Identity, writes: bool) -> Result<(Vec<FileKey>, Vec<FileKey>), Error> {
     let mut listing = journal::list(&identity.directory)?;
     let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
     let both: Vec<FileKey> =
@@ -286,8 +283,8 @@ fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
     let mut has_damage = false;
     let opened = SealedFile::open(path, identity.store_id, &identity.checksum);
     let checked = opened.and_then(|file| {
-        file.verify(&mut |_| {
-            has_damage = true;
+        file.verify(&mut |part| {
+            has_damage |= matches!(part, Checked::Damage { .. });
             Ok(())
         })
     });

@@ -35,10 +35,10 @@ impl Storage {
             (Some(page), _) => Some(page),
             (None, None) => None,
             // The journal first: it has everything in this order.
-            (None, Some(disk)) => self.unless_closed(first_of(
-                disk.sealed.page(position, spare),
-                || disk.with_trees(|trees| Source::page(trees, position, Page::default())),
-            ))?,
+            (None, Some(disk)) => self
+                .unless_closed(first_of(disk.sealed.page(position, spare), || {
+                    disk.with_trees(|trees| Source::page(trees, position, Page::default()))
+                }))?,
         };
         let page = page.filter(|page| page.index_of(position).is_some());
         page.ok_or_else(|| {

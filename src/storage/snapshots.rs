@@ -275,7 +275,8 @@ impl SnapshotMap {
     /// As [`SnapshotFiles::of_name`].
     pub(crate) fn of_name(&self, owner: SnapshotOwner, name: &str) -> Vec<(SnapshotKey, u64)> {
         let all = sync::lock(&self.kept);
-        let is_it = |(key, _): &&(SnapshotKey, u64)| (key.owner, key.name.as_str()) == (owner, name);
+        let is_it =
+            |(key, _): &&(SnapshotKey, u64)| (key.owner, key.name.as_str()) == (owner, name);
         all.keys().filter(is_it).cloned().collect()
     }
 

@@ -260,7 +260,8 @@ mod tests {
             |&(id, json): &(u128, &str)| Ok(NewEvent::raw_json("T", json)?.id(Uuid::from_u128(id)));
         let events: Vec<NewEvent> = events.iter().map(event).collect::<Result<_, Error>>()?;
         let units = vec![Unit::to(stream, ExpectedVersion::NoStream, events)];
-        Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)? })
+        let seen = Seen::default();
+        Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)?, seen })
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl FileKey {
         }
     }
 
+    /// The key in the path of a sealed file.
+    pub(crate) fn of_sealed(path: &Path) -> Option<FileKey> {
+        let is_sealed = path.extension().is_some_and(|ending| ending == SEALED);
+        FileKey::parse(path.file_stem()?.to_str()?).filter(|_| is_sealed)
+    }
+
     fn parse(stem: &str) -> Option<FileKey> {
         let (position, number) = match stem.split_once('-') {
             Some((position, number)) => (position, number.parse().ok()?),

@@ -168,9 +168,8 @@ impl<R: Replay> Reader<'_, R> {
         let trees = self.recovery.trees.map(|trees| trees.end);
         let head = self.recovery.head.map(|head| head.end);
         for (known, what) in [(trees, "the trees"), (head, "the file HEAD")] {
-            let is_other = |known: &LogEnd| {
-                known.frame_number == found.frame_number && *known != found
-            };
+            let is_other =
+                |known: &LogEnd| known.frame_number == found.frame_number && *known != found;
             if known.as_ref().is_some_and(is_other) {
                 let reason = format!("{what} belongs to another history of the store");
                 let place = self.recovery.identity.directory.display().to_string();
@@ -189,7 +188,9 @@ impl<R: Replay> Reader<'_, R> {
         // Every frame of a file is in the trees when the next one starts in what they have.
         let next_header = match next {
             None => None,
-            Some(next) => file::open(directory, next, checksum).ok().map(|(_, _, header, _)| header),
+            Some(next) => {
+                file::open(directory, next, checksum).ok().map(|(_, _, header, _)| header)
+            }
         };
         let is_in_trees =
             next_header.is_some_and(|next| next.first_frame <= self.trees().frame_number + 1);
@@ -244,7 +245,13 @@ impl<R: Replay> Reader<'_, R> {
             let (is_continued, damage) = found;
             let damage = damage.or_else(|| self.wrong_end(open, walk.last(), is_continued, next));
             let Some(reason) = damage else {
-                return self.finish(open, &mut walk, next.is_some(), (is_continued, has_damage), unproven);
+                return self.finish(
+                    open,
+                    &mut walk,
+                    next.is_some(),
+                    (is_continued, has_damage),
+                    unproven,
+                );
             };
             let trees = self.recovery.trees.filter(|trees| trees.key == open.key);
             let lost = walk.last().frame_number;
@@ -283,8 +290,9 @@ impl<R: Replay> Reader<'_, R> {
         next: Option<FileHeader>,
     ) -> Option<String> {
         match next {
-            Some(next) if (next.first_frame, next.prev_checksum)
-                != (last.frame_number + 1, last.prev_checksum) =>
+            Some(next)
+                if (next.first_frame, next.prev_checksum)
+                    != (last.frame_number + 1, last.prev_checksum) =>
             {
                 let (end, next) = (last.position, next.first_position);
                 Some(format!("it ends at position {end}, and the next file starts at {next}"))

@@ -108,9 +108,7 @@ impl Active {
     /// Gives back what is allocated after the last frame. `HEAD` must say by now that this is where
     /// the log ends: without that a short file is damage.
     pub(crate) fn cut(&self) -> Result<(), Error> {
-        self.file
-            .set_len(self.offset)
-            .map_err(|source| Error::io("shorten", &self.path, source))
+        self.file.set_len(self.offset).map_err(|source| Error::io("shorten", &self.path, source))
     }
 }
 

@@ -374,10 +374,8 @@ impl Generation {
     }
 
     pub(super) fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> {
-        let checkpoint = |(name, &position): (&Arc<str>, &u64)| Checkpoint {
-            name: Arc::clone(name),
-            position,
-        };
+        let checkpoint =
+            |(name, &position): (&Arc<str>, &u64)| Checkpoint { name: Arc::clone(name), position };
         self.checkpoints.iter().map(checkpoint)
     }
 }

@@ -315,9 +315,8 @@ impl Inner {
         if self.active.first_position().is_some_and(|first| first <= position) {
             return Some(&self.active);
         }
-        let starts_by = |one: &&Arc<Generation>| {
-            one.first_position().is_some_and(|first| first <= position)
-        };
+        let starts_by =
+            |one: &&Arc<Generation>| one.first_position().is_some_and(|first| first <= position);
         self.frozen.iter().rev().find(starts_by).map(|one| &**one)
     }
 }

@@ -144,7 +144,3 @@ fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "it gave no reason".to_owned())
 }
-
-#[cfg(test)]
-#[allow(clippy::all, reason = "scratch")]
-mod bench;
