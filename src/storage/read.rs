@@ -66,7 +66,7 @@ impl Storage {
 
     /// As [`stream_version`](Self::stream_version), from the tail alone.
     pub(crate) fn tail_version(&self, stream: &str, head: u64) -> Option<u64> {
-        self.tail.stream(stream, head).map(|found| found.first_version - 1 + found.count)
+        self.tail.version(stream, head)
     }
 
     /// The position before the first event of the tail.

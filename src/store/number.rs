@@ -21,7 +21,8 @@ use crate::{
 pub(crate) struct Seen {
     /// The head of then.
     head: u64,
-    versions: HashMap<String, u64>,
+    /// The version of the stream of each unit.
+    versions: Vec<u64>,
     /// The positions of the ids that were stored.
     ids: HashMap<Uuid, u64>,
 }
@@ -31,10 +32,7 @@ impl Seen {
     pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<Seen, Error> {
         let mut seen = Seen { head: storage.head(), ..Seen::default() };
         for unit in units {
-            if !seen.versions.contains_key(&unit.stream) {
-                let version = storage.stream_version(&unit.stream, seen.head)?;
-                seen.versions.insert(unit.stream.clone(), version);
-            }
+            seen.versions.push(storage.stream_version(&unit.stream, seen.head)?);
             for id in unit.events.iter().filter_map(|event| event.id) {
                 if let Some(position) = storage.position_of(id)? {
                     seen.ids.insert(id, position);
@@ -83,9 +81,10 @@ impl<'a> Numbering<'a> {
         }
         self.check_versions(request)?;
         let mut appended = Vec::new();
-        for unit in request.units.iter().filter(|unit| !unit.events.is_empty()) {
+        let units = request.units.iter().enumerate();
+        for (index, unit) in units.filter(|(_, unit)| !unit.events.is_empty()) {
             let first_position = self.head() + 1;
-            let first_version = self.version_of(&unit.stream, &request.seen)? + 1;
+            let first_version = self.version_of(request, index)? + 1;
             for (version, event) in (first_version..).zip(&unit.events) {
                 self.accept(&unit.stream, version, event, request.now);
             }
@@ -117,16 +116,18 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    fn version_of(&mut self, stream: &'a str, seen: &Seen) -> Result<u64, Error> {
+    /// The version of the stream of the unit with this index in its request.
+    fn version_of(&mut self, request: &'a AppendRequest, index: usize) -> Result<u64, Error> {
+        let Some(stream) = request.units.get(index).map(|unit| unit.stream.as_str()) else {
+            return Ok(0);
+        };
         if let Some(&version) = self.versions.get(stream) {
             return Ok(version);
         }
-        let version = match self.storage.tail_version(stream, self.base) {
-            Some(version) => version,
-            None => match seen.versions.get(stream).filter(|_| self.holds(seen)) {
-                Some(&version) => version,
-                None => self.storage.stream_version(stream, self.base)?,
-            },
+        let seen = request.seen.versions.get(index).filter(|_| self.holds(&request.seen));
+        let version = match (self.storage.tail_version(stream, self.base), seen) {
+            (Some(version), _) | (None, Some(&version)) => version,
+            (None, None) => self.storage.stream_version(stream, self.base)?,
         };
         self.versions.insert(stream, version);
         Ok(version)
@@ -141,8 +142,8 @@ impl<'a> Numbering<'a> {
     fn check_versions(&mut self, request: &'a AppendRequest) -> Result<(), AppendError> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
-        for unit in &request.units {
-            let stored = self.version_of(&unit.stream, &request.seen)?;
+        for (index, unit) in request.units.iter().enumerate() {
+            let stored = self.version_of(request, index)?;
             let added = ahead.entry(&unit.stream).or_default();
             let actual = stored + *added;
             if !unit.expected.is_satisfied_by(actual) {

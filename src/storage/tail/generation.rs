@@ -14,10 +14,7 @@ use crate::{
     Error,
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
     event::RecordedEvent,
-    storage::{
-        journal::FileKey,
-        tail::{StreamInTail, TailFrame},
-    },
+    storage::{journal::FileKey, tail::TailFrame},
     sync,
 };
 
@@ -276,10 +273,11 @@ impl Generation {
         (0..self.records.len()).filter_map(|index| self.record(index))
     }
 
-    pub(super) fn stream(&self, stream: &str, head: u64) -> Option<StreamInTail> {
+    /// The version of the last event of a stream at or below `head`, if there is one.
+    pub(super) fn version(&self, stream: &str, head: u64) -> Option<u64> {
         let found = self.streams.get(stream)?;
         let count = found.count_through(head) as u64;
-        Some(StreamInTail { first_version: found.first_version, count })
+        (count > 0).then(|| found.first_version - 1 + count)
     }
 
     /// Where up to `limit` events of a stream are, from `version` on or back. `None` when this
@@ -326,7 +324,7 @@ impl Generation {
     /// Up to `limit` names of streams after `after` that have events at or below `head`.
     pub(super) fn names(&self, after: Bound<&str>, head: u64, limit: usize) -> Vec<Arc<str>> {
         let names = self.names.range::<str, _>((after, Bound::Unbounded));
-        let is_there = |name: &&Arc<str>| self.stream(name, head).is_some_and(|s| s.count > 0);
+        let is_there = |name: &&Arc<str>| self.version(name, head).is_some();
         names.filter(is_there).take(limit).cloned().collect()
     }
 

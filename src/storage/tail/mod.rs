@@ -73,15 +73,6 @@ pub(crate) struct Backlog {
     pub(crate) generations: usize,
 }
 
-/// Events of one stream that the tail has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StreamInTail {
-    /// The version of the first of them.
-    pub(crate) first_version: u64,
-    /// How many lie at or below the head that was asked for.
-    pub(crate) count: u64,
-}
-
 impl Tail {
     /// An empty tail that keeps about so many bytes of events in memory.
     pub(crate) fn new(bytes_max: u64) -> Tail {
@@ -213,16 +204,10 @@ impl Tail {
         found.map(|record| record.decode()).transpose()
     }
 
-    /// What the tail has of a stream at or below `head`. `None` when that is nothing.
-    pub(crate) fn stream(&self, stream: &str, head: u64) -> Option<StreamInTail> {
+    /// The version of the last event of a stream at or below `head`, if the tail has one.
+    pub(crate) fn version(&self, stream: &str, head: u64) -> Option<u64> {
         let inner = sync::read(&self.inner);
-        let mut found: Option<StreamInTail> = None;
-        for generation in inner.newest_first() {
-            let Some(here) = generation.stream(stream, head) else { continue };
-            let later = found.map_or(0, |later| later.count);
-            found = Some(StreamInTail { count: here.count + later, ..here });
-        }
-        found.filter(|found| found.count > 0)
+        inner.newest_first().find_map(|generation| generation.version(stream, head))
     }
 
     /// Up to `limit` events of a stream from `version` on, or back. Empty when the tail does not
@@ -258,10 +243,7 @@ impl Tail {
             }
             names
         };
-        let version = |name: Arc<str>| {
-            let found = self.stream(&name, head)?;
-            Some((name, found.first_version - 1 + found.count))
-        };
+        let version = |name: Arc<str>| self.version(&name, head).map(|version| (name, version));
         names.into_iter().filter_map(version).collect()
     }
 
