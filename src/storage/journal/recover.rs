@@ -41,7 +41,7 @@ use crate::{
 pub(crate) struct TreesEnd {
     pub(crate) end: LogEnd,
     pub(crate) key: FileKey,
-    /// Where the frame after it starts.
+    /// Where it ends.
     pub(crate) offset: u64,
 }
 

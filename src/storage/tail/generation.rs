@@ -52,7 +52,7 @@ pub(crate) struct TailEntry<'a> {
 pub(crate) struct FrameSource {
     pub(crate) key: FileKey,
     pub(crate) file: Arc<File>,
-    /// Where the frame after it starts.
+    /// Where that frame ends.
     pub(crate) end_offset: u64,
 }
 
