@@ -71,11 +71,11 @@ impl Storage {
         })
     }
 
-    /// Walks the whole journal up to its durable end. A store in memory has none.
+    /// Walks the whole journal up to its last frame. A store in memory has none.
     pub(crate) fn audit_journal(&self, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
-        let end = disk.durability.synced();
+        let end = disk.durability.written();
         let listing = journal::list(&disk.identity.directory)?;
         let mut keys = [listing.sealed, listing.unsealed].concat();
         keys.sort_unstable();

@@ -43,6 +43,11 @@ impl Durability {
         sync::lock(&self.state).synced
     }
 
+    /// The last frame that was written.
+    pub(crate) fn written(&self) -> LogEnd {
+        sync::lock(&self.state).written
+    }
+
     /// Notes a frame that was written, and returns since when the oldest unsynced one waits.
     pub(crate) fn wrote(&self, end: LogEnd, now: Instant) -> Instant {
         let mut state = sync::lock(&self.state);

@@ -80,9 +80,9 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     source: Option<FrameSource>,
-    /// The last frame before this generation, and its own last one.
-    start: LogEnd,
+    /// Its last frame, or the last one before it while it has none.
     end: LogEnd,
+    frames: u64,
     records: Vec<Place>,
     /// One for each record, unless they were released.
     bodies: RwLock<Option<Vec<Arc<[u8]>>>>,
@@ -163,15 +163,11 @@ impl Places {
 impl Generation {
     /// An empty one that continues where `before` ends.
     pub(super) fn after(before: &Generation) -> Generation {
-        let (start, end) = (before.end, before.end);
         let bodies = RwLock::new(Some(Vec::new()));
-        Generation { start, end, bodies, ..Generation::default() }
+        Generation { end: before.end, bodies, ..Generation::default() }
     }
 
     pub(super) fn push(&mut self, frame: TailFrame<'_>, is_drained: bool) {
-        if self.is_empty() && self.end == LogEnd::default() {
-            self.start = LogEnd { frame_number: frame.end.frame_number - 1, ..self.start };
-        }
         let mut bodies = sync::write(&self.bodies);
         let bodies = bodies.get_or_insert_default();
         for TailRecord { first_position, offset, bytes, .. } in frame.records {
@@ -195,6 +191,7 @@ impl Generation {
             self.checkpoints.insert(name, position);
         }
         self.end = frame.end;
+        self.frames += 1;
         self.source = frame.source;
     }
 
@@ -230,7 +227,7 @@ impl Generation {
 
     /// Bytes of its frames, about.
     pub(super) fn frame_bytes(&self) -> u64 {
-        self.body_bytes + ENTRY_BYTES * (self.end.frame_number - self.start.frame_number)
+        self.body_bytes + ENTRY_BYTES * self.frames
     }
 
     /// Bytes of events in memory.
