@@ -111,9 +111,10 @@ impl Options {
 
     /// About how many bytes of the newest events stay in memory; older ones that wait for the trees
     /// are read from the journal, and only an index of them stays, about 30 bytes for an event and
-    /// 100 for a stream. Twice as many bytes make a drain, which moves events into the trees, eight
-    /// times as many make appends wait for it. A larger tail makes the trees smaller and their
-    /// streams faster to read, and a reopen after a crash slower.
+    /// 100 for a stream. A drain, which copies events into the trees, starts at twice as many bytes
+    /// or at 200 000 events; appends wait for it at eight times as many or at 600 000. A larger
+    /// tail makes the trees smaller and their streams faster to read, and a reopen after a crash
+    /// slower.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
         self.tail_bytes = bytes;

@@ -2,7 +2,7 @@
 //! group, and, sealed, the copy of every event in global order.
 //!
 //! Invariants:
-//! * The files, in the order of their names, hold every position from 1 on without a gap.
+//! * The files, in the order of their keys, hold every position from 1 on without a gap.
 //! * Frames are added to the last file only. Its bytes are allocated before its name appears (or,
 //!   after a close cut it, before the next frame), so that a sync writes no file-system metadata.
 //! * After the last frame of the last file there are only zeros, or the remains of one write that
