@@ -25,7 +25,7 @@ impl Drop for Lock {
         // alone would leave the lock with them. For the same reason a forked child must not
         // release it.
         if self.process == process::id() {
-            // If this fails, closing the file still releases the lock of this process.
+            // If this fails, closing the file is all that is left to do.
             let _ = self.file.unlock();
         }
     }
