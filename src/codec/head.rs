@@ -1,5 +1,4 @@
-//! The file `HEAD`: where the log ended when the store was last opened or closed, recorded outside
-//! of both copies.
+//! The file `HEAD`: where the log ended at the last clean close, recorded outside both copies.
 //!
 //! ```text
 //! file = slot, zeros up to 512, slot, zeros up to 1024
@@ -7,10 +6,11 @@
 //!        frame number u64, prev_checksum u32, inode of this file u64, boot id 16, checksum u32
 //!                                                                                   64 bytes
 //! ```
-//! A writer fills the two slots in turn, so that a torn write leaves the one before. The intact
-//! slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum` is that
-//! of the frame with this number: what the next frame will name. The inode and the boot id tell
-//! a copy of the file, and an earlier run of the system, from the writer that is running.
+//! A writer fills the two slots in turn, so that a torn write leaves the previous record. The
+//! intact slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum`
+//! is that of the frame with this number: what the next frame will name. The inode and the boot id
+//! distinguish the running writer from a copy of the file and from an earlier boot. An open copies
+//! the place of the record before its own, so that a running record does not advance it.
 
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ pub(crate) struct HeadRecord {
 }
 
 impl HeadRecord {
-    /// The slot of this record, and where it stands in the file.
+    /// The slot of this record, and its offset in the file.
     pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u64) {
         let mut bytes = Vec::with_capacity(SLOT_BYTES);
         bytes.extend_from_slice(MAGIC);
@@ -73,7 +73,7 @@ impl HeadRecord {
         (seal_header(bytes, checksum), offset)
     }
 
-    /// The record that holds, of the bytes of the whole file.
+    /// The newest intact record in the bytes of the whole file.
     pub(crate) fn decode(file: &[u8], checksum: &Checksum) -> Result<HeadRecord, Reason> {
         let slots =
             [0, SLOT_DISTANCE].map(|at| file.get(at..).and_then(|slot| read(slot, checksum)));

@@ -1,4 +1,4 @@
-//! A page: some events in one buffer, with the place of each: what every source of events returns.
+//! A page: events in one buffer and the place of each. Every source of events returns pages.
 
 use std::{ops::Range, str, sync::Arc};
 
@@ -47,8 +47,8 @@ impl Page {
         Ok(Page { bytes, events, tables })
     }
 
-    /// The buffer of this page, at least `len` bytes long, for the next one; a new one while
-    /// events of this page are alive, and for a larger page.
+    /// A buffer of at least `len` bytes for the next page: that of this one, or a new one while
+    /// events of this page are alive or when it is too small.
     pub(crate) fn take_buffer(&mut self, len: usize) -> Arc<[u8]> {
         let mut bytes = std::mem::take(&mut self.bytes);
         if bytes.len() >= len && Arc::get_mut(&mut bytes).is_some() {
@@ -124,12 +124,12 @@ impl Page {
         self.events.iter().map(|fields| RecordedEvent::new(Arc::clone(&self.bytes), *fields))
     }
 
-    /// The event with this index as another record takes it in.
+    /// The event with this index, to be encoded in another record.
     pub(crate) fn to_encode(&self, index: usize) -> Option<EventToEncode<'_>> {
         self.events.get(index).map(|fields| self.as_encodable(fields))
     }
 
-    /// Every event as another record takes it in.
+    /// Every event, to be encoded in another record.
     pub(crate) fn all_to_encode(&self) -> impl Iterator<Item = EventToEncode<'_>> {
         self.events.iter().map(|fields| self.as_encodable(fields))
     }

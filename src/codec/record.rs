@@ -55,7 +55,7 @@ impl EventToEncode<'_> {
 }
 
 /// Appends the record of `events`, which are in position order, those of one stream with
-/// consecutive versions. No events make a record that decodes as none.
+/// consecutive versions. A record without events does not decode.
 pub(crate) fn encode(events: &[EventToEncode<'_>], out: &mut Vec<u8>) {
     let first_position = events.first().map_or(0, |event| event.position);
     let mut streams: Vec<(&str, u64)> = Vec::new();
@@ -152,7 +152,7 @@ pub(crate) fn decode(
     if count == 0 || position == 0 {
         return Err("it holds no event".to_owned());
     }
-    // Ten bytes are the least that an event takes, so that a false count allocates little.
+    // An event takes at least nine bytes, so a false count allocates little.
     out.reserve((count as usize).min(reader.left() / 9 + 1));
     let mut micros = 0;
     for index in 0..count {

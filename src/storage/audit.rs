@@ -1,5 +1,5 @@
-//! What a check of a whole store needs beyond reading: each copy from its start to its end, with
-//! every checksum, past damage.
+//! What a check of a whole store needs beyond reading: it walks each copy from start to end, checks
+//! every checksum, and continues after damage.
 
 use std::{path::Path, sync::Arc};
 
@@ -37,7 +37,7 @@ impl Storage {
         disk.with_trees(|trees| trees.head()).map(|head| Some(head.position))
     }
 
-    /// Walks the trees. Whatever they hold above their head is staged, and not looked at.
+    /// Walks the trees. What they hold above their head is staged, and skipped.
     pub(crate) fn audit_trees(&self, head: u64, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
@@ -71,7 +71,7 @@ impl Storage {
         })
     }
 
-    /// Walks the whole journal up to its last frame. In memory there is none.
+    /// Walks the whole journal up to its last frame. A store in memory has none.
     pub(crate) fn audit_journal(&self, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };

@@ -36,7 +36,7 @@ pub(crate) struct Disk {
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
-    /// Held by whoever syncs the journal, until the outcome is noted.
+    /// Held during a sync of the journal, until its outcome is noted.
     sync: Mutex<()>,
     pub(super) prepared: Mutex<Option<PreparedFile>>,
     pub(super) durability: Durability,
@@ -97,7 +97,7 @@ impl Disk {
         health: &Health,
     ) -> Result<WrittenFrame, Error> {
         let mut journal = sync::lock(&self.journal);
-        // Checked under the lock, so that a close sees every append that got past it.
+        // Check under the lock, so that a close waits for every append that passed this check.
         health.check_not_closed()?;
         health.check_sound()?;
         let writer = journal.as_mut().ok_or(Error::Closed)?;
@@ -123,7 +123,8 @@ impl Disk {
             None => self.sync_to(written.end, &file, &path, health)?,
             Some(max_delay) => {
                 drop(journal);
-                // A delay past the end of time is never due: then only a flush or a close syncs.
+                // A delay that overflows the clock is never due: only a flush or a close syncs
+                // then.
                 if let Some(due) = oldest.checked_add(max_delay) {
                     self.signals.request_sync(due);
                 }
@@ -152,8 +153,8 @@ impl Disk {
 
     /// Syncs the file that holds the frame `end`, unless that is durable by now.
     ///
-    /// The system reports a failed write-back once for each open file, to whoever syncs next. So
-    /// one thread syncs at a time, and poisons the store before it lets the next one in.
+    /// The kernel reports a failed write-back once per open file, to the next sync. So one thread
+    /// syncs at a time, and poisons the store before it lets the next one in.
     fn sync_to(&self, end: LogEnd, file: &File, path: &Path, health: &Health) -> Result<(), Error> {
         let _only = sync::lock(&self.sync);
         health.check_sound()?;
@@ -178,7 +179,7 @@ impl Disk {
         if is_due { self.sync_journal(health) } else { Ok(()) }
     }
 
-    /// Prepares the next journal file. A failure is left to the append that needs the file.
+    /// Prepares the next journal file. If this fails, the append that needs the file reports it.
     pub(crate) fn prepare_file(&self) {
         let capacity = match sync::lock(&self.journal).as_ref() {
             Some(journal) if journal.is_half_full() => journal.next_capacity(),
@@ -195,7 +196,7 @@ impl Disk {
         drop(sync::lock(&self.journal));
     }
 
-    /// Takes the journal out: nothing is written any more.
+    /// Takes the journal out: nothing more is written.
     pub(crate) fn take_journal(&self) -> Option<Journal> {
         sync::lock(&self.journal).take()
     }

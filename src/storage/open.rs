@@ -40,10 +40,10 @@ use crate::{
     },
 };
 
-/// What the background thread is told once the trees are open.
+/// What the background thread is to do once the trees are open.
 enum Start {
     Run(Arc<Storage>),
-    /// The store could not be opened: drop the trees where a hang harms nobody.
+    /// The store could not be opened: drop the trees on the thread, where a hang blocks no caller.
     GiveUp(Box<Trees>),
 }
 
@@ -253,8 +253,8 @@ impl Opened {
     }
 }
 
-/// The sealed and the unsealed files. Of a file that is there in both forms, the sealed one wins
-/// when it is whole.
+/// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
+/// is intact.
 fn resolve(identity: &Identity, writes: bool) -> Result<(Vec<FileKey>, Vec<FileKey>), Error> {
     let mut listing = journal::list(&identity.directory)?;
     let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
@@ -305,7 +305,8 @@ fn trees_end(trees: &Trees) -> Result<TreesEnd, Error> {
     })
 }
 
-/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
+/// The last frame of the sealed files. The last file may be damaged or missing: then the trees'
+/// note of it counts.
 fn sealed_end(
     identity: &Identity,
     sealed: &[FileKey],
@@ -319,7 +320,7 @@ fn sealed_end(
     };
     let mut noted: Option<(FileKey, LogEnd)> = None;
     for facts in trees.into_iter().flat_map(Trees::sealed_facts) {
-        // Damaged ones are missing, and a check reports them.
+        // A damaged entry counts as missing.
         let Ok(entry) = facts else { continue };
         let (first_position, number) = (entry.first_position, entry.file_number);
         if let Ok(facts) = SealedFacts::decode(&entry.facts) {
@@ -377,7 +378,7 @@ fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Tre
     wait_for_trees(&openings, patience).map(|trees| (start, trees))
 }
 
-/// Waits in steps and counts them, so that a process that was suspended does not give up.
+/// Waits in steps and counts them, so that a suspended process does not give up.
 fn wait_for_trees(
     openings: &Receiver<Result<Trees, Error>>,
     patience: Duration,
@@ -395,7 +396,7 @@ fn wait_for_trees(
     Err(drain::hung("opening the trees"))
 }
 
-/// The thread's life after the trees are open. A panic must not leave anybody waiting.
+/// The thread after the trees are open. A panic must not leave others waiting.
 fn run(starts: &Receiver<Start>) {
     match starts.recv() {
         Ok(Start::Run(storage)) => {

@@ -1,5 +1,5 @@
-//! Reading: the tail first, then the copy that serves the question, so that nothing is missed while
-//! events move from one to the other; and the other copy where that one has failed.
+//! Reading: the tail first, then the copy that answers best, so that nothing is missed while events
+//! move from one to the other; and the other copy when that one fails.
 
 use std::{ops::Bound, sync::Arc};
 
@@ -19,16 +19,16 @@ const TAIL_EVENTS: usize = 256;
 /// Some events of one stream, in the order of their versions or against it.
 #[derive(Debug)]
 pub(crate) enum Batch {
-    /// Of the tail, in the direction of reading, the first one being that asked for.
+    /// From the tail, in the direction of reading, starting with the requested one.
     Events(Vec<RecordedEvent>),
-    /// Of one run, in the order of versions, that asked for among them.
+    /// From one run, in the order of versions, including the requested one.
     Page(Page),
 }
 
 impl Storage {
-    /// Some events, that at `position` among them, in the allocations of `spare`. They are in
-    /// position order, but others may lie between them. Whether this is a forked child is for the caller to ask, now and then: it costs a system
-    /// call.
+    /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
+    /// events are in position order, but others may lie between them. The caller checks now and
+    /// then whether this is a forked child: that costs a system call.
     pub(crate) fn page(&self, position: u64, spare: Page) -> Result<Page, Error> {
         self.check_not_closed()?;
         let page = match (self.tail.page(position)?, self.disk()) {
@@ -74,7 +74,7 @@ impl Storage {
         self.tail.floor()
     }
 
-    /// Some events of a stream, that with this version among them; the version is published.
+    /// Events of a stream that include the one with this version, which is published.
     pub(crate) fn stream_batch(
         &self,
         stream: &str,
@@ -88,7 +88,7 @@ impl Storage {
             return Ok(Some(Batch::Events(found)));
         }
         let Some(disk) = self.disk() else { return Ok(None) };
-        // By stream the trees are first.
+        // The trees first: they are clustered by stream.
         let page = first_of(
             disk.with_trees(|trees| Source::stream_page(trees, stream, version, spare)),
             || Source::stream_page(&disk.sealed, stream, version, Page::default()),
@@ -129,7 +129,7 @@ impl Storage {
         Ok(found)
     }
 
-    /// The answer of the trees, or of the journal when they have failed; in memory `without`.
+    /// The answer of the trees, or of the journal if they fail; in memory `without`.
     pub(super) fn from_trees<T>(
         &self,
         without: T,
@@ -141,7 +141,7 @@ impl Storage {
         Ok(self.unless_closed(answer)?.unwrap_or(without))
     }
 
-    /// A close that comes in the middle of a read takes both copies away from it.
+    /// A close in the middle of a read takes both copies away: report the close, not the failure.
     fn unless_closed<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
         match read {
             Err(error) => Err(self.check_not_closed().err().unwrap_or(error)),
@@ -150,8 +150,8 @@ impl Storage {
     }
 }
 
-/// The first answer, or the second one where the first copy has failed or lacks what the second
-/// has. When both have failed, the error is that of the first.
+/// The first copy's answer, or the second's if the first fails or lacks what the second has. If
+/// both fail, the error is that of the first.
 fn first_of<T>(
     first: Result<Option<T>, Error>,
     second: impl FnOnce() -> Result<Option<T>, Error>,

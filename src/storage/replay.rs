@@ -1,4 +1,4 @@
-//! Frames of the journal back into the tail, when a store is opened.
+//! Puts frames of the journal back into the tail when a store is opened.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What consumers saved: checkpoints, which are part of the log, and snapshots, which are a cache.
+//! What consumers save: checkpoints, which are part of the log, and snapshots, which are a cache.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -74,7 +74,7 @@ impl Storage {
         }
     }
 
-    /// A snapshot that is listed; `None` when it has made room for newer ones meanwhile.
+    /// A snapshot that is listed; `None` if newer ones have replaced it meanwhile.
     pub(crate) fn snapshot(
         &self,
         key: &SnapshotKey,

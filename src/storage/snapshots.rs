@@ -1,9 +1,9 @@
 //! Snapshots: a cache beside the log, one file for each, or a map in memory.
 //!
-//! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its full
-//! name, the store id and a checksum. A file is written under a temporary name, synced and then
-//! renamed, so that it is whole or not there. Its position is durable before it is written. The
-//! newest two of each key stay: the second in case the first is damaged.
+//! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its
+//! full name, the store id and a checksum. A file is written under a temporary name, synced and
+//! then renamed, so that it is whole or not there. Its position is durable before it is written.
+//! The newest two of each key stay: the second in case the first is damaged.
 
 use std::{
     collections::BTreeMap,
@@ -29,15 +29,15 @@ use crate::{
 /// How many snapshots are kept for each key: the newest, and one in case that is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
 
-/// As much of a file as its name takes, at most.
+/// The most bytes of a file up to the end of the name in it.
 const PEEK_BYTES: u64 = 512;
 
-/// The most that a file may take: a snapshot at its limit, and what stands before its data.
+/// The most that a file may take: a snapshot at its limit, and what precedes its data.
 const FILE_BYTES_MAX: u64 = SNAPSHOT_BYTES_MAX as u64 + PEEK_BYTES;
 
 const ENDING: &str = "snapshot";
 
-/// What tells snapshots apart: owner, hash of the name, version, position.
+/// What a file name identifies a snapshot by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     owner: SnapshotOwner,
@@ -46,7 +46,7 @@ struct Place {
     position: u64,
 }
 
-/// The names of the snapshots; that of a file whose own name cannot be read is its file name.
+/// The names of the snapshots. A file whose inner name cannot be read has its file name instead.
 type Index = BTreeMap<Place, String>;
 
 /// The snapshots of a store on the disk.
@@ -100,7 +100,7 @@ fn hash_of(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// Which positions of a key stay when `new` is saved at a head, the newest first.
+/// Which positions of a key are kept once `new` is saved, at this head; the newest first.
 fn kept(mut positions: Vec<u64>, new: u64, head: u64) -> Vec<u64> {
     positions.retain(|position| *position <= head);
     positions.push(new);
@@ -131,8 +131,8 @@ impl SnapshotFiles {
         }
     }
 
-    /// Saves a snapshot, and drops those of its name that are not kept beside it: older ones, those
-    /// of other versions, and any past `head`, which the log does not support.
+    /// Saves a snapshot, and removes those of its name that are not kept: older ones, those of
+    /// other versions, and any past `head`, which no events support.
     pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) -> Result<(), Error> {
         let StoredSnapshot { key, position, bytes, .. } = new;
         let place = Place::of(key, *position);
@@ -166,7 +166,7 @@ impl SnapshotFiles {
         self.with_index(|index| {
             let found = index.range(Place::all_of(owner, name));
             let found = found.map(|(place, _)| (key(place.version), place.position)).collect();
-            // A file whose name cannot be read is listed under its file name.
+            // A file whose inner name cannot be read is listed under its file name.
             let is_it = |(_, found): &(&Place, &String)| found.as_str() == name;
             let odd = index.iter().filter(is_it).filter(|(place, _)| place.hash != hash_of(name));
             let odd = odd.map(|(place, _)| (key(place.version), place.position));
@@ -186,7 +186,7 @@ impl SnapshotFiles {
         })
     }
 
-    /// Reads a snapshot; `None` when there is none.
+    /// Reads a snapshot; `None` if it does not exist.
     pub(crate) fn read(
         &self,
         key: &SnapshotKey,
@@ -213,7 +213,7 @@ impl SnapshotFiles {
     }
 }
 
-/// Reads which snapshots there are, and removes files that were not finished.
+/// Lists the snapshots, and removes unfinished files.
 fn read_directory(directory: &Path) -> Result<Index, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let entries = match fs::read_dir(directory) {
@@ -225,7 +225,7 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
         let path = entry.map_err(failed)?.path();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if ending == files::UNFINISHED {
-            // A failure leaves a file that nobody looks at.
+            // A failure leaves a file that is never read.
             let _ = fs::remove_file(&path);
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -240,7 +240,7 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
     Ok(index)
 }
 
-/// Reads a file, or a byte more than any may have. `None` when there is none.
+/// Reads a file up to one byte past the limit. `None` if it does not exist.
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match files::read_bounded(path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),

@@ -1,6 +1,6 @@
-//! What the copies of the events on the disk have in common: the questions that a read asks after
-//! the tail. The trees answer those by stream and by id, the sealed files those by position; each
-//! answers all of them, the other's slowly, for when the other copy has failed.
+//! What the two copies on the disk have in common: the questions that a read asks when the tail has
+//! no answer. The trees are fast by stream and by id, the sealed files by position; each answers
+//! all of them, the rest slowly, in case the other copy fails.
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
@@ -18,19 +18,19 @@ use crate::{
     },
 };
 
-/// Streams that a sealed file lists at once.
+/// Streams that a sealed file lists at a time.
 const STREAMS: usize = 1_024;
 
 /// One copy of the events that are not in the tail.
 pub(crate) trait Source {
-    /// Some events, that at `position` among them, in the allocations of `spare`. They are in
-    /// position order, but others may lie between them.
+    /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
+    /// events are in position order, but others may lie between them.
     fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error>;
 
     /// How many events of a stream lie at or below `head`.
     fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error>;
 
-    /// Consecutive events of a stream, that with this version among them.
+    /// Consecutive events of a stream that include the one with this version.
     fn stream_page(&self, stream: &str, version: u64, spare: Page) -> Result<Option<Page>, Error>;
 
     /// Where the event with this id lies.
@@ -96,8 +96,7 @@ impl SealedFiles {
         self.keys().into_iter().rev().map(|key| self.open(key))
     }
 
-    /// The page with the first event of a stream in a block that is at or above `version`, if the
-    /// block has it.
+    /// The events of a stream in a block, if the event with this version is among them.
     fn page_in_block(
         &self,
         file: &SealedFile,

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// Numbers, writes and answers a group. All of it is one frame, so that an answer, a rejection too,
-/// holds once that is written, and none holds when it is not.
+/// Numbers, writes and answers a group. All of it is one frame: once the frame is written, every
+/// answer holds, even a rejection; if it is not, none does.
 pub(super) fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
     let refused = |error: Error| group.iter().map(|_| Err(error.clone().into())).collect();
     if let Err(error) = storage.wait_for_room() {

@@ -1,7 +1,7 @@
 //! Where a read stands.
 //!
-//! Whether this is a forked child is asked once for each page: for each event it would cost about
-//! as much as the event does, and what is decoded is memory of the child's own.
+//! The check for a forked child is made once for each page: for each event it would cost about as
+//! much as the event, and a decoded page is the child's own memory.
 
 use std::{mem, vec};
 
@@ -21,7 +21,7 @@ pub(super) struct Cursor {
     is_backward: bool,
     /// The head that bounds the read.
     head: u64,
-    /// No page was read yet: the caller has just asked whether this is a forked child.
+    /// No page was read yet: the caller has just checked for a forked child.
     is_at_start: bool,
     /// What was read last, and the index of the next event in it.
     page: Page,
@@ -90,10 +90,10 @@ impl Cursor {
         }
         let event = self.page.event(self.index)?;
         if self.stream.is_none() && event.position() != self.next {
-            // The page of a single stream, which the events of others interrupt.
+            // It is a page of a single stream: events of others lie between.
             return None;
         }
-        // Before the first one there is no index: the page is used up.
+        // There is no index before the first: the page is used up.
         let next = if self.is_backward { self.index.checked_sub(1) } else { Some(self.index + 1) };
         self.index = next.unwrap_or(usize::MAX);
         Some(event)

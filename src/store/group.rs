@@ -1,8 +1,8 @@
 //! Group commit: concurrent appends and saves share one journal write and one sync.
 //!
-//! The first one to come leads: it takes everything that has queued up, numbers it, writes it and
-//! answers it, then hands the lead to the next one waiting. While it waits for the disk the next
-//! group gathers, so there is never an artificial wait.
+//! The first to arrive leads: it takes everything that has queued up, numbers it, writes it and
+//! answers it, then hands the lead to the next in the queue. While it waits for the disk the next
+//! group gathers, so there is no artificial wait.
 
 use std::{
     collections::VecDeque,
@@ -23,12 +23,12 @@ use crate::{
     sync,
 };
 
-/// A group takes further requests up to this many bytes and requests: enough for the disk to be
-/// busy with, few enough to keep the first one's wait short.
+/// A group takes requests up to these limits: enough to keep the disk busy, few enough to keep the
+/// first one's wait short.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_REQUESTS: usize = 1_024;
 
-/// What a request is answered; one that saves something appends nothing.
+/// The answer to a request; that of a checkpoint has no appended events.
 pub(super) type Answer = Result<Written, AppendError>;
 
 /// What is to be written.
@@ -106,7 +106,7 @@ impl GroupCommit {
     fn lead(&self, inner: &Inner) {
         let storage = &inner.storage;
         let group = self.take_group();
-        // A panic would leave the others waiting for ever; what it left on the disk is unknown.
+        // A panic would leave the others waiting forever; what it left on the disk is unknown.
         let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
@@ -164,7 +164,7 @@ impl Slot {
     }
 }
 
-/// The error of an append whose leader failed in a way that should not exist.
+/// The error of an append whose leader panicked.
 fn lost(storage: &Storage) -> Error {
     storage.poison(Error::internal("the writer of a group of appends stopped half-way"))
 }

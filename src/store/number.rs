@@ -1,7 +1,7 @@
 //! Numbering: which appends of a group are accepted, and which positions and versions they get.
 //!
-//! One leader at a time runs this, with the store's head standing still. Each append sees the ones
-//! of its group before it, as if they were stored.
+//! One leader at a time runs this, while the store's head does not move. Each append sees the ones
+//! before it in its group as if they were stored.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,11 +15,11 @@ use crate::{
     store::append::{AppendRequest, Written},
 };
 
-/// What an append looked up before it queued, so that the leader of its group, for whom the others
-/// wait, reads nothing from the disk: the tail tells it what has changed since.
+/// What an append looked up before it queued, so that the leader, for whom the whole group waits,
+/// reads nothing from the disk: the tail has everything that changed since.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// The head of then.
+    /// The head at that time.
     head: u64,
     /// The version of the stream of each unit.
     versions: Vec<u64>,
@@ -49,7 +49,7 @@ pub(super) struct Numbering<'a> {
     /// The head before the group.
     base: u64,
     events: Vec<EventToEncode<'a>>,
-    /// Versions of the streams that the group has looked at, with its own events.
+    /// Versions of the streams that the group has looked up, its own events included.
     versions: HashMap<&'a str, u64>,
     /// Positions of the ids that the group has accepted.
     ids: HashMap<Uuid, u64>,
@@ -133,7 +133,7 @@ impl<'a> Numbering<'a> {
         Ok(version)
     }
 
-    /// Whether whatever was not seen is in the tail: it has everything after the head of then.
+    /// Whether the tail has everything after the head at that time, so that nothing was missed.
     fn holds(&self, seen: &Seen) -> bool {
         self.storage.tail_floor() <= seen.head
     }
@@ -154,8 +154,8 @@ impl<'a> Numbering<'a> {
         VersionConflict::collect(conflicts).map_or(Ok(()), |conflict| Err(conflict.into()))
     }
 
-    /// The original answer when all events are stored as this append would store them; `None` when
-    /// none of their ids is known.
+    /// The original answer if all events are stored as this append would store them; `None` if none
+    /// of their ids is known.
     fn check_ids(&self, request: &AppendRequest) -> Result<Option<Vec<Appended>>, Error> {
         let units = &request.units;
         let events = || units.iter().flat_map(|unit| unit.events.iter().map(move |e| (unit, e)));

@@ -1,9 +1,9 @@
 //! The walk over a store.
 //!
-//! Each copy is walked once, from its start to its end, with every checksum. Sums of hashes tell
-//! whether the two copies hold the same events, and whether the indexes lead to what they should,
-//! without keeping any of it in memory: a sum does not depend on the order, and the copies have
-//! different ones.
+//! Each copy is walked once, from start to end, with every checksum. Sums of hashes show whether
+//! the two copies hold the same events, and whether the indexes lead to what they should, without
+//! keeping any of it in memory: a sum does not depend on the order, and the copies differ in
+//! theirs.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -168,7 +168,7 @@ impl Check<'_> {
         }
     }
 
-    /// Takes damage as a finding and hands on any other error.
+    /// Turns damage into a finding and returns any other error.
     fn find_damage(&mut self, code: &'static str, error: Error) -> Result<(), Error> {
         match error {
             Error::Corrupted { place, position, reason } => {
@@ -218,7 +218,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// In memory there is one copy: it is read from its start to its end.
+    /// A store in memory has one copy: it is read from start to end.
     fn memory(&mut self, head: u64) -> Result<(), Error> {
         let mut next = 1;
         while next <= head {

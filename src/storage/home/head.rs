@@ -1,9 +1,9 @@
-//! The file `HEAD`: the record of a clean close, outside of both copies of the events.
+//! The file `HEAD`: the record of a clean close, outside both copies of the events.
 //!
-//! Order: the record of a close is written and synced after everything else of the close is
-//! durable; an open replaces it by a record of a running store, durably, before it changes anything
-//! else. So a log that is shorter than an intact record says has lost something. A file that is
-//! missing or damaged says nothing.
+//! Order: a close writes and syncs its record once every frame is durable, and before it cuts or
+//! seals the last file. An open replaces it durably by a record of a running store, with the same
+//! place, before it changes anything but `LOCK`. So a log that is shorter than an intact record
+//! says has lost something. A missing or damaged file counts as no record.
 
 use std::{
     fs::{self, File},
@@ -36,7 +36,7 @@ pub(crate) struct HeadFile {
     boot_id: Uuid,
 }
 
-/// Reads what the file says; `None` when it is missing or damaged.
+/// Reads the record that holds; `None` if the file is missing or damaged.
 pub(crate) fn read(store: &Path, checksum: &Checksum) -> Result<Option<HeadRecord>, Error> {
     let path = store.join(FILE);
     match fs::File::open(&path) {
@@ -108,7 +108,7 @@ fn make(path: &Path) -> Result<(), Error> {
     files::sync_directory(files::parent_of(path))
 }
 
-/// The id of this run of the system; zeros where the system has none.
+/// The boot id of the system; zeros if it has none.
 fn boot_id() -> Uuid {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Uuid::try_parse(text.trim()).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! The file `ANNALS`: written last when a store is made, so that a directory is a store or is not.
+//! The file `ANNALS`: written last when a store is created, so that a directory either is a store
+//! or is not.
 
 use std::{io, path::Path};
 
@@ -13,7 +14,7 @@ const FILE: &str = "ANNALS";
 /// More than a superblock takes.
 const BYTES_MAX: u64 = 4 << 10;
 
-/// Reads the superblock; `None` where there is none.
+/// Reads the superblock; `None` if there is none.
 pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
     let path = store.join(FILE);
     let bytes = match files::read_bounded(&path, BYTES_MAX) {

@@ -1,8 +1,8 @@
-//! Journal files by name: which there are, and how an active one comes into being.
+//! Journal files by name: listing them, and creating an active one.
 //!
 //! `<first position>.journal` is active or full, `<first position>.sealed` sealed; both have 20
-//! digits. A file that got no event before it was full is followed by one with the same first
-//! position: those after the first are named `<first position>-<number>`, from 1 on.
+//! digits. A file that is full without an event is followed by one with the same first position:
+//! the ones after the first are named `<first position>-<number>`, from 1 on.
 
 use std::{
     fs::{self, File},
@@ -27,12 +27,12 @@ const SEALED: &str = "sealed";
 /// The name under which the next file is prepared.
 const PREPARED: &str = "next.tmp";
 
-/// The most that a journal file may be: that of the largest file asked for, and a frame that needed
-/// one of its own.
+/// The largest capacity of a journal file: the largest that can be asked for, plus the largest
+/// frame.
 const CAPACITY_MAX: u64 = (1 << 30) + FRAME_BYTES_MAX;
 
-/// Names a file: the position of its first frame, and its number among those with this position.
-/// All but the last of these hold no events, only checkpoints.
+/// Identifies a file: the position of its first frame, and its number among those with this
+/// position. All but the last of these hold only checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileKey {
     pub(crate) first_position: u64,
@@ -104,7 +104,7 @@ pub(crate) fn list(directory: &Path) -> Result<Listing, Error> {
     Ok(found)
 }
 
-/// Removes what a creation or a sealing left that did not finish.
+/// Removes what an unfinished creation or sealing left.
 pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -116,16 +116,16 @@ pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// How far a creation got: decides whether a failure leaves the store usable.
+/// How a creation failed, which decides whether the store stays usable.
 pub(crate) enum CreateFailure {
-    /// Nothing came into being.
+    /// Nothing was created.
     Refused(Error),
     /// A sync or rename failed: what is on the disk is unknown.
     Failed(Error),
 }
 
 impl CreateFailure {
-    /// A sync that failed for lack of space has lost nothing that anybody relies on.
+    /// A sync that fails for lack of space loses nothing: no frame is in the file yet.
     fn of_sync(path: &Path, source: io::Error) -> CreateFailure {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -136,7 +136,7 @@ impl CreateFailure {
     }
 }
 
-/// A file of zeros that waits to be used: allocated and synced, without a name of its own.
+/// A file of zeros for later use: allocated and synced, under a temporary name.
 #[derive(Debug)]
 pub(crate) struct PreparedFile {
     path: PathBuf,
@@ -169,7 +169,7 @@ impl PreparedFile {
     }
 
     /// Gives the file its header and then its name, each durable before the next step. The name
-    /// must be new, unless the file replaces one without frames.
+    /// must be unused, unless the file replaces one without frames.
     pub(crate) fn publish(
         self,
         directory: &Path,

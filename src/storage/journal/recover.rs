@@ -1,14 +1,14 @@
-//! Reading the unsealed files when a store is opened: every frame goes to the tail, what a write
-//! left that never finished is cleared, and everything that only the journal has must be whole.
+//! Reading the unsealed files when a store is opened: every frame goes to the tail, the remains of
+//! a write that never finished are cleared, and frames that only the journal has must be intact.
 //!
 //! An example. The trees have the frames up to 6, `S` marks the sealed files:
 //!
 //! ```text
 //! | S: 1 2 3 | 4 5 6 7 | 8 9 torn |
 //! ```
-//! Frames 4 to 9 are read, 7 to 9 still have to be drained, and the torn end is cleared. Damage in
-//! 4 to 6 is left as it is, because the trees have those: the tail starts with 7, whose place the
-//! trees' head names. Damage in 7 or 8 is the end of everything: only the journal has them.
+//! Frames 4 to 9 are read, 7 to 9 are still to be drained, and the torn end is cleared. Damage in 4
+//! to 6 stays as it is, because the trees have those: the tail starts with 7, whose place the
+//! trees' head names. Damage in 7, 8 or 9 is `Corrupted`: only the journal has them.
 
 use std::{
     fs::File,
@@ -41,7 +41,7 @@ use crate::{
 pub(crate) struct TreesEnd {
     pub(crate) end: LogEnd,
     pub(crate) key: FileKey,
-    /// Where the frame after it starts.
+    /// Where it ends.
     pub(crate) offset: u64,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Recovery<'a> {
     pub(crate) unsealed: &'a [FileKey],
     /// The last frame of the sealed files; `None` when the last of these is damaged.
     pub(crate) sealed_end: Option<LogEnd>,
-    /// `None` when there are no trees to continue from: then every frame is wanted.
+    /// `None` if there are no trees to continue from: then every frame is needed.
     pub(crate) trees: Option<TreesEnd>,
     pub(crate) head: Option<HeadRecord>,
     /// Whether files may be written to: a store on a full disk is only read.
@@ -64,7 +64,7 @@ pub(crate) struct Recovery<'a> {
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) journal: Journal,
-    /// Whole files before the active one.
+    /// Intact files before the active one.
     pub(crate) full: Vec<FullFile>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Recovered {
 pub(crate) trait Replay {
     /// Takes a frame, which is in `file`.
     fn frame(&mut self, frame: &Frame<'_>, file: &OpenFile) -> Result<(), Error>;
-    /// Forgets the frames so far: what follows does not follow on them.
+    /// Forgets the frames so far: those that come next do not continue them.
     fn forget(&mut self);
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct OpenFile {
 enum FileEnd {
     /// Another file follows.
     Full(FullFile),
-    /// The trees have what is damaged in it. The next file follows on this end, if it is known.
+    /// The trees have what is damaged in it. The next file continues from this end, if it is known.
     Damaged(Option<LogEnd>),
     /// Where the next frame goes, at the end of the last file.
     Active(u64),
@@ -149,7 +149,7 @@ impl<R: Replay> Reader<'_, R> {
         self.recovery.trees.map_or(LogEnd::default(), |trees| trees.end)
     }
 
-    /// The trees have every sealed frame: a file is sealed only after they took it in.
+    /// The trees must have every sealed frame: a file is sealed only after they have it.
     fn check_sealed_end(&self) -> Result<(), Error> {
         let (Some(sealed), Some(trees)) = (self.end, self.recovery.trees) else { return Ok(()) };
         if trees.end.frame_number < sealed.frame_number {
@@ -163,7 +163,7 @@ impl<R: Replay> Reader<'_, R> {
         self.check_known(sealed)
     }
 
-    /// A frame that is known from elsewhere must be the one that is found.
+    /// A frame that the trees or `HEAD` know must be the one that is found.
     fn check_known(&self, found: LogEnd) -> Result<(), Error> {
         let trees = self.recovery.trees.map(|trees| trees.end);
         let head = self.recovery.head.map(|head| head.end);
@@ -185,7 +185,7 @@ impl<R: Replay> Reader<'_, R> {
         next: Option<FileKey>,
     ) -> Result<(Option<OpenFile>, FileEnd), Error> {
         let Identity { directory, checksum, .. } = &self.recovery.identity;
-        // Every frame of a file is in the trees when the next one starts in what they have.
+        // The trees have every frame of a file if the next file starts at or before their end.
         let next_header = match next {
             None => None,
             Some(next) => {
@@ -281,7 +281,7 @@ impl<R: Replay> Reader<'_, R> {
         self.replay.frame(frame, open)
     }
 
-    /// What is wrong with a file whose intact frames end so.
+    /// What is wrong with how the intact frames of a file end.
     fn wrong_end(
         &self,
         open: &OpenFile,
@@ -309,14 +309,14 @@ impl<R: Replay> Reader<'_, R> {
         }
     }
 
-    /// The last frame that the trees have of a file, or that `HEAD` says the log has.
+    /// The last frame that the trees have of a file, or that `HEAD` records.
     fn reached(&self, key: FileKey) -> u64 {
         let trees = self.recovery.trees.filter(|trees| trees.key == key);
         let trees = trees.map_or(0, |trees| trees.end.frame_number);
         trees.max(self.recovery.head.map_or(0, |head| head.end.frame_number))
     }
 
-    /// A close cuts the file off after its last frame, and `HEAD` says which that was.
+    /// Whether a close cut the file here: it cuts after the last frame, which `HEAD` records.
     fn was_cut_here(&self, last: LogEnd) -> bool {
         self.recovery.head.is_some_and(|head| head.end == last)
     }
@@ -332,7 +332,7 @@ impl<R: Replay> Reader<'_, R> {
         let (offset, last) = (walk.offset(), walk.last());
         self.end = Some(last);
         if has_damage {
-            // The file keeps its damage, as evidence: what follows goes into a new one.
+            // The file keeps its damage as evidence; new frames go into a new file.
             if !has_next && self.recovery.writes {
                 make_durable(open, unproven, offset, 0)?;
             }
@@ -387,7 +387,7 @@ impl<R: Replay> Reader<'_, R> {
     }
 }
 
-/// Notes the range of the last frames that no later one proves durable.
+/// Keeps the range of the frames at the end that no later frame proves durable.
 fn note_proof(header: &FrameHeader, range: Range<u64>, unproven: &mut Option<Range<u64>>) {
     if header.durable_before() + 1 == header.number {
         *unproven = None;
@@ -402,10 +402,10 @@ fn damaged(path: &Path, position: u64, reason: &str) -> Error {
 
 /// Makes the last frames durable and clears `remains` bytes after them.
 ///
-/// Frames that nothing proves durable may have been read from memory that a failed sync marked
-/// clean without writing it, so they are written again, byte for byte, before they are synced.
-/// Bytes after the end were never acknowledged; were they to stay, a later frame of the same length
-/// could bring them back.
+/// Frames that nothing proves durable may have been read from a page cache that a failed sync
+/// marked clean without writing it, so they are written again, byte for byte, before they are
+/// synced. Bytes after the end were never acknowledged; if they stayed, a later frame that ends
+/// where they continue could bring them back.
 fn make_durable(
     open: &OpenFile,
     unproven: Option<Range<u64>>,

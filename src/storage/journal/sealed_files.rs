@@ -1,4 +1,4 @@
-//! The sealed files of a store: which there are, and a few of them open.
+//! The sealed files of a store: the list of them, and a few that are kept open.
 
 use std::{
     path::PathBuf,
@@ -11,7 +11,7 @@ use crate::{
     sync,
 };
 
-/// Files that are kept open. Each takes a descriptor and some 20 KB.
+/// How many files are kept open. Each takes a descriptor and about 20 KB.
 const OPEN_FILES: usize = 64;
 
 /// The sealed files, in order.
@@ -19,7 +19,7 @@ const OPEN_FILES: usize = 64;
 pub(crate) struct SealedFiles {
     identity: Identity,
     keys: RwLock<Vec<FileKey>>,
-    /// The files that were used last, the newest use first.
+    /// The most recently used files, the newest use first.
     open: Mutex<Vec<(FileKey, Arc<SealedFile>)>>,
 }
 
@@ -28,7 +28,7 @@ impl SealedFiles {
         SealedFiles { identity, keys: RwLock::new(keys), open: Mutex::default() }
     }
 
-    /// Adds a file that was just sealed, the last one.
+    /// Adds a file that was just sealed.
     pub(crate) fn add(&self, key: FileKey) {
         let mut keys = sync::write(&self.keys);
         let index = keys.partition_point(|known| *known < key);

@@ -26,11 +26,11 @@ use crate::{
     sync,
 };
 
-/// The capacity of a store's first file; each later one doubles, up to the option's size, so that a
-/// small store stays small.
+/// The capacity of a file when none is active; each later one doubles, up to the option's size, so
+/// that a small store stays small.
 const FIRST_CAPACITY: u64 = 256 << 10;
 
-/// A buffer larger than this is given back after use.
+/// A buffer larger than this is freed after use.
 const BUFFER_KEPT: usize = 1 << 20;
 
 /// What every file of a journal has in common.
@@ -61,7 +61,7 @@ pub(crate) struct Active {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<File>,
     pub(crate) capacity: u64,
-    /// Bytes that are allocated: less than the capacity after a close.
+    /// Bytes that are allocated: after a close, less than the capacity.
     pub(crate) allocated: u64,
     /// The number of its first frame, and what that names.
     pub(crate) first_frame: u64,
@@ -105,8 +105,8 @@ impl Active {
         }
     }
 
-    /// Gives back what is allocated after the last frame. `HEAD` must say by now that this is where
-    /// the log ends: without that a short file is damage.
+    /// Frees what is allocated after the last frame. `HEAD` must already record that the log ends
+    /// here: otherwise a short file is damage.
     pub(crate) fn cut(&self) -> Result<(), Error> {
         self.file.set_len(self.offset).map_err(|source| Error::io("shorten", &self.path, source))
     }
@@ -130,7 +130,7 @@ pub(crate) struct WrittenFrame {
     pub(crate) payload_offset: u64,
     /// Where the next frame starts.
     pub(crate) end_offset: u64,
-    /// The file that it did not fit into any more, synced.
+    /// The file that it no longer fitted into, synced.
     pub(crate) full: Option<FullFile>,
 }
 
@@ -169,7 +169,7 @@ impl Journal {
         self.end
     }
 
-    /// The file to sync so that everything written so far is durable: files before it are.
+    /// The file to sync so that everything written so far is durable. Earlier files already are.
     pub(crate) fn to_sync(&self) -> Option<(Arc<File>, PathBuf)> {
         self.active.as_ref().map(|active| (Arc::clone(&active.file), active.path.clone()))
     }
@@ -205,7 +205,7 @@ impl Journal {
         for (kind, content) in &frame.items {
             frame::put_item(buffer, *kind, content).map_err(refused)?;
         }
-        // The end byte; and after every frame there is room for a marker.
+        // One more for the end byte; and leave room for a marker after the frame.
         let needed = ((buffer.len() + 1).next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
         if needed > FRAME_BYTES_MAX {
             return Err(refused("a group of appends is past the size of a frame".to_owned()));
@@ -276,9 +276,9 @@ impl Journal {
         drop(prepared);
         let last = self.active.replace(next);
         self.next_key = key;
-        // A file without frames has been replaced: the new one has its name.
+        // The new file has replaced one without frames, under the same name.
         let Some(last) = last.filter(|_| empty.is_none()) else { return Ok(None) };
-        // Only now that the next file is there for good, and before anything is written to it.
+        // Only now that the next file is durable, and before anything is written to it.
         self.mark_continued(&last).map_err(WriteFailure::Failed)?;
         let full = last.into_full(self.end);
         Ok(Some(FullFile { end: full.end + HEADER_BYTES as u64, ..full }))
@@ -353,7 +353,7 @@ impl Journal {
     }
 }
 
-/// Allocates what a close cut off. On [`WriteFailure::Refused`] nothing has changed.
+/// Allocates again what a close cut off. On [`WriteFailure::Refused`] no frame has changed.
 fn allocate(active: &mut Active) -> Result<(), WriteFailure> {
     let Active { file, path, capacity, allocated, .. } = active;
     if *allocated >= *capacity {

@@ -49,7 +49,7 @@ pub(crate) struct TailEntry<'a> {
 pub(crate) struct FrameSource {
     pub(crate) key: FileKey,
     pub(crate) file: Arc<File>,
-    /// Where the frame after it starts.
+    /// Where that frame ends.
     pub(crate) end_offset: u64,
 }
 
@@ -87,14 +87,14 @@ pub(crate) struct Generation {
     names: BTreeSet<Arc<str>>,
     ids: HashMap<Uuid, u64>,
     checkpoints: BTreeMap<Arc<str>, u64>,
-    /// How many of its events were in the trees before they came here.
+    /// How many of its events were in the trees when recovery added them.
     drained_events: u64,
     events: u64,
     body_bytes: u64,
     index_bytes: u64,
 }
 
-/// A record and how to come by its bytes.
+/// A record, and its bytes or the file to read them from.
 #[derive(Debug)]
 pub(crate) struct RecordRef {
     place: Place,
@@ -236,7 +236,7 @@ impl Generation {
         self.body_bytes() + self.index_bytes
     }
 
-    /// Leaves the bytes of the events to their file.
+    /// Drops the bytes of the events; their file has them.
     pub(super) fn release_bodies(&self) {
         if self.source.is_some() && sync::read(&self.bodies).is_some() {
             *sync::write(&self.bodies) = None;

@@ -3,11 +3,11 @@
 //!
 //! Invariants:
 //! * An event is in the tail or in a sealed file. It leaves the tail only after its file is sealed,
-//!   and a file is sealed only after the trees hold its events. So whoever looks in the tail first
-//!   and in a sealed file or the trees next misses nothing and needs no lock for it.
+//!   and a file is sealed only after the trees hold its events. So a reader that looks in the tail
+//!   first and in a sealed file or the trees next misses nothing and needs no lock for it.
 //! * The tail is a row of generations. Only the writer adds, to the last one, the active one. The
-//!   others are frozen: nothing of them changes but whether their bytes are in memory. A drain
-//!   takes whole frozen generations; freeing one drops an `Arc`.
+//!   others are frozen: they change only in whether their bytes are in memory. A drain takes whole
+//!   frozen generations; freeing one drops an `Arc`.
 //! * No lock is held for longer than it takes to add a frame or to copy a few pointers.
 
 mod generation;
@@ -60,7 +60,7 @@ struct Inner {
     active: Generation,
     /// The last frame that the trees have.
     drained: LogEnd,
-    /// How much of the frozen generations the trees do not have.
+    /// What the trees lack of the frozen generations.
     waiting: Backlog,
 }
 
@@ -97,7 +97,7 @@ impl Tail {
         }
     }
 
-    /// Drops the bytes of the oldest frozen generations past what is kept.
+    /// Drops the bytes of the oldest frozen generations, past what the tail keeps.
     fn release_bodies(&self, inner: &Inner) {
         let mut kept = inner.active.body_bytes();
         for generation in inner.frozen.iter().rev() {
@@ -113,7 +113,7 @@ impl Tail {
         sync::write(&self.inner).freeze();
     }
 
-    /// Starts over after damage in what the trees have: what was added so far is left to them.
+    /// Empties the tail after damage below the trees' head: they serve what was added so far.
     pub(crate) fn clear(&self) {
         let mut inner = sync::write(&self.inner);
         let drained = inner.drained;
@@ -160,7 +160,8 @@ impl Tail {
         Window::new(inner.drained, taken)
     }
 
-    /// Every frozen generation with events above the drained head, for a discard.
+    /// The streams with events above the drained head, each with its first such version, for a
+    /// discard.
     pub(crate) fn undrained_streams(&self) -> Vec<(Arc<str>, u64)> {
         let inner = sync::read(&self.inner);
         let generations = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);

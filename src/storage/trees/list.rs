@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Runs of one stream that the list of streams passes one by one, before it looks up the last.
+/// Runs of one stream that the list of streams reads one by one before it looks up the last.
 const RUNS_PASSED: u32 = 8;
 
 /// The stream and version of each position of a chunk.
@@ -112,7 +112,7 @@ impl Trees {
     }
 }
 
-/// What sorts after all runs of a stream and before those of any other.
+/// A key after all runs of a stream and before those of any later stream.
 fn after_runs(stream: &str) -> Vec<u8> {
     [stream.as_bytes(), &[1]].concat()
 }

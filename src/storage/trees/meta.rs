@@ -1,5 +1,4 @@
-//! What the trees know about themselves: format, store id, head, dictionary, and the facts of the
-//! sealed journal files.
+//! The tree `meta`: format, store id, head, dictionary, and the facts of the sealed journal files.
 
 use std::convert::Infallible;
 
@@ -32,7 +31,7 @@ pub(crate) struct SealedFacts {
 }
 
 impl Trees {
-    /// sled's first transaction in a process waits for all readers; run it while there are none.
+    /// sled's first transaction in a process waits for all readers: run it while there are none.
     pub(super) fn upgrade_lock(&self) -> Result<(), Error> {
         self.transact(None, None)
     }
@@ -170,7 +169,7 @@ impl Trees {
         self.sync_data()
     }
 
-    /// Hands what sled logged over to the system, and returns how many bytes that were.
+    /// Hands what sled logged to the system, and returns how many bytes.
     pub(super) fn flush(&self) -> Result<u64, Error> {
         guarded(|| self.db.flush()).map(|bytes| bytes as u64)
     }

@@ -2,14 +2,14 @@
 //!
 //! Invariants:
 //! * One thread alone writes. Readers take no lock of ours.
-//! * What a reader is served lies at or below the head that it was given; entries above the trees'
-//!   own head are staged by a drain that has not finished.
+//! * A reader is bounded by the head that it passes; entries above the trees' own head are staged
+//!   by a drain that has not finished.
 //! * No page image comes near a quarter of a segment, past which sled would leave its log for files
 //!   that it never syncs.
 //! * sled's `flush` leaves data in the drive's cache. The data file is synced through a second
 //!   descriptor, long before a segment's worth has been logged: see `pace`.
-//! * Readers do not write. sled splits a leaf that is too full when it visits it again, so the
-//!   writer visits each key that it wrote before anybody else can.
+//! * Readers do not write. sled splits a leaf that is too full on the next visit, so the writer
+//!   visits each key that it wrote.
 //! * sled may panic on damaged files. Every call is guarded, and a panic is an error like any
 //!   other.
 
@@ -67,7 +67,7 @@ pub(crate) struct Trees {
     checkpoints: sled::Tree,
     /// Format, store id, head, dictionary, facts of sealed journal files.
     meta: sled::Tree,
-    /// What new values are compressed with, once there was enough to train it on. It never changes.
+    /// The dictionary of new values, once there was enough to train it on. It never changes.
     dictionary: OnceLock<Dictionary>,
     /// A second descriptor of sled's data file, for the sync that sled does not do.
     data: File,

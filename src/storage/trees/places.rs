@@ -1,6 +1,6 @@
 //! From a position to its event: through the chunks of `events`, which name stream and version.
 //!
-//! Nobody reads this way while the journal is whole; its damaged files are rebuilt so.
+//! Reads use this only for positions that the journal cannot serve.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What is looked at before sled may open its files, because sled's own recovery would destroy the
-//! evidence: it takes a log whose tail it cannot find for an empty one and zeroes it.
+//! Checks before sled may open its files, because sled's own recovery would destroy the evidence:
+//! it takes a log whose end it cannot find for an empty one and zeroes it.
 //!
 //! The layout read here is that of sled 0.34.7: `conf` is text followed by its CRC-32; `db` is a
 //! row of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
@@ -24,8 +24,8 @@ const SEGMENT_HEADER_BYTES: usize = 20;
 /// Both sequence numbers are stored exclusive-or this.
 const LSN_MASK: i64 = i64::MAX;
 
-/// Checks sled's files, removes what a kill inside an earlier open left behind, makes durable what
-/// sled is about to read, and returns the size of a segment.
+/// Checks sled's files, removes what a kill during an earlier open left, makes durable what sled is
+/// about to read, and returns the size of a segment.
 pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     let segment_bytes = read_conf(&directory.join("conf"))?;
     refuse_blobs(&directory.join("blobs"))?;
@@ -82,8 +82,8 @@ fn refuse_blobs(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A snapshot that was being written when the process died would be taken for the newest one, and
-/// refused forever. The one before is still there: it goes only after the new one has its name.
+/// sled would take a snapshot that was being written when the process died for the newest one, and
+/// refuse it forever. The previous one still exists: sled removes it only after the rename.
 fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -96,7 +96,7 @@ fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The sequence number that sled's newest snapshot reaches to: its name.
+/// The sequence number up to which sled's newest snapshot reaches: its name.
 fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let mut newest = 0;
@@ -109,7 +109,7 @@ fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
     Ok(newest)
 }
 
-/// Reads a snapshot whole: sled would take one that the disk cannot deliver for damage.
+/// Reads a snapshot whole, so that an I/O error is reported as one: sled would take it for damage.
 fn read_snapshot(directory: &Path, lsn: i64) -> Result<(), Error> {
     let path = directory.join(format!("snap.{lsn:016X}"));
     match File::open(&path).and_then(|mut file| io::copy(&mut file, &mut io::sink())) {
@@ -120,8 +120,8 @@ fn read_snapshot(directory: &Path, lsn: i64) -> Result<(), Error> {
     }
 }
 
-/// Reads what sled's recovery is about to read: the segments that its snapshot does not cover.
-/// Where the disk cannot deliver one, sled would take it for torn, end its log there, and overwrite
+/// Reads what sled's recovery is about to read: the segments that its snapshot does not cover. If
+/// the disk could not deliver one, sled would take it for torn, end its log there, and overwrite
 /// it.
 fn read_ahead(
     file: &File,
@@ -146,8 +146,8 @@ fn read_ahead(
     Ok(())
 }
 
-/// Where each segment lies, by its sequence number. The segment that holds the highest stable
-/// sequence number must be there, and none twice.
+/// The offset of each segment by its sequence number. The segment with the highest stable sequence
+/// number must exist, and no segment twice.
 fn check_segments(
     file: &File,
     path: &Path,

@@ -1,8 +1,8 @@
-//! Giving back what sled fills with zeros.
+//! Freeing what sled fills with zeros.
 //!
 //! sled zeroes a whole segment (8 MiB) before it logs into it and when it frees it, so a small
-//! store would take as much. A hole reads as zeros too, so whole blocks of zeros can be punched
-//! out of the file, as long as nobody writes meanwhile.
+//! store would take as much. A hole reads as zeros too, so blocks of zeros can be punched out of
+//! the file, as long as nothing is written meanwhile.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,15 +14,15 @@ use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 
 use crate::{Error, storage::trees::Trees};
 
-/// Blocks of this size are given back.
+/// Blocks of this size are freed.
 const BLOCK_BYTES: usize = 4 << 10;
 
 /// Bytes looked at in one go.
 const LOOK_BYTES: usize = 1 << 20;
 
 impl Trees {
-    /// Punches the blocks of `db` that hold only zeros out of the file. To be called by the only
-    /// writer, after the open or before the close. A file system that has no holes is no error.
+    /// Punches the blocks of `db` that hold only zeros out of the file. Only the writer may call
+    /// this, while nothing else uses sled. A file system without holes is not an error.
     pub(crate) fn punch_zeros(&self) -> Result<(), Error> {
         // Nothing of sled's may be on its way to the file.
         self.sync()?;
@@ -63,7 +63,7 @@ fn punch_zeros(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the next bytes that are no hole lie, from `at` on.
+/// Where the next data that is not a hole starts, from `at` on.
 fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
     match seek(file, SeekFrom::Data(at)) {
         Ok(data) => Ok(Some(data)),

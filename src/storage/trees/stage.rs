@@ -93,8 +93,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         self.pace.insert(&trees.streams, &key, encoded.value)
     }
 
-    /// Stages where the events of the window belong: all positions in order, each with its stream
-    /// and version.
+    /// Stages the index of positions: every position of the window in order, with its stream and
+    /// version.
     pub(crate) fn places<'e>(
         &mut self,
         places: impl IntoIterator<Item = (u64, &'e str, u64)>,
@@ -131,8 +131,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Ok(())
     }
 
-    /// Takes in checkpoints. They need not wait for the head: what they rest on is durable in the
-    /// journal, and a drain that is interrupted takes them in again.
+    /// Stores checkpoints. They need not wait for the head: the journal holds them durably, and an
+    /// interrupted drain is repeated.
     pub(crate) fn checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), Error> {
         let trees = self.pace.trees;
         for checkpoint in checkpoints {
@@ -155,8 +155,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     }
 }
 
-/// Bytes of events spread over all that there are, with the end of each, or `None` when all of
-/// them together are too few to train on.
+/// Sampled events, spread over all of them, with the end of each sample; `None` if there are too
+/// few events to train on.
 fn sample<'e>(
     events: impl IntoIterator<Item = EventToEncode<'e>>,
 ) -> Option<(Vec<u8>, Vec<usize>)> {

@@ -18,7 +18,7 @@ use crate::{
 /// How many buffers are kept between reads.
 const SCRATCH_MAX: usize = 2;
 
-/// The most that a buffer takes that is kept, except for a block that is not read to its end.
+/// The largest buffer that is kept, except for that of a block that is not read to its end.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The buffer that pages of blocks of the usual size share: what follows the items of a frame may
@@ -178,7 +178,7 @@ impl SealedFile {
             to.copy_from_slice(from);
         }
         if len == part.len() && scratch.raw.len() > SCRATCH_BYTES_MAX {
-            // Whoever reads on does not need the large block any more.
+            // A reader that continues no longer needs the large block.
             scratch.block = None;
             scratch.raw = Vec::new();
         }

@@ -1,7 +1,7 @@
 //! The frames of a journal file, checked and cut into units: the smallest parts that a block holds.
 //!
 //! No frame is read as a whole: the checksum of a payload is computed item by item, and a frame is
-//! known to be sound only at its end. Whoever uses the units keeps nothing of a file with an error.
+//! known to be sound only at its end. A user of the units keeps nothing of a file with an error.
 
 use crate::{
     Error,

@@ -11,7 +11,7 @@ use crate::{
     storage::journal::sealed::{file::SealedFile, read::Scratch},
 };
 
-/// What a check of a sealed file comes to.
+/// A part of a sealed file, checked.
 #[derive(Debug)]
 pub(crate) enum Checked<'a> {
     /// The events of a block that is whole.
