@@ -54,7 +54,7 @@ impl Search {
     ) -> Result<(), Error> {
         match read {
             Ok(Some(snapshot)) => self.found = Some(snapshot),
-            Ok(None) if self.is_settled => self.ignore(key, position, "its start is missing"),
+            Ok(None) if self.is_settled => self.ignore(key, position, "its file is missing"),
             // The newer ones that replaced it are not in this list yet.
             Ok(None) => self.is_over = false,
             Err(Error::Corrupted { reason, .. }) => self.ignore(key, position, reason),

@@ -185,9 +185,14 @@ impl Disk {
             Some(journal) if journal.is_half_full() => journal.next_capacity(),
             _ => return,
         };
-        let mut prepared = sync::lock(&self.prepared);
-        if prepared.is_none() {
-            *prepared = PreparedFile::make(&self.identity.directory, capacity).ok();
+        if sync::lock(&self.prepared).is_some() {
+            return;
+        }
+        // No lock is held meanwhile: an append that needs a file at once makes its own.
+        let made = PreparedFile::make(&self.identity.directory, capacity).ok();
+        let replaced = std::mem::replace(&mut *sync::lock(&self.prepared), made);
+        if let Some(unused) = replaced {
+            unused.discard();
         }
     }
 

@@ -166,6 +166,9 @@ impl Drain<'_> {
 
     fn beat(&self) -> Result<(), Error> {
         self.disk.signals.beat();
+        if self.disk.signals.take_file_request() {
+            self.disk.prepare_file();
+        }
         self.disk.sync_journal_if_due(self.health)
     }
 
@@ -207,7 +210,7 @@ impl Drain<'_> {
             match self.seal(&file) {
                 Ok(()) => {}
                 // Damage stays where it is, and `verify` reports it.
-                Err(Error::Corrupted { .. }) => {}
+                Err(Error::Corrupted { .. }) => self.tail.drop_file(file.key),
                 Err(Error::NoSpace { .. }) => {
                     // The next drain tries again.
                     sync::lock(&self.disk.full).insert(0, file);

@@ -223,6 +223,7 @@ impl Opened {
             identity: &identity,
             capacity_max: options.journal_bytes,
             unsealed: &unsealed,
+            last_sealed: sealed.last().copied(),
             sealed_end,
             trees: trees_end,
             head,
@@ -272,10 +273,13 @@ fn resolve(identity: &Identity, writes: bool) -> Result<(Vec<FileKey>, Vec<FileK
         }
         listing.sealed.retain(|sealed| *sealed != key);
         if writes {
-            let aside = path.with_extension("sealed-damaged");
-            fs::rename(&path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
+            files::set_aside(&path)?;
         }
     }
+    // A file before a sealed one could not be sealed because it is damaged. The trees have its
+    // events, and it stays as it is.
+    let last = listing.sealed.last().copied();
+    listing.unsealed.retain(|key| last.is_none_or(|last| *key > last));
     Ok((listing.sealed, listing.unsealed))
 }
 

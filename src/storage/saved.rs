@@ -23,11 +23,7 @@ impl Storage {
     pub(crate) fn checkpoint_names(&self) -> Result<BTreeSet<Arc<str>>, Error> {
         self.check_open()?;
         let mut names = self.tail.checkpoint_names();
-        if let Some(disk) = self.disk() {
-            names.extend(disk.with_trees(|trees| {
-                trees.checkpoints().map(|entry| Ok(entry?.0)).collect::<Result<Vec<_>, Error>>()
-            })?);
-        }
+        names.extend(self.from_trees(Vec::new(), |source| source.checkpoint_names())?);
         Ok(names)
     }
 

@@ -143,6 +143,11 @@ impl Signals {
         self.lock().progress += 1;
     }
 
+    /// Whether the journal will soon need another file, asked once for each request.
+    pub(crate) fn take_file_request(&self) -> bool {
+        std::mem::take(&mut self.lock().is_file_due)
+    }
+
     pub(crate) fn report_no_space(&self) {
         self.lock().is_short_of_space = true;
     }

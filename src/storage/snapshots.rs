@@ -142,7 +142,9 @@ impl SnapshotFiles {
             let of_key = all.iter().filter(|other| other.version == key.version);
             let kept = kept(of_key.map(|other| other.position).collect(), *position, head);
             if kept.contains(position) {
-                files::create_directory(&self.directory)?;
+                if !self.directory.is_dir() {
+                    files::create_directory(&self.directory)?;
+                }
                 files::publish(&self.path(place), bytes)?;
                 index.insert(place, key.name.clone());
             }

@@ -11,6 +11,7 @@ use crate::{
     codec::{
         page::Page,
         record::{self, EventToEncode},
+        saved::Checkpoint,
     },
     storage::{
         journal::{SealedFile, SealedFiles},
@@ -46,6 +47,9 @@ pub(crate) trait Source {
 
     /// The checkpoint of a name.
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error>;
+
+    /// The names of all checkpoints.
+    fn checkpoint_names(&self) -> Result<Vec<Arc<str>>, Error>;
 }
 
 impl Source for Trees {
@@ -80,6 +84,10 @@ impl Source for Trees {
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
         self.checkpoint(name)
     }
+
+    fn checkpoint_names(&self) -> Result<Vec<Arc<str>>, Error> {
+        self.checkpoints().map(|entry| Ok(entry?.0)).collect()
+    }
 }
 
 fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error> {
@@ -91,6 +99,11 @@ fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error>
 }
 
 impl SealedFiles {
+    /// All checkpoints: each file has them as of its end.
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.newest_first().next().map_or(Ok(Vec::new()), |newest| newest?.checkpoints())
+    }
+
     /// The files, the newest first.
     fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
         self.keys().into_iter().rev().map(|key| self.open(key))
@@ -213,9 +226,11 @@ impl Source for SealedFiles {
     }
 
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
-        // Each file has all checkpoints as of its end.
-        let Some(newest) = self.newest_first().next() else { return Ok(None) };
-        let all = newest?.checkpoints()?;
+        let all = self.checkpoints()?;
         Ok(all.into_iter().find(|found| &*found.name == name).map(|found| found.position))
+    }
+
+    fn checkpoint_names(&self) -> Result<Vec<Arc<str>>, Error> {
+        Ok(self.checkpoints()?.into_iter().map(|found| found.name).collect())
     }
 }

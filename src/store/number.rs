@@ -3,8 +3,7 @@
 //! One leader at a time runs this, while the store's head does not move. Each append sees the ones
 //! before it in its group as if they were stored.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
 
 use crate::{

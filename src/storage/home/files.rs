@@ -60,6 +60,17 @@ pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Renames a damaged file to the first free `<name>-damaged-<n>`, and makes that durable.
+pub(crate) fn set_aside(path: &Path) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let free = (1..u32::MAX)
+        .map(|number| path.with_file_name(format!("{name}-damaged-{number}")))
+        .find(|path| !path.exists());
+    let aside = free.unwrap_or_else(|| path.with_extension("damaged"));
+    fs::rename(path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
+    sync_directory(parent_of(path))
+}
+
 /// Creates a file for reading and writing, or empties the one that is there.
 pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)

@@ -64,6 +64,9 @@ impl HeadFile {
     ) -> Result<HeadFile, Error> {
         let path = store.join(FILE);
         if before.is_none() {
+            if path.exists() {
+                files::set_aside(&path)?;
+            }
             make(&path)?;
         }
         let file = files::open(&path)?;

@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use uuid::Uuid;
+
 use crate::{
     Error,
     codec::{
@@ -23,9 +25,6 @@ use crate::{
 
 const ACTIVE: &str = "journal";
 const SEALED: &str = "sealed";
-
-/// The name under which the next file is prepared.
-const PREPARED: &str = "next.tmp";
 
 /// The largest capacity of a journal file: the largest that can be asked for, plus the largest
 /// frame.
@@ -147,7 +146,9 @@ pub(crate) struct PreparedFile {
 impl PreparedFile {
     /// Allocates a file. On [`CreateFailure::Refused`] nothing is left.
     pub(crate) fn make(directory: &Path, capacity: u64) -> Result<PreparedFile, CreateFailure> {
-        let path = directory.join(PREPARED);
+        // More than one may be in the making, each under a name of its own.
+        let name = format!("{}.{}", Uuid::new_v4().simple(), files::UNFINISHED);
+        let path = directory.join(name);
         let refused = |source: io::Error| {
             // Best effort: an unfinished file is removed at the next open as well.
             let _ = fs::remove_file(&path);
@@ -178,7 +179,7 @@ impl PreparedFile {
         checksum: &Checksum,
     ) -> Result<(PathBuf, File), CreateFailure> {
         let path = key.active_path(directory);
-        if !replaces && path.exists() {
+        if (!replaces && path.exists()) || key.sealed_path(directory).exists() {
             let reason = "it exists already, and would be overwritten";
             let place = path.display().to_string();
             let position = Some(key.first_position);

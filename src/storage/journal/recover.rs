@@ -50,7 +50,9 @@ pub(crate) struct TreesEnd {
 pub(crate) struct Recovery<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) capacity_max: u64,
+    /// The files after the last sealed one.
     pub(crate) unsealed: &'a [FileKey],
+    pub(crate) last_sealed: Option<FileKey>,
     /// The last frame of the sealed files; `None` when the last of these is damaged.
     pub(crate) sealed_end: Option<LogEnd>,
     /// `None` if there are no trees to continue from: then every frame is needed.
@@ -136,9 +138,12 @@ pub(crate) fn recover(
         }
     }
     let end = reader.check_end()?;
-    let last = recovery.unsealed.last().filter(|key| key.first_position == end.position + 1);
+    let first_position = end.position + 1;
+    // Files without events have this position too, and may be sealed by now.
+    let last = recovery.unsealed.last().copied().max(recovery.last_sealed);
+    let last = last.filter(|key| key.first_position == first_position);
     let number = last.map_or(0, |key| key.number + 1);
-    let next_key = FileKey { first_position: end.position + 1, number };
+    let next_key = FileKey { first_position, number };
     let identity = recovery.identity.clone();
     let journal = Journal::new(identity, recovery.capacity_max, active, next_key, end);
     Ok(Recovered { journal, full })
@@ -151,7 +156,8 @@ impl<R: Replay> Reader<'_, R> {
 
     /// The trees must have every sealed frame: a file is sealed only after they have it.
     fn check_sealed_end(&self) -> Result<(), Error> {
-        let (Some(sealed), Some(trees)) = (self.end, self.recovery.trees) else { return Ok(()) };
+        let Some(sealed) = self.end else { return Ok(()) };
+        let Some(trees) = self.recovery.trees else { return self.check_known(sealed) };
         if trees.end.frame_number < sealed.frame_number {
             let position = trees.end.position + 1;
             let reason = format!(
@@ -318,7 +324,12 @@ impl<R: Replay> Reader<'_, R> {
 
     /// Whether a close cut the file here: it cuts after the last frame, which `HEAD` records.
     fn was_cut_here(&self, last: LogEnd) -> bool {
-        self.recovery.head.is_some_and(|head| head.end == last)
+        match (self.recovery.head, self.recovery.trees) {
+            (Some(head), _) => head.end == last,
+            // Without it the trees say the same: a close drains everything.
+            (None, Some(trees)) => trees.end == last,
+            (None, None) => false,
+        }
     }
 
     fn finish(
@@ -375,7 +386,7 @@ impl<R: Replay> Reader<'_, R> {
         if known.frame_number > end.frame_number {
             let when = match state {
                 HeadState::Closed => "when the store was closed",
-                HeadState::Running => "when the store was opened last",
+                HeadState::Running => "before the store was opened last",
             };
             let reason = format!(
                 "it ends at position {}, and reached {} {when}",

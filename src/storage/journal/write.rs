@@ -262,8 +262,8 @@ impl Journal {
         let is_empty = |active: &Active| active.offset == FIRST_FRAME_OFFSET;
         let empty = self.active.as_ref().filter(|active| is_empty(active)).map(|active| active.key);
         let key = empty.unwrap_or_else(|| self.key_after_active());
-        let mut prepared = sync::lock(prepared);
-        let spare = match prepared.take() {
+        let taken = sync::lock(prepared).take();
+        let spare = match taken {
             Some(spare) if spare.capacity() >= needed => spare,
             unfit => {
                 if let Some(unfit) = unfit {
@@ -273,7 +273,6 @@ impl Journal {
             }
         };
         let next = self.publish(spare, key, empty.is_some())?;
-        drop(prepared);
         let last = self.active.replace(next);
         self.next_key = key;
         // The new file has replaced one without frames, under the same name.

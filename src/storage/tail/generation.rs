@@ -1,13 +1,14 @@
 //! A generation of the tail: the frames of one journal file, or some of them, with an index.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     ops::Bound,
     os::unix::fs::FileExt,
     sync::{Arc, RwLock},
 };
 
+use foldhash::{HashMap, HashMapExt as _};
 use uuid::Uuid;
 
 use crate::{
