@@ -57,16 +57,16 @@ impl Storage {
     /// How many events of a stream lie at or below `head`.
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         self.check_open()?;
-        if let Some(version) = self.tail_version(stream, head) {
+        self.stored_version(stream, head)
+    }
+
+    /// As [`stream_version`](Self::stream_version), of a store that was seen to be open.
+    pub(crate) fn stored_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
+        if let Some(version) = self.tail.version(stream, head) {
             return Ok(version);
         }
         // The stream may have had its last event at or below `head` long before the tail.
         self.from_trees(0, |source| source.stream_version(stream, head))
-    }
-
-    /// As [`stream_version`](Self::stream_version), from the tail alone.
-    pub(crate) fn tail_version(&self, stream: &str, head: u64) -> Option<u64> {
-        self.tail.version(stream, head)
     }
 
     /// The position before the first event of the tail.
@@ -96,9 +96,8 @@ impl Storage {
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
-    /// Where the event with this id lies.
+    /// Where the event with this id lies, in a store that was seen to be open.
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
-        self.check_open()?;
         match self.tail_position_of(id) {
             Some(position) => Ok(Some(position)),
             None => self.from_trees(None, |source| source.position_of(id)),

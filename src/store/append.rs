@@ -10,7 +10,7 @@ use crate::{
         limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
         name,
     },
-    store::number::Seen,
+    store::number::SeenIds,
 };
 
 /// What an append asks for.
@@ -22,7 +22,7 @@ pub(crate) struct AppendRequest {
     /// The timestamp of events that bring none.
     pub(crate) now: Timestamp,
     /// What was looked up before the append queued.
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenIds,
 }
 
 /// What an append did.
@@ -119,7 +119,10 @@ impl EventStore {
         // The clock is the caller's code: call it here, where it can delay or fail this append
         // alone.
         let now = inner.options.now();
-        let seen = Seen::look(self.storage(), &units)?;
+        for unit in &units {
+            inner.versions.prefetch(&inner.storage, &unit.stream)?;
+        }
+        let seen = SeenIds::look(self.storage(), &units)?;
         let request = AppendRequest { units, head, now, seen };
         let written = inner.commits.append(inner, request)?;
         let last = written.appended.last().map_or(0, |appended| *appended.positions().end());

@@ -107,7 +107,7 @@ impl GroupCommit {
         let storage = &inner.storage;
         let group = self.take_group();
         // A panic would leave the others waiting forever; what it left on the disk is unknown.
-        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &group)));
+        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &inner.versions, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
         inner.arrivals.announce();

@@ -12,6 +12,7 @@ mod options;
 mod read;
 mod stats;
 mod streams;
+mod versions;
 
 use std::{path::Path, sync::Arc};
 
@@ -29,6 +30,7 @@ pub use options::{Durability, Options};
 pub use read::Events;
 pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
+use versions::Versions;
 
 /// An open event store. Clones are cheap and share the one store; any number of threads may use it
 /// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.
@@ -55,6 +57,7 @@ pub struct EventStore {
 struct Inner {
     storage: Arc<Storage>,
     commits: GroupCommit,
+    versions: Versions,
     arrivals: Arc<Arrivals>,
     followers: Followers,
     options: Options,
@@ -98,6 +101,7 @@ impl EventStore {
         let inner = Inner {
             storage,
             commits: GroupCommit::default(),
+            versions: Versions::default(),
             arrivals: Arc::default(),
             followers: Followers::default(),
             options,

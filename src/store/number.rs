@@ -11,31 +11,29 @@ use crate::{
     codec::record::EventToEncode,
     event::{Appended, NewEvent, Timestamp, Unit},
     storage::Storage,
-    store::append::{AppendRequest, Written},
+    store::{
+        append::{AppendRequest, Written},
+        versions::Versions,
+    },
 };
 
-/// What an append looked up before it queued, so that the leader, for whom the whole group waits,
-/// reads nothing from the disk: the tail has everything that changed since.
+/// The event ids that an append looked up before it queued, so that the leader, for whom the whole
+/// group waits, reads nothing from the disk: the tail has everything that came since.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenIds {
     /// The head at that time.
     head: u64,
-    /// The version of the stream of each unit.
-    versions: Vec<u64>,
     /// The positions of the ids that were stored.
-    ids: HashMap<Uuid, u64>,
+    positions: HashMap<Uuid, u64>,
 }
 
-impl Seen {
-    /// Looks up what the units need.
-    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<Seen, Error> {
-        let mut seen = Seen { head: storage.head(), ..Seen::default() };
-        for unit in units {
-            seen.versions.push(storage.stream_version(&unit.stream, seen.head)?);
-            for id in unit.events.iter().filter_map(|event| event.id) {
-                if let Some(position) = storage.position_of(id)? {
-                    seen.ids.insert(id, position);
-                }
+impl SeenIds {
+    /// Looks up the ids of the units.
+    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<SeenIds, Error> {
+        let mut seen = SeenIds { head: storage.head(), ..SeenIds::default() };
+        for id in units.iter().flat_map(|unit| unit.events.iter().filter_map(|event| event.id)) {
+            if let Some(position) = storage.position_of(id)? {
+                seen.positions.insert(id, position);
             }
         }
         Ok(seen)
@@ -45,6 +43,7 @@ impl Seen {
 /// The accepted events of a group, in position order.
 pub(super) struct Numbering<'a> {
     storage: &'a Storage,
+    known: &'a Versions,
     /// The head before the group.
     base: u64,
     events: Vec<EventToEncode<'a>>,
@@ -55,9 +54,10 @@ pub(super) struct Numbering<'a> {
 }
 
 impl<'a> Numbering<'a> {
-    pub(super) fn new(storage: &'a Storage) -> Self {
+    pub(super) fn new(storage: &'a Storage, known: &'a Versions) -> Self {
         Numbering {
             storage,
+            known,
             base: storage.head(),
             events: Vec::new(),
             versions: HashMap::new(),
@@ -80,10 +80,9 @@ impl<'a> Numbering<'a> {
         }
         self.check_versions(request)?;
         let mut appended = Vec::new();
-        let units = request.units.iter().enumerate();
-        for (index, unit) in units.filter(|(_, unit)| !unit.events.is_empty()) {
+        for unit in request.units.iter().filter(|unit| !unit.events.is_empty()) {
             let first_position = self.head() + 1;
-            let first_version = self.version_of(request, index)? + 1;
+            let first_version = self.version_of(&unit.stream)? + 1;
             for (version, event) in (first_version..).zip(&unit.events) {
                 self.accept(&unit.stream, version, event, request.now);
             }
@@ -115,34 +114,26 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    /// The version of the stream of the unit with this index in its request.
-    fn version_of(&mut self, request: &'a AppendRequest, index: usize) -> Result<u64, Error> {
-        let Some(stream) = request.units.get(index).map(|unit| unit.stream.as_str()) else {
-            return Ok(0);
-        };
+    fn version_of(&mut self, stream: &'a str) -> Result<u64, Error> {
         if let Some(&version) = self.versions.get(stream) {
             return Ok(version);
         }
-        let seen = request.seen.versions.get(index).filter(|_| self.holds(&request.seen));
-        let version = match (self.storage.tail_version(stream, self.base), seen) {
-            (Some(version), _) | (None, Some(&version)) => version,
-            (None, None) => self.storage.stream_version(stream, self.base)?,
-        };
+        let version = self.known.of(self.storage, stream)?;
         self.versions.insert(stream, version);
         Ok(version)
     }
 
-    /// Whether the tail has everything after the head at that time, so that nothing was missed.
-    fn holds(&self, seen: &Seen) -> bool {
-        self.storage.tail_floor() <= seen.head
+    /// The versions of the streams that the group has looked up, with its own events.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, u64)> {
+        self.versions.iter().map(|(stream, version)| (*stream, *version))
     }
 
     /// Checks every unit, each as if the ones before it were stored.
     fn check_versions(&mut self, request: &'a AppendRequest) -> Result<(), AppendError> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
-        for (index, unit) in request.units.iter().enumerate() {
-            let stored = self.version_of(request, index)?;
+        for unit in &request.units {
+            let stored = self.version_of(&unit.stream)?;
             let added = ahead.entry(&unit.stream).or_default();
             let actual = stored + *added;
             if !unit.expected.is_satisfied_by(actual) {
@@ -195,11 +186,11 @@ impl<'a> Numbering<'a> {
         Ok(Some(appended))
     }
 
-    fn position_of(&self, id: Uuid, seen: &Seen) -> Result<Option<u64>, Error> {
+    fn position_of(&self, id: Uuid, seen: &SeenIds) -> Result<Option<u64>, Error> {
         let known = self.ids.get(&id).copied();
         match known.or_else(|| self.storage.tail_position_of(id)) {
             Some(position) => Ok(Some(position)),
-            None if self.holds(seen) => Ok(seen.ids.get(&id).copied()),
+            None if self.storage.tail_floor() <= seen.head => Ok(seen.positions.get(&id).copied()),
             None => self.storage.position_of(id),
         }
     }
@@ -260,7 +251,7 @@ mod tests {
             |&(id, json): &(u128, &str)| Ok(NewEvent::raw_json("T", json)?.id(Uuid::from_u128(id)));
         let events: Vec<NewEvent> = events.iter().map(event).collect::<Result<_, Error>>()?;
         let units = vec![Unit::to(stream, ExpectedVersion::NoStream, events)];
-        let seen = Seen::default();
+        let seen = SeenIds::default();
         Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)?, seen })
     }
 

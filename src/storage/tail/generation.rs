@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::{
