@@ -114,8 +114,6 @@ pub(super) fn run(storage: &Arc<Storage>) {
 fn drop_trees(disk: &Disk) {
     let taken = sync::write(&disk.trees).take();
     if let Some(trees) = taken {
-        // A failure costs space only.
-        let _ = trees.punch_zeros();
         trees.close();
     }
 }

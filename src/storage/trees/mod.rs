@@ -78,8 +78,12 @@ pub(crate) struct Trees {
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
     pub(crate) fn close(self) {
-        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, .. } = self;
-        close((db, streams, parts, events, ids, checkpoints, meta), &data);
+        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, directory, .. } =
+            self;
+        if close((db, streams, parts, events, ids, checkpoints, meta), &data) {
+            // A failure costs space.
+            let _ = space::punch_zeros(&directory.join("db"));
+        }
     }
 
     /// Returns the trees if what was done with them went well, and closes them otherwise.
@@ -98,14 +102,15 @@ impl Trees {
 ///
 /// Its destructor syncs that file and panics when it cannot. Sync first ourselves; this also
 /// consumes an error that the system reports only once. If the file cannot be synced at all, sled
-/// stays as it is until the process ends. No acknowledged event depends on it.
-fn close<T>(handles: T, data: &File) {
+/// stays as it is until the process ends. No acknowledged event depends on it. True when sled is
+/// gone.
+fn close<T>(handles: T, data: &File) -> bool {
     let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
     if is_syncable {
-        drop(catch_unwind(AssertUnwindSafe(move || drop(handles))));
-    } else {
-        std::mem::forget(handles);
+        return catch_unwind(AssertUnwindSafe(move || drop(handles))).is_ok();
     }
+    std::mem::forget(handles);
+    false
 }
 
 /// Runs a call of sled's and turns its errors and panics into ours.
