@@ -263,7 +263,8 @@ mod tests {
         let other = request("s", &[(1, "1"), (2, "20")])?;
         let elsewhere = request("t", &[(1, "1"), (2, "2")])?;
         let longer = request("s", &[(1, "1"), (2, "2"), (3, "3")])?;
-        let mut group = Numbering::new(store.storage());
+        let known = Versions::default();
+        let mut group = Numbering::new(store.storage(), &known);
         let mut answer = |request| {
             let written = group.add(request)?;
             let places =

@@ -73,7 +73,10 @@ impl Trees {
 
     /// Every run: its stream, its first version and its events.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Result<(Arc<str>, u64, Page), Error>> {
-        entries_of(&self.streams).map(|entry| {
+        let is_run = |entry: &Result<(sled::IVec, sled::IVec), Error>| {
+            entry.as_ref().map_or(true, |(_, value)| !value.is_empty())
+        };
+        entries_of(&self.streams).filter(is_run).map(|entry| {
             let (key, value) = entry?;
             let (stream, first_version) = parse_key(&key)?;
             let page = self.decode_run((stream, first_version), &value, Page::default())?;
