@@ -5,7 +5,10 @@ use std::{io, path::Path};
 
 use crate::{
     Error,
-    codec::{FORMAT_VERSION, superblock::Superblock},
+    codec::{
+        FORMAT_VERSION,
+        superblock::{Superblock, UNRELEASED_FORMAT},
+    },
     storage::home::files,
 };
 
@@ -24,7 +27,7 @@ pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
     };
     let superblock = Superblock::decode(&bytes)
         .map_err(|reason| Error::corrupted(path.display().to_string(), None, reason))?;
-    if superblock.format > FORMAT_VERSION {
+    if superblock.format > FORMAT_VERSION || superblock.format == UNRELEASED_FORMAT {
         let (found, supported) = (superblock.format, FORMAT_VERSION);
         return Err(Error::UnsupportedFormat { path, found, supported });
     }
