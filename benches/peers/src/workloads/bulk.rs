@@ -1,0 +1,33 @@
+//! Row E: an import, 1000 events at a time, until everything is durable and where it stays.
+
+use crate::{
+    bench::{Bench, Contender},
+    feed::{Feed, Order},
+    store::{Kind, Mode},
+    workloads::{fill, micros_each},
+};
+
+pub(crate) fn run(bench: &mut Bench) {
+    if !bench.wants('E') {
+        return;
+    }
+    let events = bench.args.size(30_000, 200_000);
+    let (one, many) = (bench.made(1, Order::Random), bench.made(20_000, Order::Random));
+    compare(bench, "one stream", &one, events);
+    compare(bench, "20 000 random streams", &many, events);
+    if let Some(logs) = bench.logs.clone() {
+        compare(bench, "real logs", &logs.prepared(events), events);
+    }
+}
+
+fn compare(bench: &mut Bench, case: &str, feed: &Feed, events: u64) {
+    let mut contenders = bench.durable(true);
+    if bench.args.stores.contains(&Kind::Sqlite) {
+        contenders.push(Contender { kind: Kind::Sqlite, mode: Mode::Buffered });
+    }
+    bench.compare('E', case, "us", &contenders, |bench, contender| {
+        let directory = bench.directory();
+        let elapsed = fill(contender, directory.path(), &mut feed.clone(), events);
+        micros_each(elapsed, events)
+    });
+}

@@ -1,0 +1,54 @@
+//! The rows of the table, each a workload that knows nothing of any one store.
+
+mod append; //   A to D
+mod bulk; //     E
+mod memory; //   J
+mod open; //     H
+mod read; //     F, G, I
+mod scale; //    how cost grows
+mod stalls; //   K
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bench::{Bench, Contender},
+    feed::Feed,
+};
+
+pub(crate) use memory::child as memory_child;
+pub(crate) use open::child as open_child;
+
+pub(crate) const BULK: u64 = 1_000;
+
+pub(crate) fn run(bench: &mut Bench) {
+    append::one(bench);
+    append::threads(bench);
+    append::batches(bench);
+    append::buffered(bench);
+    bulk::run(bench);
+    read::run(bench);
+    open::run(bench);
+    memory::run(bench);
+    stalls::run(bench);
+    if bench.args.scale {
+        scale::run(bench);
+    }
+}
+
+/// Appends `events` events, 1000 at a time, closes the store, and tells how long both took.
+fn fill(contender: Contender, path: &Path, feed: &mut Feed, events: u64) -> Duration {
+    let store = contender.open(path);
+    let start = Instant::now();
+    for _ in 0..events / BULK {
+        feed.batch(BULK, |batch| store.append(batch)).unwrap();
+    }
+    store.close();
+    start.elapsed()
+}
+
+fn micros_each(elapsed: Duration, events: u64) -> f64 {
+    elapsed.as_secs_f64() * 1e6 / events as f64
+}
