@@ -10,6 +10,7 @@ Compares Annals with other stores and writes a table and plots.
 Options:
   --rounds N       rounds of each workload (default 5)
   --only A,C,..    these rows alone
+  --case TEXT      those of their cases alone that have it in their names
   --stores S,..    these of bare,annals,sqlite,lmdb,redb,fjall,umadb,tephra
   --out DIR        where the results and the scratch files go (default target/peers)
   --quick          small sizes and one round, about two minutes
@@ -22,6 +23,7 @@ pub(crate) struct Args {
     pub(crate) rounds: usize,
     /// Empty: all rows.
     pub(crate) only: Vec<char>,
+    pub(crate) case: String,
     pub(crate) stores: Vec<Kind>,
     pub(crate) out: PathBuf,
     pub(crate) quick: bool,
@@ -35,6 +37,7 @@ impl Args {
         let mut args = Args {
             rounds: 0,
             only: Vec::new(),
+            case: String::new(),
             stores: Kind::ALL.to_vec(),
             out,
             quick: false,
@@ -48,6 +51,7 @@ impl Args {
                 "--only" => {
                     args.only = value()?.split(',').filter_map(|row| row.chars().next()).collect();
                 }
+                "--case" => args.case = value()?,
                 "--stores" => {
                     let kind = |name| Kind::named(name).ok_or(format!("no such store: {name}"));
                     args.stores = value()?.split(',').map(kind).collect::<Result<_, _>>()?;

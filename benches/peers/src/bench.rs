@@ -125,6 +125,9 @@ impl Bench {
         contenders: &[Contender],
         mut measure: impl FnMut(&Bench, Contender) -> f64,
     ) {
+        if !case.contains(&self.args.case) {
+            return;
+        }
         let mut values: Vec<(String, Vec<f64>)> =
             contenders.iter().map(|contender| (contender.label(), Vec::new())).collect();
         for round in 0..self.args.rounds {
@@ -150,6 +153,9 @@ impl Bench {
         unit: &'static str,
         values: Vec<(String, Vec<f64>)>,
     ) {
+        if !case.contains(&self.args.case) {
+            return;
+        }
         for (label, values) in &values {
             eprintln!("{row} {case}: {label:<16} {:.3} {unit}", median(values));
         }

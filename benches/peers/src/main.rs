@@ -7,6 +7,7 @@
 mod aims; //      what Annals aims at
 mod args;
 mod bench; //     rounds and what they measured
+mod clock;
 mod disk;
 mod feed; //      the events, in order
 mod logs; //      real logs

@@ -130,7 +130,7 @@ impl Kind {
             Kind::Lmdb => Box::new(stores::lmdb::Lmdb::open(path, mode)),
             Kind::Redb => Box::new(stores::redb::Redb::open(path, mode, cache_bytes)),
             Kind::Fjall => Box::new(stores::fjall::Fjall::open(path, mode, cache_bytes)),
-            Kind::Umadb => Box::new(stores::umadb::Umadb::open(path)),
+            Kind::Umadb => Box::new(stores::umadb::Umadb::open(path, cache_bytes)),
             Kind::Tephra => Box::new(stores::tephra::Tephra::open(path)),
         }
     }

@@ -20,7 +20,7 @@ impl Sqlite {
         let pragmas = format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
              PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;
-             PRAGMA mmap_size = {cache_bytes};"
+             PRAGMA mmap_size = {cache_bytes}; PRAGMA wal_autocheckpoint = 10000;"
         );
         connection.execute_batch(&pragmas).unwrap();
         connection

@@ -40,8 +40,9 @@ pub(crate) struct Umadb {
 }
 
 impl Umadb {
-    pub(crate) fn open(path: &Path) -> Umadb {
-        let options = StorageOptions::default().db_path(path);
+    pub(crate) fn open(path: &Path, cache_bytes: u64) -> Umadb {
+        let cache_mib = usize::try_from(cache_bytes >> 20).unwrap();
+        let options = StorageOptions::default().db_path(path).page_cache_max_mb(cache_mib);
         let mvcc = Arc::new(Mvcc::new(false, options).unwrap());
         let (requests, queue) = mpsc::channel(QUEUE);
         let database = UmaDb::from_arc(Arc::clone(&mvcc));

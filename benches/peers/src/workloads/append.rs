@@ -4,10 +4,10 @@ use std::{sync::Arc, thread, time::Instant};
 
 use crate::{
     bench::{Bench, Contender},
+    clock::micros_each,
     feed::{Feed, Order},
     payload::Payloads,
     store::{Kind, Mode},
-    workloads::micros_each,
 };
 
 const STREAMS: usize = 1_000;

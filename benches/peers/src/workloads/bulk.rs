@@ -2,16 +2,17 @@
 
 use crate::{
     bench::{Bench, Contender},
+    clock::micros_each,
     feed::{Feed, Order},
     store::{Kind, Mode},
-    workloads::{fill, micros_each},
+    workloads::fill,
 };
 
 pub(crate) fn run(bench: &mut Bench) {
     if !bench.wants('E') {
         return;
     }
-    let events = bench.args.size(30_000, 200_000);
+    let events = bench.args.size(30_000, 400_000);
     let (one, many) = (bench.made(1, Order::Random), bench.made(20_000, Order::Random));
     compare(bench, "one stream", &one, events);
     compare(bench, "20 000 random streams", &many, events);
@@ -25,9 +26,15 @@ fn compare(bench: &mut Bench, case: &str, feed: &Feed, events: u64) {
     if bench.args.stores.contains(&Kind::Sqlite) {
         contenders.push(Contender { kind: Kind::Sqlite, mode: Mode::Buffered });
     }
+    let mut processor: Vec<(String, Vec<f64>)> =
+        contenders.iter().map(|contender| (contender.label(), Vec::new())).collect();
     bench.compare('E', case, "us", &contenders, |bench, contender| {
         let directory = bench.directory();
-        let elapsed = fill(contender, directory.path(), &mut feed.clone(), events);
-        micros_each(elapsed, events)
+        let cost = fill(contender, directory.path(), &mut feed.clone(), events);
+        let label = contender.label();
+        let own = processor.iter_mut().find(|(name, _)| *name == label);
+        own.unwrap().1.push(micros_each(cost.processor, events));
+        micros_each(cost.wall, events)
     });
+    bench.tell('E', &format!("processor time, {case}"), "us", processor);
 }

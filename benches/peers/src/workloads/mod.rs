@@ -8,13 +8,11 @@ mod read; //     F, G, I
 mod scale; //    how cost grows
 mod stalls; //   K
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
 
 use crate::{
     bench::{Bench, Contender},
+    clock::{Cost, Watch},
     feed::Feed,
 };
 
@@ -38,17 +36,13 @@ pub(crate) fn run(bench: &mut Bench) {
     }
 }
 
-/// Appends `events` events, 1000 at a time, closes the store, and tells how long both took.
-fn fill(contender: Contender, path: &Path, feed: &mut Feed, events: u64) -> Duration {
+/// Appends `events` events, 1000 at a time, closes the store, and tells what both took.
+fn fill(contender: Contender, path: &Path, feed: &mut Feed, events: u64) -> Cost {
     let store = contender.open(path);
-    let start = Instant::now();
+    let watch = Watch::start();
     for _ in 0..events / BULK {
         feed.batch(BULK, |batch| store.append(batch)).unwrap();
     }
     store.close();
-    start.elapsed()
-}
-
-fn micros_each(elapsed: Duration, events: u64) -> f64 {
-    elapsed.as_secs_f64() * 1e6 / events as f64
+    watch.stop()
 }

@@ -7,11 +7,12 @@ use tempfile::TempDir;
 
 use crate::{
     bench::{Bench, CACHE_BYTES, Contender, SMALL_CACHE_BYTES},
+    clock::micros_each,
     disk,
     feed::{Feed, Order},
     random::Random,
     store::{Kind, Mode, Seen, Store},
-    workloads::{fill, micros_each},
+    workloads::fill,
 };
 
 /// How many streams a round reads.

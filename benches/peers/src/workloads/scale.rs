@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use crate::{
     bench::{Bench, Contender},
+    clock::micros_each,
     disk,
     feed::{Feed, Order},
     random::Random,
-    workloads::{BULK, fill, micros_each, open::open},
+    workloads::{BULK, fill, open::open},
 };
 
 const STREAMS: usize = 20_000;
@@ -65,7 +66,7 @@ fn measure(bench: &Bench, contender: Contender, events: u64) -> [f64; 7] {
     let path = directory.path();
     let mut feed = bench.made(STREAMS, Order::Random);
     let read = feed.streams(events);
-    let bulk = micros_each(fill(contender, path, &mut feed, events), events);
+    let bulk = micros_each(fill(contender, path, &mut feed, events).wall, events);
     let bytes = disk::allocated(path) as f64 / events as f64;
     let opening = open(contender, path);
 
