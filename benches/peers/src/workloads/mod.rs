@@ -18,6 +18,7 @@ use crate::{
 
 pub(crate) use memory::child as memory_child;
 pub(crate) use open::child as open_child;
+pub(crate) use scale::SCALE;
 
 pub(crate) const BULK: u64 = 1_000;
 
