@@ -13,6 +13,7 @@ Options:
   --case TEXT      those of their cases alone that have it in their names
   --stores S,..    these of bare,annals,sqlite,lmdb,redb,fjall,umadb,tephra
   --out DIR        where the results and the scratch files go (default target/peers)
+  --events N       so many events in rows E to J
   --quick          small sizes and one round, about two minutes
   --scale          how cost grows with the number of events, beside the table
   --large          10 million events for annals and sqlite in H, J and --scale";
@@ -26,6 +27,7 @@ pub(crate) struct Args {
     pub(crate) case: String,
     pub(crate) stores: Vec<Kind>,
     pub(crate) out: PathBuf,
+    pub(crate) events: Option<u64>,
     pub(crate) quick: bool,
     pub(crate) scale: bool,
     pub(crate) large: bool,
@@ -40,6 +42,7 @@ impl Args {
             case: String::new(),
             stores: Kind::ALL.to_vec(),
             out,
+            events: None,
             quick: false,
             scale: false,
             large: false,
@@ -57,6 +60,7 @@ impl Args {
                     args.stores = value()?.split(',').map(kind).collect::<Result<_, _>>()?;
                 }
                 "--out" => args.out = value()?.into(),
+                "--events" => args.events = value()?.parse().ok(),
                 "--quick" => args.quick = true,
                 "--scale" => args.scale = true,
                 "--large" => args.large = true,
@@ -67,6 +71,11 @@ impl Args {
             args.rounds = if args.quick { 1 } else { 5 };
         }
         Ok(args)
+    }
+
+    /// How many events a store is filled with, in whole batches.
+    pub(crate) fn events(&self, quick: u64, full: u64) -> u64 {
+        self.events.unwrap_or(self.size(quick, full)).next_multiple_of(1_000)
     }
 
     /// `quick` in a quick run, else `full`.

@@ -12,7 +12,7 @@ pub(crate) fn run(bench: &mut Bench) {
     if !bench.wants('E') {
         return;
     }
-    let events = bench.args.size(30_000, 400_000);
+    let events = bench.args.events(30_000, 400_000);
     let (one, many) = (bench.made(1, Order::Random), bench.made(20_000, Order::Random));
     compare(bench, "one stream", &one, events);
     compare(bench, "20 000 random streams", &many, events);

@@ -16,7 +16,7 @@ pub(crate) fn run(bench: &mut Bench) {
         return;
     }
     let contenders = bench.durable(false);
-    let events = bench.args.size(50_000, 1_000_000);
+    let events = bench.args.events(50_000, 1_000_000);
     compare(bench, &contenders, events);
     if bench.args.large {
         compare(bench, &bench.large_ones(), 10_000_000);
@@ -33,7 +33,7 @@ fn compare(bench: &mut Bench, contenders: &[Contender], events: u64) {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let kib: f64 = text.trim().parse().expect("a number from the child");
+        let kib: f64 = text.lines().next_back().unwrap_or_default().parse().expect("a number from the child");
         (contender.label(), vec![kib / 1024.0])
     });
     let values = values.collect();

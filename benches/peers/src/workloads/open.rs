@@ -23,7 +23,7 @@ pub(crate) fn run(bench: &mut Bench) {
         return;
     }
     let contenders = bench.durable(false);
-    let events = bench.args.size(50_000, 1_000_000);
+    let events = bench.args.events(50_000, 1_000_000);
     compare(bench, &contenders, events);
     if bench.args.large {
         compare(bench, &bench.large_ones(), 10_000_000);

@@ -25,7 +25,7 @@ pub(crate) fn run(bench: &mut Bench) {
     if !['F', 'G', 'I'].into_iter().any(|row| bench.wants(row)) {
         return;
     }
-    let events = bench.args.size(50_000, 1_000_000);
+    let events = bench.args.events(50_000, 1_000_000);
     if let Some(logs) = bench.logs.clone() {
         let whole = logs.period().unwrap_or(events);
         if bench.wants('I') && !bench.args.quick {
