@@ -37,9 +37,17 @@ pub(crate) struct Feed {
 
 #[derive(Clone)]
 enum Source {
-    Made { payloads: Arc<Payloads>, names: Arc<Vec<String>>, versions: Vec<u64>, order: Order },
+    Made {
+        payloads: Arc<Payloads>,
+        names: Arc<Vec<String>>,
+        versions: Vec<u64>,
+        order: Order,
+    },
     /// In its second and later rounds the streams have other names.
-    Logged { events: Arc<Vec<Owned>>, names: Vec<Arc<Vec<String>>> },
+    Logged {
+        events: Arc<Vec<Owned>>,
+        names: Vec<Arc<Vec<String>>>,
+    },
 }
 
 impl Feed {

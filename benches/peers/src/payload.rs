@@ -11,9 +11,30 @@ const KINDS: [&str; 6] =
 const STATES: [&str; 5] = ["open", "in progress", "awaiting assignment", "on hold", "completed"];
 const COUNTRIES: [&str; 6] = ["France", "Sweden", "Netherlands", "Brazil", "Poland", "Japan"];
 const WORDS: [&str; 24] = [
-    "customer", "asked", "for", "a", "later", "delivery", "of", "the", "second", "parcel", "please",
-    "call", "before", "noon", "gift", "wrap", "invoice", "sent", "to", "head", "office", "and",
-    "confirmed", "by",
+    "customer",
+    "asked",
+    "for",
+    "a",
+    "later",
+    "delivery",
+    "of",
+    "the",
+    "second",
+    "parcel",
+    "please",
+    "call",
+    "before",
+    "noon",
+    "gift",
+    "wrap",
+    "invoice",
+    "sent",
+    "to",
+    "head",
+    "office",
+    "and",
+    "confirmed",
+    "by",
 ];
 
 /// Data and metadata of the events, of which together each has about `bytes` bytes.

@@ -108,7 +108,8 @@ fn line_panel(svg: &mut Svg, left: f64, title: &str, cases: &[(f64, &Measured)])
     let x = Axis::over(cases.iter().map(|(events, _)| *events), left + 50.0, PANEL_WIDTH - 70.0);
     let y = Axis::over(medians.into_iter(), svg.top + 24.0 + CHART_HEIGHT, -CHART_HEIGHT);
     for tick in x.ticks() {
-        let name = if tick >= 1e6 { format!("{}M", tick / 1e6) } else { format!("{}k", tick / 1e3) };
+        let name =
+            if tick >= 1e6 { format!("{}M", tick / 1e6) } else { format!("{}k", tick / 1e3) };
         svg.line((x.at(tick), y.start), (x.at(tick), y.start + y.length), "#e2e2e2");
         svg.text(x.at(tick) - 8.0, y.start + 14.0, "normal", &name);
     }

@@ -29,10 +29,12 @@ pub(crate) fn write(bench: &Bench, machine: &[String]) {
     }
     for (name, payloads) in [("260 bytes", &bench.small), ("2 KiB", &bench.large)] {
         let ratio = payloads.lz4_ratio();
-        writeln!(text, "- payload {name}: lz4 makes 64 KiB of it {ratio:.1} times smaller").unwrap();
+        writeln!(text, "- payload {name}: lz4 makes 64 KiB of it {ratio:.1} times smaller")
+            .unwrap();
     }
     let (rounds, logs) = (bench.args.rounds, bench.logs.is_some());
-    writeln!(text, "- rounds: {rounds}, alternating; medians, with the least and the most").unwrap();
+    writeln!(text, "- rounds: {rounds}, alternating; medians, with the least and the most")
+        .unwrap();
     writeln!(text, "- real logs: {}\n", if logs { "yes" } else { "MISSING, skipped" }).unwrap();
     text.push_str(
         "Times are for an event, less is better. A ratio is the median of the ratios within one\n\

@@ -27,9 +27,9 @@ impl Fjall {
         let options = || KeyspaceCreateOptions::default().expect_point_read_hits(true);
         let events = database.keyspace("events", options).unwrap();
         let index = database.keyspace("streams", KeyspaceCreateOptions::default).unwrap();
-        let head = events.last_key_value().map_or(0, |last| {
-            u64::from_be_bytes(last.key().unwrap().as_ref().try_into().unwrap())
-        });
+        let head = events
+            .last_key_value()
+            .map_or(0, |last| u64::from_be_bytes(last.key().unwrap().as_ref().try_into().unwrap()));
         Fjall { mode, database, events, index, head: Mutex::new(head) }
     }
 

@@ -55,8 +55,7 @@ impl Store for Sqlite {
 
     fn scan(&self) -> Seen {
         let connection = self.0.lock().unwrap();
-        let mut select =
-            connection.prepare_cached(&format!("{FIELDS} ORDER BY position")).unwrap();
+        let mut select = connection.prepare_cached(&format!("{FIELDS} ORDER BY position")).unwrap();
         let mut rows = select.query([]).unwrap();
         let mut seen = Seen::default();
         while let Some(row) = rows.next().unwrap() {

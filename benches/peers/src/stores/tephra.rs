@@ -14,7 +14,7 @@ use crate::{
     stores::{dcb::Known, value},
 };
 
-const SEGMENT_BYTES: usize = 256 << 20;
+const SEGMENT_BYTES: usize = 64 << 20;
 
 pub(crate) struct Tephra {
     coordinator: WriteCoordinator,

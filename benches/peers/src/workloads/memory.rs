@@ -33,7 +33,8 @@ fn compare(bench: &mut Bench, contenders: &[Contender], events: u64) {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let kib: f64 = text.lines().next_back().unwrap_or_default().parse().expect("a number from the child");
+        let kib: f64 =
+            text.lines().next_back().unwrap_or_default().parse().expect("a number from the child");
         (contender.label(), vec![kib / 1024.0])
     });
     let values = values.collect();

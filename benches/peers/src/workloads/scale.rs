@@ -76,7 +76,7 @@ fn measure(bench: &Bench, contender: Contender, events: u64) -> [f64; 7] {
         let done: u64 = (0..calls).map(|_| call(&mut feed)).sum();
         micros_each(start.elapsed(), done)
     };
-    let mut append = |count: u64, feed: &mut Feed| {
+    let append = |count: u64, feed: &mut Feed| {
         feed.batch(count, |events| store.append(events)).unwrap();
         count
     };
