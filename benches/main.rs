@@ -1,5 +1,6 @@
-//! Benchmarks, run by `cargo bench`: each workload of Annals beside a peer that does the same in
-//! the same round, because absolute times vary from minute to minute.
+//! Benchmarks, run by `cargo bench`: workloads of Annals, where it writes beside a bare file in the
+//! same round, because absolute times vary from minute to minute. The comparison with other stores
+//! is a package of its own, `benches/peers`.
 //!
 //! An argument keeps only the workloads whose names contain it; `--rounds N` sets the rounds, of
 //! which the median is told. Every result is also one NDJSON line on standard output.
@@ -15,10 +16,10 @@
     reason = "a benchmark stops at what should not be, and prints"
 )]
 
+mod bare; //      what writing costs at least
 #[cfg(feature = "capi")]
 mod c_abi; //     the C ABI beside Rust
 mod derived; //   projections, subscriptions, what is saved
-mod peers; //     bare files and SQLite
 mod rounds; //    rounds, medians, output
 mod workloads; // what is measured
 

@@ -6,7 +6,7 @@ use annals::{Durability, EventStore, ExpectedVersion, NewEvent, Unit};
 use tempfile::TempDir;
 
 use crate::{
-    peers::{BareFile, Sqlite},
+    bare::BareFile,
     rounds::{Contender, Rounds, timed},
 };
 
@@ -47,7 +47,6 @@ pub(crate) fn append_one(run: &Rounds) {
     let (directory, data) = (directory(), data());
     let mut bare = BareFile::create(&directory.path().join("bare"));
     let store = &store(&directory, Durability::Sync);
-    let sqlite = Sqlite::create(&directory.path().join("sqlite"));
     let bytes = vec![b'x'; ENTRY_BYTES];
     run.compare(
         "append_one",
@@ -59,14 +58,6 @@ pub(crate) fn append_one(run: &Rounds) {
                 }),
             ),
             ("annals, Sync", Box::new(|| timed(APPENDS, || append_each(store, &data, APPENDS, 0)))),
-            (
-                "sqlite, WAL, FULL",
-                Box::new(|| {
-                    timed(APPENDS, || {
-                        (0..APPENDS).for_each(|n| sqlite.append(&stream(n), &data, 1))
-                    })
-                }),
-            ),
         ],
     );
 }
@@ -85,7 +76,6 @@ pub(crate) fn append_16_threads(run: &Rounds) {
     let (directory, data) = (directory(), data());
     let mut bare = BareFile::create(&directory.path().join("bare"));
     let store = &store(&directory, Durability::Sync);
-    let sqlite = Sqlite::create(&directory.path().join("sqlite"));
     let bytes = vec![b'x'; ENTRY_BYTES];
     let all = THREADS * EACH;
     run.compare(
@@ -98,13 +88,6 @@ pub(crate) fn append_16_threads(run: &Rounds) {
             (
                 "annals, Sync",
                 Box::new(|| timed(all, || in_threads(|n| append_each(store, &data, EACH, n)))),
-            ),
-            (
-                "sqlite, WAL, FULL",
-                Box::new(|| {
-                    let append = |n: u64| sqlite.append(&stream(n), &data, 1);
-                    timed(all, || in_threads(|k| (0..EACH).for_each(|n| append(n * 7 + k))))
-                }),
             ),
         ],
     );
@@ -128,7 +111,6 @@ pub(crate) fn append_batch(run: &Rounds) {
     let (directory, data) = (directory(), data());
     let mut bare = BareFile::create(&directory.path().join("bare"));
     let store = &store(&directory, Durability::Sync);
-    let sqlite = Sqlite::create(&directory.path().join("sqlite"));
     let bytes = vec![b'x'; ENTRY_BYTES * BATCH as usize];
     let all = BATCH * BATCHES;
     run.compare(
@@ -146,14 +128,6 @@ pub(crate) fn append_batch(run: &Rounds) {
                             let events = (0..BATCH).map(|_| event(&data));
                             store.append(stream(number), Any, events).unwrap();
                         }
-                    })
-                }),
-            ),
-            (
-                "sqlite, 100 rows each",
-                Box::new(|| {
-                    timed(all, || {
-                        (0..BATCHES).for_each(|n| sqlite.append(&stream(n), &data, BATCH));
                     })
                 }),
             ),
@@ -205,8 +179,6 @@ pub(crate) fn scan(run: &Rounds) {
     let (directory, data) = (directory(), data());
     let store = store(&directory, Durability::Sync);
     append_bulk(&store, &data, EVENTS, 20_000);
-    let sqlite = Sqlite::create(&directory.path().join("sqlite"));
-    (0..EVENTS / 1_000).for_each(|n| sqlite.append(&stream(n), &data, 1_000));
     let due = data.len() * EVENTS as usize;
     run.compare(
         "scan",
@@ -229,10 +201,6 @@ pub(crate) fn scan(run: &Rounds) {
                         assert_eq!(read.sum::<usize>(), due);
                     })
                 }),
-            ),
-            (
-                "sqlite, select in order",
-                Box::new(|| timed(EVENTS, || assert_eq!(sqlite.scan(), due))),
             ),
         ],
     );
