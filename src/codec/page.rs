@@ -21,6 +21,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Decodes bytes that are one record.
+    pub(crate) fn of_record(bytes: Arc<[u8]>) -> Result<Page, Reason> {
+        let len = bytes.len();
+        Page::decode(bytes, std::iter::once(0..len))
+    }
+
     /// Decodes the records in these ranges of `bytes`, which are in position order.
     pub(crate) fn decode(
         bytes: Arc<[u8]>,

@@ -67,7 +67,7 @@ fn encoded() -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Page, String> {
-    Page::decode(Arc::from(bytes), [0..bytes.len()])
+    Page::of_record(Arc::from(bytes))
 }
 
 #[test]

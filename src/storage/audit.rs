@@ -221,7 +221,7 @@ impl<A: Audit> JournalWalk<'_, A> {
     fn events(&mut self, frame: &Frame<'_>) -> Result<(), String> {
         for item in frame.items.iter().filter(|item| item.kind == ItemKind::Record) {
             let content = frame.payload.get(item.range.clone()).unwrap_or_default();
-            let page = Page::decode(Arc::from(content), [0..content.len()])?;
+            let page = Page::of_record(Arc::from(content))?;
             self.audit.journal_events(&page);
         }
         Ok(())

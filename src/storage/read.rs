@@ -66,7 +66,7 @@ impl Storage {
             return Ok(version);
         }
         // The stream may have had its last event at or below `head` long before the tail.
-        self.from_trees(0, |source| source.stream_version(stream, head))
+        self.ask_trees(0, |source| source.stream_version(stream, head))
     }
 
     /// The position before the first event of the tail.
@@ -100,7 +100,7 @@ impl Storage {
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
         match self.tail_position_of(id) {
             Some(position) => Ok(Some(position)),
-            None => self.from_trees(None, |source| source.position_of(id)),
+            None => self.ask_trees(None, |source| source.position_of(id)),
         }
     }
 
@@ -118,7 +118,7 @@ impl Storage {
     ) -> Result<Vec<(Arc<str>, u64)>, Error> {
         self.check_open()?;
         let mut found = self.tail.streams(after, head, limit);
-        let on_disk = self.from_trees(Vec::new(), |source| source.streams(after, head, limit))?;
+        let on_disk = self.ask_trees(Vec::new(), |source| source.streams(after, head, limit))?;
         // The sort is stable, so that of two entries for a stream the tail's, which is complete,
         // comes first.
         found.extend(on_disk);
@@ -129,7 +129,7 @@ impl Storage {
     }
 
     /// The answer of the trees, or of the journal if they fail; in memory `without`.
-    pub(super) fn from_trees<T>(
+    pub(super) fn ask_trees<T>(
         &self,
         without: T,
         ask: impl Fn(&dyn Source) -> Result<T, Error>,

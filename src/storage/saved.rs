@@ -16,14 +16,14 @@ impl Storage {
         if let Some(position) = self.tail.checkpoint(name) {
             return Ok(position);
         }
-        Ok(self.from_trees(None, |source| source.checkpoint(name))?.unwrap_or(0))
+        Ok(self.ask_trees(None, |source| source.checkpoint(name))?.unwrap_or(0))
     }
 
     /// The names of all checkpoints.
     pub(crate) fn checkpoint_names(&self) -> Result<BTreeSet<Arc<str>>, Error> {
         self.check_open()?;
         let mut names = self.tail.checkpoint_names();
-        names.extend(self.from_trees(Vec::new(), |source| source.checkpoint_names())?);
+        names.extend(self.ask_trees(Vec::new(), |source| source.checkpoint_names())?);
         Ok(names)
     }
 

@@ -93,8 +93,7 @@ impl Source for Trees {
 fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error> {
     let mut bytes = Vec::new();
     record::encode(events, &mut bytes);
-    let len = bytes.len();
-    Page::decode(Arc::from(bytes), [0..len])
+    Page::of_record(Arc::from(bytes))
         .map_err(|reason| Error::corrupted("an event", Some(position), reason))
 }
 

@@ -116,8 +116,7 @@ impl RecordRef {
                 Arc::from(bytes)
             }
         };
-        let len = bytes.len();
-        let page = Page::decode(bytes, [0..len]);
+        let page = Page::of_record(bytes);
         let page = page.map_err(|reason| Error::corrupted(place, position, reason))?;
         match page.first_position() == self.place.first_position {
             true => Ok(page),
