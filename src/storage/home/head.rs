@@ -4,6 +4,11 @@
 //! durable; an open replaces it by a record of a running store, durably, before it changes anything
 //! else. So a log that is shorter than an intact record says has lost something. A file that is
 //! missing or damaged says nothing.
+//!
+//! A close also shortens the active journal file, which is damage unless it is known that a close
+//! did it. When the record is lost, or is that of an earlier close, the end of the trees says so
+//! instead. An older copy of the file that says that the store is running does not fit a file that
+//! was shortened later: such a store is refused.
 
 use std::{
     fs::{self, File},
@@ -89,7 +94,7 @@ impl HeadFile {
     fn record(&mut self, state: HeadState, end: LogEnd) -> Result<(), Error> {
         self.turn += 1;
         let HeadFile { turn, inode, boot_id, .. } = *self;
-        let record = HeadRecord { state, turn, end, inode, boot_id };
+        let record = HeadRecord { state, turn, end, inode, boot_id, is_sure: true };
         let (bytes, offset) = record.encode(&self.checksum);
         self.file
             .write_all_at(&bytes, offset)
