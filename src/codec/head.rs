@@ -55,6 +55,8 @@ pub(crate) struct HeadRecord {
     pub(crate) end: LogEnd,
     pub(crate) inode: u64,
     pub(crate) boot_id: Uuid,
+    /// Whether no later record was lost: the other slot is intact, or was never written.
+    pub(crate) is_sure: bool,
 }
 
 impl HeadRecord {
@@ -75,9 +77,11 @@ impl HeadRecord {
 
     /// The newest intact record in the bytes of the whole file.
     pub(crate) fn decode(file: &[u8], checksum: &Checksum) -> Result<HeadRecord, Reason> {
-        let slots =
-            [0, SLOT_DISTANCE].map(|at| file.get(at..).and_then(|slot| read(slot, checksum)));
-        let newest = slots.into_iter().flatten().max_by_key(|record| record.turn);
+        let slots = [0, SLOT_DISTANCE].map(|at| file.get(at..).unwrap_or_default());
+        let is_sure = slots.iter().all(|slot| is_unused(slot) || read(slot, checksum).is_some());
+        let records = slots.into_iter().filter_map(|slot| read(slot, checksum));
+        let newest = records.max_by_key(|record| record.turn);
+        let newest = newest.map(|record| HeadRecord { is_sure, ..record });
         newest.ok_or_else(|| "neither of its records has a checksum that fits".to_owned())
     }
 }
@@ -100,5 +104,11 @@ fn read(slot: &[u8], checksum: &Checksum) -> Option<HeadRecord> {
         },
         inode: u64_at(slot, 36),
         boot_id: uuid_at(slot, 44),
+        is_sure: true,
     })
+}
+
+fn is_unused(slot: &[u8]) -> bool {
+    let slot = slot.get(..SLOT_BYTES);
+    slot.is_some_and(|slot| slot.iter().all(|&byte| byte == 0))
 }

@@ -17,7 +17,7 @@ use crate::{
         page::Page,
         record::{self, EventToEncode},
         saved::{self, Checkpoint, StoredSnapshot},
-        superblock::Superblock,
+        superblock::{Superblock, UNRELEASED_FORMAT},
     },
     event::{SnapshotKey, Timestamp, UtcOffset},
 };
@@ -202,7 +202,7 @@ fn a_buffer_is_reused_only_when_nothing_points_into_it() {
 fn a_superblock_has_these_bytes() {
     let superblock = Superblock { format: 1, store_id: STORE_ID };
     let bytes = superblock.encode();
-    let expected = "414e4e414c530d0a0100000000112233445566778899aabbccddeeff7cc5935e";
+    let expected = "414e53544f520d0a0100000000112233445566778899aabbccddeeff963d2da9";
     assert_eq!(hex(&bytes), expected);
     assert_eq!(Superblock::decode(&bytes), Ok(superblock));
     for index in 0..bytes.len() {
@@ -211,6 +211,14 @@ fn a_superblock_has_these_bytes() {
         assert!(Superblock::decode(&flipped).is_err(), "{index}");
         assert!(Superblock::decode(&bytes[..index]).is_err(), "{index}");
     }
+    // Of a store that was made before the first release.
+    let old = "414e4e414c530d0a0100000000112233445566778899aabbccddeeff7cc5935e";
+    let old: Vec<u8> = (0..old.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&old[at..at + 2], 16).expect("hexadecimal"))
+        .collect();
+    let unreleased = Superblock { format: UNRELEASED_FORMAT, store_id: STORE_ID };
+    assert_eq!(Superblock::decode(&old), Ok(unreleased));
 }
 
 fn meta(kind: FrameKind, first_position: u64) -> FrameMeta {
@@ -332,7 +340,10 @@ fn an_unfinished_write_is_told_from_damage() {
 #[test]
 fn the_head_file_has_these_bytes_and_survives_a_torn_slot() {
     let end = LogEnd { position: 300, frame_number: 20, prev_checksum: 9 };
-    let record = |turn, state| HeadRecord { state, turn, end, inode: 77, boot_id: STORE_ID };
+    let record = |turn, state| {
+        let (inode, boot_id) = (77, STORE_ID);
+        HeadRecord { state, turn, end, inode, boot_id, is_sure: true }
+    };
     let (first, at) = record(6, HeadState::Running).encode(&checksum());
     assert_eq!(at, 0);
     let expected = concat!(
@@ -351,13 +362,15 @@ fn the_head_file_has_these_bytes_and_survives_a_torn_slot() {
     let mut file = vec![0; 1024];
     assert!(HeadRecord::decode(&file, &checksum()).is_err(), "nothing was written");
     file[..64].copy_from_slice(&first);
+    assert_eq!(HeadRecord::decode(&file, &checksum()), Ok(record(6, HeadState::Running)));
     file[512..576].copy_from_slice(&second);
     assert_eq!(HeadRecord::decode(&file, &checksum()), Ok(record(7, HeadState::Closed)));
     for index in 512..576 {
         let mut torn = file.clone();
         torn[index] ^= 0x20;
         let found = HeadRecord::decode(&torn, &checksum());
-        assert_eq!(found, Ok(record(6, HeadState::Running)), "{index}");
+        let earlier = HeadRecord { is_sure: false, ..record(6, HeadState::Running) };
+        assert_eq!(found, Ok(earlier), "{index}");
     }
     assert!(HeadRecord::decode(&file[..500], &Checksum::of_store(Uuid::nil())).is_err());
 }

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// The code of a finding: a run of the trees is damaged.
+pub(crate) const DAMAGED_RUN: &str = "event-damaged";
+
 /// Takes what a walk over a copy finds.
 pub(crate) trait Audit {
     /// Events of the journal, in position order.
@@ -48,7 +51,7 @@ impl Storage {
                         audit.run(&stream, first_version, &page);
                     }
                     Ok(_) => {}
-                    Err(error) => damaged(audit, "event-damaged", error)?,
+                    Err(error) => damaged(audit, DAMAGED_RUN, error)?,
                 }
             }
             for chunk in trees.places() {

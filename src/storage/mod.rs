@@ -49,7 +49,7 @@ use home::{Health, files, names};
 use snapshots::SnapshotMap;
 use tail::Tail;
 
-pub(crate) use audit::Audit;
+pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
 pub(crate) use read::Batch;
 

@@ -216,15 +216,16 @@ impl Opened {
         }
         let (sealed, unsealed) = resolve(&identity, writes)?;
         let trees_end = trees.map(trees_end).transpose()?;
-        let sealed_end = sealed_end(&identity, &sealed, trees, (trees_end, unsealed.is_empty()))?;
+        let noted = trees.and_then(last_noted);
+        let sealed_end = sealed_end(&identity, (&sealed, &unsealed), noted, trees_end)?;
         let tail = Tail::new(options.tail_bytes);
         tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
         let recovery = Recovery {
             identity: &identity,
             capacity_max: options.journal_bytes,
             unsealed: &unsealed,
-            last_sealed: sealed.last().copied(),
             sealed_end,
+            last_sealed: sealed.last().copied().max(noted.map(|(key, _)| key)),
             trees: trees_end,
             head,
             writes,
@@ -309,28 +310,36 @@ fn trees_end(trees: &Trees) -> Result<TreesEnd, Error> {
     })
 }
 
-/// The last frame of the sealed files. The last file may be damaged or missing: then the trees'
-/// note of it counts.
-fn sealed_end(
-    identity: &Identity,
-    sealed: &[FileKey],
-    trees: Option<&Trees>,
-    (trees_end, is_all_sealed): (Option<TreesEnd>, bool),
-) -> Result<Option<LogEnd>, Error> {
-    let of_facts = |facts: &SealedFacts| LogEnd {
+fn end_of(facts: &SealedFacts) -> LogEnd {
+    LogEnd {
         position: facts.last_position,
         frame_number: facts.last_frame,
         prev_checksum: facts.last_checksum,
-    };
-    let mut noted: Option<(FileKey, LogEnd)> = None;
-    for facts in trees.into_iter().flat_map(Trees::sealed_facts) {
-        // A damaged entry counts as missing.
-        let Ok(entry) = facts else { continue };
+    }
+}
+
+/// The last sealed file that the trees know of, and its last frame.
+fn last_noted(trees: &Trees) -> Option<(FileKey, LogEnd)> {
+    let mut noted = None;
+    // Damaged ones are missing, and a check reports them.
+    for entry in trees.sealed_facts().flatten() {
         let (first_position, number) = (entry.first_position, entry.file_number);
         if let Ok(facts) = SealedFacts::decode(&entry.facts) {
-            noted = Some((FileKey { first_position, number }, of_facts(&facts)));
+            noted = Some((FileKey { first_position, number }, end_of(&facts)));
         }
     }
+    noted
+}
+
+/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
+fn sealed_end(
+    identity: &Identity,
+    (sealed, unsealed): (&[FileKey], &[FileKey]),
+    noted: Option<(FileKey, LogEnd)>,
+    trees: Option<TreesEnd>,
+) -> Result<Option<LogEnd>, Error> {
+    // A file that is there unsealed, too, may have been set aside.
+    let noted = noted.filter(|(key, _)| unsealed.first().is_none_or(|first| first > key));
     let Some(&last) = sealed.last() else {
         return Ok(noted.map(|(_, end)| end).or(Some(LogEnd::default())));
     };
@@ -339,10 +348,10 @@ fn sealed_end(
     }
     let path = last.sealed_path(&identity.directory);
     match SealedFile::open(&path, identity.store_id, &identity.checksum) {
-        Ok(file) => Ok(Some(of_facts(file.facts()))),
+        Ok(file) => Ok(Some(end_of(file.facts()))),
         Err(Error::Corrupted { .. }) => {
             let noted = noted.filter(|(key, _)| *key == last).map(|(_, end)| end);
-            let of_trees = trees_end.filter(|_| is_all_sealed).map(|trees| trees.end);
+            let of_trees = trees.filter(|_| unsealed.is_empty()).map(|trees| trees.end);
             Ok(noted.or(of_trees))
         }
         Err(error) => Err(error),

@@ -8,6 +8,7 @@
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
+    mem,
     sync::Arc,
 };
 
@@ -18,7 +19,7 @@ use crate::{
     codec::page::Page,
     event::RecordedEvent,
     snapshot::SnapshotInfo,
-    storage::{Audit, Storage},
+    storage::{Audit, DAMAGED_RUN, Storage},
     verify::{Finding, Report},
 };
 
@@ -106,6 +107,8 @@ struct Walks {
     ids: Digest,
     /// The last run that was walked: its stream and its last version.
     stream: Option<(Arc<str>, u64)>,
+    /// The run after that one is damaged.
+    is_run_lost: bool,
     findings: Vec<Finding>,
     has_damage: bool,
 }
@@ -139,7 +142,9 @@ impl Audit for Walks {
     fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page) {
         let before = self.stream.as_ref().filter(|(known, _)| known == stream);
         let before = before.map_or(0, |(_, version)| *version);
-        if first_version != before + 1 {
+        // A damaged run before this one explains a gap.
+        let is_explained = mem::take(&mut self.is_run_lost);
+        if first_version != before + 1 && !is_explained {
             let message = format!("version {first_version} follows version {before}");
             self.find("version-gap", stream, Some(page.first_position()), message);
         }
@@ -156,6 +161,7 @@ impl Audit for Walks {
     }
 
     fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String) {
+        self.is_run_lost |= code == DAMAGED_RUN;
         self.find(code, place, position, reason);
     }
 }
@@ -191,7 +197,9 @@ impl Check<'_> {
             let message = format!("the journal ends before position {head}");
             walks.find("event-missing", "the journal", Some(walks.next), message);
         }
-        self.report.events = walks.events;
+        // Of the events that both copies should have, as many as the better one has.
+        let of_journal = walks.journal.events.count;
+        self.report.events = walks.events - of_journal + of_journal.max(walks.runs.events.count);
         let Walks { journal, runs, places, ids, .. } = walks;
         let journal_is_whole = journal.events.count == both;
         let mut differs = Vec::new();

@@ -1,9 +1,14 @@
 //! The file `HEAD`: the record of a clean close, outside both copies of the events.
 //!
-//! Order: a close writes and syncs its record once every frame is durable, and before it cuts or
-//! seals the last file. An open replaces it durably by a record of a running store, with the same
-//! place, before it changes anything but `LOCK`. So a log that is shorter than an intact record
-//! says has lost something. A missing or damaged file counts as no record.
+//! Order: the record of a close is written and synced after everything else of the close is
+//! durable; an open replaces it by a record of a running store, durably, before it changes anything
+//! else. So a log that is shorter than an intact record says has lost something. A file that is
+//! missing or damaged says nothing.
+//!
+//! A close also shortens the active journal file, which is damage unless it is known that a close
+//! did it. When the record is lost, or is that of an earlier close, the end of the trees says so
+//! instead. An older copy of the file that says that the store is running does not fit a file that
+//! was shortened later: such a store is refused.
 
 use std::{
     fs::{self, File},
@@ -92,7 +97,7 @@ impl HeadFile {
     fn record(&mut self, state: HeadState, end: LogEnd) -> Result<(), Error> {
         self.turn += 1;
         let HeadFile { turn, inode, boot_id, .. } = *self;
-        let record = HeadRecord { state, turn, end, inode, boot_id };
+        let record = HeadRecord { state, turn, end, inode, boot_id, is_sure: true };
         let (bytes, offset) = record.encode(&self.checksum);
         self.file
             .write_all_at(&bytes, offset)

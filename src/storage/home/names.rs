@@ -16,6 +16,10 @@ pub(crate) const SNAPSHOTS: &str = "snapshots";
 const OWN_ENTRIES: [&str; 8] =
     ["LOCK", "ANNALS", "ANNALS.tmp", "HEAD", JOURNAL, TREES, SNAPSHOTS, "lost+found"];
 
+/// What the names of files of the journal and of snapshots end with.
+const OWN_ENDINGS: [&str; 5] =
+    ["journal", "sealed", "sealed-damaged", "snapshot", files::UNFINISHED];
+
 /// Trees without events take less than this; with any, and closed, more than their journal shows.
 const EMPTY_TREES_BYTES: u64 = 1 << 10;
 
@@ -62,8 +66,12 @@ pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     };
     for directory in [JOURNAL, SNAPSHOTS].map(|name| path.join(name)) {
         // A creation makes both empty.
-        if let Some(name) = names_in(&directory)?.first() {
-            return lost(&directory.join(name));
+        let names = names_in(&directory)?;
+        if let Some(own) = names.iter().find(|name| is_own(name)) {
+            return lost(&directory.join(own));
+        }
+        if let Some(other) = names.first() {
+            return Err(foreign(path, &directory.join(other)));
         }
     }
     let trees = path.join(TREES);
@@ -94,6 +102,11 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
     remove(path.join(SNAPSHOTS))?;
     remove(path.join(TREES))?;
     files::sync_directory(path)
+}
+
+/// Whether a file of the journal or a snapshot may have this name.
+fn is_own(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| OWN_ENDINGS.contains(&ending))
 }
 
 fn foreign(path: &Path, found: &Path) -> Error {

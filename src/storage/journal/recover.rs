@@ -52,10 +52,11 @@ pub(crate) struct Recovery<'a> {
     pub(crate) capacity_max: u64,
     /// The files after the last sealed one.
     pub(crate) unsealed: &'a [FileKey],
-    pub(crate) last_sealed: Option<FileKey>,
     /// The last frame of the sealed files; `None` when the last of these is damaged.
     pub(crate) sealed_end: Option<LogEnd>,
-    /// `None` if there are no trees to continue from: then every frame is needed.
+    /// The last sealed file, even if it is missing.
+    pub(crate) last_sealed: Option<FileKey>,
+    /// `None` when there are no trees to continue from: then every frame is wanted.
     pub(crate) trees: Option<TreesEnd>,
     pub(crate) head: Option<HeadRecord>,
     /// Whether files may be written to: a store on a full disk is only read.
@@ -138,9 +139,9 @@ pub(crate) fn recover(
         }
     }
     let end = reader.check_end()?;
-    let first_position = end.position + 1;
-    // Files without events have this position too, and may be sealed by now.
     let last = recovery.unsealed.last().copied().max(recovery.last_sealed);
+    // Files without events have this position too, and may be sealed by now.
+    let first_position = end.position + 1;
     let last = last.filter(|key| key.first_position == first_position);
     let number = last.map_or(0, |key| key.number + 1);
     let next_key = FileKey { first_position, number };
@@ -249,7 +250,11 @@ impl<R: Replay> Reader<'_, R> {
                 Step::Damaged(reason) => (false, Some(reason)),
             };
             let (is_continued, damage) = found;
-            let damage = damage.or_else(|| self.wrong_end(open, walk.last(), is_continued, next));
+            let mut damage =
+                damage.or_else(|| self.wrong_end(open, walk.last(), is_continued, next));
+            if damage.is_none() && has_damage && next.is_none() {
+                damage = self.hidden_loss(&mut walk)?;
+            }
             let Some(reason) = damage else {
                 return self.finish(
                     open,
@@ -322,14 +327,29 @@ impl<R: Replay> Reader<'_, R> {
         trees.max(self.recovery.head.map_or(0, |head| head.end.frame_number))
     }
 
-    /// Whether a close cut the file here: it cuts after the last frame, which `HEAD` records.
+    /// A close cuts the file off after its last frame. `HEAD` says which that was; when its record
+    /// is lost or an older one, the trees do, which a close leaves with every frame.
     fn was_cut_here(&self, last: LogEnd) -> bool {
-        match (self.recovery.head, self.recovery.trees) {
-            (Some(head), _) => head.end == last,
-            // Without it the trees say the same: a close drains everything.
-            (None, Some(trees)) => trees.end == last,
-            (None, None) => false,
+        let is_end_of_trees = self.recovery.trees.is_some_and(|trees| trees.end == last);
+        match self.recovery.head {
+            None => is_end_of_trees,
+            Some(head) if head.end == last => true,
+            // A writer replaces the record of a close before it adds a frame.
+            Some(head) => is_end_of_trees && (head.state == HeadState::Closed || !head.is_sure),
         }
+    }
+
+    /// Damage that reaches to the end of what the trees have may have taken frames after it, which
+    /// only the journal had, unless the store was closed there.
+    fn hidden_loss(&self, walk: &mut Walk<'_>) -> Result<Option<String>, Error> {
+        let last = walk.last();
+        let closed = |head: HeadRecord| head.state == HeadState::Closed && head.end == last;
+        if last != self.trees() || self.recovery.head.is_some_and(closed) {
+            return Ok(None);
+        }
+        let before = walk.offset().saturating_sub(HEADER_BYTES as u64);
+        let is_lost = walk.remains(before)? == 0;
+        Ok(is_lost.then(|| "frames at its end are missing".to_owned()))
     }
 
     fn finish(
