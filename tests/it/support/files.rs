@@ -26,7 +26,6 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 pub(crate) fn copy_moment(from: &Path, to: &Path) {
     // What two looks find alike, one after the other, was so for a moment between them.
     let mut earlier = None;
-    fs::create_dir_all(to).unwrap();
     let files = loop {
         // A file that has gone since it was listed is a change like any other.
         match contents(from) {
@@ -51,7 +50,6 @@ fn contents(directory: &Path) -> io::Result<BTreeMap<PathBuf, Option<Vec<u8>>>> 
         let path = entry?.path();
         if path.is_dir() {
             files.append(&mut contents(&path)?);
-            files.insert(path, None);
             files.insert(path, None);
         } else {
             let bytes = fs::read(&path)?;
