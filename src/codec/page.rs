@@ -93,6 +93,15 @@ impl Page {
         self.events.get(index).filter(|event| event.version == version).map(|_| index)
     }
 
+    /// The version of the event with this index, or for one past the last the next version, in a
+    /// page of one stream.
+    pub(crate) fn version_at(&self, index: usize) -> Option<u64> {
+        match self.events.get(index) {
+            Some(event) => Some(event.version),
+            None => self.events.last().map(|event| event.version + 1),
+        }
+    }
+
     /// Whether all events belong to this stream, with versions that count up from this one.
     pub(crate) fn is_of_stream(&self, stream: &str, first_version: u64) -> bool {
         // Events with the same span of a name come from one entry of a record's table, which

@@ -74,8 +74,8 @@ impl Span {
 }
 
 impl RecordedEvent {
-    /// The spans of `fields` lie within `bytes`, and the names and metadata are UTF-8: the decoder
-    /// of records has checked both.
+    /// The spans of `fields` lie within `bytes`, and names are followed by a NUL: the decoder of
+    /// records has checked both.
     pub(crate) fn new(bytes: Arc<[u8]>, fields: EventFields) -> RecordedEvent {
         RecordedEvent { bytes, fields }
     }

@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, RwLock},
+    sync::{Mutex, RwLock, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -123,17 +123,23 @@ impl Disk {
             None => self.sync_to(written.end, &file, &path, health)?,
             Some(max_delay) => {
                 drop(journal);
-                // A delay that overflows the clock is never due: only a flush or a close syncs
-                // then.
-                if let Some(due) = oldest.checked_add(max_delay) {
+                // Half of the delay is for the sync itself. A delay past the largest `Instant` is
+                // never due: then only a flush or a close syncs.
+                if let Some(due) = oldest.checked_add(max_delay / 2) {
                     self.signals.request_sync(due);
                 }
-                if now.duration_since(oldest) > max_delay {
+                // The thread is too busy for it, unless somebody syncs at this moment.
+                if now.duration_since(oldest) > max_delay && !self.is_syncing() {
                     self.sync_to(written.end, &file, &path, health)?;
                 }
             }
         }
         Ok(written)
+    }
+
+    /// Whether some thread syncs the journal at this moment.
+    fn is_syncing(&self) -> bool {
+        matches!(self.sync.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Makes everything written durable.
@@ -175,7 +181,7 @@ impl Disk {
     pub(crate) fn sync_journal_if_due(&self, health: &Health) -> Result<(), Error> {
         let Some(max_delay) = self.max_delay else { return Ok(()) };
         let oldest = self.durability.oldest_unsynced();
-        let is_due = oldest.is_some_and(|since| since.elapsed() >= max_delay);
+        let is_due = oldest.is_some_and(|since| since.elapsed() >= max_delay / 2);
         if is_due { self.sync_journal(health) } else { Ok(()) }
     }
 

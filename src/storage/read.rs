@@ -96,6 +96,27 @@ impl Storage {
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
+    /// The run of the trees that holds a version of a stream, and whether it is the last one of the
+    /// stream. `None` when the trees do not have it, have failed, or are not there: then
+    /// [`stream_batch`](Self::stream_batch) knows more.
+    ///
+    /// A stream of which the tail has nothing at or below some head is in the trees up to there: a
+    /// caller who has seen that needs no version to find its end.
+    pub(crate) fn stream_run(
+        &self,
+        stream: &str,
+        version: u64,
+        spare: Page,
+    ) -> Option<(Page, bool)> {
+        let disk = self.disk()?;
+        disk.with_trees(|trees| trees.stream_run(stream, version, spare)).ok().flatten()
+    }
+
+    /// Whether the tail has events of a stream at or below `head`.
+    pub(crate) fn is_in_tail(&self, stream: &str, head: u64) -> bool {
+        self.tail.version(stream, head).is_some()
+    }
+
     /// Where the event with this id lies, in a store that was seen to be open.
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
         match self.tail_position_of(id) {

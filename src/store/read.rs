@@ -229,6 +229,12 @@ impl Query {
             return Ok(Cursor::of_all(self.bounds(from, from, head), self.is_backward));
         };
         let storage = store.storage();
+        if !self.is_backward
+            && self.from_position.is_none()
+            && let Some(cursor) = Cursor::of_runs(storage, stream, self.from_version, head)
+        {
+            return Ok(cursor);
+        }
         let last = storage.stream_version(stream, head)?;
         // A position stands for the first version at or after it, in the direction of reading.
         let by_position = match self.from_position {
