@@ -27,8 +27,8 @@ pub(crate) enum Batch {
 
 impl Storage {
     /// Some events, that at `position` among them, in the allocations of `spare`. They are in
-    /// position order, but others may lie between them. Whether this is a forked child is for the caller to ask, now and then: it costs a system
-    /// call.
+    /// position order, but others may lie between them. Whether this is a forked child is for the
+    /// caller to ask, now and then: it costs a system call.
     pub(crate) fn page(&self, position: u64, spare: Page) -> Result<Page, Error> {
         self.check_not_closed()?;
         let page = match (self.tail.page(position)?, self.disk()) {
