@@ -91,11 +91,6 @@ fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error>
 }
 
 impl SealedFiles {
-    /// The files, the newest first.
-    fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
-        self.keys().into_iter().rev().map(|key| self.open(key))
-    }
-
     /// The page with the first event of a stream in a block that is at or above `version`, if the
     /// block has it.
     fn page_in_block(
