@@ -86,7 +86,7 @@ fn a_full_disk_refuses_appends_and_nothing_else() {
             break error;
         }
     };
-    assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
+    assert_eq!(error.code(), ErrorCode::NoSpace, "{error:?}");
     let head = store.head().unwrap();
     check_readable(&store, head);
     assert_eq!(append(&store).unwrap_err().code(), ErrorCode::NoSpace);
