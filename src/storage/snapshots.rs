@@ -1,9 +1,9 @@
 //! Snapshots: a cache beside the log, one file for each, or a map in memory.
 //!
 //! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its
-//! full name, the store id and a checksum. A file is written under a temporary name, synced and then
-//! renamed, so that it is whole or not there. Its position is durable before it is written. The
-//! newest two of each key stay: the second in case the first is damaged.
+//! full name, the store id and a checksum. A file is written under a temporary name, synced and
+//! then renamed, so that it is whole or not there. Its position is durable before it is written.
+//! The newest two of each key stay: the second in case the first is damaged.
 
 use std::{
     collections::BTreeMap,

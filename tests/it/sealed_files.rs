@@ -233,7 +233,7 @@ fn what_a_lost_file_may_hold_is_not_taken_for_new() {
     change_trees(&path, |trees| {
         let ids = trees.open_tree("ids").unwrap();
         for key in ids.iter().keys().map(Result::unwrap) {
-            ids.insert(key, b"nonsense").unwrap();
+            ids.insert(key, b"odd").unwrap();
         }
     });
     let store = options().open(&path).unwrap();
