@@ -190,6 +190,11 @@ pub(crate) struct Item {
     pub(crate) range: Range<usize>,
 }
 
+/// What the length in front of an item says: bytes of its kind and its content.
+pub(crate) fn item_length(bytes: &[u8]) -> u32 {
+    u32_at(bytes, 0)
+}
+
 /// Starts a frame in `out`, which is cleared.
 pub(crate) fn begin(out: &mut Vec<u8>) {
     out.clear();

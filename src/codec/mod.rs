@@ -5,20 +5,15 @@
 
 pub(crate) mod checksum;
 pub(crate) mod compress;
-pub(crate) mod dictionary;
 pub(crate) mod frame;
 pub(crate) mod head;
-pub(crate) mod key;
-pub(crate) mod meta;
 pub(crate) mod pack;
 pub(crate) mod page;
-pub(crate) mod places;
 pub(crate) mod record;
-pub(crate) mod run;
 pub(crate) mod saved;
 pub(crate) mod sealed;
-pub(crate) mod stored;
 pub(crate) mod superblock;
+mod trees;
 mod varint;
 #[cfg(test)]
 #[expect(
@@ -27,16 +22,11 @@ mod varint;
     reason = "a test stops at what should not be"
 )]
 mod tests;
-#[cfg(test)]
-#[expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test stops at what should not be"
-)]
-mod tree_tests;
 
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
+
+pub(crate) use trees::{dictionary, key, meta, places, run, stored};
 
 /// The version of the format that this library writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;

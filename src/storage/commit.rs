@@ -13,10 +13,9 @@ use crate::{
     },
     storage::{
         Storage,
-        disk::Disk,
+        disk::{Disk, Patience, Room},
         drain,
         journal::{NewFrame, WrittenFrame},
-        signals::{Patience, Room},
         tail::{FrameSource, TailEntry, TailFrame, TailRecord},
     },
 };

@@ -3,6 +3,9 @@
 //!
 //! Order of locks: the journal, then its sync lock, then those of `Durability` and `Health`.
 
+mod durability;
+mod signals;
+
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -14,18 +17,21 @@ use crate::{
     Error,
     codec::head::LogEnd,
     storage::{
-        durability::Durability,
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
             FullFile, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
             WrittenFrame,
         },
-        signals::Signals,
         snapshots::SnapshotFiles,
         trees::Trees,
     },
     sync,
 };
+
+use durability::Durability;
+use signals::Signals;
+
+pub(crate) use signals::{Patience, Room};
 
 /// The files of an open store.
 #[derive(Debug)]

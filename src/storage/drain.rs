@@ -240,7 +240,7 @@ impl Drain<'_> {
         {
             trees.note_sealed(key.first_position, key.number, &encoded)?;
         }
-        self.disk.sealed.add(key);
+        self.disk.sealed.add(key, facts);
         self.tail.drop_file(key);
         let path = &file.path;
         fs::remove_file(path).map_err(|source| Error::io("remove", path, source))

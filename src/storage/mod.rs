@@ -4,9 +4,9 @@
 //! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
 //! * `open`, `replay`: from a directory to an open store. `close`: back.
-//! * `drain`: the background thread, from the tail to trees and sealed files. `signals`: how it is
-//!   asked for work and waited for.
-//! * `disk`: everything of a store that is on the disk. `durability`: how far that is durable.
+//! * `drain`: the background thread, from the tail to trees and sealed files. `disk/signals`: what
+//!   it and the others say to each other.
+//! * `disk`: everything of a store that is on the disk. `disk/durability`: how far that is durable.
 //! * `home/`, `journal/`, `tail/`, `trees/`, `snapshots`: the parts.
 //!
 //! Invariants:
@@ -21,14 +21,12 @@ mod close;
 mod commit;
 mod disk;
 mod drain;
-mod durability;
 mod home;
 mod journal;
 mod open;
 mod read;
 mod replay;
 mod saved;
-mod signals;
 mod snapshots;
 mod source;
 mod tail;

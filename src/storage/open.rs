@@ -1,7 +1,7 @@
 //! Opening a store: the lock, the superblock, `HEAD`, the trees, and the journal against them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -125,7 +125,7 @@ fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
         Journal::new(identity.clone(), options.journal_bytes, None, first, LogEnd::default());
     let parts = DiskParts {
         path,
-        sealed: SealedFiles::new(identity.clone(), Vec::new()),
+        sealed: SealedFiles::new(identity.clone(), Vec::new(), BTreeMap::new(), 0),
         identity,
         lock: home.lock,
         head_file: Some(head_file),
@@ -216,8 +216,13 @@ impl Opened {
         }
         let (sealed, unsealed) = resolve(&identity, writes)?;
         let trees_end = trees.map(trees_end).transpose()?;
-        let noted = trees.and_then(last_noted);
-        let sealed_end = sealed_end(&identity, (&sealed, &unsealed), noted, trees_end)?;
+        let noted = match trees {
+            Some(trees) => noted(trees),
+            // Nobody else knows which files belong together.
+            None => linked(&identity, &sealed)?,
+        };
+        let last_noted = noted.last_key_value().map(|(key, facts)| (*key, end_of(facts)));
+        let sealed_end = sealed_end(&identity, (&sealed, &unsealed), last_noted, trees_end)?;
         let tail = Tail::new(options.tail_bytes);
         tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
         let recovery = Recovery {
@@ -225,15 +230,18 @@ impl Opened {
             capacity_max: options.journal_bytes,
             unsealed: &unsealed,
             sealed_end,
-            last_sealed: sealed.last().copied().max(noted.map(|(key, _)| key)),
+            last_sealed: sealed.last().copied().max(last_noted.map(|(key, _)| key)),
             trees: trees_end,
             head,
             writes,
         };
         let mut replay = IntoTail { tail: &tail, checksum: &home.checksum };
         let recovered = journal::recover(&recovery, &mut replay)?;
+        // The sealed files have what the tail has not.
+        let end = recovered.journal.end().position;
+        let reached = if tail.page(end)?.is_some() { tail.floor() } else { end };
         let parts = DiskParts {
-            sealed: SealedFiles::new(identity.clone(), sealed),
+            sealed: SealedFiles::new(identity.clone(), sealed, noted, reached),
             identity,
             path: home.path,
             lock: home.lock,
@@ -318,17 +326,43 @@ fn end_of(facts: &SealedFacts) -> LogEnd {
     }
 }
 
-/// The last sealed file that the trees know of, and its last frame.
-fn last_noted(trees: &Trees) -> Option<(FileKey, LogEnd)> {
-    let mut noted = None;
+/// What the trees know of sealed files.
+fn noted(trees: &Trees) -> BTreeMap<FileKey, SealedFacts> {
+    let mut noted = BTreeMap::new();
     // Damaged ones are missing, and a check reports them.
     for entry in trees.sealed_facts().flatten() {
         let (first_position, number) = (entry.first_position, entry.file_number);
         if let Ok(facts) = SealedFacts::decode(&entry.facts) {
-            noted = Some((FileKey { first_position, number }, end_of(&facts)));
+            noted.insert(FileKey { first_position, number }, facts);
         }
     }
     noted
+}
+
+/// The facts of the sealed files, each of which must follow on the one before, if that is there
+/// and whole.
+fn linked(
+    identity: &Identity,
+    sealed: &[FileKey],
+) -> Result<BTreeMap<FileKey, SealedFacts>, Error> {
+    let mut found: BTreeMap<FileKey, SealedFacts> = BTreeMap::new();
+    for &key in sealed {
+        let path = key.sealed_path(&identity.directory);
+        let facts = match SealedFile::open(&path, identity.store_id, &identity.checksum) {
+            Ok(file) => *file.facts(),
+            Err(Error::Corrupted { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let before = found.last_key_value().map(|(_, before)| *before);
+        let before = before.filter(|before| before.last_frame + 1 == facts.first_frame);
+        if before.is_some_and(|before| before.last_checksum != facts.prev_checksum) {
+            let reason = "it does not follow on the file before: it is of another history";
+            let place = path.display().to_string();
+            return Err(Error::corrupted(place, Some(key.first_position), reason));
+        }
+        found.insert(key, facts);
+    }
+    Ok(found)
 }
 
 /// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.

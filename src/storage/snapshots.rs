@@ -72,9 +72,18 @@ impl Place {
     }
 
     fn all_of(owner: SnapshotOwner, name: &str) -> RangeInclusive<Place> {
-        let hash = hash_of(name);
-        let first = Place { owner, hash, version: 0, position: 0 };
-        first..=Place { version: u32::MAX, position: u64::MAX, ..first }
+        Place { owner, hash: hash_of(name), version: 0, position: 0 }.all_of_hash()
+    }
+
+    /// All places with this owner and hash.
+    fn all_of_hash(self) -> RangeInclusive<Place> {
+        let first = Place { version: 0, position: 0, ..self };
+        first..=Place { version: u32::MAX, position: u64::MAX, ..self }
+    }
+
+    /// Whether this is the name, and not that of a file whose own name cannot be read.
+    fn is_of(self, name: &str) -> bool {
+        self.hash == hash_of(name)
     }
 
     fn stem(self) -> String {
@@ -182,7 +191,13 @@ impl SnapshotFiles {
         after: Option<(SnapshotOwner, &str)>,
     ) -> Result<Option<(SnapshotOwner, String)>, Error> {
         self.with_index(|index| {
-            let names = index.iter().map(|(place, name)| (place.owner, name.as_str()));
+            // A file whose name cannot be read goes with the others of its hash, if there are any.
+            let is_listed = |(place, name): &(&Place, &String)| {
+                let mut of_hash = index.range(place.all_of_hash());
+                place.is_of(name) || !of_hash.any(|(other, name)| other.is_of(name))
+            };
+            let names = index.iter().filter(is_listed);
+            let names = names.map(|(place, name)| (place.owner, name.as_str()));
             let next = names.filter(|name| after.is_none_or(|after| *name > after)).min();
             Ok(next.map(|(owner, name)| (owner, name.to_owned())))
         })

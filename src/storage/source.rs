@@ -103,12 +103,8 @@ impl SealedFiles {
         self.newest_first().next().map_or(Ok(Vec::new()), |newest| newest?.checkpoints())
     }
 
-    /// The files, the newest first.
-    fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
-        self.keys().into_iter().rev().map(|key| self.open(key))
-    }
-
-    /// The events of a stream in a block, if the event with this version is among them.
+    /// The page with the first event of a stream in a block that is at or above `version`, if the
+    /// block has it.
     fn page_in_block(
         &self,
         file: &SealedFile,

@@ -129,22 +129,29 @@ fn a_damaged_or_lost_sealed_file_is_made_good_and_reported() {
     }
 }
 
-/// Changes a value of a tree of a closed store.
-fn damage_tree(path: &Path, tree: &str, number: usize) {
+/// Changes the trees of a closed store.
+fn change_trees<T>(path: &Path, change: impl FnOnce(&sled::Db) -> T) -> T {
     let config = sled::Config::default().path(path.join("trees")).segment_size(8 << 20);
     let trees = config.flush_every_ms(None).open().unwrap();
-    let tree = trees.open_tree(tree).unwrap();
-    let (key, value) = tree.iter().nth(number).unwrap().unwrap();
-    let mut value = value.to_vec();
-    let middle = value.len() / 2;
-    value[middle] ^= 1;
-    tree.insert(key, value).unwrap();
+    let changed = change(&trees);
     trees.flush().unwrap();
+    changed
+}
+
+/// Changes a bit in a value of a tree.
+fn damage_tree(path: &Path, tree: &str, number: usize) {
+    change_trees(path, |trees| {
+        let tree = trees.open_tree(tree).unwrap();
+        let (key, value) = tree.iter().nth(number).unwrap().unwrap();
+        let mut value = value.to_vec();
+        let middle = value.len() / 2;
+        value[middle] ^= 1;
+        tree.insert(key, value).unwrap();
+    });
 }
 
 fn entries(path: &Path, tree: &str) -> usize {
-    let config = sled::Config::default().path(path.join("trees")).segment_size(8 << 20);
-    config.flush_every_ms(None).open().unwrap().open_tree(tree).unwrap().len()
+    change_trees(path, |trees| trees.open_tree(tree).unwrap().len())
 }
 
 #[test]
@@ -213,6 +220,36 @@ fn damage_in_both_copies_is_an_error_there_and_nowhere_else() {
     }
     let codes: Vec<_> = findings(&store).into_iter().map(|found| found.0).collect();
     assert!(codes.contains(&"journal-damaged") && codes.contains(&"event-damaged"), "{codes:?}");
+}
+
+#[test]
+fn what_a_lost_file_may_hold_is_not_taken_for_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    closed(&path);
+    let files = sealed(&path);
+    let lost = first_position(&files[1])..first_position(&files[2]);
+    fs::remove_file(&files[1]).unwrap();
+    change_trees(&path, |trees| {
+        let ids = trees.open_tree("ids").unwrap();
+        for key in ids.iter().keys().map(Result::unwrap) {
+            ids.insert(key, b"odd").unwrap();
+        }
+    });
+    let store = options().open(&path).unwrap();
+    let retry = |position: u64, id: Uuid| {
+        let event = NewEvent::json("T", &data(position)).unwrap().id(id);
+        store.append(stream(position), Any, [event]).map_err(|error| error.code())
+    };
+    for position in (1..=EVENTS).filter(|position| id(*position).is_some()) {
+        match retry(position, id(position).unwrap()) {
+            Ok(again) => assert_eq!(again.positions(), position..=position),
+            Err(code) => assert_eq!(code, ErrorCode::Corrupted, "{position}"),
+        }
+    }
+    let missed = lost.clone().find(|position| id(*position).is_some()).unwrap();
+    assert_eq!(retry(missed, id(missed).unwrap()).unwrap_err(), ErrorCode::Corrupted);
+    assert_eq!(store.head().unwrap(), EVENTS);
 }
 
 /// A closed store, and its last sealed file as it was before: what a crash leaves between sealing

@@ -216,7 +216,8 @@ impl Numbers {
         let mut bytes = Vec::with_capacity(len + 8);
         while bytes.len() < len {
             self.below(1);
-            bytes.extend_from_slice(&self.0.to_le_bytes());
+            let byte = |number: u32| u8::try_from((self.0 >> (8 * number)) & 0xff).unwrap_or(0);
+            bytes.extend((0..8).map(byte));
         }
         bytes.truncate(len);
         bytes

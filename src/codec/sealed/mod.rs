@@ -148,6 +148,15 @@ impl SealedFacts {
     pub(crate) fn decode(bytes: &[u8]) -> Result<SealedFacts, Reason> {
         codec::decode(bytes)
     }
+
+    /// What ties the file to its history, whatever its bytes are: the numbers and checksums at
+    /// its start and at its end.
+    pub(crate) fn edges(&self) -> [(u64, u64, u32); 2] {
+        [
+            (self.first_position, self.first_frame, self.prev_checksum),
+            (self.last_position, self.last_frame, self.last_checksum),
+        ]
+    }
 }
 
 /// The footer: the facts, and what ties them to the header and the directory.
