@@ -19,7 +19,7 @@ use crate::{
     storage::{
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
-            FullFile, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
+            FullFile, Hooks, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
             WrittenFrame,
         },
         snapshots::SnapshotFiles,
@@ -108,9 +108,9 @@ impl Disk {
         health.check_sound()?;
         let writer = journal.as_mut().ok_or(Error::Closed)?;
         let before = writer.end();
-        let sync_full = |file: &File, path: &PathBuf| self.sync_to(before, file, path, health);
+        let hooks = JournalHooks { disk: self, health, before };
         let synced = self.durability.synced().frame_number;
-        let written = match writer.write(frame, synced, &self.prepared, sync_full) {
+        let written = match writer.write(frame, synced, &self.prepared, &hooks) {
             Ok(written) => written,
             Err(WriteFailure::Refused(error)) => return Err(error),
             Err(WriteFailure::Failed(error)) => return Err(health.poison(error)),
@@ -228,5 +228,25 @@ impl Disk {
     pub(crate) fn bytes_of(&self, name: &str) -> Result<u64, Error> {
         let path = self.path.join(name);
         files::bytes_below(&path).map_err(|source| Error::io("measure", &path, source))
+    }
+}
+
+/// What the journal asks of the disk while it writes after the frame `before`.
+struct JournalHooks<'a> {
+    disk: &'a Disk,
+    health: &'a Health,
+    before: LogEnd,
+}
+
+impl Hooks for JournalHooks<'_> {
+    fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error> {
+        self.disk.sync_to(self.before, file, path, self.health)
+    }
+
+    fn file_follows(&self, end: LogEnd) -> Result<(), Error> {
+        match sync::lock(&self.disk.head_file).as_mut() {
+            Some(head) => head.file_follows(end),
+            None => Ok(()),
+        }
     }
 }

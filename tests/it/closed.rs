@@ -286,3 +286,31 @@ fn a_closed_store_with_one_event_is_small() {
     let last = disk_usage(&path);
     assert!(last <= 2 * MIB, "{last} bytes after ten opens, {first} before");
 }
+
+#[test]
+fn the_first_file_after_a_close_is_missed_when_it_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    for is_new in [true, false] {
+        let path = directory.path().join(format!("store-{is_new}"));
+        let mut head = 0;
+        if !is_new {
+            let store = EventStore::open(&path).unwrap();
+            Shape::Sealed.fill(&store, 0);
+            store.close().unwrap();
+            head = Shape::Sealed.events();
+        }
+        let store = EventStore::open(&path).unwrap();
+        append(&store, head..head + 1);
+        let killed = directory.path().join(format!("killed-{is_new}"));
+        copy(&path, &killed);
+        let lost = directory.path().join(format!("lost-{is_new}"));
+        copy(&path, &lost);
+        assert_eq!(EventStore::open(&killed).unwrap().head().unwrap(), head + 1);
+        fs::remove_file(&active(&lost)[0]).unwrap();
+        // Twice: an open that is refused forgets nothing.
+        for _ in 0..2 {
+            let error = Options::new().create(false).open(&lost).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Corrupted, "{error}");
+        }
+    }
+}

@@ -84,20 +84,30 @@ impl HeadFile {
             inode,
             boot_id: boot_id(),
         };
-        head.record(HeadState::Running, end)?;
+        let was_running = before.filter(|before| before.state == HeadState::Running);
+        head.record(
+            HeadState::Running,
+            end,
+            was_running.is_some_and(|before| before.file_follows),
+        )?;
         Ok(head)
     }
 
     /// Records durably that the log ends with `end`.
     pub(crate) fn close(&mut self, end: LogEnd) -> Result<(), Error> {
-        self.record(HeadState::Closed, end)
+        self.record(HeadState::Closed, end, false)
+    }
+
+    /// Records durably that a journal file follows on `end`, before anything is written to it.
+    pub(crate) fn file_follows(&mut self, end: LogEnd) -> Result<(), Error> {
+        self.record(HeadState::Running, end, true)
     }
 
     /// Writes a record and syncs it.
-    fn record(&mut self, state: HeadState, end: LogEnd) -> Result<(), Error> {
+    fn record(&mut self, state: HeadState, end: LogEnd, file_follows: bool) -> Result<(), Error> {
         self.turn += 1;
         let HeadFile { turn, inode, boot_id, .. } = *self;
-        let record = HeadRecord { state, turn, end, inode, boot_id, is_sure: true };
+        let record = HeadRecord { state, turn, end, file_follows, inode, boot_id, is_sure: true };
         let (bytes, offset) = record.encode(&self.checksum);
         self.file
             .write_all_at(&bytes, offset)

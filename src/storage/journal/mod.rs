@@ -24,4 +24,4 @@ pub(crate) use recover::{OpenFile, Recovery, Replay, TreesEnd, recover};
 pub(crate) use sealed::{Checked, SealedFile, ToSeal, seal};
 pub(crate) use sealed_files::SealedFiles;
 pub(crate) use walk::{Frame, Step, Walk};
-pub(crate) use write::{FullFile, Identity, Journal, NewFrame, WriteFailure, WrittenFrame};
+pub(crate) use write::{FullFile, Hooks, Identity, Journal, NewFrame, WriteFailure, WrittenFrame};

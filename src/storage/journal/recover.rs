@@ -138,7 +138,7 @@ pub(crate) fn recover(
             (None, FileEnd::Active(_)) => {}
         }
     }
-    let end = reader.check_end()?;
+    let end = reader.check_end(active.is_some())?;
     let last = recovery.unsealed.last().copied().max(recovery.last_sealed);
     // Files without events have this position too, and may be sealed by now.
     let first_position = end.position + 1;
@@ -390,7 +390,7 @@ impl<R: Replay> Reader<'_, R> {
     }
 
     /// The log must reach everything that is known of it.
-    fn check_end(&self) -> Result<LogEnd, Error> {
+    fn check_end(&self, has_active: bool) -> Result<LogEnd, Error> {
         let place = || self.recovery.identity.directory.display().to_string();
         let Some(end) = self.end else {
             let position = self.trees().position + 1;
@@ -402,7 +402,12 @@ impl<R: Replay> Reader<'_, R> {
             let reason = format!("the trees hold position {}, which it lost", trees.position);
             return Err(Error::corrupted(place(), missing, reason));
         }
-        let Some(HeadRecord { state, end: known, .. }) = self.recovery.head else { return Ok(end) };
+        let Some(head) = self.recovery.head else { return Ok(end) };
+        let HeadRecord { state, end: known, file_follows, .. } = head;
+        if file_follows && known.frame_number == end.frame_number && !has_active {
+            let reason = "the file that follows on it is missing";
+            return Err(Error::corrupted(place(), missing, reason));
+        }
         if known.frame_number > end.frame_number {
             let when = match state {
                 HeadState::Closed => "when the store was closed",

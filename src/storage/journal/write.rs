@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     os::unix::fs::FileExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -134,6 +134,14 @@ pub(crate) struct WrittenFrame {
     pub(crate) full: Option<FullFile>,
 }
 
+/// What the journal needs from others when it moves on to another file.
+pub(crate) trait Hooks {
+    /// Makes a full file durable.
+    fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error>;
+    /// Records durably that a file follows on `end`, where no file before it says so.
+    fn file_follows(&self, end: LogEnd) -> Result<(), Error>;
+}
+
 /// Why a frame was not written.
 #[derive(Debug)]
 pub(crate) enum WriteFailure {
@@ -182,10 +190,10 @@ impl Journal {
         frame: &NewFrame<'_>,
         synced: u64,
         prepared: &Mutex<Option<PreparedFile>>,
-        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+        hooks: &impl Hooks,
     ) -> Result<WrittenFrame, WriteFailure> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.write_with(&mut buffer, frame, synced, prepared, sync_full);
+        let result = self.write_with(&mut buffer, frame, synced, prepared, hooks);
         if buffer.capacity() <= BUFFER_KEPT {
             self.buffer = buffer;
         }
@@ -198,7 +206,7 @@ impl Journal {
         frame: &NewFrame<'_>,
         synced: u64,
         prepared: &Mutex<Option<PreparedFile>>,
-        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+        hooks: &impl Hooks,
     ) -> Result<WrittenFrame, WriteFailure> {
         let refused = |reason: String| WriteFailure::Refused(Error::invalid("events", reason));
         frame::begin(buffer);
@@ -212,7 +220,7 @@ impl Journal {
         }
         let fits = |active: &Active| active.offset + needed <= active.capacity;
         let is_first = !self.active.as_ref().is_some_and(fits);
-        let full = if is_first { self.rotate(needed, prepared, sync_full)? } else { None };
+        let full = if is_first { self.rotate(needed, prepared, hooks)? } else { None };
         let Some(active) = &mut self.active else {
             return Err(refused("the journal has no file".to_owned()));
         };
@@ -251,13 +259,13 @@ impl Journal {
         &mut self,
         needed: u64,
         prepared: &Mutex<Option<PreparedFile>>,
-        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+        hooks: &impl Hooks,
     ) -> Result<Option<FullFile>, WriteFailure> {
         let needed = FIRST_FRAME_OFFSET + needed;
         let wanted = self.next_capacity();
         let capacity = wanted.max(needed).next_multiple_of(4096);
         if let Some(Active { file, path, .. }) = &self.active {
-            sync_full(file, path).map_err(WriteFailure::Failed)?;
+            hooks.sync_full(file, path).map_err(WriteFailure::Failed)?;
         }
         let is_empty = |active: &Active| active.offset == FIRST_FRAME_OFFSET;
         let empty = self.active.as_ref().filter(|active| is_empty(active)).map(|active| active.key);
@@ -273,6 +281,9 @@ impl Journal {
             }
         };
         let next = self.publish(spare, key, empty.is_some())?;
+        if self.active.is_none() {
+            hooks.file_follows(self.end).map_err(WriteFailure::Failed)?;
+        }
         let last = self.active.replace(next);
         self.next_key = key;
         // The new file has replaced one without frames, under the same name.
