@@ -292,7 +292,7 @@ fn of_a_file_in_both_forms_a_damaged_sealed_one_is_set_aside() {
         // In a block, in the index, and in the footer.
         flip(&sealed, [len / 4, len * 3 / 4, len - part][number]);
         let damaged = fs::read(&sealed).unwrap();
-        let aside = sealed.with_extension("sealed-damaged");
+        let aside = sealed.with_extension("sealed-damaged-1");
         let store = options().open(&path).unwrap();
         assert_eq!(fs::read(&aside).unwrap(), damaged, "what it was is kept");
         assert!(unsealed.exists() || sealed.exists());

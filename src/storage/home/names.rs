@@ -17,8 +17,7 @@ const OWN_ENTRIES: [&str; 8] =
     ["LOCK", "ANNALS", "ANNALS.tmp", "HEAD", JOURNAL, TREES, SNAPSHOTS, "lost+found"];
 
 /// What the names of files of the journal and of snapshots end with.
-const OWN_ENDINGS: [&str; 5] =
-    ["journal", "sealed", "sealed-damaged", "snapshot", files::UNFINISHED];
+const OWN_ENDINGS: [&str; 4] = ["journal", "sealed", "snapshot", files::UNFINISHED];
 
 /// Trees without events take less than this; with any, and closed, more than their journal shows.
 const EMPTY_TREES_BYTES: u64 = 1 << 10;
@@ -106,7 +105,10 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
 
 /// Whether a file of the journal or a snapshot may have this name.
 fn is_own(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, ending)| OWN_ENDINGS.contains(&ending))
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    // A damaged file that was set aside has a number after that.
+    let ending = ending.split_once("-damaged").map_or(ending, |(ending, _)| ending);
+    OWN_ENDINGS.contains(&ending)
 }
 
 fn foreign(path: &Path, found: &Path) -> Error {
