@@ -60,11 +60,12 @@ pub enum Error {
         /// The store's directory.
         path: PathBuf,
     },
-    /// The files were written by a newer version of Annals. Upgrade.
+    /// The files were written by a newer version of Annals: upgrade. Or by one that was never
+    /// released: its stores cannot be opened.
     UnsupportedFormat {
         /// The file that says so.
         path: PathBuf,
-        /// Its format version.
+        /// Its format version; 0 when it was written by a version that was never released.
         found: u32,
         /// The newest format version that this library reads.
         supported: u32,
@@ -279,6 +280,11 @@ impl fmt::Display for Error {
                 let rule = "one process at a time may have a store open";
                 write!(f, "{} is open elsewhere: {rule}", path.display())
             }
+            Error::UnsupportedFormat { path, found: 0, .. } => write!(
+                f,
+                "{} was made by an unreleased version of annals, whose stores cannot be opened",
+                path.display()
+            ),
             Error::UnsupportedFormat { path, found, supported } => write!(
                 f,
                 "{} has format {found}, and this version of annals reads up to {supported}: \

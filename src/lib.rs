@@ -18,16 +18,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The modules below stand in reading order; each uses only what stands above it.
+//! The modules below are in reading order; each uses only those above it.
 
 mod sync; //     locks
 mod error;
 mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes
-mod storage; //  journal, tail, trees: the only place that knows sled
+mod storage; //  two copies, journal and trees, and the tail: the only place that knows sled
 mod store; //    the engine: append and read
 mod snapshot; // features over the store: saved states,
-mod subscription; // events as they come,
+mod subscription; // events as they arrive,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
 mod verify; //   a check of the whole,

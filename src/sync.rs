@@ -1,11 +1,11 @@
 //! Locks, without the mark that std leaves on them after a panic.
 //!
-//! A thread that panics while it holds a lock poisons it, and whoever takes it next has to decide
-//! what that means. Here it means nothing, because no data is left half changed: code of the caller
-//! runs under a lock only where each call of it is guarded and undone, everything else that is done
-//! under a lock is one step or leaves the data whole between its steps, and a group commit that
-//! panics poisons the store itself. A panic of one thread is then not the end of all others, which
-//! still have to answer, to close, and to drop what they hold.
+//! A thread that panics while it holds a lock poisons it, and the next holder has to decide what
+//! that means. Here it means nothing, because no data is left half changed: caller code runs under
+//! a lock only where each call is guarded and undone, everything else under a lock is one step or
+//! keeps the data consistent between steps, and a group commit that panics poisons the store
+//! itself. So a panic of one thread does not stop the others, which still have to answer, close,
+//! and drop.
 
 #[cfg(feature = "capi")]
 use std::sync::TryLockError;

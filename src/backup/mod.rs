@@ -16,13 +16,13 @@ use crate::{
 };
 
 impl EventStore {
-    /// Copies the store to a new directory: every event up to the head of this moment, checkpoints
-    /// and snapshots. Appends and reads may go on meanwhile. The copy is a store with the same
-    /// events at the same positions, and with the same store id; it is opened as any other.
+    /// Copies the store to a new directory: every event up to the current head, checkpoints and
+    /// snapshots. Appends and reads may go on meanwhile. The copy is a store with the same events
+    /// at the same positions and with the same store id; it is opened like any other.
     ///
-    /// What is copied is checked on the way. The directory appears under its name when it is
-    /// complete and durable; until then it is beside it under a name that starts with a dot and
-    /// ends in `.unfinished`, and after an error that is removed. An empty directory of the name is
+    /// Everything copied is checked. The directory appears under its name once it is complete and
+    /// durable; until then it has a name beside it that starts with a dot and ends in
+    /// `.unfinished`, and after an error it is removed. An empty directory with the name is
     /// replaced; anything else is never overwritten.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl EventStore {
     fn copy_snapshots(&self, copy: &Storage, head: u64) -> Result<(), Error> {
         for snapshot in self.snapshots() {
             let snapshot = snapshot?;
-            // One that cannot be used is no loss.
+            // An unusable snapshot is no loss.
             if snapshot.fault.is_some() || snapshot.position > head {
                 continue;
             }
@@ -109,7 +109,7 @@ fn put(copy: &Storage, frame: Frame<'_>) -> Result<(), Error> {
     copy.commit(frame)
 }
 
-/// Whether the name is free, or that of an empty directory.
+/// Checks that the name is unused, or that of an empty directory.
 fn check_free(target: &Path) -> Result<(), Error> {
     let taken = || {
         let reason = "it exists already, and nothing is overwritten";
@@ -128,7 +128,7 @@ fn check_free(target: &Path) -> Result<(), Error> {
     }
 }
 
-/// A copy that is being made; it is removed unless it is published.
+/// A copy in the making; it is removed unless it is published.
 struct Unfinished {
     path: PathBuf,
 }

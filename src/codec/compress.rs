@@ -1,14 +1,14 @@
 //! LZ4 blocks (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), with or without a
 //! dictionary.
 //!
-//! Whoever stores a block keeps its raw length and a checksum beside it. The checksum is checked
-//! before the block is decompressed, and the raw length is bounded before memory is taken for it.
+//! The raw length and a checksum are stored beside each block. The caller checks the checksum
+//! before it decompresses the block, and bounds the raw length before it allocates that much.
 
 use lz4_flex::block;
 
 use crate::codec::Reason;
 
-/// Compresses `raw`. The result may be longer than `raw`: then `raw` itself is better stored.
+/// Compresses `raw`. If the result is not shorter than `raw`, store `raw` itself.
 pub(crate) fn compress(raw: &[u8], dictionary: Option<&[u8]>) -> Vec<u8> {
     match dictionary {
         None => block::compress(raw),

@@ -16,11 +16,12 @@
 //! many of the frames directly before this one were not known to be durable when it was written:
 //! frame 7 with `unsynced` 2 proves that the frames up to 4 were durable. A header of 64 bytes at a
 //! multiple of 64 lies in one sector of 512, so it is never torn. The final 0xA5, and the number of
-//! sectors of the frame that hold nothing but zeros, tell a write that never finished from damage.
+//! sectors of the frame that hold only zeros, tell a write that never finished from damage.
 //!
-//! Kind 1 holds events, and checkpoints of the same unit. Kind 4 holds checkpoints alone; it has 0
-//! events, and the position that the next event will have. Kind 2 is a header alone, the last of
+//! Kind 1 holds events, and checkpoints of the same group. Kind 4 holds checkpoints alone; it has 0
+//! events, and the position of the next event. Kind 2, a marker, is a header alone, the last one of
 //! its file: the journal continues in another file, which existed before the marker was written.
+//! The first frame of that file has the number and the `prev_checksum` of the marker.
 
 use std::ops::Range;
 
@@ -43,7 +44,7 @@ pub(crate) const END: u8 = 0xA5;
 const SECTOR: usize = 512;
 const CHECKSUM_OFFSET: usize = 60;
 const ITEM_HEADER_BYTES: usize = 4;
-/// The most zero sectors that a header can tell: more of them read as this many.
+/// The most zero sectors that a header can hold; a larger number is stored as this one.
 const ZERO_SECTORS_MAX: u32 = 0x00FF_FFFF;
 
 /// What the header of an active journal file says.
@@ -111,7 +112,7 @@ impl FrameKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) kind: FrameKind,
-    /// Sectors of the frame, header included, that hold nothing but zeros.
+    /// Sectors of the frame, header included, that hold only zeros.
     pub(crate) zero_sectors: u32,
     pub(crate) payload_len: u32,
     pub(crate) count: u32,
@@ -126,7 +127,7 @@ pub(crate) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// `None` when the bytes are no header of this store; the payload is not looked at.
+    /// `None` unless the bytes are a header of this store; the payload is not checked.
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Option<FrameHeader> {
         if !bytes.starts_with(FRAME_MAGIC) || !header_fits(bytes, checksum) {
             return None;
@@ -189,6 +190,11 @@ pub(crate) struct Item {
     pub(crate) range: Range<usize>,
 }
 
+/// What the length in front of an item says: bytes of its kind and its content.
+pub(crate) fn item_length(bytes: &[u8]) -> u32 {
+    u32_at(bytes, 0)
+}
+
 /// Starts a frame in `out`, which is cleared.
 pub(crate) fn begin(out: &mut Vec<u8>) {
     out.clear();
@@ -216,7 +222,7 @@ pub(crate) fn complete(
     let payload = out.get(HEADER_BYTES..).unwrap_or_default();
     let payload_len = u32::try_from(payload.len()).map_err(|_| too_long())?;
     let payload_checksum = checksum.of(payload);
-    // The sector of the header is none of zeros, whatever the header will say.
+    // The header is still zeros here; its sector must not count as one.
     if let Some(first) = out.first_mut() {
         *first = 1;
     }
@@ -290,14 +296,14 @@ fn malformed() -> Reason {
     "its list of items is malformed".to_owned()
 }
 
-/// Whether a frame whose payload does not fit looks like a write that never finished, rather than
-/// like damage: its end is missing, or sectors are zeros that were not zeros when it was written.
-/// `frame` is what lies at `offset`, from the header to the end of the payload.
+/// Whether a frame whose payload does not fit its checksum looks like a write that never finished:
+/// its end is missing, or sectors are zeros that were not zeros when it was written. Otherwise it
+/// is damage. `frame` is what lies at `offset`, from the header to the end of the payload.
 pub(crate) fn is_unfinished(header: &FrameHeader, frame: &[u8], offset: u64) -> bool {
     frame.last() == Some(&0) || zero_sectors(frame, offset) > header.zero_sectors
 }
 
-/// How many of the sectors that a frame at `offset` touches hold nothing of it but zeros.
+/// How many of the sectors that a frame at `offset` touches hold only zeros of it.
 fn zero_sectors(frame: &[u8], offset: u64) -> u32 {
     let ahead = SECTOR - usize::try_from(offset % SECTOR as u64).unwrap_or(0);
     let (first, rest) = frame.split_at_checked(ahead).unwrap_or((frame, &[]));

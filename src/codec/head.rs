@@ -1,16 +1,18 @@
-//! The file `HEAD`: where the log ended when the store was last opened or closed, recorded outside
-//! of both copies.
+//! The file `HEAD`: where the log ended at the last clean close, recorded outside both copies.
 //!
 //! ```text
 //! file = slot, zeros up to 512, slot, zeros up to 1024
-//! slot = magic "ANHD", state u8 (1 running, 2 closed), zeros 3, turn u64, position u64,
-//!        frame number u64, prev_checksum u32, inode of this file u64, boot id 16, checksum u32
+//! slot = magic "ANHD", state u8 (1 running, 2 closed), file follows u8, zeros 2, turn u64,
+//!        position u64, frame number u64, prev_checksum u32, inode of this file u64, boot id 16, checksum u32
 //!                                                                                   64 bytes
 //! ```
-//! A writer fills the two slots in turn, so that a torn write leaves the one before. The intact
-//! slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum` is that
-//! of the frame with this number: what the next frame will name. The inode and the boot id tell
-//! a copy of the file, and an earlier run of the system, from the writer that is running.
+//! A writer fills the two slots in turn, so that a torn write leaves the previous record. The
+//! intact slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum`
+//! is that of the frame with this number: what the next frame will name. The inode and the boot id
+//! distinguish the running writer from a copy of the file and from an earlier boot. An open copies
+//! the place of the record before its own, so that a running record does not advance it. `file
+//! follows` is 1 once a journal file exists whose first frame is the one after that place: the file
+//! before, which the close sealed or which was never there, has no marker that says so.
 
 use uuid::Uuid;
 
@@ -53,16 +55,20 @@ pub(crate) struct HeadRecord {
     pub(crate) state: HeadState,
     pub(crate) turn: u64,
     pub(crate) end: LogEnd,
+    /// A journal file with the next frame was made.
+    pub(crate) file_follows: bool,
     pub(crate) inode: u64,
     pub(crate) boot_id: Uuid,
+    /// Whether no later record was lost: the other slot is intact, or was never written.
+    pub(crate) is_sure: bool,
 }
 
 impl HeadRecord {
-    /// The slot of this record, and where it stands in the file.
+    /// The slot of this record, and its offset in the file.
     pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u64) {
         let mut bytes = Vec::with_capacity(SLOT_BYTES);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&[self.state as u8, 0, 0, 0]);
+        bytes.extend_from_slice(&[self.state as u8, u8::from(self.file_follows), 0, 0]);
         bytes.extend_from_slice(&self.turn.to_le_bytes());
         bytes.extend_from_slice(&self.end.position.to_le_bytes());
         bytes.extend_from_slice(&self.end.frame_number.to_le_bytes());
@@ -73,10 +79,13 @@ impl HeadRecord {
         (seal_header(bytes, checksum), offset)
     }
 
-    /// The record that holds, of the bytes of the whole file.
+    /// The newest intact record in the bytes of the whole file.
     pub(crate) fn decode(file: &[u8], checksum: &Checksum) -> Result<HeadRecord, Reason> {
-        let slots = [0, SLOT_DISTANCE].map(|at| file.get(at..).and_then(|slot| read(slot, checksum)));
-        let newest = slots.into_iter().flatten().max_by_key(|record| record.turn);
+        let slots = [0, SLOT_DISTANCE].map(|at| file.get(at..).unwrap_or_default());
+        let is_sure = slots.iter().all(|slot| is_unused(slot) || read(slot, checksum).is_some());
+        let records = slots.into_iter().filter_map(|slot| read(slot, checksum));
+        let newest = records.max_by_key(|record| record.turn);
+        let newest = newest.map(|record| HeadRecord { is_sure, ..record });
         newest.ok_or_else(|| "neither of its records has a checksum that fits".to_owned())
     }
 }
@@ -97,7 +106,14 @@ fn read(slot: &[u8], checksum: &Checksum) -> Option<HeadRecord> {
             frame_number: u64_at(slot, 24),
             prev_checksum: u32_at(slot, 32),
         },
+        file_follows: slot.get(5) == Some(&1),
         inode: u64_at(slot, 36),
         boot_id: uuid_at(slot, 44),
+        is_sure: true,
     })
+}
+
+fn is_unused(slot: &[u8]) -> bool {
+    let slot = slot.get(..SLOT_BYTES);
+    slot.is_some_and(|slot| slot.iter().all(|&byte| byte == 0))
 }

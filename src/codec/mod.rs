@@ -1,25 +1,19 @@
 //! Values to bytes and back: the layout of everything that is stored, and nothing else.
 //!
-//! Decoding never panics, whatever the bytes, and never serves bytes whose checksum does not fit.
-//! The format as a whole is described in `docs/format.md`; each file here holds the grammar of its
-//! part.
+//! Decoding never panics, whatever the bytes, and never returns bytes whose checksum does not fit.
+//! `docs/format.md` describes the format as a whole; each file here holds the grammar of its part.
 
 pub(crate) mod checksum;
 pub(crate) mod compress;
-pub(crate) mod dictionary;
 pub(crate) mod frame;
 pub(crate) mod head;
-pub(crate) mod key;
-pub(crate) mod meta;
 pub(crate) mod pack;
 pub(crate) mod page;
-pub(crate) mod places;
 pub(crate) mod record;
-pub(crate) mod run;
 pub(crate) mod saved;
 pub(crate) mod sealed;
-pub(crate) mod stored;
 pub(crate) mod superblock;
+mod trees;
 mod varint;
 #[cfg(test)]
 #[expect(
@@ -28,16 +22,11 @@ mod varint;
     reason = "a test stops at what should not be"
 )]
 mod tests;
-#[cfg(test)]
-#[expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test stops at what should not be"
-)]
-mod tree_tests;
 
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
+
+pub(crate) use trees::{dictionary, key, meta, places, run, stored};
 
 /// The version of the format that this library writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -45,7 +34,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Why bytes were not decoded: one clause for a person.
 pub(crate) type Reason = String;
 
-/// Bytes as bincode writes a slice of them, at once.
+/// Bytes that serde passes to bincode as one slice, not one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 struct Bytes<'a>(#[serde(borrow)] &'a [u8]);
 
@@ -55,7 +44,7 @@ impl Serialize for Bytes<'_> {
     }
 }
 
-/// Integers as varints, little-endian; lengths are bounded by the bytes at hand and by `LIMIT`.
+/// Varints, little-endian; lengths are bounded by the bytes given and by `LIMIT`.
 pub(crate) fn config() -> impl bincode::config::Config {
     const LIMIT: usize = 256 << 20;
     bincode::config::standard().with_limit::<LIMIT>()
@@ -77,7 +66,7 @@ pub(crate) fn encode(value: &impl serde::Serialize, out: &mut Vec<u8>) -> Result
         .map_err(|error| error.to_string())
 }
 
-/// The little-endian number at `offset`; 0 where there are no bytes, which no valid header holds.
+/// The little-endian number at `offset`; 0 past the end of `bytes`, which no valid header reaches.
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     let four = bytes.get(offset..offset + 4).and_then(|four| four.try_into().ok());
     u32::from_le_bytes(four.unwrap_or_default())

@@ -1,5 +1,5 @@
-//! Which consecutive events share a record of the journal: enough to make scans fast, few enough
-//! that a single read is cheap.
+//! Cutting consecutive events into records of the journal: large enough for fast scans, small
+//! enough for a cheap single read.
 
 use crate::codec::record::EventToEncode;
 

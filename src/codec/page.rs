@@ -1,4 +1,4 @@
-//! A page: some events in one buffer, with the place of each: what every source of events returns.
+//! A page: events in one buffer and the place of each. Every source of events returns pages.
 
 use std::{ops::Range, str, sync::Arc};
 
@@ -21,6 +21,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Decodes bytes that are one record.
+    pub(crate) fn of_record(bytes: Arc<[u8]>) -> Result<Page, Reason> {
+        let len = bytes.len();
+        Page::decode(bytes, std::iter::once(0..len))
+    }
+
     /// Decodes the records in these ranges of `bytes`, which are in position order.
     pub(crate) fn decode(
         bytes: Arc<[u8]>,
@@ -47,8 +53,8 @@ impl Page {
         Ok(Page { bytes, events, tables })
     }
 
-    /// The buffer of this page, at least `len` bytes long, for the next one; a new one while
-    /// events of this page are alive, and for a larger page.
+    /// A buffer of at least `len` bytes for the next page: that of this one, or a new one while
+    /// events of this page are alive or when it is too small.
     pub(crate) fn take_buffer(&mut self, len: usize) -> Arc<[u8]> {
         let mut bytes = std::mem::take(&mut self.bytes);
         if bytes.len() >= len && Arc::get_mut(&mut bytes).is_some() {
@@ -87,6 +93,15 @@ impl Page {
         self.events.get(index).filter(|event| event.version == version).map(|_| index)
     }
 
+    /// The version of the event with this index, or for one past the last the next version, in a
+    /// page of one stream.
+    pub(crate) fn version_at(&self, index: usize) -> Option<u64> {
+        match self.events.get(index) {
+            Some(event) => Some(event.version),
+            None => self.events.last().map(|event| event.version + 1),
+        }
+    }
+
     /// Whether all events belong to this stream, with versions that count up from this one.
     pub(crate) fn is_of_stream(&self, stream: &str, first_version: u64) -> bool {
         // Events with the same span of a name come from one entry of a record's table, which
@@ -96,6 +111,12 @@ impl Page {
                 && first.stream.of(&self.bytes) == stream.as_bytes()
                 && self.events.iter().all(|event| event.stream == first.stream)
         })
+    }
+
+    /// The smallest and the largest time of its events, in microseconds.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        let micros = || self.events.iter().map(|event| event.timestamp.micros());
+        micros().min().zip(micros().max())
     }
 
     /// How many events lie at or below a position.
@@ -118,12 +139,12 @@ impl Page {
         self.events.iter().map(|fields| RecordedEvent::new(Arc::clone(&self.bytes), *fields))
     }
 
-    /// The event with this index as another record takes it in.
+    /// The event with this index, to be encoded in another record.
     pub(crate) fn to_encode(&self, index: usize) -> Option<EventToEncode<'_>> {
         self.events.get(index).map(|fields| self.as_encodable(fields))
     }
 
-    /// Every event as another record takes it in.
+    /// Every event, to be encoded in another record.
     pub(crate) fn all_to_encode(&self) -> impl Iterator<Item = EventToEncode<'_>> {
         self.events.iter().map(|fields| self.as_encodable(fields))
     }

@@ -15,9 +15,11 @@
 //!
 //! The bytes are those of bincode 2 with its standard configuration; a test compares. The decoder
 //! is our own because every read of an event goes through it. A record has no checksum: whatever
-//! holds it (frame, block, run) has one.
+//! holds it (frame, block, run) has one. Texts were checked when they were appended; the decoder
+//! does not check them again, and whoever takes one out of its bytes finds it empty if it is not
+//! UTF-8.
 
-use std::{ops::Range, str};
+use std::ops::Range;
 
 use uuid::Uuid;
 
@@ -55,7 +57,7 @@ impl EventToEncode<'_> {
 }
 
 /// Appends the record of `events`, which are in position order, those of one stream with
-/// consecutive versions. No events make a record that decodes as none.
+/// consecutive versions. A record without events does not decode.
 pub(crate) fn encode(events: &[EventToEncode<'_>], out: &mut Vec<u8>) {
     let first_position = events.first().map_or(0, |event| event.position);
     let mut streams: Vec<(&str, u64)> = Vec::new();
@@ -152,7 +154,7 @@ pub(crate) fn decode(
     if count == 0 || position == 0 {
         return Err("it holds no event".to_owned());
     }
-    // Ten bytes are the least that an event takes, so that a false count allocates little.
+    // An event takes at least nine bytes, so a false count allocates little.
     out.reserve((count as usize).min(reader.left() / 9 + 1));
     let mut micros = 0;
     for index in 0..count {
@@ -186,10 +188,8 @@ fn decode_tables(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<(), Rea
 fn decode_name(reader: &mut Reader<'_>) -> Result<Span, Reason> {
     let name = reader.bytes().ok_or_else(malformed)?;
     match name.split_last() {
-        Some((0, text)) if str::from_utf8(text).is_ok() => {
-            span(reader.at() - name.len(), text.len()).ok_or_else(malformed)
-        }
-        _ => Err("a name in it is not terminated UTF-8".to_owned()),
+        Some((0, text)) => span(reader.at() - name.len(), text.len()).ok_or_else(malformed),
+        _ => Err("a name in it is not terminated".to_owned()),
     }
 }
 
@@ -236,7 +236,7 @@ fn decode_event(
     let metadata = match reader.byte()? {
         0 => None,
         1 => {
-            let text = str::from_utf8(reader.bytes()?).ok()?;
+            let text = reader.bytes()?;
             Some(span(reader.at() - text.len(), text.len())?)
         }
         _ => return None,

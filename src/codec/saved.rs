@@ -6,9 +6,9 @@
 //! snapshot   = 0x04, store id 16, checksum u32 of the body, body
 //! body       = bincode { owner u8, name bytes, version u32, position u64, data bytes }
 //! ```
-//! The same bytes stand in the journal and in the trees. Each says what it is for, so that one that
-//! turns up in another place is told. The store id of a snapshot is there to be told as well; every
-//! checksum covers it anyway.
+//! A checkpoint has the same bytes in the journal and in the trees; a snapshot is a file. Each says
+//! what it is for, so that one in the wrong place is detected. A snapshot holds its store id only
+//! so that an error can name it; every checksum covers the store id anyway.
 
 use std::{ops::Range, str, sync::Arc};
 

@@ -1,17 +1,26 @@
 //! The superblock: the file `ANNALS`, which makes a directory a store.
 //!
 //! ```text
-//! 0   magic "ANNALS\r\n"      (the line end shows a transfer that mangled the bytes)
+//! 0   magic "ANSTOR\r\n"      (the line end shows a transfer that mangled the bytes)
 //! 8   format version u32
 //! 12  store id, 16 bytes
 //! 28  checksum u32 of bytes 0..28
 //! ```
+//! Versions before the first release had another magic and the same layout. Their stores are not
+//! read, but they are recognised.
 
 use uuid::Uuid;
 
 use crate::codec::{checksum::Checksum, u32_at};
 
-const MAGIC: &[u8; 8] = b"ANNALS\r\n";
+const MAGIC: &[u8; 8] = b"ANSTOR\r\n";
+
+/// The magic of stores that were made before the first release.
+const UNRELEASED_MAGIC: &[u8; 8] = b"ANNALS\r\n";
+
+/// The format of stores that were made before the first release.
+pub(crate) const UNRELEASED_FORMAT: u32 = 0;
+
 const BYTES: usize = 32;
 
 /// What a superblock says.
@@ -32,9 +41,11 @@ impl Superblock {
         bytes
     }
 
-    /// Reads the superblock of any format version: its layout never changes.
+    /// Reads the superblock of any format version: its layout never changes. The format is
+    /// [`UNRELEASED_FORMAT`] for a store that was made before the first release.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Superblock, &'static str> {
-        if !bytes.starts_with(MAGIC) {
+        let is_unreleased = bytes.starts_with(UNRELEASED_MAGIC);
+        if !is_unreleased && !bytes.starts_with(MAGIC) {
             return Err("it does not start as a superblock does");
         }
         let id: [u8; 16] = bytes
@@ -48,6 +59,7 @@ impl Superblock {
         }
         match u32_at(bytes, 8) {
             0 => Err("it names no format"),
+            _ if is_unreleased => Ok(Superblock { format: UNRELEASED_FORMAT, store_id }),
             format => Ok(Superblock { format, store_id }),
         }
     }

@@ -4,18 +4,20 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
     codec::{
+        self, Bytes,
         checksum::Checksum,
-        frame::{self, FileHeader, FrameHeader, FrameKind, FrameMeta},
-        key, pack,
-        record::{self, EventToEncode, Record},
-        run::Run,
+        frame::{self, FrameHeader, FrameKind, FrameMeta, ItemKind},
+        head::{HeadRecord, HeadState, LogEnd},
+        pack,
+        page::Page,
+        record::{self, EventToEncode},
         saved::{self, Checkpoint, StoredSnapshot},
-        split::Stub,
-        superblock::Superblock,
+        superblock::{Superblock, UNRELEASED_FORMAT},
     },
     event::{SnapshotKey, Timestamp, UtcOffset},
 };
@@ -31,121 +33,176 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn sample() -> Vec<EventToEncode<'static>> {
-    let time = |micros, offset| Timestamp::new(micros, offset).ok();
+    let time = |micros, offset| Timestamp::new(micros, offset).expect("a time");
     let first = EventToEncode {
+        position: 7,
         stream: "a",
         version: 1,
         event_type: "T",
-        timestamp: time(1, UtcOffset::Naive).unwrap_or_else(|| Timestamp::utc_clamped(0)),
+        timestamp: time(1, UtcOffset::Naive),
         id: None,
         is_binary: false,
         data: b"{}",
         metadata: None,
     };
     let second = EventToEncode {
+        position: 9,
         stream: "b",
         version: 300,
-        timestamp: time(-1, UtcOffset::Minutes(-90)).unwrap_or(first.timestamp),
+        timestamp: time(-1, UtcOffset::Minutes(-90)),
         id: Some(STORE_ID),
         is_binary: true,
         data: &[0, 255],
         metadata: Some("{\"k\":1}"),
         ..first
     };
-    vec![first, second]
+    let third = EventToEncode { position: 10, version: 2, ..first };
+    vec![first, second, third]
 }
 
 fn encoded() -> Vec<u8> {
-    record::encode(7, &sample(), &checksum()).unwrap_or_default()
+    let mut bytes = Vec::new();
+    record::encode(&sample(), &mut bytes);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Page, String> {
+    Page::of_record(Arc::from(bytes))
 }
 
 #[test]
 fn a_record_has_these_bytes() {
     let expected = concat!(
-        "01",
-        "c90ee72c", // kind, checksum
-        "07",
-        "03",
-        "026100",
-        "025400",
-        "026200",
-        "02", // first position, names, events
-        "00",
-        "01",
-        "01",
-        "02",
-        "00",
-        "00",
-        "00",
-        "027b7d",
-        "00", // the first
-        "02",
-        "fb2c01",
-        "01",
-        "01",
-        "01b3",
-        "01",
+        "07", // first position
+        "02026100010262",
+        "00fb2c01",   // streams with their first versions
+        "01025400",   // types
+        "03",         // events
+        "0000000200", // stream, type, gap, micros, zone
+        "0000027b7d00",
+        "0100010301b301",
         "00112233445566778899aabbccddeeff",
-        "01",
-        "0200ff",
-        "01",
-        "077b226b223a317d", // the second
+        "010200ff01077b226b223a317d",
+        "0000000400",
+        "0000027b7d00",
     );
     assert_eq!(hex(&encoded()), expected);
 }
 
+/// A record as bincode sees it.
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    first_position: u64,
+    #[serde(borrow)]
+    streams: Vec<(Bytes<'a>, u64)>,
+    #[serde(borrow)]
+    types: Vec<Bytes<'a>>,
+    #[serde(borrow)]
+    events: Vec<Event<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Event<'a> {
+    stream: u32,
+    event_type: u32,
+    gap: u64,
+    micros: i64,
+    zone: Option<i16>,
+    id: Option<[u8; 16]>,
+    is_binary: bool,
+    #[serde(borrow)]
+    data: Bytes<'a>,
+    #[serde(borrow)]
+    metadata: Option<Bytes<'a>>,
+}
+
+#[test]
+fn a_record_is_what_bincode_writes() {
+    // Numbers of every width, and a payload whose length takes three bytes.
+    let data = vec![b'1'; 300];
+    let base = sample()[0];
+    let times = [i64::from(i32::MAX), -5, 253_402_200_000_000_000, 0];
+    let events: Vec<EventToEncode<'_>> = (0..4)
+        .map(|n| EventToEncode {
+            position: [250, 251, 70_000, 1 << 33][n],
+            version: 65_535 + n as u64,
+            timestamp: Timestamp::new(times[n], UtcOffset::Minutes(300)).expect("a time"),
+            data: &data,
+            ..base
+        })
+        .collect();
+    for events in [events, sample()] {
+        let mut bytes = Vec::new();
+        record::encode(&events, &mut bytes);
+        let record: Record<'_> = codec::decode(&bytes).expect("bincode reads it");
+        assert_eq!(record.first_position, events[0].position);
+        assert_eq!(record.events.len(), events.len());
+        let mut again = Vec::new();
+        codec::encode(&record, &mut again).expect("small");
+        assert_eq!(hex(&again), hex(&bytes));
+    }
+}
+
 #[test]
 fn a_record_comes_back_as_it_was() {
-    let record = Record::decode(Arc::from(encoded()), &checksum()).expect("it was encoded so");
-    assert_eq!((record.first_position(), record.last_position()), (7, 8));
-    let events: Vec<_> = record.events().collect();
-    let again: Vec<EventToEncode<'_>> = events.iter().map(EventToEncode::from).collect();
-    for (one, other) in sample().iter().zip(&again) {
+    let page = decode(&encoded()).expect("it was encoded so");
+    assert_eq!((page.first_position(), page.last_position(), page.len()), (7, 10, 3));
+    for (one, other) in sample().iter().zip(page.all_to_encode()) {
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
     }
-    assert_eq!(record.event_at(8), events.last().cloned());
-    assert!(record.event_at(9).is_none() && record.event_at(6).is_none());
+    assert_eq!(page.event_at(10), page.events().next_back());
+    assert!([0, 6, 8, 11].iter().all(|&position| page.event_at(position).is_none()));
+    assert_eq!([6, 7, 8, 9, 10, 99].map(|at| page.count_through(at)), [0, 1, 1, 2, 3, 3]);
+    let event = page.event(1).expect("the second");
+    assert_eq!((event.stream_id_with_nul(), event.id()), (b"b\0".as_slice(), Some(STORE_ID)));
 }
 
 #[test]
-fn a_flipped_bit_or_a_cut_is_never_served() {
+fn a_cut_record_is_refused() {
     let bytes = encoded();
-    for index in 0..bytes.len() {
-        for bit in 0..8 {
-            let mut flipped = bytes.clone();
-            flipped[index] ^= 1 << bit;
-            assert!(Record::decode(Arc::from(flipped), &checksum()).is_err(), "{index}.{bit}");
-        }
-        assert!(Record::decode(Arc::from(&bytes[..index]), &checksum()).is_err(), "{index}");
+    for len in 0..bytes.len() {
+        assert!(decode(&bytes[..len]).is_err(), "{len}");
     }
-    let other = Checksum::of_store(Uuid::nil());
-    assert!(Record::decode(Arc::from(bytes), &other).is_err(), "it belongs to another store");
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert!(decode(&longer).is_err());
 }
 
 #[test]
-fn bytes_with_a_fitting_checksum_are_still_looked_at() {
-    // Whatever stands in the body, decoding ends with a value or a reason.
+fn whatever_stands_in_a_record_decoding_ends_with_a_value_or_a_reason() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut accepted = 0;
     for _ in 0..20_000 {
         let mut bytes = encoded();
         for _ in 0..3 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let index = 5 + usize::try_from(state >> 33).unwrap_or(0) % (bytes.len() - 5);
+            let index = usize::try_from(state >> 33).unwrap_or(0) % bytes.len();
             bytes[index] = state.to_be_bytes()[1];
         }
-        if let Ok(record) = Record::decode_trusted(Arc::from(bytes)) {
-            accepted += record.events().filter(|event| !event.event_type().is_empty()).count();
+        if let Ok(page) = decode(&bytes) {
+            accepted += page.events().filter(|event| !event.event_type().is_empty()).count();
         }
     }
     assert!(accepted > 0, "some changes, of payload bytes, are harmless to the structure");
 }
 
 #[test]
+fn a_buffer_is_reused_only_when_nothing_points_into_it() {
+    let mut page = decode(&encoded()).expect("it was encoded so");
+    let event = page.event(0).expect("the first");
+    let kept = page.take_buffer(8);
+    assert_eq!(event.data(), b"{}", "an event that is alive keeps its bytes");
+    drop(kept);
+    let mut page = decode(&encoded()).expect("it was encoded so");
+    let len = encoded().len();
+    assert_eq!(page.take_buffer(len).len(), len, "the same buffer");
+    assert_eq!(page.take_buffer(len + 1).len(), len + 1, "a larger one");
+}
+
+#[test]
 fn a_superblock_has_these_bytes() {
     let superblock = Superblock { format: 1, store_id: STORE_ID };
     let bytes = superblock.encode();
-    let expected = "414e4e414c530d0a0100000000112233445566778899aabbccddeeff7cc5935e";
+    let expected = "414e53544f520d0a0100000000112233445566778899aabbccddeeff963d2da9";
     assert_eq!(hex(&bytes), expected);
     assert_eq!(Superblock::decode(&bytes), Ok(superblock));
     for index in 0..bytes.len() {
@@ -154,106 +211,102 @@ fn a_superblock_has_these_bytes() {
         assert!(Superblock::decode(&flipped).is_err(), "{index}");
         assert!(Superblock::decode(&bytes[..index]).is_err(), "{index}");
     }
+    // Of a store that was made before the first release.
+    let old = "414e4e414c530d0a0100000000112233445566778899aabbccddeeff7cc5935e";
+    let old: Vec<u8> = (0..old.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&old[at..at + 2], 16).expect("hexadecimal"))
+        .collect();
+    let unreleased = Superblock { format: UNRELEASED_FORMAT, store_id: STORE_ID };
+    assert_eq!(Superblock::decode(&old), Ok(unreleased));
 }
 
 fn meta(kind: FrameKind, first_position: u64) -> FrameMeta {
     FrameMeta {
         kind,
-        follows_durable: false,
-        first_position,
         count: 0,
-        durable: 0,
-        chain: 5,
+        first_position,
+        number: 12,
+        prev_checksum: 5,
         store_id: STORE_ID,
+        unsynced: 3,
     }
+}
+
+fn framed(meta: FrameMeta, items: &[(ItemKind, &[u8])]) -> (Vec<u8>, u32) {
+    let mut bytes = Vec::new();
+    frame::begin(&mut bytes);
+    for (kind, content) in items {
+        frame::put_item(&mut bytes, *kind, content).expect("small");
+    }
+    let sum = frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
+    (bytes, sum)
 }
 
 #[test]
 fn a_frame_has_these_bytes() {
-    let meta = FrameMeta { count: 2, durable: 6, ..meta(FrameKind::Events, 7) };
-    let mut bytes = Vec::new();
-    let record = b"record".as_slice();
-    frame::encode_payload([record].into_iter(), &mut bytes).expect("small");
-    let chain = frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
+    let meta = FrameMeta { count: 2, ..meta(FrameKind::Events, 7) };
+    let items = [(ItemKind::Record, b"record".as_slice()), (ItemKind::Checkpoint, b"saved")];
+    let (bytes, prev_checksum) = framed(meta, &items);
     let expected = concat!(
-        "414e4652",
-        "01000000",
-        "0b000000",
+        "414e465201000000",
+        "16000000",
         "02000000",
         "0700000000000000",
-        "0600000000000000",
+        "0c00000000000000",
         "05000000",
-        "535535b4",
+        "954deaaf",
         "00112233445566778899aabbccddeeff",
-        "00000000",
-        "f3aab193",
-        "06000000",
-        "7265636f7264",
+        "03000000",
+        "ca1310f8",
+        "07000000017265636f7264",
+        "06000000037361766564",
         "a5",
     );
-    assert_eq!(hex(&bytes[..64 + 11]), expected);
+    assert_eq!(hex(&bytes[..64 + 22]), expected);
     assert_eq!(bytes.len(), 128);
     let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
-    assert_eq!((header.checksum, header.frame_bytes(), header.last_position()), (chain, 128, 8));
-    assert_eq!(frame::records(&bytes[64..75]), Ok(vec![record]));
+    assert_eq!((header.checksum, header.frame_bytes()), (prev_checksum, 128));
+    assert_eq!((header.last_position(), header.durable_before()), (8, 8));
+    let found = frame::items(&bytes[64..86]).expect("it was encoded so");
+    let found: Vec<_> = found.iter().map(|i| (i.kind, &bytes[64..][i.range.clone()])).collect();
+    assert_eq!(found, items);
+    assert!(frame::items(&bytes[64..85]).is_err(), "the end is missing");
 }
 
 #[test]
 fn a_journal_file_header_has_these_bytes() {
-    let header = FileHeader::new(STORE_ID, 9, 4096, 3);
+    let header = frame::new_file_header((STORE_ID, 9), (4, 3), 4096);
     let bytes = header.encode(&checksum());
     let expected = concat!(
-        "414e4a46494c4531",
+        "414e4a46494c4532",
         "01000000",
         "00112233445566778899aabbccddeeff",
         "0900000000000000",
         "0010000000000000",
+        "0400000000000000",
         "03000000",
-        "000000000000000000000000",
-        "7299ab49",
+        "00000000",
     );
-    assert_eq!(hex(&bytes), expected);
-    assert_eq!(FileHeader::decode(&bytes, &checksum()), Ok(header));
+    assert_eq!(hex(&bytes[..60]), expected);
+    assert_eq!(hex(&bytes[60..]), "27b6b4b9");
+    assert_eq!(frame::FileHeader::decode(&bytes, &checksum()), Ok(header));
 }
 
 #[test]
-fn marks_have_these_bytes() {
-    for (kind, byte, sum) in
-        [(FrameKind::Continued, "02", "f5c4a44b"), (FrameKind::Closed, "03", "22d73156")]
-    {
-        assert!(kind.is_mark());
-        let meta = FrameMeta { durable: 8, ..meta(kind, 9) };
-        let bytes = frame::encode_mark(meta, &checksum());
-        let expected = [
-            "414e4652",
-            byte,
-            "000000",
-            "0000000000000000",
-            "0900000000000000",
-            "0800000000000000",
-            "0500000000000000",
-            "00112233445566778899aabbccddeeff",
-            "00000000",
-            sum,
-        ];
-        assert_eq!(hex(&bytes), expected.concat());
-        let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
-        assert_eq!((header.kind, header.frame_bytes()), (kind, 64));
-    }
+fn a_marker_is_a_header_alone() {
+    let bytes = frame::encode_marker(meta(FrameKind::Continued, 9), &checksum());
+    assert_eq!(hex(&bytes[..8]), "414e465202000000");
+    let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
+    assert_eq!((header.kind, header.frame_bytes()), (FrameKind::Continued, 64));
 }
 
 #[test]
-fn what_consumers_save_stands_in_frames_like_these() {
-    for (kind, byte) in [(FrameKind::Checkpoints, "04"), (FrameKind::Snapshot, "05")] {
-        let meta = FrameMeta { follows_durable: true, durable: 8, ..meta(kind, 9) };
-        let mut bytes = Vec::new();
-        frame::encode_payload([b"saved".as_slice()].into_iter(), &mut bytes).expect("small");
-        frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
-        assert_eq!(hex(&bytes[..12]), format!("414e4652{byte}0100000a000000"));
-        let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
-        assert!(header.follows_durable && !kind.is_mark());
-        assert_eq!((header.kind, header.count, header.last_position()), (kind, 0, 8));
-    }
+fn a_frame_of_checkpoints_has_no_events() {
+    let (bytes, _) = framed(meta(FrameKind::Checkpoints, 9), &[(ItemKind::Checkpoint, b"saved")]);
+    assert_eq!(hex(&bytes[..12]), "414e4652040000000b000000");
+    let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
+    assert_eq!((header.count, header.last_position()), (0, 8));
 }
 
 #[test]
@@ -262,9 +315,7 @@ fn an_unfinished_write_is_told_from_damage() {
     // Two of its sectors are zeros by right.
     let mut record = vec![1; 3_000];
     record[400..1_500].fill(0);
-    let mut bytes = Vec::new();
-    frame::encode_payload([record.as_slice()].into_iter(), &mut bytes).expect("small");
-    frame::complete(meta, 512, &checksum(), &mut bytes).expect("small");
+    let (mut bytes, _) = framed(meta, &[(ItemKind::Record, &record)]);
     let header = FrameHeader::decode(&bytes, &checksum()).expect("it was encoded so");
     assert_eq!(header.zero_sectors, 2);
     bytes.truncate(64 + header.payload_len as usize);
@@ -274,7 +325,7 @@ fn an_unfinished_write_is_told_from_damage() {
     flipped[2_000] ^= 1;
     assert!(!is_unfinished(&flipped), "all of it was written");
     flipped[700] ^= 1;
-    assert!(!is_unfinished(&flipped), "a sector of zeros is none any more");
+    assert!(!is_unfinished(&flipped), "a sector of zeros has become another one");
     let mut short = bytes.clone();
     short[3_000..].fill(0);
     assert!(is_unfinished(&short), "a short write ends early");
@@ -284,43 +335,44 @@ fn an_unfinished_write_is_told_from_damage() {
     torn.copy_from_slice(&bytes);
     torn[2_000..2_512].fill(0);
     assert!(!is_unfinished(&torn), "no sector is missing");
-
-    assert!(frame::is_unwritten(&[0; 256]));
-    assert!(!frame::is_unwritten(&bytes));
-    let mut cut = vec![0; 256];
-    cut[..62].copy_from_slice(&bytes[..62]);
-    assert!(frame::is_unwritten(&cut), "a short write ended inside the header");
-    cut[100] = 1;
-    assert!(!frame::is_unwritten(&cut), "what is behind it was written");
 }
 
 #[test]
-fn runs_keep_order_and_bounds() {
-    let mut run = Run::new(5);
-    for position in [6, 7, 10, 20, 21] {
-        assert!(run.push(position));
+fn the_head_file_has_these_bytes_and_survives_a_torn_slot() {
+    let end = LogEnd { position: 300, frame_number: 20, prev_checksum: 9 };
+    let record = |turn, state| {
+        let (inode, boot_id) = (77, STORE_ID);
+        HeadRecord { state, turn, end, file_follows: turn == 7, inode, boot_id, is_sure: true }
+    };
+    let (first, at) = record(6, HeadState::Running).encode(&checksum());
+    assert_eq!(at, 0);
+    let expected = concat!(
+        "414e484401000000",
+        "0600000000000000",
+        "2c01000000000000",
+        "1400000000000000",
+        "09000000",
+        "4d00000000000000",
+        "00112233445566778899aabbccddeeff",
+    );
+    assert_eq!(hex(&first[..60]), expected);
+    assert_eq!(hex(&first[60..]), "e99f987b");
+    let (second, at) = record(7, HeadState::Closed).encode(&checksum());
+    assert_eq!((at, hex(&second[4..8])), (512, "02010000".to_owned()));
+    let mut file = vec![0; 1024];
+    assert!(HeadRecord::decode(&file, &checksum()).is_err(), "nothing was written");
+    file[..64].copy_from_slice(&first);
+    assert_eq!(HeadRecord::decode(&file, &checksum()), Ok(record(6, HeadState::Running)));
+    file[512..576].copy_from_slice(&second);
+    assert_eq!(HeadRecord::decode(&file, &checksum()), Ok(record(7, HeadState::Closed)));
+    for index in 512..576 {
+        let mut torn = file.clone();
+        torn[index] ^= 0x20;
+        let found = HeadRecord::decode(&torn, &checksum());
+        let earlier = HeadRecord { is_sure: false, ..record(6, HeadState::Running) };
+        assert_eq!(found, Ok(earlier), "{index}");
     }
-    let bytes = run.encode().expect("small");
-    assert_eq!(hex(&bytes), "0503000303010a02");
-    let run = Run::decode(&bytes).expect("it was encoded so");
-    assert_eq!(run.positions_from(0).collect::<Vec<_>>(), [5, 6, 7, 10, 20, 21]);
-    assert_eq!(run.positions_from(4).collect::<Vec<_>>(), [20, 21]);
-    let counts: Vec<u64> = [4, 5, 7, 9, 10, 20, 99].map(|head| run.count_through(head)).into();
-    assert_eq!(counts, [0, 1, 3, 3, 4, 5, 6]);
-    assert!(Run::decode(&bytes[..7]).is_err() && Run::decode(&[]).is_err());
-    let mut run = Run::new(1);
-    let pushed = (1..).take_while(|n| run.push(1 + 2 * n)).count();
-    assert_eq!(pushed, 999, "a run is bounded");
-}
-
-#[test]
-fn stubs_know_their_place() {
-    let stub = Stub::for_record(&[0; 70_000]).expect("small");
-    assert_eq!((stub.len, stub.parts), (70_000, 3));
-    let bytes = stub.encode(9, &checksum());
-    assert_eq!(Stub::decode(&bytes, 9, &checksum()), Ok(stub));
-    assert!(Stub::decode(&bytes, 10, &checksum()).is_err());
-    assert!(Stub::decode(&bytes[..12], 9, &checksum()).is_err());
+    assert!(HeadRecord::decode(&file[..500], &Checksum::of_store(Uuid::nil())).is_err());
 }
 
 #[test]
@@ -343,6 +395,8 @@ fn a_snapshot_has_these_bytes() {
     let bytes = saved::encode_snapshot(&key, 7, b"{}", (STORE_ID, &checksum())).expect("small");
     let expected = "0400112233445566778899aabbccddeeff677f8312020473756d730307027b7d";
     assert_eq!(hex(&bytes), expected);
+    assert_eq!(saved::peek_name(&bytes), Some("sums"));
+    assert_eq!(saved::peek_name(&bytes[..24]), None);
     let decode = |bytes: &[u8]| StoredSnapshot::decode(bytes.into(), (STORE_ID, &checksum()));
     let decoded = decode(&bytes).expect("it was encoded so");
     assert_eq!((&decoded.key, decoded.position), (&key, 7));
@@ -357,31 +411,6 @@ fn a_snapshot_has_these_bytes() {
     let foreign = saved::encode_snapshot(&key, 7, b"", (other, &Checksum::of_store(other)));
     let reason = decode(&foreign.expect("small")).expect_err("it is another store's");
     assert_eq!(reason, format!("it belongs to the store {other}"));
-}
-
-#[test]
-fn keys_of_snapshots_lead_back_to_them() {
-    let key = SnapshotKey::of_projection("sums", 3);
-    let bytes = key::snapshot(&key, 7, 9);
-    assert_eq!(hex(&bytes), "0273756d730000000003000000000000000700000009");
-    assert_eq!(key::parse_snapshot(&bytes), Some((key.clone(), 7, 9)));
-    assert!(bytes.starts_with(&key::snapshot_name(key.owner, "sums")));
-    assert!(!bytes.starts_with(&key::snapshot_name(key.owner, "sum")));
-    assert_eq!(key::parse_snapshot(&bytes[..17]), None);
-    assert_eq!(key::parse_snapshot(b""), None);
-    let mut unknown = bytes;
-    unknown[0] = 9;
-    assert_eq!(key::parse_snapshot(&unknown), None);
-}
-
-#[test]
-fn keys_sort_as_their_values_do() {
-    let keys = [key::run("a", 2), key::run("a", 256), key::run("a-1", 1), key::run("b", 1)];
-    assert!(keys.is_sorted());
-    assert_eq!(key::parse_run(&keys[2]), Some(("a-1", 1)));
-    assert_eq!(key::parse_run(b"short"), None);
-    assert_eq!(key::record_position(&key::record(77)), Some(77));
-    assert!(key::part(1, 256) > key::part(1, 255) && key::part(2, 0) > key::part(1, u32::MAX));
 }
 
 #[test]

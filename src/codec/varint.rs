@@ -1,5 +1,5 @@
-//! Integers as bincode 2 writes them, for the two places where its own decoder is too slow: records
-//! and the indexes of sealed files.
+//! Integers as bincode 2 writes them, for what is decoded often: records, the headers of stored
+//! values, chunks of positions and the indexes of sealed files.
 //!
 //! ```text
 //! 0..=250   one byte
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number that must fit into memory sizes and spans.
+    /// A number that fits into 32 bits, for sizes and spans.
     #[inline]
     pub(crate) fn small(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()

@@ -74,8 +74,8 @@ impl Span {
 }
 
 impl RecordedEvent {
-    /// The spans of `fields` lie within `bytes`, and the names and metadata are UTF-8: the decoder
-    /// of records has checked both.
+    /// The spans of `fields` lie within `bytes`, and names are followed by a NUL: the decoder of
+    /// records has checked both.
     pub(crate) fn new(bytes: Arc<[u8]>, fields: EventFields) -> RecordedEvent {
         RecordedEvent { bytes, fields }
     }
@@ -134,7 +134,10 @@ impl RecordedEvent {
 
     /// The metadata: the text of a JSON object, or `None` where the event has none.
     pub fn metadata(&self) -> Option<&str> {
-        self.fields.metadata.some().map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
+        self.fields
+            .metadata
+            .some()
+            .map(|span| str::from_utf8(span.of(&self.bytes)).unwrap_or_default())
     }
 
     /// The metadata as the bytes of its text.

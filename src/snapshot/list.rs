@@ -14,7 +14,7 @@ use crate::{
 pub struct SnapshotInfo {
     /// What it is kept under.
     pub key: SnapshotKey,
-    /// The position of the last event that it takes account of.
+    /// The position of the last event that it includes.
     pub position: u64,
     /// How many bytes were saved; 0 when it cannot be used.
     pub bytes: u64,
@@ -49,7 +49,7 @@ impl EventStore {
     /// # Errors
     /// The items are errors when something cannot be read ([`Error::Io`], [`Error::Corrupted`]),
     /// after the store was closed ([`Error::Closed`]), and in a forked child ([`Error::Forked`]). A
-    /// damaged snapshot is no error: it is listed with its [`fault`](SnapshotInfo::fault).
+    /// damaged snapshot is not an error: it is listed with its [`fault`](SnapshotInfo::fault).
     pub fn snapshots(&self) -> Snapshots {
         Snapshots { store: self.clone(), last: None, listed: VecDeque::new(), has_ended: false }
     }
@@ -63,7 +63,7 @@ impl Snapshots {
                 let read = load::read(&self.store, &key, position, self.store.head()?);
                 let (bytes, fault) = match read {
                     Ok(Some(snapshot)) => (snapshot.data().len() as u64, None),
-                    // It has made room for a newer one.
+                    // A newer one has replaced it.
                     Ok(None) => continue,
                     Err(Error::Corrupted { reason, .. }) => (0, Some(reason)),
                     Err(error) => return Err(error),

@@ -6,8 +6,8 @@ use crate::{
     snapshot::{IgnoredSnapshot, Snapshot},
 };
 
-/// The newest snapshot of a key that can be used and is not past `position`, and those that cannot
-/// be used, newer ones of the key and all of other versions.
+/// The newest usable snapshot of a key that is not past `position`, and the unusable ones: newer
+/// ones of the key, and all of other versions.
 pub(crate) fn load(
     store: &EventStore,
     key: &SnapshotKey,
@@ -19,7 +19,7 @@ pub(crate) fn load(
     let mut before = None;
     loop {
         let listed = store.storage().snapshots_of(key.owner, &key.name)?;
-        // What makes room for newer ones leaves the list; what stays in it has lost a part.
+        // A snapshot that newer ones replaced leaves the list; one that stays has lost its file.
         let is_settled = before.as_ref() == Some(&listed);
         let mut search = Search { ignored: Vec::new(), found: None, is_settled, is_over: true };
         for (listed, at) in &listed {
@@ -54,8 +54,8 @@ impl Search {
     ) -> Result<(), Error> {
         match read {
             Ok(Some(snapshot)) => self.found = Some(snapshot),
-            Ok(None) if self.is_settled => self.ignore(key, position, "its start is missing"),
-            // The newer ones that it made room for are not in this list yet.
+            Ok(None) if self.is_settled => self.ignore(key, position, "its file is missing"),
+            // The newer ones that replaced it are not in this list yet.
             Ok(None) => self.is_over = false,
             Err(Error::Corrupted { reason, .. }) => self.ignore(key, position, reason),
             Err(error) => return Err(error),

@@ -1,8 +1,7 @@
 //! Snapshots: bytes that a caller, or a projection, derived from the events up to a position.
 //!
-//! A snapshot is a cache. It is written as durably as an append and never ahead of the events it
-//! rests on, but one that cannot be trusted is left aside and told, never an error: what it held
-//! can be had from the events again.
+//! A snapshot is a cache. It is durable and never ahead of the events it depends on, but an
+//! unusable one is ignored and reported in the result, not as an error: the events can rebuild it.
 
 mod list;
 mod load;
@@ -31,7 +30,7 @@ pub struct Snapshot {
     ignored: Vec<IgnoredSnapshot>,
 }
 
-/// A snapshot that was left aside, and why.
+/// A snapshot that was ignored, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IgnoredSnapshot {
@@ -57,7 +56,7 @@ impl Snapshot {
         &self.stored.key
     }
 
-    /// The position of the last event that it takes account of.
+    /// The position of the last event that it includes.
     pub fn position(&self) -> u64 {
         self.stored.position
     }
@@ -67,7 +66,7 @@ impl Snapshot {
         self.stored.bytes.get(self.stored.data.clone()).unwrap_or_default()
     }
 
-    /// Newer snapshots that were left aside for this one.
+    /// Newer snapshots that were ignored.
     pub fn ignored(&self) -> &[IgnoredSnapshot] {
         &self.ignored
     }
@@ -87,15 +86,15 @@ impl fmt::Debug for Snapshot {
 impl EventStore {
     /// Saves bytes that were derived from the events up to `position`, under a name of the caller's
     /// or, with [`SnapshotKey::of_projection`], where the projection of that name looks for its
-    /// own. It returns once they are as durable as an append would be.
+    /// own. It returns once they are durable, and the events up to `position` before them; in a
+    /// buffered store too.
     ///
     /// For each key the snapshots with the two highest positions are kept; one that is saved for a
-    /// position below both is dropped at once, and one for the same position is replaced. Saving
-    /// for another version of a projection drops those of all other versions, at the latest when
-    /// the store is closed.
+    /// position below both is not kept, and one for the same position is replaced. Saving for
+    /// another version of a projection removes those of all other versions.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `position` is past the head, and for what is no name;
+    /// [`Error::InvalidArgument`] when `position` is past the head, and if the name is invalid;
     /// [`Error::LimitExceeded`] for a name or for data past their
     /// [limits](crate::limits::SNAPSHOT_BYTES_MAX); otherwise as [`append`](Self::append):
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Poisoned`], [`Error::Closed`].
@@ -133,12 +132,12 @@ impl EventStore {
     }
 
     /// The newest usable snapshot of a key: the one with the highest position. One that is damaged,
-    /// belongs to another store or is ahead of the log is left aside, and told by
-    /// [`Snapshot::ignored`] of the one that is used instead; [`snapshots`](Self::snapshots) and
-    /// [`verify`](Self::verify) tell it as well. `None` when no snapshot is usable.
+    /// belongs to another store or is ahead of the log is ignored, and reported by
+    /// [`Snapshot::ignored`] of the one that is used instead, by [`snapshots`](Self::snapshots) and
+    /// by [`verify`](Self::verify). `None` if no snapshot is usable.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for what is no name;
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the name is invalid;
     /// [`Error::Io`], [`Error::Closed`].
     ///
     /// # Examples

@@ -1,5 +1,5 @@
-//! What a check of a whole store needs beyond reading: each copy from its start to its end, with
-//! every checksum, past damage.
+//! What a check of a whole store needs beyond reading: it walks each copy from start to end, checks
+//! every checksum, and continues after damage.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,9 +11,12 @@ use crate::{
     storage::{
         Storage,
         disk::Disk,
-        journal::{self, FileKey, Frame, RawFile, SealedFile, Step, Walk},
+        journal::{self, Checked, FileKey, Frame, RawFile, SealedFile, Step, Walk},
     },
 };
+
+/// The code of a finding: a run of the trees is damaged.
+pub(crate) const DAMAGED_RUN: &str = "event-damaged";
 
 /// Takes what a walk over a copy finds.
 pub(crate) trait Audit {
@@ -37,7 +40,7 @@ impl Storage {
         disk.with_trees(|trees| trees.head()).map(|head| Some(head.position))
     }
 
-    /// Walks the trees. Whatever they hold above their head is staged, and not looked at.
+    /// Walks the trees. What they hold above their head is staged, and skipped.
     pub(crate) fn audit_trees(&self, head: u64, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
@@ -48,7 +51,7 @@ impl Storage {
                         audit.run(&stream, first_version, &page);
                     }
                     Ok(_) => {}
-                    Err(error) => damaged(audit, "event-damaged", error)?,
+                    Err(error) => damaged(audit, DAMAGED_RUN, error)?,
                 }
             }
             for chunk in trees.places() {
@@ -71,11 +74,11 @@ impl Storage {
         })
     }
 
-    /// Walks the whole journal up to its durable end. In memory there is none.
+    /// Walks the whole journal up to its last frame. A store in memory has none.
     pub(crate) fn audit_journal(&self, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
-        let end = disk.durability.synced();
+        let end = disk.durability.written();
         let listing = journal::list(&disk.identity.directory)?;
         let mut keys = [listing.sealed, listing.unsealed].concat();
         keys.sort_unstable();
@@ -173,20 +176,22 @@ impl<A: Audit> JournalWalk<'_, A> {
     }
 
     fn blocks(&mut self, file: &SealedFile) -> Result<(), Error> {
-        let audit = &mut *self.audit;
-        file.verify_index(&mut |error| damaged(audit, "journal-damaged", error))?;
-        let mut spare = Page::default();
-        for position in file.pages() {
-            match file.page(position, std::mem::take(&mut spare)) {
-                Ok(page) => {
-                    let page = page.unwrap_or_default();
-                    self.audit.journal_events(&page);
-                    spare = page;
-                }
-                Err(error) => damaged(self.audit, "journal-damaged", error)?,
+        file.verify(&mut |part| match part {
+            Checked::Events(page) => {
+                self.audit.journal_events(page);
+                Ok(())
             }
-        }
-        Ok(())
+            Checked::Damage {
+                positions: Some(positions),
+                error: Error::Corrupted { place, position, reason },
+            } => {
+                let (first, last) = positions.into_inner();
+                let reason = format!("{reason} (a block of the positions {first} to {last})");
+                self.audit.damage("journal-damaged", &place, position, reason);
+                Ok(())
+            }
+            Checked::Damage { error, .. } => damaged(self.audit, "journal-damaged", error),
+        })
     }
 
     fn raw(&mut self, raw: &RawFile, start: LogEnd, next: Option<FileKey>) -> Result<(), Error> {
@@ -219,7 +224,7 @@ impl<A: Audit> JournalWalk<'_, A> {
     fn events(&mut self, frame: &Frame<'_>) -> Result<(), String> {
         for item in frame.items.iter().filter(|item| item.kind == ItemKind::Record) {
             let content = frame.payload.get(item.range.clone()).unwrap_or_default();
-            let page = Page::decode(Arc::from(content), [0..content.len()])?;
+            let page = Page::of_record(Arc::from(content))?;
             self.audit.journal_events(&page);
         }
         Ok(())

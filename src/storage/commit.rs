@@ -13,15 +13,14 @@ use crate::{
     },
     storage::{
         Storage,
-        disk::Disk,
+        disk::{Disk, Patience, Room},
         drain,
         journal::{NewFrame, WrittenFrame},
-        signals::{Patience, Room},
         tail::{FrameSource, TailEntry, TailFrame, TailRecord},
     },
 };
 
-/// Bytes of an item in front of its content: its length and its kind.
+/// Bytes of an item before its content: its length and its kind.
 const ITEM_HEADER_BYTES: u64 = 5;
 
 /// An encoded record of consecutive events.
@@ -32,7 +31,7 @@ struct Record {
     bytes: Arc<[u8]>,
 }
 
-/// What is written as one: after a crash it is there as a whole or not at all.
+/// What is written as one frame: after a crash all of it exists or none.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     records: Vec<Record>,
@@ -68,8 +67,8 @@ impl<'a> Frame<'a> {
 }
 
 impl Storage {
-    /// Waits until the tail takes more. Called before a group is numbered, so that a refusal leaves
-    /// nothing behind.
+    /// Waits until the tail has room. Called before a group is numbered, so that a refusal leaves
+    /// no trace.
     pub(crate) fn wait_for_room(&self) -> Result<(), Error> {
         let Some(disk) = self.disk() else { return Ok(()) };
         let mut patience = Patience::default();
@@ -91,7 +90,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes a frame as durably as promised, and publishes it. On an error nothing of it is
+    /// Writes a frame as durably as promised, and publishes it. After an error nothing of it is
     /// published; unless the error is `Poisoned`, nothing of it was written.
     pub(crate) fn commit(&self, frame: Frame<'_>) -> Result<(), Error> {
         let count: u64 = frame.records.iter().map(|record| record.count).sum();
@@ -128,7 +127,7 @@ impl Storage {
         };
         let written = disk.write(&new, &self.health);
         if matches!(written, Err(Error::NoSpace { .. })) {
-            // The refusal may end once files have been sealed.
+            // Sealing files may free the space.
             disk.signals.request_drain();
         }
         written

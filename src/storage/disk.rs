@@ -3,10 +3,13 @@
 //!
 //! Order of locks: the journal, then its sync lock, then those of `Durability` and `Health`.
 
+mod durability;
+mod signals;
+
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, RwLock},
+    sync::{Mutex, RwLock, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -14,18 +17,21 @@ use crate::{
     Error,
     codec::head::LogEnd,
     storage::{
-        durability::Durability,
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
-            FullFile, Identity, Journal, NewFrame, PreparedFile, SealedFiles,
-            WriteFailure, WrittenFrame,
+            FullFile, Hooks, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
+            WrittenFrame,
         },
-        signals::Signals,
         snapshots::SnapshotFiles,
         trees::Trees,
     },
     sync,
 };
+
+use durability::Durability;
+use signals::Signals;
+
+pub(crate) use signals::{Patience, Room};
 
 /// The files of an open store.
 #[derive(Debug)]
@@ -36,7 +42,7 @@ pub(crate) struct Disk {
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
-    /// Held by whoever syncs the journal, until the outcome is noted.
+    /// Held during a sync of the journal, until its outcome is noted.
     sync: Mutex<()>,
     pub(super) prepared: Mutex<Option<PreparedFile>>,
     pub(super) durability: Durability,
@@ -97,15 +103,14 @@ impl Disk {
         health: &Health,
     ) -> Result<WrittenFrame, Error> {
         let mut journal = sync::lock(&self.journal);
-        // Checked under the lock, so that a close sees every append that got past it.
+        // Check under the lock, so that a close waits for every append that passed this check.
         health.check_not_closed()?;
         health.check_sound()?;
         let writer = journal.as_mut().ok_or(Error::Closed)?;
         let before = writer.end();
-        let sync_full =
-            |file: &File, path: &PathBuf| self.sync_to(before, file, path, health);
+        let hooks = JournalHooks { disk: self, health, before };
         let synced = self.durability.synced().frame_number;
-        let written = match writer.write(frame, synced, &self.prepared, sync_full) {
+        let written = match writer.write(frame, synced, &self.prepared, &hooks) {
             Ok(written) => written,
             Err(WriteFailure::Refused(error)) => return Err(error),
             Err(WriteFailure::Failed(error)) => return Err(health.poison(error)),
@@ -124,16 +129,23 @@ impl Disk {
             None => self.sync_to(written.end, &file, &path, health)?,
             Some(max_delay) => {
                 drop(journal);
-                // A delay past the end of time is never due: then only a flush or a close syncs.
-                if let Some(due) = oldest.checked_add(max_delay) {
+                // Half of the delay is for the sync itself. A delay past the largest `Instant` is
+                // never due: then only a flush or a close syncs.
+                if let Some(due) = oldest.checked_add(max_delay / 2) {
                     self.signals.request_sync(due);
                 }
-                if now.duration_since(oldest) > max_delay {
+                // The thread is too busy for it, unless somebody syncs at this moment.
+                if now.duration_since(oldest) > max_delay && !self.is_syncing() {
                     self.sync_to(written.end, &file, &path, health)?;
                 }
             }
         }
         Ok(written)
+    }
+
+    /// Whether some thread syncs the journal at this moment.
+    fn is_syncing(&self) -> bool {
+        matches!(self.sync.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Makes everything written durable.
@@ -153,15 +165,9 @@ impl Disk {
 
     /// Syncs the file that holds the frame `end`, unless that is durable by now.
     ///
-    /// The system reports a failed write-back once for each open file, to whoever syncs next. So
-    /// one thread syncs at a time, and poisons the store before it lets the next one in.
-    fn sync_to(
-        &self,
-        end: LogEnd,
-        file: &File,
-        path: &Path,
-        health: &Health,
-    ) -> Result<(), Error> {
+    /// The kernel reports a failed write-back once per open file, to the next sync. So one thread
+    /// syncs at a time, and poisons the store before it lets the next one in.
+    fn sync_to(&self, end: LogEnd, file: &File, path: &Path, health: &Health) -> Result<(), Error> {
         let _only = sync::lock(&self.sync);
         health.check_sound()?;
         if self.durability.synced().frame_number >= end.frame_number {
@@ -181,19 +187,24 @@ impl Disk {
     pub(crate) fn sync_journal_if_due(&self, health: &Health) -> Result<(), Error> {
         let Some(max_delay) = self.max_delay else { return Ok(()) };
         let oldest = self.durability.oldest_unsynced();
-        let is_due = oldest.is_some_and(|since| since.elapsed() >= max_delay);
+        let is_due = oldest.is_some_and(|since| since.elapsed() >= max_delay / 2);
         if is_due { self.sync_journal(health) } else { Ok(()) }
     }
 
-    /// Prepares the next journal file. A failure is left to the append that needs the file.
+    /// Prepares the next journal file. If this fails, the append that needs the file reports it.
     pub(crate) fn prepare_file(&self) {
         let capacity = match sync::lock(&self.journal).as_ref() {
             Some(journal) if journal.is_half_full() => journal.next_capacity(),
             _ => return,
         };
-        let mut prepared = sync::lock(&self.prepared);
-        if prepared.is_none() {
-            *prepared = PreparedFile::make(&self.identity.directory, capacity).ok();
+        if sync::lock(&self.prepared).is_some() {
+            return;
+        }
+        // No lock is held meanwhile: an append that needs a file at once makes its own.
+        let made = PreparedFile::make(&self.identity.directory, capacity).ok();
+        let replaced = std::mem::replace(&mut *sync::lock(&self.prepared), made);
+        if let Some(unused) = replaced {
+            unused.discard();
         }
     }
 
@@ -202,7 +213,7 @@ impl Disk {
         drop(sync::lock(&self.journal));
     }
 
-    /// Takes the journal out: nothing is written any more.
+    /// Takes the journal out: nothing more is written.
     pub(crate) fn take_journal(&self) -> Option<Journal> {
         sync::lock(&self.journal).take()
     }
@@ -217,5 +228,25 @@ impl Disk {
     pub(crate) fn bytes_of(&self, name: &str) -> Result<u64, Error> {
         let path = self.path.join(name);
         files::bytes_below(&path).map_err(|source| Error::io("measure", &path, source))
+    }
+}
+
+/// What the journal asks of the disk while it writes after the frame `before`.
+struct JournalHooks<'a> {
+    disk: &'a Disk,
+    health: &'a Health,
+    before: LogEnd,
+}
+
+impl Hooks for JournalHooks<'_> {
+    fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error> {
+        self.disk.sync_to(self.before, file, path, self.health)
+    }
+
+    fn file_follows(&self, end: LogEnd) -> Result<(), Error> {
+        match sync::lock(&self.disk.head_file).as_mut() {
+            Some(head) => head.file_follows(end),
+            None => Ok(()),
+        }
     }
 }

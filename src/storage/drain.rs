@@ -2,13 +2,13 @@
 //! journal files whose events the trees have. It also syncs the journal of a buffered store in time
 //! and prepares the next journal file.
 //!
-//! It opens and drops sled, which may hang or panic: everybody else waits for it with patience that
-//! ends, gives it up then, and poisons the store. No acknowledged event depends on it, because the
+//! It opens and drops sled, which may hang or panic: other threads wait for it a bounded number of
+//! times, then give up and poison the store. No acknowledged event depends on it, because the
 //! journal has them all.
 //!
-//! Order of a drain: the tail's generation is frozen, the journal synced, the window staged in the
-//! trees, their head moved, the window marked as drained, and then each full file is sealed, listed
-//! as sealed, dropped from the tail, and only then removed.
+//! Order of a drain: freeze the tail's active generation, sync the journal, stage the window in the
+//! trees, move their head, mark the window as drained; then for each full file: seal it, note it in
+//! the trees, list it as sealed, drop it from the tail, and only then remove the original.
 
 use std::{fs, sync::Arc};
 
@@ -26,23 +26,23 @@ use crate::{
     sync,
 };
 
-/// A drain is due at this many events: the number of entries of the trees decides what it costs,
-/// and the more events a window has, the more of them share one.
+/// A drain is due at this many events. Its cost depends on the number of entries in the trees, and
+/// in a larger window more events share an entry.
 const WINDOW_EVENTS: u64 = 200_000;
 
-/// Events that wait at most, before appends do.
+/// At this many waiting events, appends wait.
 const WAITING_EVENTS: u64 = 600_000;
 
-/// Generations that wait at most before a drain: each look-up of a new stream asks all of them.
+/// At this many waiting generations a drain is due: a look-up of a new stream asks each of them.
 const WAITING_GENERATIONS: usize = 12;
 
-/// Bytes of frames that wait before a drain, and before appends do, as multiples of what the tail
-/// keeps in memory.
+/// Bytes of waiting frames at which a drain is due, and at which appends wait, as multiples of what
+/// the tail keeps in memory.
 const WINDOW_FACTOR: u64 = 2;
 const WAITING_FACTOR: u64 = 8;
 
-/// A drain writes its window some times over, compressed; sealing writes a copy. It needs this much
-/// room besides.
+/// A drain writes its window several times, compressed, and sealing writes a copy: it needs this
+/// many times the window, and this reserve.
 const SPACE_FACTOR: u64 = 3;
 const SPACE_RESERVE: u64 = 8 << 20;
 
@@ -54,11 +54,10 @@ pub(super) fn is_due(tail: &Tail, tail_bytes: u64) -> bool {
         || waiting.generations >= WAITING_GENERATIONS
 }
 
-/// Whether so much waits that appends have to.
+/// Whether so much waits that appends must wait too.
 pub(super) fn is_tail_full(tail: &Tail, tail_bytes: u64) -> bool {
     let waiting = tail.backlog();
-    waiting.events >= WAITING_EVENTS
-        || waiting.bytes >= tail_bytes.saturating_mul(WAITING_FACTOR)
+    waiting.events >= WAITING_EVENTS || waiting.bytes >= tail_bytes.saturating_mul(WAITING_FACTOR)
 }
 
 /// The error for a thread that makes no progress.
@@ -111,18 +110,16 @@ pub(super) fn run(storage: &Arc<Storage>) {
     drop_trees(disk);
 }
 
-/// Drops sled here, where a hang or a panic of its own harms nobody.
+/// Drops sled on this thread, where a hang or a panic of sled blocks no caller.
 fn drop_trees(disk: &Disk) {
     let taken = sync::write(&disk.trees).take();
     if let Some(trees) = taken {
-        // What it costs when it fails is space.
-        let _ = trees.punch_zeros();
         trees.close();
     }
 }
 
 impl Drain<'_> {
-    /// Drains windows while enough waits, or all that there is, and seals what can be sealed.
+    /// Drains windows while a drain is due, or until nothing is left, and seals what can be sealed.
     fn all(&mut self, everything: bool) -> Result<(), Error> {
         let mut again = true;
         while again {
@@ -167,6 +164,9 @@ impl Drain<'_> {
 
     fn beat(&self) -> Result<(), Error> {
         self.disk.signals.beat();
+        if self.disk.signals.take_file_request() {
+            self.disk.prepare_file();
+        }
         self.disk.sync_journal_if_due(self.health)
     }
 
@@ -208,9 +208,9 @@ impl Drain<'_> {
             match self.seal(&file) {
                 Ok(()) => {}
                 // Damage stays where it is, and `verify` reports it.
-                Err(Error::Corrupted { .. }) => {}
+                Err(Error::Corrupted { .. }) => self.tail.drop_file(file.key),
                 Err(Error::NoSpace { .. }) => {
-                    // Another drain tries again.
+                    // The next drain tries again.
                     sync::lock(&self.disk.full).insert(0, file);
                     return Ok(());
                 }
@@ -221,11 +221,8 @@ impl Drain<'_> {
 
     fn seal(&self, file: &FullFile) -> Result<(), Error> {
         let checkpoints = self.checkpoints_before(file.key)?;
-        let source = RawFile {
-            path: file.path.clone(),
-            file: Arc::clone(&file.file),
-            end: file.end,
-        };
+        let source =
+            RawFile { path: file.path.clone(), file: Arc::clone(&file.file), end: file.end };
         let identity = &self.disk.identity;
         let key = file.key;
         let header = new_sealed_header(
@@ -243,7 +240,7 @@ impl Drain<'_> {
         {
             trees.note_sealed(key.first_position, key.number, &encoded)?;
         }
-        self.disk.sealed.add(key);
+        self.disk.sealed.add(key, facts);
         self.tail.drop_file(key);
         let path = &file.path;
         fs::remove_file(path).map_err(|source| Error::io("remove", path, source))

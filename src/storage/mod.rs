@@ -1,18 +1,18 @@
-//! Where the bytes are. What a reader finds where:
+//! Where the bytes are. What is in which file:
 //!
 //! * `commit`: room, then journal, then tail, then the head that readers see.
 //! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
 //! * `open`, `replay`: from a directory to an open store. `close`: back.
-//! * `drain`: the background thread, from the tail to trees and sealed files. `signals`: what it
-//!   and the others say to each other.
-//! * `disk`: everything of a store that is on the disk. `durability`: how far that is durable.
+//! * `drain`: the background thread, from the tail to trees and sealed files. `disk/signals`: what
+//!   it and the others say to each other.
+//! * `disk`: everything of a store that is on the disk. `disk/durability`: how far that is durable.
 //! * `home/`, `journal/`, `tail/`, `trees/`, `snapshots`: the parts.
 //!
 //! Invariants:
 //! * A position is written once, by one writer at a time, and is published only when it is as
 //!   durable as the store promises.
-//! * An event is in the tail or in a sealed file; the trees have what the tail has not.
+//! * An event is in the tail or in a sealed file; the trees have everything that the tail lacks.
 //! * The trees never hold what the journal does not hold durably.
 //! * A failed write or sync is never repeated: it poisons the store, which goes on serving reads.
 
@@ -21,14 +21,12 @@ mod close;
 mod commit;
 mod disk;
 mod drain;
-mod durability;
 mod home;
 mod journal;
 mod open;
 mod read;
 mod replay;
 mod saved;
-mod signals;
 mod snapshots;
 mod source;
 mod tail;
@@ -49,7 +47,7 @@ use home::{Health, files, names};
 use snapshots::SnapshotMap;
 use tail::Tail;
 
-pub(crate) use audit::Audit;
+pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
 pub(crate) use read::Batch;
 
@@ -62,7 +60,7 @@ pub(crate) struct StorageOptions {
     pub(crate) tail_bytes: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) creates: bool,
-    /// What tells a store that is made from every other; unset, one is chosen at random.
+    /// The id of a store that is created; unset, a random one.
     pub(crate) store_id: Option<Uuid>,
 }
 
@@ -153,12 +151,12 @@ impl Storage {
         self.health.check_writable()
     }
 
-    /// As [`check_writable`](Self::check_writable), of a store that was seen to be open.
+    /// As [`check_writable`](Self::check_writable), for a store that was just seen to be open.
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
         self.health.check_sound()
     }
 
-    /// Refuses all further writes because of an outcome that is unknown.
+    /// Refuses all further writes, because the outcome of one is unknown.
     pub(crate) fn poison(&self, cause: Error) -> Error {
         self.health.poison(cause)
     }
@@ -169,8 +167,8 @@ impl Storage {
         self.disk().map_or(Ok(()), |disk| disk.sync_journal(&self.health))
     }
 
-    /// Bytes on the disk of the journal, of the trees and of the snapshots, and about how many in
-    /// memory the tail takes.
+    /// Bytes on the disk of the journal, the trees and the snapshots, and roughly how much memory
+    /// the tail takes.
     pub(crate) fn sizes(&self) -> Result<Sizes, Error> {
         self.check_open()?;
         let of = |name| self.disk().map_or(Ok(0), |disk| disk.bytes_of(name));

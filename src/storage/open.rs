@@ -1,7 +1,7 @@
 //! Opening a store: the lock, the superblock, `HEAD`, the trees, and the journal against them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -31,7 +31,7 @@ use crate::{
         drain, files,
         home::{Lock, head, names, superblock},
         journal::{
-            self, FileKey, Identity, Journal, Recovery, SealedFile, SealedFiles, TreesEnd,
+            self, Checked, FileKey, Identity, Journal, Recovery, SealedFile, SealedFiles, TreesEnd,
         },
         replay::IntoTail,
         snapshots::SnapshotMap,
@@ -40,10 +40,10 @@ use crate::{
     },
 };
 
-/// What the background thread is told once the trees are open.
+/// What the background thread is to do once the trees are open.
 enum Start {
     Run(Arc<Storage>),
-    /// The store could not be opened: drop the trees where a hang harms nobody.
+    /// The store could not be opened: drop the trees on the thread, where a hang blocks no caller.
     GiveUp(Box<Trees>),
 }
 
@@ -125,7 +125,7 @@ fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
         Journal::new(identity.clone(), options.journal_bytes, None, first, LogEnd::default());
     let parts = DiskParts {
         path,
-        sealed: SealedFiles::new(identity.clone(), Vec::new()),
+        sealed: SealedFiles::new(identity.clone(), Vec::new(), BTreeMap::new(), 0),
         identity,
         lock: home.lock,
         head_file: Some(head_file),
@@ -216,7 +216,13 @@ impl Opened {
         }
         let (sealed, unsealed) = resolve(&identity, writes)?;
         let trees_end = trees.map(trees_end).transpose()?;
-        let sealed_end = sealed_end(&identity, &sealed, trees, (trees_end, unsealed.is_empty()))?;
+        let noted = match trees {
+            Some(trees) => noted(trees),
+            // Nobody else knows which files belong together.
+            None => linked(&identity, &sealed)?,
+        };
+        let last_noted = noted.last_key_value().map(|(key, facts)| (*key, end_of(facts)));
+        let sealed_end = sealed_end(&identity, (&sealed, &unsealed), last_noted, trees_end)?;
         let tail = Tail::new(options.tail_bytes);
         tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
         let recovery = Recovery {
@@ -224,14 +230,18 @@ impl Opened {
             capacity_max: options.journal_bytes,
             unsealed: &unsealed,
             sealed_end,
+            last_sealed: sealed.last().copied().max(last_noted.map(|(key, _)| key)),
             trees: trees_end,
             head,
             writes,
         };
         let mut replay = IntoTail { tail: &tail, checksum: &home.checksum };
         let recovered = journal::recover(&recovery, &mut replay)?;
+        // The sealed files have what the tail has not.
+        let end = recovered.journal.end().position;
+        let reached = if tail.page(end)?.is_some() { tail.floor() } else { end };
         let parts = DiskParts {
-            sealed: SealedFiles::new(identity.clone(), sealed),
+            sealed: SealedFiles::new(identity.clone(), sealed, noted, reached),
             identity,
             path: home.path,
             lock: home.lock,
@@ -253,12 +263,9 @@ impl Opened {
     }
 }
 
-/// The sealed and the unsealed files. Of a file that is there in both forms, the sealed one wins
-/// when it is whole.
-fn resolve(
-    identity: &Identity,
-    writes: bool,
-) -> Result<(Vec<FileKey>, Vec<FileKey>), Error> {
+/// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
+/// is intact.
+fn resolve(identity: &Identity, writes: bool) -> Result<(Vec<FileKey>, Vec<FileKey>), Error> {
     let mut listing = journal::list(&identity.directory)?;
     let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
     let both: Vec<FileKey> =
@@ -275,10 +282,13 @@ fn resolve(
         }
         listing.sealed.retain(|sealed| *sealed != key);
         if writes {
-            let aside = path.with_extension("sealed-damaged");
-            fs::rename(&path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
+            files::set_aside(&path)?;
         }
     }
+    // A file before a sealed one could not be sealed because it is damaged. The trees have its
+    // events, and it stays as it is.
+    let last = listing.sealed.last().copied();
+    listing.unsealed.retain(|key| last.is_none_or(|last| *key > last));
     Ok((listing.sealed, listing.unsealed))
 }
 
@@ -286,8 +296,8 @@ fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
     let mut has_damage = false;
     let opened = SealedFile::open(path, identity.store_id, &identity.checksum);
     let checked = opened.and_then(|file| {
-        file.verify(&mut |_| {
-            has_damage = true;
+        file.verify(&mut |part| {
+            has_damage |= matches!(part, Checked::Damage { .. });
             Ok(())
         })
     });
@@ -308,27 +318,62 @@ fn trees_end(trees: &Trees) -> Result<TreesEnd, Error> {
     })
 }
 
-/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
-fn sealed_end(
-    identity: &Identity,
-    sealed: &[FileKey],
-    trees: Option<&Trees>,
-    (trees_end, is_all_sealed): (Option<TreesEnd>, bool),
-) -> Result<Option<LogEnd>, Error> {
-    let of_facts = |facts: &SealedFacts| LogEnd {
+fn end_of(facts: &SealedFacts) -> LogEnd {
+    LogEnd {
         position: facts.last_position,
         frame_number: facts.last_frame,
         prev_checksum: facts.last_checksum,
-    };
-    let mut noted: Option<(FileKey, LogEnd)> = None;
-    for facts in trees.into_iter().flat_map(Trees::sealed_facts) {
-        // Damaged ones are missing, and a check reports them.
-        let Ok(entry) = facts else { continue };
+    }
+}
+
+/// What the trees know of sealed files.
+fn noted(trees: &Trees) -> BTreeMap<FileKey, SealedFacts> {
+    let mut noted = BTreeMap::new();
+    // Damaged ones are missing, and a check reports them.
+    for entry in trees.sealed_facts().flatten() {
         let (first_position, number) = (entry.first_position, entry.file_number);
         if let Ok(facts) = SealedFacts::decode(&entry.facts) {
-            noted = Some((FileKey { first_position, number }, of_facts(&facts)));
+            noted.insert(FileKey { first_position, number }, facts);
         }
     }
+    noted
+}
+
+/// The facts of the sealed files, each of which must follow on the one before, if that is there
+/// and whole.
+fn linked(
+    identity: &Identity,
+    sealed: &[FileKey],
+) -> Result<BTreeMap<FileKey, SealedFacts>, Error> {
+    let mut found: BTreeMap<FileKey, SealedFacts> = BTreeMap::new();
+    for &key in sealed {
+        let path = key.sealed_path(&identity.directory);
+        let facts = match SealedFile::open(&path, identity.store_id, &identity.checksum) {
+            Ok(file) => *file.facts(),
+            Err(Error::Corrupted { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let before = found.last_key_value().map(|(_, before)| *before);
+        let before = before.filter(|before| before.last_frame + 1 == facts.first_frame);
+        if before.is_some_and(|before| before.last_checksum != facts.prev_checksum) {
+            let reason = "it does not follow on the file before: it is of another history";
+            let place = path.display().to_string();
+            return Err(Error::corrupted(place, Some(key.first_position), reason));
+        }
+        found.insert(key, facts);
+    }
+    Ok(found)
+}
+
+/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
+fn sealed_end(
+    identity: &Identity,
+    (sealed, unsealed): (&[FileKey], &[FileKey]),
+    noted: Option<(FileKey, LogEnd)>,
+    trees: Option<TreesEnd>,
+) -> Result<Option<LogEnd>, Error> {
+    // A file that is there unsealed, too, may have been set aside.
+    let noted = noted.filter(|(key, _)| unsealed.first().is_none_or(|first| first > key));
     let Some(&last) = sealed.last() else {
         return Ok(noted.map(|(_, end)| end).or(Some(LogEnd::default())));
     };
@@ -337,10 +382,10 @@ fn sealed_end(
     }
     let path = last.sealed_path(&identity.directory);
     match SealedFile::open(&path, identity.store_id, &identity.checksum) {
-        Ok(file) => Ok(Some(of_facts(file.facts()))),
+        Ok(file) => Ok(Some(end_of(file.facts()))),
         Err(Error::Corrupted { .. }) => {
             let noted = noted.filter(|(key, _)| *key == last).map(|(_, end)| end);
-            let of_trees = trees_end.filter(|_| is_all_sealed).map(|trees| trees.end);
+            let of_trees = trees.filter(|_| unsealed.is_empty()).map(|trees| trees.end);
             Ok(noted.or(of_trees))
         }
         Err(error) => Err(error),
@@ -380,7 +425,7 @@ fn start_thread(open: OpenTrees, is_new: bool) -> Result<(SyncSender<Start>, Tre
     wait_for_trees(&openings, patience).map(|trees| (start, trees))
 }
 
-/// Waits in steps and counts them, so that a process that was suspended does not give up.
+/// Waits in steps and counts them, so that a suspended process does not give up.
 fn wait_for_trees(
     openings: &Receiver<Result<Trees, Error>>,
     patience: Duration,
@@ -398,7 +443,7 @@ fn wait_for_trees(
     Err(drain::hung("opening the trees"))
 }
 
-/// The thread's life after the trees are open. A panic must not leave anybody waiting.
+/// The thread after the trees are open. A panic must not leave others waiting.
 fn run(starts: &Receiver<Start>) {
     match starts.recv() {
         Ok(Start::Run(storage)) => {

@@ -1,5 +1,5 @@
-//! Reading: the tail first, then the copy that serves the question, so that nothing is missed while
-//! events move from one to the other; and the other copy where that one has failed.
+//! Reading: the tail first, then the copy that answers best, so that nothing is missed while events
+//! move from one to the other; and the other copy when that one fails.
 
 use std::{ops::Bound, sync::Arc};
 
@@ -19,26 +19,26 @@ const TAIL_EVENTS: usize = 256;
 /// Some events of one stream, in the order of their versions or against it.
 #[derive(Debug)]
 pub(crate) enum Batch {
-    /// Of the tail, in the direction of reading, the first one being that asked for.
+    /// From the tail, in the direction of reading, starting with the requested one.
     Events(Vec<RecordedEvent>),
-    /// Of one run, in the order of versions, that asked for among them.
+    /// From one run, in the order of versions, including the requested one.
     Page(Page),
 }
 
 impl Storage {
-    /// Some events, that at `position` among them, in the allocations of `spare`. They are in
-    /// position order, but others may lie between them. Whether this is a forked child is for the caller to ask, now and then: it costs a system
-    /// call.
+    /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
+    /// events are in position order, but others may lie between them. The caller checks now and
+    /// then whether this is a forked child: that costs a system call.
     pub(crate) fn page(&self, position: u64, spare: Page) -> Result<Page, Error> {
         self.check_not_closed()?;
         let page = match (self.tail.page(position)?, self.disk()) {
             (Some(page), _) => Some(page),
             (None, None) => None,
             // The journal first: it has everything in this order.
-            (None, Some(disk)) => self.unless_closed(first_of(
-                disk.sealed.page(position, spare),
-                || disk.with_trees(|trees| Source::page(trees, position, Page::default())),
-            ))?,
+            (None, Some(disk)) => self
+                .unless_closed(first_of(disk.sealed.page(position, spare), || {
+                    disk.with_trees(|trees| Source::page(trees, position, Page::default()))
+                }))?,
         };
         let page = page.filter(|page| page.index_of(position).is_some());
         page.ok_or_else(|| {
@@ -57,16 +57,16 @@ impl Storage {
     /// How many events of a stream lie at or below `head`.
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         self.check_open()?;
-        if let Some(version) = self.tail_version(stream, head) {
+        self.stored_version(stream, head)
+    }
+
+    /// As [`stream_version`](Self::stream_version), of a store that was seen to be open.
+    pub(crate) fn stored_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
+        if let Some(version) = self.tail.version(stream, head) {
             return Ok(version);
         }
         // The stream may have had its last event at or below `head` long before the tail.
-        self.from_trees(0, |source| source.stream_version(stream, head))
-    }
-
-    /// As [`stream_version`](Self::stream_version), from the tail alone.
-    pub(crate) fn tail_version(&self, stream: &str, head: u64) -> Option<u64> {
-        self.tail.stream(stream, head).map(|found| found.first_version - 1 + found.count)
+        self.ask_trees(0, |source| source.stream_version(stream, head))
     }
 
     /// The position before the first event of the tail.
@@ -74,7 +74,7 @@ impl Storage {
         self.tail.floor()
     }
 
-    /// Some events of a stream, that with this version among them; the version is published.
+    /// Events of a stream that include the one with this version, which is published.
     pub(crate) fn stream_batch(
         &self,
         stream: &str,
@@ -88,7 +88,7 @@ impl Storage {
             return Ok(Some(Batch::Events(found)));
         }
         let Some(disk) = self.disk() else { return Ok(None) };
-        // By stream the trees are first.
+        // The trees first: they are clustered by stream.
         let page = first_of(
             disk.with_trees(|trees| Source::stream_page(trees, stream, version, spare)),
             || Source::stream_page(&disk.sealed, stream, version, Page::default()),
@@ -96,12 +96,32 @@ impl Storage {
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
-    /// Where the event with this id lies.
+    /// The run of the trees that holds a version of a stream, and whether it is the last one of the
+    /// stream. `None` when the trees do not have it, have failed, or are not there: then
+    /// [`stream_batch`](Self::stream_batch) knows more.
+    ///
+    /// A stream of which the tail has nothing at or below some head is in the trees up to there: a
+    /// caller who has seen that needs no version to find its end.
+    pub(crate) fn stream_run(
+        &self,
+        stream: &str,
+        version: u64,
+        spare: Page,
+    ) -> Option<(Page, bool)> {
+        let disk = self.disk()?;
+        disk.with_trees(|trees| trees.stream_run(stream, version, spare)).ok().flatten()
+    }
+
+    /// Whether the tail has events of a stream at or below `head`.
+    pub(crate) fn is_in_tail(&self, stream: &str, head: u64) -> bool {
+        self.tail.version(stream, head).is_some()
+    }
+
+    /// Where the event with this id lies, in a store that was seen to be open.
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
-        self.check_open()?;
         match self.tail_position_of(id) {
             Some(position) => Ok(Some(position)),
-            None => self.from_trees(None, |source| source.position_of(id)),
+            None => self.ask_trees(None, |source| source.position_of(id)),
         }
     }
 
@@ -119,7 +139,7 @@ impl Storage {
     ) -> Result<Vec<(Arc<str>, u64)>, Error> {
         self.check_open()?;
         let mut found = self.tail.streams(after, head, limit);
-        let on_disk = self.from_trees(Vec::new(), |source| source.streams(after, head, limit))?;
+        let on_disk = self.ask_trees(Vec::new(), |source| source.streams(after, head, limit))?;
         // The sort is stable, so that of two entries for a stream the tail's, which is complete,
         // comes first.
         found.extend(on_disk);
@@ -129,8 +149,8 @@ impl Storage {
         Ok(found)
     }
 
-    /// The answer of the trees, or of the journal when they have failed; in memory `without`.
-    pub(super) fn from_trees<T>(
+    /// The answer of the trees, or of the journal if they fail; in memory `without`.
+    pub(super) fn ask_trees<T>(
         &self,
         without: T,
         ask: impl Fn(&dyn Source) -> Result<T, Error>,
@@ -141,7 +161,7 @@ impl Storage {
         Ok(self.unless_closed(answer)?.unwrap_or(without))
     }
 
-    /// A close that comes in the middle of a read takes both copies away from it.
+    /// A close in the middle of a read takes both copies away: report the close, not the failure.
     fn unless_closed<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
         match read {
             Err(error) => Err(self.check_not_closed().err().unwrap_or(error)),
@@ -150,8 +170,8 @@ impl Storage {
     }
 }
 
-/// The first answer, or the second one where the first copy has failed or lacks what the second
-/// has. When both have failed, the error is that of the first.
+/// The first copy's answer, or the second's if the first fails or lacks what the second has. If
+/// both fail, the error is that of the first.
 fn first_of<T>(
     first: Result<Option<T>, Error>,
     second: impl FnOnce() -> Result<Option<T>, Error>,

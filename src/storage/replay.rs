@@ -1,4 +1,4 @@
-//! Frames of the journal back into the tail, when a store is opened.
+//! Puts frames of the journal back into the tail when a store is opened.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Replay for IntoTail<'_> {
                 }
                 ItemKind::Record => {
                     let bytes: Arc<[u8]> = Arc::from(content);
-                    let page = Page::decode(Arc::clone(&bytes), [0..content.len()]);
+                    let page = Page::of_record(Arc::clone(&bytes));
                     let page = page.map_err(damaged)?;
                     let count = page.len() as u64;
                     if (page.first_position(), page.last_position()) != (next, next + count - 1) {

@@ -1,4 +1,4 @@
-//! What consumers saved: checkpoints, which are part of the log, and snapshots, which are a cache.
+//! What consumers save: checkpoints, which are part of the log, and snapshots, which are a cache.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,18 +16,14 @@ impl Storage {
         if let Some(position) = self.tail.checkpoint(name) {
             return Ok(position);
         }
-        Ok(self.from_trees(None, |source| source.checkpoint(name))?.unwrap_or(0))
+        Ok(self.ask_trees(None, |source| source.checkpoint(name))?.unwrap_or(0))
     }
 
     /// The names of all checkpoints.
     pub(crate) fn checkpoint_names(&self) -> Result<BTreeSet<Arc<str>>, Error> {
         self.check_open()?;
         let mut names = self.tail.checkpoint_names();
-        if let Some(disk) = self.disk() {
-            names.extend(disk.with_trees(|trees| {
-                trees.checkpoints().map(|entry| Ok(entry?.0)).collect::<Result<Vec<_>, Error>>()
-            })?);
-        }
+        names.extend(self.ask_trees(Vec::new(), |source| source.checkpoint_names())?);
         Ok(names)
     }
 
@@ -74,7 +70,7 @@ impl Storage {
         }
     }
 
-    /// A snapshot that is listed; `None` when it has made room for newer ones meanwhile.
+    /// A snapshot that is listed; `None` if newer ones have replaced it meanwhile.
     pub(crate) fn snapshot(
         &self,
         key: &SnapshotKey,

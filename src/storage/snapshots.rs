@@ -1,9 +1,9 @@
 //! Snapshots: a cache beside the log, one file for each, or a map in memory.
 //!
-//! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its full
-//! name, the store id and a checksum. A file is written under a temporary name, synced and then
-//! renamed, so that it is whole or not there. Its position is durable before it is written. The
-//! newest two of each key stay: the second in case the first is damaged.
+//! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its
+//! full name, the store id and a checksum. A file is written under a temporary name, synced and
+//! then renamed, so that it is whole or not there. Its position is durable before it is written.
+//! The newest two of each key stay: the second in case the first is damaged.
 
 use std::{
     collections::BTreeMap,
@@ -29,15 +29,15 @@ use crate::{
 /// How many snapshots are kept for each key: the newest, and one in case that is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
 
-/// As much of a file as its name takes, at most.
+/// The most bytes of a file up to the end of the name in it.
 const PEEK_BYTES: u64 = 512;
 
-/// The most that a file may take: a snapshot at its limit, and what stands before its data.
+/// The most that a file may take: a snapshot at its limit, and what precedes its data.
 const FILE_BYTES_MAX: u64 = SNAPSHOT_BYTES_MAX as u64 + PEEK_BYTES;
 
 const ENDING: &str = "snapshot";
 
-/// What tells snapshots apart: owner, hash of the name, version, position.
+/// What a file name identifies a snapshot by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     owner: SnapshotOwner,
@@ -46,7 +46,7 @@ struct Place {
     position: u64,
 }
 
-/// The names of the snapshots; that of a file whose own name cannot be read is its file name.
+/// The names of the snapshots. A file whose inner name cannot be read has its file name instead.
 type Index = BTreeMap<Place, String>;
 
 /// The snapshots of a store on the disk.
@@ -72,9 +72,18 @@ impl Place {
     }
 
     fn all_of(owner: SnapshotOwner, name: &str) -> RangeInclusive<Place> {
-        let hash = hash_of(name);
-        let first = Place { owner, hash, version: 0, position: 0 };
-        first..=Place { version: u32::MAX, position: u64::MAX, ..first }
+        Place { owner, hash: hash_of(name), version: 0, position: 0 }.all_of_hash()
+    }
+
+    /// All places with this owner and hash.
+    fn all_of_hash(self) -> RangeInclusive<Place> {
+        let first = Place { version: 0, position: 0, ..self };
+        first..=Place { version: u32::MAX, position: u64::MAX, ..self }
+    }
+
+    /// Whether this is the name, and not that of a file whose own name cannot be read.
+    fn is_of(self, name: &str) -> bool {
+        self.hash == hash_of(name)
     }
 
     fn stem(self) -> String {
@@ -100,7 +109,7 @@ fn hash_of(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// Which positions of a key stay when `new` is saved at a head, the newest first.
+/// Which positions of a key are kept once `new` is saved, at this head; the newest first.
 fn kept(mut positions: Vec<u64>, new: u64, head: u64) -> Vec<u64> {
     positions.retain(|position| *position <= head);
     positions.push(new);
@@ -131,8 +140,8 @@ impl SnapshotFiles {
         }
     }
 
-    /// Saves a snapshot, and drops those of its name that are not kept beside it: older ones, those
-    /// of other versions, and any past `head`, which the log does not support.
+    /// Saves a snapshot, and removes those of its name that are not kept: older ones, those of
+    /// other versions, and any past `head`, which no events support.
     pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) -> Result<(), Error> {
         let StoredSnapshot { key, position, bytes, .. } = new;
         let place = Place::of(key, *position);
@@ -142,7 +151,9 @@ impl SnapshotFiles {
             let of_key = all.iter().filter(|other| other.version == key.version);
             let kept = kept(of_key.map(|other| other.position).collect(), *position, head);
             if kept.contains(position) {
-                files::create_directory(&self.directory)?;
+                if !self.directory.is_dir() {
+                    files::create_directory(&self.directory)?;
+                }
                 files::publish(&self.path(place), bytes)?;
                 index.insert(place, key.name.clone());
             }
@@ -166,7 +177,7 @@ impl SnapshotFiles {
         self.with_index(|index| {
             let found = index.range(Place::all_of(owner, name));
             let found = found.map(|(place, _)| (key(place.version), place.position)).collect();
-            // A file whose name cannot be read is listed under its file name.
+            // A file whose inner name cannot be read is listed under its file name.
             let is_it = |(_, found): &(&Place, &String)| found.as_str() == name;
             let odd = index.iter().filter(is_it).filter(|(place, _)| place.hash != hash_of(name));
             let odd = odd.map(|(place, _)| (key(place.version), place.position));
@@ -180,13 +191,19 @@ impl SnapshotFiles {
         after: Option<(SnapshotOwner, &str)>,
     ) -> Result<Option<(SnapshotOwner, String)>, Error> {
         self.with_index(|index| {
-            let names = index.iter().map(|(place, name)| (place.owner, name.as_str()));
+            // A file whose name cannot be read goes with the others of its hash, if there are any.
+            let is_listed = |(place, name): &(&Place, &String)| {
+                let mut of_hash = index.range(place.all_of_hash());
+                place.is_of(name) || !of_hash.any(|(other, name)| other.is_of(name))
+            };
+            let names = index.iter().filter(is_listed);
+            let names = names.map(|(place, name)| (place.owner, name.as_str()));
             let next = names.filter(|name| after.is_none_or(|after| *name > after)).min();
             Ok(next.map(|(owner, name)| (owner, name.to_owned())))
         })
     }
 
-    /// Reads a snapshot; `None` when there is none.
+    /// Reads a snapshot; `None` if it does not exist.
     pub(crate) fn read(
         &self,
         key: &SnapshotKey,
@@ -213,7 +230,7 @@ impl SnapshotFiles {
     }
 }
 
-/// Reads which snapshots there are, and removes files that were not finished.
+/// Lists the snapshots, and removes unfinished files.
 fn read_directory(directory: &Path) -> Result<Index, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let entries = match fs::read_dir(directory) {
@@ -225,7 +242,7 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
         let path = entry.map_err(failed)?.path();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if ending == files::UNFINISHED {
-            // A failure leaves a file that nobody looks at.
+            // A failure leaves a file that is never read.
             let _ = fs::remove_file(&path);
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -240,7 +257,7 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
     Ok(index)
 }
 
-/// Reads a file, or a byte more than any may have. `None` when there is none.
+/// Reads a file up to one byte past the limit. `None` if it does not exist.
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match files::read_bounded(path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -275,7 +292,8 @@ impl SnapshotMap {
     /// As [`SnapshotFiles::of_name`].
     pub(crate) fn of_name(&self, owner: SnapshotOwner, name: &str) -> Vec<(SnapshotKey, u64)> {
         let all = sync::lock(&self.kept);
-        let is_it = |(key, _): &&(SnapshotKey, u64)| (key.owner, key.name.as_str()) == (owner, name);
+        let is_it =
+            |(key, _): &&(SnapshotKey, u64)| (key.owner, key.name.as_str()) == (owner, name);
         all.keys().filter(is_it).cloned().collect()
     }
 

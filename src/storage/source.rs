@@ -1,6 +1,6 @@
-//! What the copies of the events on the disk have in common: the questions that a read asks after
-//! the tail. The trees answer those by stream and by id, the sealed files those by position; each
-//! answers all of them, the other's slowly, for when the other copy has failed.
+//! What the two copies on the disk have in common: the questions that a read asks when the tail has
+//! no answer. The trees are fast by stream and by id, the sealed files by position; each answers
+//! all of them, the rest slowly, in case the other copy fails.
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
@@ -11,6 +11,7 @@ use crate::{
     codec::{
         page::Page,
         record::{self, EventToEncode},
+        saved::Checkpoint,
     },
     storage::{
         journal::{SealedFile, SealedFiles},
@@ -18,19 +19,19 @@ use crate::{
     },
 };
 
-/// Streams that a sealed file lists at once.
+/// Streams that a sealed file lists at a time.
 const STREAMS: usize = 1_024;
 
 /// One copy of the events that are not in the tail.
 pub(crate) trait Source {
-    /// Some events, that at `position` among them, in the allocations of `spare`. They are in
-    /// position order, but others may lie between them.
+    /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
+    /// events are in position order, but others may lie between them.
     fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error>;
 
     /// How many events of a stream lie at or below `head`.
     fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error>;
 
-    /// Consecutive events of a stream, that with this version among them.
+    /// Consecutive events of a stream that include the one with this version.
     fn stream_page(&self, stream: &str, version: u64, spare: Page) -> Result<Option<Page>, Error>;
 
     /// Where the event with this id lies.
@@ -46,6 +47,9 @@ pub(crate) trait Source {
 
     /// The checkpoint of a name.
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error>;
+
+    /// The names of all checkpoints.
+    fn checkpoint_names(&self) -> Result<Vec<Arc<str>>, Error>;
 }
 
 impl Source for Trees {
@@ -80,20 +84,23 @@ impl Source for Trees {
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
         self.checkpoint(name)
     }
+
+    fn checkpoint_names(&self) -> Result<Vec<Arc<str>>, Error> {
+        self.checkpoints().map(|entry| Ok(entry?.0)).collect()
+    }
 }
 
 fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error> {
     let mut bytes = Vec::new();
     record::encode(events, &mut bytes);
-    let len = bytes.len();
-    Page::decode(Arc::from(bytes), [0..len])
+    Page::of_record(Arc::from(bytes))
         .map_err(|reason| Error::corrupted("an event", Some(position), reason))
 }
 
 impl SealedFiles {
-    /// The files, the newest first.
-    fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
-        self.keys().into_iter().rev().map(|key| self.open(key))
+    /// All checkpoints: each file has them as of its end.
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.newest_first().next().map_or(Ok(Vec::new()), |newest| newest?.checkpoints())
     }
 
     /// The page with the first event of a stream in a block that is at or above `version`, if the
@@ -214,9 +221,11 @@ impl Source for SealedFiles {
     }
 
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
-        // Each file has all checkpoints as of its end.
-        let Some(newest) = self.newest_first().next() else { return Ok(None) };
-        let all = newest?.checkpoints()?;
+        let all = self.checkpoints()?;
         Ok(all.into_iter().find(|found| &*found.name == name).map(|found| found.position))
+    }
+
+    fn checkpoint_names(&self) -> Result<Vec<Arc<str>>, Error> {
+        Ok(self.checkpoints()?.into_iter().map(|found| found.name).collect())
     }
 }

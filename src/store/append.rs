@@ -10,7 +10,7 @@ use crate::{
         limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
         name,
     },
-    store::number::Seen,
+    store::number::SeenIds,
 };
 
 /// What an append asks for.
@@ -19,10 +19,10 @@ pub(crate) struct AppendRequest {
     pub(crate) units: Vec<Unit>,
     /// The head that the store must have, for an import that continues it.
     pub(crate) head: Option<u64>,
-    /// What events are stamped with that bring no time.
+    /// The timestamp of events that bring none.
     pub(crate) now: Timestamp,
     /// What was looked up before the append queued.
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenIds,
 }
 
 /// What an append did.
@@ -53,10 +53,10 @@ impl EventStore {
     /// * [`Error::InvalidArgument`]: no events, or a stream id or event type that is empty or has a
     ///   NUL;
     /// * [`Error::LimitExceeded`]: past one of the [limits];
-    /// * [`Error::DuplicateEventId`]: an id is used already, and this is no exact retry; the error
-    ///   names the first event that does not fit;
+    /// * [`Error::DuplicateEventId`]: an id is used already, and this is not an exact retry; the
+    ///   error names the first event that does not fit;
     /// * [`Error::NoSpace`]: the store stays usable;
-    /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read what it rests on;
+    /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read what it depends on;
     /// * [`Error::Closed`], or [`Error::Poisoned`] by an earlier failure.
     ///
     /// [`Error::Poisoned`] by a failure of this very append leaves its outcome unknown until the
@@ -81,7 +81,7 @@ impl EventStore {
         events: impl IntoIterator<Item = NewEvent>,
     ) -> Result<Appended, AppendError> {
         let written = self.append_units(vec![Unit::to(stream.as_ref(), expected, events)], None)?;
-        // A unit with events, and there is one, has its answer.
+        // There is a unit with events, so there is an answer.
         written.appended.first().copied().ok_or_else(|| no_events().into())
     }
 
@@ -92,7 +92,7 @@ impl EventStore {
     /// with events; positions are consecutive over all of them.
     ///
     /// # Errors
-    /// As [`append`](Self::append); a conflict tells every violated check. Without any event the
+    /// As [`append`](Self::append); a conflict lists every violated check. Without any event the
     /// answer is [`Error::InvalidArgument`].
     ///
     /// # Examples
@@ -116,9 +116,13 @@ impl EventStore {
         check_limits(&units)?;
         self.storage().check_sound()?;
         let inner = &self.inner;
-        // The clock is the caller's: it is asked here, where it can harm nobody else.
+        // The clock is the caller's code: call it here, where it can delay or fail this append
+        // alone.
         let now = inner.options.now();
-        let seen = Seen::look(self.storage(), &units)?;
+        for unit in &units {
+            inner.versions.prefetch(&inner.storage, &unit.stream)?;
+        }
+        let seen = SeenIds::look(self.storage(), &units)?;
         let request = AppendRequest { units, head, now, seen };
         let written = inner.commits.append(inner, request)?;
         let last = written.appended.last().map_or(0, |appended| *appended.positions().end());

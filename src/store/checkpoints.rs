@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::{Error, EventStore, codec::saved::Checkpoint, event::name};
 
 impl EventStore {
-    /// The position that the consumer `name` has saved last: everything at or below it is done.
-    /// 0 when it has saved none.
+    /// The position that the consumer `name` saved last: everything at or below it is done. 0 if it
+    /// has saved none.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for what is no name;
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the name is invalid;
     /// [`Error::Corrupted`] when the stored checkpoint is damaged, [`Error::Io`],
     /// [`Error::Closed`].
     ///
@@ -31,7 +31,7 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `position` is below the saved one or past the head, and,
-    /// like [`Error::LimitExceeded`], for what is no name; [`Error::Corrupted`] when the stored
+    /// like [`Error::LimitExceeded`], if the name is invalid; [`Error::Corrupted`] when the stored
     /// checkpoint is damaged; otherwise as [`append`](Self::append): [`Error::NoSpace`],
     /// [`Error::Io`], [`Error::Poisoned`], [`Error::Closed`].
     ///

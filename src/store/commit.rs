@@ -10,21 +10,25 @@ use crate::{
         append::Written,
         group::{Answer, Request, Slot},
         number::Numbering,
+        versions::Versions,
     },
 };
 
-/// Numbers, writes and answers a group. All of it is one frame, so that an answer, a rejection too,
-/// holds once that is written, and none holds when it is not.
-pub(super) fn commit(storage: &Storage, group: &[Arc<Slot>]) -> Vec<Answer> {
+/// Numbers, writes and answers a group. All of it is one frame: once the frame is written, every
+/// answer holds, even a rejection; if it is not, none does.
+pub(super) fn commit(storage: &Storage, versions: &Versions, group: &[Arc<Slot>]) -> Vec<Answer> {
     let refused = |error: Error| group.iter().map(|_| Err(error.clone().into())).collect();
     if let Err(error) = storage.wait_for_room() {
         return refused(error);
     }
-    let mut accepted = Accepted::new(storage);
+    let mut accepted = Accepted::new(storage, versions);
     let answers: Vec<Answer> = group.iter().map(|slot| accepted.add(&slot.request)).collect();
     let Some(frame) = accepted.frame() else { return answers };
     match storage.commit(frame) {
-        Ok(()) => answers,
+        Ok(()) => {
+            versions.wrote(accepted.numbering.versions());
+            answers
+        }
         Err(error) => refused(error),
     }
 }
@@ -39,10 +43,10 @@ struct Accepted<'a> {
 }
 
 impl<'a> Accepted<'a> {
-    fn new(storage: &'a Storage) -> Self {
+    fn new(storage: &'a Storage, versions: &'a Versions) -> Self {
         Accepted {
             storage,
-            numbering: Numbering::new(storage),
+            numbering: Numbering::new(storage, versions),
             checkpoints: Vec::new(),
             positions: HashMap::new(),
         }

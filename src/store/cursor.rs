@@ -1,7 +1,7 @@
 //! Where a read stands.
 //!
-//! Whether this is a forked child is asked once for each page: for each event it would cost about
-//! as much as the event does, and what is decoded is memory of the child's own.
+//! The check for a forked child is made once for each page: for each event it would cost about as
+//! much as the event, and a decoded page is the child's own memory.
 
 use std::{mem, vec};
 
@@ -21,13 +21,16 @@ pub(super) struct Cursor {
     is_backward: bool,
     /// The head that bounds the read.
     head: u64,
-    /// No page was read yet: the caller has just asked whether this is a forked child.
+    /// No page was read yet: the caller has just checked for a forked child.
     is_at_start: bool,
     /// What was read last, and the index of the next event in it.
     page: Page,
     index: usize,
     has_page: bool,
     events: vec::IntoIter<RecordedEvent>,
+    /// The end of the stream is not known yet: it is where its last run ends, or its first event
+    /// above the head.
+    is_open: bool,
 }
 
 impl Cursor {
@@ -61,20 +64,61 @@ impl Cursor {
             index: 0,
             has_page: false,
             events: Vec::new().into_iter(),
+            is_open: false,
         }
     }
 
-    pub(super) fn next(&mut self, storage: &Storage) -> Result<Option<RecordedEvent>, Error> {
-        let is_past = if self.is_backward { self.next < self.last } else { self.next > self.last };
-        if is_past || self.next == 0 {
-            return Ok(None);
+    /// A read forward of a stream that is in the trees alone, from a version on: its first run is
+    /// looked up without asking for the version of its last event. `None` when that does not work.
+    pub(super) fn of_runs(
+        storage: &Storage,
+        stream: &str,
+        from_version: Option<u64>,
+        head: u64,
+    ) -> Option<Cursor> {
+        // First, so that an event that leaves the tail meanwhile is in the trees.
+        if storage.is_in_tail(stream, head) {
+            return None;
         }
+        let first = from_version.unwrap_or(1).max(1);
+        let (page, is_last) = storage.stream_run(stream, first, Page::default())?;
+        let mut cursor = Cursor::new(Some(stream.to_owned()), (first, u64::MAX), false, head);
+        cursor.index = page.index_of_version(first)?;
+        cursor.is_at_start = false;
+        cursor.take_run(page, is_last);
+        Some(cursor)
+    }
+
+    /// Takes a run, and its end as that of the read when it is the last one or passes the head.
+    fn take_run(&mut self, page: Page, is_last: bool) {
+        let below = page.count_through(self.head);
+        if is_last || below < page.len() {
+            self.last = page.version_at(below).map_or(0, |version| version - 1);
+            self.is_open = false;
+        } else {
+            self.is_open = true;
+        }
+        self.page = page;
+        self.has_page = true;
+    }
+
+    pub(super) fn next(&mut self, storage: &Storage) -> Result<Option<RecordedEvent>, Error> {
         storage.check_not_closed()?;
-        let event = match self.take() {
-            Some(event) => event,
-            None => {
-                self.fetch(storage)?;
-                self.take().ok_or_else(|| self.missing())?
+        let mut is_fetched = false;
+        let event = loop {
+            let is_past =
+                if self.is_backward { self.next < self.last } else { self.next > self.last };
+            if is_past || self.next == 0 {
+                return Ok(None);
+            }
+            match self.take() {
+                Some(event) => break event,
+                // Where the end was open, a fetch may find only that.
+                None if is_fetched => return Err(self.missing()),
+                None => {
+                    is_fetched = !self.is_open;
+                    self.fetch(storage)?;
+                }
             }
         };
         self.check(&event)?;
@@ -90,10 +134,10 @@ impl Cursor {
         }
         let event = self.page.event(self.index)?;
         if self.stream.is_none() && event.position() != self.next {
-            // The page of a single stream, which the events of others interrupt.
+            // It is a page of a single stream: events of others lie between.
             return None;
         }
-        // Before the first one there is no index: the page is used up.
+        // There is no index before the first: the page is used up.
         let next = if self.is_backward { self.index.checked_sub(1) } else { Some(self.index + 1) };
         self.index = next.unwrap_or(usize::MAX);
         Some(event)
@@ -111,6 +155,17 @@ impl Cursor {
             self.index = self.page.index_of(self.next).unwrap_or(usize::MAX);
             return Ok(());
         };
+        if self.is_open {
+            let Some((page, is_last)) = storage.stream_run(stream, self.next, spare) else {
+                // The trees fail: the end of the stream is asked for after all.
+                self.last = storage.stream_version(stream, self.head)?;
+                self.is_open = false;
+                return Ok(());
+            };
+            self.index = page.index_of_version(self.next).unwrap_or(usize::MAX);
+            self.take_run(page, is_last);
+            return Ok(());
+        }
         match storage.stream_batch(stream, self.next, self.is_backward, spare)? {
             Some(Batch::Page(page)) => {
                 self.index = page.index_of_version(self.next).unwrap_or(usize::MAX);

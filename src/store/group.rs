@@ -1,8 +1,8 @@
 //! Group commit: concurrent appends and saves share one journal write and one sync.
 //!
-//! The first one to come leads: it takes everything that has queued up, numbers it, writes it and
-//! answers it, then hands the lead to the next one waiting. While it waits for the disk the next
-//! group gathers, so there is never an artificial wait.
+//! The first to arrive leads: it takes everything that has queued up, numbers it, writes it and
+//! answers it, then hands the lead to the next in the queue. While it waits for the disk the next
+//! group gathers, so there is no artificial wait.
 
 use std::{
     collections::VecDeque,
@@ -23,12 +23,12 @@ use crate::{
     sync,
 };
 
-/// A group takes further requests up to this many bytes and requests: enough for the disk to be
-/// busy with, few enough to keep the first one's wait short.
+/// A group takes requests up to these limits: enough to keep the disk busy, few enough to keep the
+/// first one's wait short.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_REQUESTS: usize = 1_024;
 
-/// What a request is answered; one that saves something appends nothing.
+/// The answer to a request; that of a checkpoint has no appended events.
 pub(super) type Answer = Result<Written, AppendError>;
 
 /// What is to be written.
@@ -42,12 +42,18 @@ pub(super) enum Request {
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
     queue: Mutex<Queue>,
+    /// Where those wait whose requests queued in an even and in an odd round. While one group is
+    /// written the next one gathers, so the two never wait at the same place, and one wake-up
+    /// reaches a whole group.
+    answered: [Condvar; 2],
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Arc<Slot>>,
     has_leader: bool,
+    /// Counts the groups that were taken.
+    round: usize,
 }
 
 /// One request in the queue.
@@ -55,16 +61,8 @@ struct Queue {
 pub(super) struct Slot {
     pub(super) request: Request,
     bytes: usize,
-    turn: Mutex<Turn>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-enum Turn {
-    Waiting,
-    Leading,
-    Answered(Answer),
-    Taken,
+    /// Set before the queue is locked to wake its owner.
+    answer: Mutex<Option<Answer>>,
 }
 
 impl GroupCommit {
@@ -88,40 +86,59 @@ impl GroupCommit {
     }
 
     fn submit(&self, inner: &Inner, request: Request, bytes: usize) -> Answer {
-        let turn = Mutex::new(Turn::Waiting);
-        let slot = Arc::new(Slot { request, bytes, turn, changed: Condvar::new() });
-        let is_leader = {
-            let mut queue = self.lock();
-            queue.waiting.push_back(Arc::clone(&slot));
-            !mem::replace(&mut queue.has_leader, true)
-        };
-        if !is_leader && let Some(answer) = slot.wait() {
-            return answer;
+        let slot = Arc::new(Slot { request, bytes, answer: Mutex::default() });
+        let mut queue = self.lock();
+        queue.waiting.push_back(Arc::clone(&slot));
+        let place = queue.round % 2;
+        loop {
+            if let Some(answer) = sync::lock(&slot.answer).take() {
+                return answer;
+            }
+            if mem::replace(&mut queue.has_leader, true) {
+                let Some(changed) = self.answered.get(place) else {
+                    return Err(lost(&inner.storage).into());
+                };
+                queue = sync::wait(changed, queue);
+                continue;
+            }
+            drop(queue);
+            self.lead(inner);
+            queue = self.lock();
         }
-        self.lead(inner);
-        slot.take_answer().unwrap_or_else(|| Err(lost(&inner.storage).into()))
     }
 
-    /// Takes a group from the queue, answers all of it, and hands on the lead.
+    /// Takes a group from the queue, answers all of it, and gives up the lead.
     fn lead(&self, inner: &Inner) {
         let storage = &inner.storage;
-        let group = self.take_group();
-        // A panic would leave the others waiting for ever; what it left on the disk is unknown.
-        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &group)));
+        let (group, round) = self.take_group();
+        // A panic would leave the others waiting forever; what it left on the disk is unknown.
+        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &inner.versions, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
         inner.arrivals.announce();
         for (slot, answer) in group.iter().zip(answers) {
-            slot.set(Turn::Answered(answer));
+            *sync::lock(&slot.answer) = Some(answer);
         }
-        let mut queue = self.lock();
-        match queue.waiting.front() {
-            Some(next) => next.set(Turn::Leading),
-            None => queue.has_leader = false,
+        let has_next = {
+            let mut queue = self.lock();
+            queue.has_leader = false;
+            !queue.waiting.is_empty()
+        };
+        // Nobody else waits for a group of one; a wake-up is a system call.
+        let [even, odd] = &self.answered;
+        let (of_group, of_next) = if round % 2 == 0 { (even, odd) } else { (odd, even) };
+        if group.len() > 1 {
+            of_group.notify_all();
+        }
+        if has_next {
+            // Any of them may lead. Those that a full group left behind wait at its place.
+            of_next.notify_one();
+            of_group.notify_one();
         }
     }
 
-    fn take_group(&self) -> Vec<Arc<Slot>> {
+    /// The next group, and the round in which it gathered.
+    fn take_group(&self) -> (Vec<Arc<Slot>>, usize) {
         let mut queue = self.lock();
         let (mut bytes, mut count) = (0, 0);
         for slot in queue.waiting.iter().take(GROUP_REQUESTS) {
@@ -131,7 +148,9 @@ impl GroupCommit {
             }
             count += 1;
         }
-        queue.waiting.drain(..count).collect()
+        let round = queue.round;
+        queue.round += 1;
+        (queue.waiting.drain(..count).collect(), round)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -139,32 +158,7 @@ impl GroupCommit {
     }
 }
 
-impl Slot {
-    /// Waits for the answer, or for the lead.
-    fn wait(&self) -> Option<Answer> {
-        let waiting = |turn: &mut Turn| matches!(turn, Turn::Waiting);
-        drop(sync::wait_while(&self.changed, sync::lock(&self.turn), waiting));
-        self.take_answer()
-    }
-
-    fn take_answer(&self) -> Option<Answer> {
-        let mut turn = sync::lock(&self.turn);
-        if !matches!(*turn, Turn::Answered(_)) {
-            return None;
-        }
-        match mem::replace(&mut *turn, Turn::Taken) {
-            Turn::Answered(answer) => Some(answer),
-            _ => None,
-        }
-    }
-
-    fn set(&self, turn: Turn) {
-        *sync::lock(&self.turn) = turn;
-        self.changed.notify_one();
-    }
-}
-
-/// The error of an append whose leader failed in a way that should not exist.
+/// The error of an append whose leader panicked.
 fn lost(storage: &Storage) -> Error {
     storage.poison(Error::internal("the writer of a group of appends stopped half-way"))
 }

@@ -12,6 +12,7 @@ mod options;
 mod read;
 mod stats;
 mod streams;
+mod versions;
 
 use std::{path::Path, sync::Arc};
 
@@ -29,6 +30,7 @@ pub use options::{Durability, Options};
 pub use read::Events;
 pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
+use versions::Versions;
 
 /// An open event store. Clones are cheap and share the one store; any number of threads may use it
 /// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.
@@ -55,6 +57,7 @@ pub struct EventStore {
 struct Inner {
     storage: Arc<Storage>,
     commits: GroupCommit,
+    versions: Versions,
     arrivals: Arc<Arrivals>,
     followers: Followers,
     options: Options,
@@ -62,14 +65,14 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Nobody is left to tell: every acknowledged event is in the journal whatever happens here.
+        // Nobody is left to report an error to; the journal has every acknowledged event anyway.
         drop(self.storage.close());
     }
 }
 
 impl EventStore {
-    /// Opens the store in the directory `path` with the default [`Options`], and makes it if there
-    /// is none.
+    /// Opens the store in the directory `path` with the default [`Options`], and creates it if it
+    /// does not exist.
     ///
     /// # Errors
     /// See [`Options::open`].
@@ -98,6 +101,7 @@ impl EventStore {
         let inner = Inner {
             storage,
             commits: GroupCommit::default(),
+            versions: Versions::default(),
             arrivals: Arc::default(),
             followers: Followers::default(),
             options,
@@ -118,7 +122,7 @@ impl EventStore {
     /// such stream.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for what is no stream id,
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the stream id is invalid,
     /// [`Error::Corrupted`], [`Error::Io`], [`Error::Closed`].
     pub fn stream_version(&self, stream: impl AsRef<str>) -> Result<u64, Error> {
         let stream = stream.as_ref();
@@ -135,9 +139,9 @@ impl EventStore {
         self.storage().flush()
     }
 
-    /// Makes everything durable, moves it into the trees, and gives the directory free for another
-    /// open. Every later call on the store, its clones and iterators answers [`Error::Closed`];
-    /// closing again does nothing.
+    /// Makes everything durable, drains it into the trees, and releases the directory so that it
+    /// can be opened again. Every later call on the store, its clones and iterators answers
+    /// [`Error::Closed`]; closing again does nothing.
     ///
     /// # Errors
     /// The error of the last sync, or [`Error::Poisoned`]. The store is closed all the same, and no

@@ -1,10 +1,9 @@
 //! Numbering: which appends of a group are accepted, and which positions and versions they get.
 //!
-//! One leader at a time runs this, with the store's head standing still. Each append sees the ones
-//! of its group before it, as if they were stored.
+//! One leader at a time runs this, while the store's head does not move. Each append sees the ones
+//! before it in its group as if they were stored.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
 
 use crate::{
@@ -12,33 +11,29 @@ use crate::{
     codec::record::EventToEncode,
     event::{Appended, NewEvent, Timestamp, Unit},
     storage::Storage,
-    store::append::{AppendRequest, Written},
+    store::{
+        append::{AppendRequest, Written},
+        versions::Versions,
+    },
 };
 
-/// What an append looked up before it queued, so that the leader of its group, for whom the others
-/// wait, reads nothing from the disk: the tail tells it what has changed since.
+/// The event ids that an append looked up before it queued, so that the leader, for whom the whole
+/// group waits, reads nothing from the disk: the tail has everything that came since.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// The head of then.
+pub(crate) struct SeenIds {
+    /// The head at that time.
     head: u64,
-    versions: HashMap<String, u64>,
     /// The positions of the ids that were stored.
-    ids: HashMap<Uuid, u64>,
+    positions: HashMap<Uuid, u64>,
 }
 
-impl Seen {
-    /// Looks up what the units need.
-    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<Seen, Error> {
-        let mut seen = Seen { head: storage.head(), ..Seen::default() };
-        for unit in units {
-            if !seen.versions.contains_key(&unit.stream) {
-                let version = storage.stream_version(&unit.stream, seen.head)?;
-                seen.versions.insert(unit.stream.clone(), version);
-            }
-            for id in unit.events.iter().filter_map(|event| event.id) {
-                if let Some(position) = storage.position_of(id)? {
-                    seen.ids.insert(id, position);
-                }
+impl SeenIds {
+    /// Looks up the ids of the units.
+    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<SeenIds, Error> {
+        let mut seen = SeenIds { head: storage.head(), ..SeenIds::default() };
+        for id in units.iter().flat_map(|unit| unit.events.iter().filter_map(|event| event.id)) {
+            if let Some(position) = storage.position_of(id)? {
+                seen.positions.insert(id, position);
             }
         }
         Ok(seen)
@@ -48,19 +43,21 @@ impl Seen {
 /// The accepted events of a group, in position order.
 pub(super) struct Numbering<'a> {
     storage: &'a Storage,
+    known: &'a Versions,
     /// The head before the group.
     base: u64,
     events: Vec<EventToEncode<'a>>,
-    /// Versions of the streams that the group has looked at, with its own events.
+    /// Versions of the streams that the group has looked up, its own events included.
     versions: HashMap<&'a str, u64>,
     /// Positions of the ids that the group has accepted.
     ids: HashMap<Uuid, u64>,
 }
 
 impl<'a> Numbering<'a> {
-    pub(super) fn new(storage: &'a Storage) -> Self {
+    pub(super) fn new(storage: &'a Storage, known: &'a Versions) -> Self {
         Numbering {
             storage,
+            known,
             base: storage.head(),
             events: Vec::new(),
             versions: HashMap::new(),
@@ -85,7 +82,7 @@ impl<'a> Numbering<'a> {
         let mut appended = Vec::new();
         for unit in request.units.iter().filter(|unit| !unit.events.is_empty()) {
             let first_position = self.head() + 1;
-            let first_version = self.version_of(&unit.stream, &request.seen)? + 1;
+            let first_version = self.version_of(&unit.stream)? + 1;
             for (version, event) in (first_version..).zip(&unit.events) {
                 self.accept(&unit.stream, version, event, request.now);
             }
@@ -117,24 +114,18 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    fn version_of(&mut self, stream: &'a str, seen: &Seen) -> Result<u64, Error> {
+    fn version_of(&mut self, stream: &'a str) -> Result<u64, Error> {
         if let Some(&version) = self.versions.get(stream) {
             return Ok(version);
         }
-        let version = match self.storage.tail_version(stream, self.base) {
-            Some(version) => version,
-            None => match seen.versions.get(stream).filter(|_| self.holds(seen)) {
-                Some(&version) => version,
-                None => self.storage.stream_version(stream, self.base)?,
-            },
-        };
+        let version = self.known.of(self.storage, stream)?;
         self.versions.insert(stream, version);
         Ok(version)
     }
 
-    /// Whether whatever was not seen is in the tail: it has everything after the head of then.
-    fn holds(&self, seen: &Seen) -> bool {
-        self.storage.tail_floor() <= seen.head
+    /// The versions of the streams that the group has looked up, with its own events.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, u64)> {
+        self.versions.iter().map(|(stream, version)| (*stream, *version))
     }
 
     /// Checks every unit, each as if the ones before it were stored.
@@ -142,7 +133,7 @@ impl<'a> Numbering<'a> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
         for unit in &request.units {
-            let stored = self.version_of(&unit.stream, &request.seen)?;
+            let stored = self.version_of(&unit.stream)?;
             let added = ahead.entry(&unit.stream).or_default();
             let actual = stored + *added;
             if !unit.expected.is_satisfied_by(actual) {
@@ -153,8 +144,8 @@ impl<'a> Numbering<'a> {
         VersionConflict::collect(conflicts).map_or(Ok(()), |conflict| Err(conflict.into()))
     }
 
-    /// The original answer when all events are stored as this append would store them; `None` when
-    /// none of their ids is known.
+    /// The original answer if all events are stored as this append would store them; `None` if none
+    /// of their ids is known.
     fn check_ids(&self, request: &AppendRequest) -> Result<Option<Vec<Appended>>, Error> {
         let units = &request.units;
         let events = || units.iter().flat_map(|unit| unit.events.iter().map(move |e| (unit, e)));
@@ -195,11 +186,11 @@ impl<'a> Numbering<'a> {
         Ok(Some(appended))
     }
 
-    fn position_of(&self, id: Uuid, seen: &Seen) -> Result<Option<u64>, Error> {
+    fn position_of(&self, id: Uuid, seen: &SeenIds) -> Result<Option<u64>, Error> {
         let known = self.ids.get(&id).copied();
         match known.or_else(|| self.storage.tail_position_of(id)) {
             Some(position) => Ok(Some(position)),
-            None if self.holds(seen) => Ok(seen.ids.get(&id).copied()),
+            None if self.storage.tail_floor() <= seen.head => Ok(seen.positions.get(&id).copied()),
             None => self.storage.position_of(id),
         }
     }
@@ -260,7 +251,8 @@ mod tests {
             |&(id, json): &(u128, &str)| Ok(NewEvent::raw_json("T", json)?.id(Uuid::from_u128(id)));
         let events: Vec<NewEvent> = events.iter().map(event).collect::<Result<_, Error>>()?;
         let units = vec![Unit::to(stream, ExpectedVersion::NoStream, events)];
-        Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)? })
+        let seen = SeenIds::default();
+        Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)?, seen })
     }
 
     #[test]
@@ -271,7 +263,8 @@ mod tests {
         let other = request("s", &[(1, "1"), (2, "20")])?;
         let elsewhere = request("t", &[(1, "1"), (2, "2")])?;
         let longer = request("s", &[(1, "1"), (2, "2"), (3, "3")])?;
-        let mut group = Numbering::new(store.storage());
+        let known = Versions::default();
+        let mut group = Numbering::new(store.storage(), &known);
         let mut answer = |request| {
             let written = group.add(request)?;
             let places =

@@ -14,10 +14,10 @@ use crate::{Error, EventStore, event::Timestamp, storage::StorageOptions};
 /// The smallest journal file: a frame and its header must fit.
 const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 
-/// The largest journal file: after a crash it is read when the store is opened.
+/// The largest journal file: an open reads it after a crash.
 const JOURNAL_BYTES_MAX: u64 = 1 << 30;
 
-/// The smallest page cache that is of any use.
+/// The smallest useful page cache.
 const CACHE_BYTES_MIN: u64 = 1 << 20;
 
 /// When an append returns.
@@ -40,7 +40,7 @@ pub enum Durability {
     /// system may lose at most the last `max_delay` of them, always a suffix of whole appends; a
     /// crash of the process alone loses none. [`EventStore::flush`] makes all of them durable.
     ///
-    /// While a checkpoint runs, a sync may come later by one of its steps, some milliseconds.
+    /// While a drain runs, a sync may be late by one of its steps, some milliseconds.
     Buffered {
         /// The longest time that an acknowledged event may wait for its sync; more than zero.
         max_delay: Duration,
@@ -82,7 +82,7 @@ pub struct Options {
 
 impl Options {
     /// The defaults: `Sync`, a cache of 64 MiB, a tail of 32 MiB, journal files of 16 MiB, the
-    /// system's clock, and creating the store where there is none.
+    /// system's clock, and creating a store that does not exist.
     pub fn new() -> Options {
         Options {
             durability: Durability::Sync,
@@ -102,7 +102,7 @@ impl Options {
     }
 
     /// About how much memory the trees' page cache takes, in bytes, at least 1 MiB; smaller values
-    /// count as that. Scans of much more than that may take several times as much for a while.
+    /// count as that. While many streams are read, it may take more for a while.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Options {
         self.cache_bytes = bytes.max(CACHE_BYTES_MIN);
@@ -111,9 +111,10 @@ impl Options {
 
     /// About how many bytes of the newest events stay in memory; older ones that wait for the trees
     /// are read from the journal, and only an index of them stays, about 30 bytes for an event and
-    /// 100 for a stream. Twice as many bytes make a drain, which moves events into the trees, eight
-    /// times as many make appends wait for it. A larger tail makes the trees smaller and their
-    /// streams faster to read, and a reopen after a crash slower.
+    /// 100 for a stream. A drain, which copies events into the trees, starts at twice as many bytes
+    /// or at 200 000 events; appends wait for it at eight times as many or at 600 000. A larger
+    /// tail makes the trees smaller and their streams faster to read, and a reopen after a crash
+    /// slower.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
         self.tail_bytes = bytes;
@@ -128,33 +129,32 @@ impl Options {
         self
     }
 
-    /// Whether [`open`](Self::open) makes a store where there is none.
+    /// Whether [`open`](Self::open) creates a store that does not exist.
     #[must_use]
     pub fn create(mut self, creates: bool) -> Options {
         self.creates = creates;
         self
     }
 
-    /// The clock that stamps events which bring no time: microseconds since the Unix epoch. It
-    /// decides nothing but those stamps, and may jump; a time outside the years 1 to 9999 is cut
-    /// off to them.
+    /// The clock that stamps events which bring no time: microseconds since the Unix epoch. Nothing
+    /// else depends on it, and it may jump; a time outside the years 1 to 9999 is clamped to them.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Options {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Opens the store in the directory `path`, which is made if need be.
+    /// Opens the store in the directory `path`, and creates it if need be.
     ///
-    /// Whatever a crash left behind is put in order: an append that was acknowledged is there, one
-    /// that was not is there whole or not at all. A store on a full disk opens for reading: every
+    /// An open recovers from a crash: an append that was acknowledged is there, one that was not is
+    /// there whole or not at all. A store on a full disk opens for reading: every
     /// append to it answers [`Error::Poisoned`] until there is space and it is opened again.
     ///
     /// # Errors
     /// * [`Error::Locked`] while it is open elsewhere.
     /// * [`Error::InvalidArgument`] for a directory that is neither a store nor empty, and for a
     ///   buffered store without a delay.
-    /// * [`Error::Corrupted`], [`Error::UnsupportedFormat`] when the files are not what they were.
+    /// * [`Error::Corrupted`] for damaged files, [`Error::UnsupportedFormat`] for a newer format.
     /// * [`Error::Io`] with `NotFound` for a missing store under [`create(false)`](Self::create),
     ///   and for whatever else the system refuses; [`Error::NoSpace`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
@@ -179,7 +179,7 @@ impl Options {
         })
     }
 
-    /// What a copy of the store with this id is made with.
+    /// The options for a copy of the store with this id.
     pub(crate) fn storage_of_copy(&self, store_id: Uuid) -> Result<StorageOptions, Error> {
         Ok(StorageOptions { store_id: Some(store_id), ..self.storage()? })
     }

@@ -11,8 +11,8 @@ use crate::{
 /// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before
 /// its first event a builder that says which ones.
 ///
-/// It sees the store as it was when it was made: everything up to the head of that moment, whatever
-/// is appended while it is read. It holds no lock and a bounded amount of memory. After an error it
+/// It sees the store as of its creation: everything up to the head at that time, whatever is
+/// appended while it is read. It holds no lock and a bounded amount of memory. After an error it
 /// ends.
 ///
 /// # Errors
@@ -43,7 +43,7 @@ use crate::{
 #[must_use = "an iterator reads nothing until it is asked"]
 pub struct Events {
     store: EventStore,
-    /// The head of the moment in which the iterator was made.
+    /// The head when the iterator was created.
     head: u64,
     query: Query,
     state: State,
@@ -101,7 +101,7 @@ impl Events {
         Events { store, head, query, state: State::Unstarted, is_at_home: false }
     }
 
-    /// Spares the question whether this is a forked child, for a caller who has just asked it.
+    /// Skips the check for a forked child, for a caller that has just made it.
     pub(crate) fn at_home(mut self) -> Events {
         self.is_at_home = true;
         self
@@ -126,7 +126,7 @@ impl Events {
         self
     }
 
-    /// Ends after this many events, counted behind the filters. 0 reads nothing.
+    /// Ends after this many events that pass the filters. 0 reads nothing.
     pub fn limit(mut self, events: u64) -> Events {
         self.query.limit = Some(events);
         self
@@ -145,10 +145,10 @@ impl Events {
         self
     }
 
-    /// Whether the arguments make sense, for a caller who wants to know before the first event.
+    /// Checks the arguments, for a caller that wants to know before the first event.
     ///
     /// # Errors
-    /// What the first event would answer otherwise: [`Error::InvalidArgument`],
+    /// What the first item would be otherwise: [`Error::InvalidArgument`],
     /// [`Error::LimitExceeded`].
     ///
     /// # Examples
@@ -229,6 +229,12 @@ impl Query {
             return Ok(Cursor::of_all(self.bounds(from, from, head), self.is_backward));
         };
         let storage = store.storage();
+        if !self.is_backward
+            && self.from_position.is_none()
+            && let Some(cursor) = Cursor::of_runs(storage, stream, self.from_version, head)
+        {
+            return Ok(cursor);
+        }
         let last = storage.stream_version(stream, head)?;
         // A position stands for the first version at or after it, in the direction of reading.
         let by_position = match self.from_position {
@@ -245,8 +251,8 @@ impl Query {
         Ok(Cursor::of_stream(stream.clone(), bounds, self.is_backward, head))
     }
 
-    /// First and last number of a read between 1 and `last`, of which one start or the other holds,
-    /// whichever is further in the direction of reading.
+    /// First and last number of a read between 1 and `last`. Of two starts, the one that is further
+    /// in the direction of reading holds.
     fn bounds(&self, one: Option<u64>, other: Option<u64>, last: u64) -> (u64, u64) {
         let starts = || [one, other].into_iter().flatten();
         match self.is_backward {

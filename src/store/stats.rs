@@ -20,7 +20,7 @@ pub struct Stats {
     pub head: u64,
     /// The number of streams.
     pub streams: u64,
-    /// What tells this store from every other.
+    /// The id of this store, which no other store has.
     #[serde(serialize_with = "as_text")]
     pub store_id: Uuid,
     /// The version of the format that it is written in.

@@ -29,8 +29,8 @@ impl StreamInfo {
 /// The streams of a store, in byte order of their ids: an iterator over `Result<StreamInfo,
 /// Error>`.
 ///
-/// It sees the store as it was when it was made, holds no lock, and a bounded amount of memory.
-/// After an error it ends.
+/// It sees the store as of its creation, holds no lock, and takes a bounded amount of memory. After
+/// an error it ends.
 ///
 /// # Examples
 /// ```

@@ -1,13 +1,14 @@
 //! The walk over a store.
 //!
-//! Each copy is walked once, from its start to its end, with every checksum. Sums of hashes tell
-//! whether the two copies hold the same events, and whether the indexes lead to what they should,
-//! without keeping any of it in memory: a sum does not depend on the order, and the copies have
-//! different ones.
+//! Each copy is walked once, from start to end, with every checksum. Sums of hashes show whether
+//! the two copies hold the same events, and whether the indexes lead to what they should, without
+//! keeping any of it in memory: a sum does not depend on the order, and the copies differ in
+//! theirs.
 
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
+    mem,
     sync::Arc,
 };
 
@@ -18,7 +19,7 @@ use crate::{
     codec::page::Page,
     event::RecordedEvent,
     snapshot::SnapshotInfo,
-    storage::{Audit, Storage},
+    storage::{Audit, DAMAGED_RUN, Storage},
     verify::{Finding, Report},
 };
 
@@ -106,6 +107,8 @@ struct Walks {
     ids: Digest,
     /// The last run that was walked: its stream and its last version.
     stream: Option<(Arc<str>, u64)>,
+    /// The run after that one is damaged.
+    is_run_lost: bool,
     findings: Vec<Finding>,
     has_damage: bool,
 }
@@ -123,7 +126,8 @@ impl Audit for Walks {
         let head = self.head;
         for event in page.events().filter(|event| event.position() <= head) {
             let position = event.position();
-            if position > self.next {
+            // Damage that was found before explains what is missing.
+            if position > self.next && !self.has_damage {
                 let message = format!("the next event is at {position}");
                 self.find("event-missing", "the journal", Some(self.next), message);
             }
@@ -138,7 +142,9 @@ impl Audit for Walks {
     fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page) {
         let before = self.stream.as_ref().filter(|(known, _)| known == stream);
         let before = before.map_or(0, |(_, version)| *version);
-        if first_version != before + 1 {
+        // A damaged run before this one explains a gap.
+        let is_explained = mem::take(&mut self.is_run_lost);
+        if first_version != before + 1 && !is_explained {
             let message = format!("version {first_version} follows version {before}");
             self.find("version-gap", stream, Some(page.first_position()), message);
         }
@@ -155,6 +161,7 @@ impl Audit for Walks {
     }
 
     fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String) {
+        self.is_run_lost |= code == DAMAGED_RUN;
         self.find(code, place, position, reason);
     }
 }
@@ -167,7 +174,7 @@ impl Check<'_> {
         }
     }
 
-    /// Takes damage as a finding and hands on any other error.
+    /// Turns damage into a finding and returns any other error.
     fn find_damage(&mut self, code: &'static str, error: Error) -> Result<(), Error> {
         match error {
             Error::Corrupted { place, position, reason } => {
@@ -190,7 +197,9 @@ impl Check<'_> {
             let message = format!("the journal ends before position {head}");
             walks.find("event-missing", "the journal", Some(walks.next), message);
         }
-        self.report.events = walks.events;
+        // Of the events that both copies should have, as many as the better one has.
+        let of_journal = walks.journal.events.count;
+        self.report.events = walks.events - of_journal + of_journal.max(walks.runs.events.count);
         let Walks { journal, runs, places, ids, .. } = walks;
         let journal_is_whole = journal.events.count == both;
         let mut differs = Vec::new();
@@ -217,13 +226,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// In memory there is one copy: it is read from its start to its end.
+    /// A store in memory has one copy: it is read from start to end.
     fn memory(&mut self, head: u64) -> Result<(), Error> {
         let mut next = 1;
         while next <= head {
             let page = self.storage.page(next, Page::default())?;
             next = page.last_position() + 1;
-            self.report.events += page.events().filter(|event| event.position() <= head).count() as u64;
+            self.report.events +=
+                page.events().filter(|event| event.position() <= head).count() as u64;
         }
         Ok(())
     }

@@ -26,8 +26,8 @@ pub struct Report {
 #[non_exhaustive]
 pub struct Finding {
     /// A stable word for the kind: `event-damaged`, `event-missing`, `version-gap`, `stream-index`,
-    /// `id-index`, `checkpoint-damaged`, `snapshot-damaged`, `journal-damaged`, `copies-differ`, or
-    /// `not-checked` in a store that has failed.
+    /// `place-index`, `id-index`, `checkpoint-damaged`, `snapshot-damaged`, `journal-damaged`,
+    /// `copies-differ`, or `not-checked` in a store that has failed.
     pub code: &'static str,
     /// The file, tree, stream, or name of what was saved.
     pub place: String,
@@ -51,10 +51,10 @@ impl EventStore {
     /// Checks the whole store up to its head and reports what is wrong; it changes nothing. Appends
     /// and reads may go on meanwhile.
     ///
-    /// Checked are the checksum of every record; that positions and versions have no gap; that
-    /// every event is found through its stream and its id, and nothing else is; every checkpoint
-    /// and snapshot; and the journal, frame by frame, against the events. It reads everything
-    /// twice, and takes some 100 bytes of memory for each stream and each event id.
+    /// It checks every checksum; that positions and versions have no gap; that every event is found
+    /// through its stream, its position and its id, and nothing else is; every checkpoint and
+    /// snapshot; and that both copies hold the same events. It reads each copy once, in bounded
+    /// memory.
     ///
     /// # Errors
     /// [`Error::Closed`], and [`Error::Io`] when something cannot be read. Damage is a finding, not

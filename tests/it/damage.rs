@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 
 use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
 
-use crate::support::files::{self, copy};
+use crate::support::files::{self, active, copy, copy_moment, replace_directory};
 
 const FIRST: &str = "journal/00000000000000000001.journal";
 
@@ -18,7 +18,7 @@ fn append(store: &EventStore, number: u64, data: &str) {
     store.append("s", ExpectedVersion::Exact(number), [event]).unwrap();
 }
 
-/// A store of `in_trees` events that were closed into the trees, and `in_tail` behind them, left as
+/// A store of `in_trees` events that were closed into the trees, and `in_tail` after them, left as
 /// a kill leaves it. The events have some 200 bytes.
 fn killed(path: &Path, in_trees: u64, in_tail: u64) {
     let scratch = tempfile::tempdir().unwrap();
@@ -29,7 +29,7 @@ fn killed(path: &Path, in_trees: u64, in_tail: u64) {
     let store = options().open(&original).unwrap();
     (in_trees..in_trees + in_tail)
         .for_each(|number| append(&store, number, &format!("{number:0>200}")));
-    copy(&original, path);
+    copy_moment(&original, path);
 }
 
 fn code_of(path: &Path) -> Option<ErrorCode> {
@@ -42,7 +42,7 @@ fn frames(bytes: &[u8]) -> Vec<usize> {
 }
 
 #[test]
-fn frames_behind_damage_in_what_the_trees_hold_are_found() {
+fn frames_after_damage_in_what_the_trees_hold_are_found() {
     let directory = tempfile::tempdir().unwrap();
     let original = directory.path().join("original");
     killed(&original, 20, 10);
@@ -71,23 +71,37 @@ fn frames_behind_damage_in_what_the_trees_hold_are_found() {
 }
 
 #[test]
-fn a_mark_of_an_earlier_close_does_not_hide_what_came_behind_it() {
+fn a_record_of_an_earlier_close_does_not_hide_what_came_after_it() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store");
-    killed(&path, 5, 0);
-    let before = fs::read(path.join(FIRST)).unwrap();
-    let closed = *frames(&before).last().unwrap();
-    // Three more events, and a kill; then the sector of the first one's header is as it was before.
+    let closed = directory.path().join("closed");
+    killed(&closed, 5, 0);
+    // `HEAD` says by now that the store is in use.
+    options().open(&closed).unwrap().close().unwrap();
+    let head = fs::read(closed.join("HEAD")).unwrap();
+    let end = fs::read(closed.join(FIRST)).unwrap().len();
+    // Three more events, and a kill; then `HEAD` is as it was before.
     let scratch = directory.path().join("scratch");
-    copy(&path, &scratch);
+    copy(&closed, &scratch);
     let store = options().open(&scratch).unwrap();
     (5..8).for_each(|number| append(&store, number, "more"));
-    fs::remove_dir_all(&path).unwrap();
-    copy(&scratch, &path);
-    let mut bytes = fs::read(path.join(FIRST)).unwrap();
-    bytes[closed..closed + 64].copy_from_slice(&before[closed..closed + 64]);
-    fs::write(path.join(FIRST), bytes).unwrap();
-    assert_eq!(code_of(&path), Some(ErrorCode::Corrupted));
+    let path = directory.path().join("killed");
+    copy_moment(&scratch, &path);
+    fs::write(path.join("HEAD"), &head).unwrap();
+    let bytes = fs::read(path.join(FIRST)).unwrap();
+    assert_eq!(frames(&bytes)[5], end, "the frame after the close");
+    let sound = directory.path().join("sound");
+    copy(&path, &sound);
+    let store = options().open(&sound).unwrap();
+    assert_eq!(store.read_all().map(Result::unwrap).count(), 8);
+    assert_eq!(store.verify().unwrap().findings, []);
+    // The header of the first one, and all of it: frames after it prove that it was durable.
+    for lost in [end..end + 64, end..frames(&bytes)[6]] {
+        let mut damaged = bytes.clone();
+        damaged[lost.clone()].fill(0);
+        fs::write(path.join(FIRST), damaged).unwrap();
+        fs::write(path.join("HEAD"), &head).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{lost:?}");
+    }
 }
 
 #[test]
@@ -96,7 +110,9 @@ fn a_journal_that_ends_before_the_trees_is_damage() {
     let original = directory.path().join("original");
     killed(&original, 20, 10);
     let bytes = fs::read(original.join(FIRST)).unwrap();
-    for at in frames(&bytes).into_iter().take(20) {
+    let starts = frames(&bytes).into_iter().take(20);
+    // At a frame, inside of its header, and inside of its payload.
+    for at in starts.flat_map(|at| [at, at + 40, at + 200]) {
         let path = directory.path().join("damaged");
         copy(&original, &path);
         let mut damaged = bytes.clone();
@@ -115,9 +131,7 @@ fn a_lost_last_file_is_missed() {
     for (in_trees, in_tail) in [(400, 300), (10, 690), (0, 700)] {
         let path = directory.path().join(format!("{in_trees}"));
         killed(&path, in_trees, in_tail);
-        let mut files: Vec<_> =
-            fs::read_dir(path.join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
-        files.sort();
+        let files = active(&path);
         assert!(files.len() > 2, "{} files", files.len());
         fs::remove_file(files.last().unwrap()).unwrap();
         assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{in_trees} in the trees");
@@ -146,15 +160,13 @@ fn histories_that_parted_are_not_mixed() {
         copy(&path("common"), &scratch);
         let store = options().open(&scratch).unwrap();
         (3..600).for_each(|number| append(&store, number, &letter.repeat(200)));
-        copy(&scratch, &path(name));
+        copy_moment(&scratch, &path(name));
         store.close().unwrap();
         copy(&scratch, &path(&format!("{name}-closed")));
         fs::remove_dir_all(&scratch).unwrap();
     }
     // The last journal file of the other.
-    let mut files: Vec<_> =
-        fs::read_dir(path("other").join("journal")).unwrap().map(|e| e.unwrap().path()).collect();
-    files.sort();
+    let files = active(&path("other"));
     let last = files.last().unwrap();
     copy(&path("one"), &path("mixed"));
     fs::copy(last, path("mixed").join("journal").join(last.file_name().unwrap())).unwrap();
@@ -163,16 +175,14 @@ fn histories_that_parted_are_not_mixed() {
     for (journal, trees) in [("one", "other-closed"), ("one-closed", "other-closed")] {
         let mixed = path("mixed-trees");
         copy(&path(journal), &mixed);
-        fs::remove_dir_all(mixed.join("trees")).unwrap();
-        copy(&path(trees).join("trees"), &mixed.join("trees"));
+        replace_directory(&path(trees), &mixed, "trees");
         assert_eq!(code_of(&mixed), Some(ErrorCode::Corrupted), "{journal} with {trees}");
         fs::remove_dir_all(&mixed).unwrap();
     }
     // Older trees of its own are no damage: the journal has the rest.
     let mixed = path("older-trees");
     copy(&path("one-closed"), &mixed);
-    fs::remove_dir_all(mixed.join("trees")).unwrap();
-    copy(&path("common").join("trees"), &mixed.join("trees"));
+    replace_directory(&path("common"), &mixed, "trees");
     match code_of(&mixed) {
         None => {
             let store = options().open(&mixed).unwrap();

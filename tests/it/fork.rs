@@ -115,8 +115,8 @@ impl Readers {
     }
 }
 
-/// What may be decoded ahead: some dozens of events and the rest of a record, which has 25 here.
-const READ_AHEAD_MAX: usize = 64;
+/// What may be decoded ahead: a batch of a stream, the largest of what is read at once here.
+const READ_AHEAD_MAX: usize = 256;
 
 fn is_refused<T>(mut items: impl Iterator<Item = Result<T, Error>>, read_ahead: usize) -> bool {
     let ahead = items.by_ref().position(|item| matches!(item, Err(Error::Forked)));

@@ -10,9 +10,11 @@ use annals::{
     Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Timestamp, Unit,
 };
 
-use crate::support::files::copy;
+use crate::support::files::{copy, copy_moment};
 
-/// A small store of each format version, never made anew: `clean` was closed, `killed` was not.
+/// Small stores of each format version, which are not made anew once that is released: `clean` was
+/// closed, `killed` was not, `saved` was not and has what consumers save. Made by
+/// `ANNALS_WRITE_FIXTURES=tests/fixtures/v1 cargo test --test it fixtures_are_written_on_request`.
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
@@ -83,8 +85,7 @@ fn stores_of_format_1_open() {
 }
 
 /// What consumers had saved in the fixture `saved`, which was left as by a kill: first what is in
-/// the trees, then what is in the journal behind them. The archive had given the first
-/// snapshots back.
+/// the trees and in sealed files, then what came after that.
 fn save(store: &EventStore) {
     let large: Vec<u8> = (0..40_000_u32).map(|n| (n % 251) as u8).collect();
     store.save_checkpoint("mailer", 7).unwrap();
@@ -121,6 +122,90 @@ fn what_was_saved_in_stores_of_format_1_is_there() {
             assert_eq!(load(&store).data(), load(&expected).data());
         }
         store.close().unwrap();
+    }
+}
+
+/// Enough events for the trees to be compressed with a dictionary: what the fixture `trained` has.
+fn many() -> Vec<NewEvent> {
+    let time: Timestamp = "2024-05-01T12:30:00Z".parse().unwrap();
+    let event = |number: u64| {
+        let data = serde_json::json!({
+            "number": number,
+            "customer": format!("customer-{}", number * 7_919 % 1_000),
+            "remark": "to be delivered to the neighbours if nobody opens the door".repeat(3),
+        });
+        NewEvent::json("OrderPlaced", &data).unwrap().timestamp(time)
+    };
+    (0..1_500).map(event).collect()
+}
+
+#[test]
+fn a_store_of_format_1_with_a_dictionary_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    copy(&fixture("v1/trained"), &path);
+    let config = sled::Config::default().path(path.join("trees")).segment_size(8 << 20);
+    let trees = config.flush_every_ms(None).open().unwrap();
+    let dictionaries = trees.open_tree("meta").unwrap().scan_prefix(b"dictionary/").count();
+    assert_eq!(dictionaries, 1);
+    drop(trees);
+    for _ in 0..2 {
+        let store = Options::new().create(false).open(&path).unwrap();
+        for read in [store.read_all(), store.read_stream("s")] {
+            let data: Vec<_> = read.map(|event| event.unwrap().data().to_vec()).collect();
+            let due: Vec<_> = many().iter().map(|event| event.data().to_vec()).collect();
+            assert!(data == due, "they are what was appended");
+        }
+        assert_eq!(store.verify().unwrap().findings, []);
+        store.close().unwrap();
+    }
+}
+
+/// Names the directory that the fixtures are written to.
+const WRITE: &str = "ANNALS_WRITE_FIXTURES";
+
+/// Several journal files, and a tail that is drained at the close.
+fn fixture_options() -> Options {
+    Options::new().journal_bytes(64 << 10)
+}
+
+/// Copies a store as a kill would leave it, without the file that was prepared. Its active file has
+/// the zeros that it was made with.
+fn kill(store: &Path, to: &Path) {
+    copy_moment(store, to);
+    let prepared = to.join("journal/next.tmp");
+    if prepared.exists() {
+        fs::remove_file(prepared).unwrap();
+    }
+}
+
+#[test]
+fn fixtures_are_written_on_request() {
+    let Some(target) = std::env::var_os(WRITE).map(PathBuf::from) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let store = fixture_options().open(path("trained")).unwrap();
+    store.append("s", ExpectedVersion::NoStream, many()).unwrap();
+    store.close().unwrap();
+    copy(&path("trained"), &target.join("trained"));
+    for name in ["clean", "killed", "saved"] {
+        let store = fixture_options().open(path(name)).unwrap();
+        fill(&store);
+        if name == "killed" {
+            kill(&path(name), &target.join(name));
+        }
+        if name == "saved" {
+            save(&store);
+        }
+        store.close().unwrap();
+        if name == "saved" {
+            let store = fixture_options().open(path(name)).unwrap();
+            save_later(&store);
+            kill(&path(name), &target.join(name));
+        }
+        if name == "clean" {
+            copy(&path(name), &target.join(name));
+        }
     }
 }
 
@@ -217,7 +302,7 @@ fn a_write_that_never_finished_is_no_damage() {
     let bytes = fs::read(original.join(name)).unwrap();
     let last = bytes.windows(4).rposition(|window| window == b"ANFR").unwrap();
     let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-    // Cut behind any byte but the last, or with any of its sectors unwritten.
+    // Cut after any byte but the last, or with any of its sectors unwritten.
     let cuts = (last..end).step_by(13).map(|from| from..end);
     let first_sector = last.next_multiple_of(512);
     let sectors = (first_sector..end).step_by(512).map(|from| from..(from + 512).min(end));

@@ -7,7 +7,7 @@ use annals::{
 };
 
 use crate::support::{
-    files::{copy, frames},
+    files::{copy, flip, sealed},
     system::skipped,
 };
 
@@ -86,7 +86,7 @@ fn a_full_disk_refuses_appends_and_nothing_else() {
             break error;
         }
     };
-    assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
+    assert_eq!(error.code(), ErrorCode::NoSpace, "{error:?}");
     let head = store.head().unwrap();
     check_readable(&store, head);
     assert_eq!(append(&store).unwrap_err().code(), ErrorCode::NoSpace);
@@ -153,19 +153,23 @@ fn a_full_disk_does_not_hide_that_a_newer_checkpoint_is_damaged() {
     store.save_checkpoint("c", 20).unwrap();
     append(&store).unwrap();
     store.close().unwrap();
-    // The frame that holds the newer one, in a file that the trees have taken over.
-    let mut hits = Vec::new();
-    for entry in fs::read_dir(path.join("journal")).unwrap() {
-        let file = entry.unwrap().path();
-        let bytes = fs::read(&file).unwrap();
-        let saved = frames(&bytes).into_iter().filter(|(_, kind)| *kind == 4);
-        hits.extend(saved.map(|(at, _)| (file.clone(), at)));
+    // The sealed file that holds the newer one, damaged in one place after another.
+    let files = sealed(&path);
+    let file = files.last().expect("each append fills a file");
+    let sound = fs::read(file).unwrap();
+    for at in [sound.len() / 4, sound.len() / 2, sound.len() - 70, sound.len() - 1] {
+        flip(file, at);
+        disk.fill();
+        let store = EventStore::open(&path).unwrap();
+        match store.checkpoint("c") {
+            Ok(position) => assert_eq!(position, 20, "damage at {at}"),
+            Err(error) => assert_eq!(error.code(), ErrorCode::Corrupted, "damage at {at}"),
+        }
+        drop(store);
+        disk.free();
+        fs::write(file, &sound).unwrap();
     }
-    hits.sort();
-    let (file, at) = hits.pop().expect("two checkpoints were saved");
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[at + 20] ^= 1;
-    fs::write(&file, bytes).unwrap();
+    flip(file, sound.len() - 1);
     disk.fill();
     let store = EventStore::open(&path).unwrap();
     assert_eq!(store.checkpoint("c").unwrap_err().code(), ErrorCode::Corrupted);

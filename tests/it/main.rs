@@ -16,6 +16,7 @@ mod backup; //      copies of a store that is in use
 mod checkpoints; // how far consumers have come
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files
+mod closed; //      stores that were closed: what is lost later is found, and they are small
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod damage; //      files that were damaged, lost, exchanged or mixed up
 mod derived_model; // random interleavings of all that is derived, against a model
@@ -35,6 +36,7 @@ mod payload; //     what data, metadata and timestamps keep
 mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
 mod saved_damage; // damage and losses around what consumers saved
+mod sealed_files; // sealed journal files: damaged, lost, there in both forms
 mod snapshots; //   saved bytes: kept, replaced, found again, left aside
 mod streams; //     listing streams
 mod subscriptions; // history, then what comes

@@ -203,7 +203,7 @@ fn full_journal_files_are_sealed_and_hold_everything() {
     let path = directory.path().join("store");
     let options = Options::new().journal_bytes(64 << 10).tail_bytes(32 << 10);
     let store = options.open(&path).unwrap();
-    append(&store, 2_000);
+    append(&store, 3_000);
     store.close().unwrap();
     let names = || {
         let entries = fs::read_dir(path.join("journal")).unwrap();
@@ -216,8 +216,33 @@ fn full_journal_files_are_sealed_and_hold_everything() {
     assert!(sealed > 3, "{:?}", names());
     assert!(names().len() - sealed <= 1, "one file is written to: {:?}", names());
     let store = options.open(&path).unwrap();
-    assert_eq!(store.read_all().map(Result::unwrap).count(), 2_000);
+    assert_eq!(store.read_all().map(Result::unwrap).count(), 3_000);
     assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_store_of_an_unreleased_version_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    // Their superblocks have the magic of those days, and the checksum of today.
+    let id = [7; 16];
+    let covered = [b"ANNALS\r\n".as_slice(), &1_u32.to_le_bytes(), &id].concat();
+    let sum = crc32fast::hash(&[id.as_slice(), &covered].concat());
+    fs::create_dir_all(path.join("journal")).unwrap();
+    fs::write(path.join("ANNALS"), [covered.as_slice(), &sum.to_le_bytes()].concat()).unwrap();
+    fs::write(path.join("journal/00000000000000000001.journal"), "events").unwrap();
+    let before = fs::read_dir(&path).unwrap().count();
+    let error = EventStore::open(&path).unwrap_err();
+    assert!(matches!(error, Error::UnsupportedFormat { found: 0, supported: 1, .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("unreleased version") && !text.contains("upgrade"), "{text}");
+    // Only the lock was added.
+    assert!(path.join("LOCK").is_file());
+    assert_eq!(fs::read_dir(&path).unwrap().count(), before + 1);
+    // A superblock of those days that is damaged is damage.
+    let torn = [covered.as_slice(), &(sum ^ 1).to_le_bytes()].concat();
+    fs::write(path.join("ANNALS"), torn).unwrap();
+    assert_eq!(code(EventStore::open(&path)), ErrorCode::Corrupted);
 }
 
 #[test]

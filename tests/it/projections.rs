@@ -349,24 +349,14 @@ fn damaged_foreign_and_future_snapshots_are_left_aside() {
     of_other.save_snapshot().unwrap();
     foreign.close().unwrap();
 
-    let key = |position: u64| {
-        [b"\x02balances\0".as_slice(), &[0; 4], &position.to_be_bytes(), &[0; 4]].concat()
-    };
-    let snapshots = |path: &std::path::Path| {
-        let config = sled::Config::default().path(path.join("trees")).segment_size(8 << 20);
-        config.flush_every_ms(None).open().unwrap()
-    };
-    let stolen = {
-        let trees = snapshots(&other);
-        trees.open_tree("snapshots").unwrap().get(key(5)).unwrap().unwrap()
-    };
-    {
-        let trees = snapshots(&path);
-        let tree = trees.open_tree("snapshots").unwrap();
-        tree.insert(key(5), stolen.clone()).unwrap();
-        tree.insert(key(4), b"nonsense".as_slice()).unwrap();
-        trees.flush().unwrap();
-    }
+    // Their files differ in the position alone, which ends the name.
+    let saved = fs::read_dir(other.join("snapshots")).unwrap().next().unwrap().unwrap();
+    let name = saved.file_name().into_string().unwrap();
+    let stem = name.strip_suffix("-5.snapshot").unwrap();
+    let file = |position: u64| path.join("snapshots").join(format!("{stem}-{position}.snapshot"));
+    let stolen = fs::read(saved.path()).unwrap();
+    fs::write(file(5), &stolen).unwrap();
+    fs::write(file(4), "nonsense").unwrap();
     let store = EventStore::open(&path).unwrap();
     let mut balances = projection(&store);
     let restored = balances.load_snapshot().unwrap();
@@ -379,18 +369,14 @@ fn damaged_foreign_and_future_snapshots_are_left_aside() {
     balances.save_snapshot().unwrap();
     store.close().unwrap();
     // The one that was saved meanwhile is good, and turns up under other positions.
-    let good = {
-        let trees = snapshots(&path);
-        let tree = trees.open_tree("snapshots").unwrap();
-        let good = tree.get(key(5)).unwrap().unwrap();
-        tree.insert(key(9), good.clone()).unwrap();
-        tree.insert(key(3), good.clone()).unwrap();
-        tree.remove(key(5)).unwrap();
-        tree.remove(key(4)).unwrap();
-        trees.flush().unwrap();
-        good
-    };
+    let good = fs::read(file(5)).unwrap();
     assert_ne!(good, stolen);
+    for position in [9, 3] {
+        fs::write(file(position), &good).unwrap();
+    }
+    for position in [5, 4] {
+        fs::remove_file(file(position)).unwrap();
+    }
     let store = EventStore::open(&path).unwrap();
     let restored = projection(&store).load_snapshot().unwrap();
     assert_eq!((restored.position, restored.ignored.len()), (None, 2));

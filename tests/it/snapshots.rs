@@ -1,17 +1,18 @@
 //! Snapshots: kept, replaced, found again, and left aside when they cannot be trusted.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use annals::{
     ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotInfo, SnapshotKey,
     limits::{NAME_BYTES_MAX, SNAPSHOT_BYTES_MAX},
 };
 
-use crate::support::files::{copy, frames};
+use crate::support::files::{copy, copy_moment, disk_usage, flip};
 
 use ExpectedVersion::Any;
-
-const FIRST: &str = "journal/00000000000000000001.journal";
 
 fn append(store: &EventStore, count: u64) {
     for number in 0..count {
@@ -156,18 +157,18 @@ fn a_new_version_of_a_projection_drops_the_snapshots_of_the_old_one() {
 }
 
 #[test]
-fn large_snapshots_come_back_from_journal_and_trees() {
+fn large_snapshots_come_back() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = busy().open(&path).unwrap();
     append(&store, 20);
-    // Around the sizes at which it is cut into parts, and well past a journal file.
+    // Around the sizes of buffers, and well past a journal file.
     let sizes = [0, 1, 32_000, 32_768, 33_000, 65_536, 65_600, 1 << 20];
     for (number, &size) in sizes.iter().enumerate() {
         store.save_snapshot(format!("s{number}"), 20, noise(size, number as u64)).unwrap();
     }
     let killed = directory.path().join("killed");
-    copy(&path, &killed);
+    copy_moment(&path, &killed);
     append(&store, 10);
     store.close().unwrap();
     for path in [&path, &killed] {
@@ -196,35 +197,36 @@ fn a_replaced_snapshot_leaves_no_part_of_the_one_before() {
     }
 }
 
-/// Bytes on the disk of the journal.
-fn allocated(path: &Path) -> u64 {
-    let files = fs::read_dir(path.join("journal")).unwrap();
-    files.map(|file| file.unwrap().metadata().unwrap().blocks() * 512).sum()
+/// The files of snapshots, those of one key in the order of their positions.
+fn snapshot_files(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path.join("snapshots")).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
 }
 
 #[test]
-fn the_archive_does_not_keep_old_snapshots() {
+fn old_snapshots_take_no_space() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = busy().open(&path).unwrap();
     for round in 1..=60 {
         append(&store, 1);
         store.save_snapshot("x", round, noise(100_000, round)).unwrap();
+        assert!(snapshot_files(&path).len() <= 2, "{:?}", snapshot_files(&path));
     }
+    // 60 snapshots of 100 KB were written, and none of them into the journal or the trees.
+    assert!(disk_usage(&path.join("snapshots")) < 300_000);
     store.close().unwrap();
-    let store = busy().open(&path).unwrap();
-    append(&store, 1);
-    store.close().unwrap();
-    // 60 snapshots of 100 KB were written; only the last few files may still have theirs.
-    assert!(allocated(&path) < 1_000_000, "{} bytes", allocated(&path));
+    assert!(disk_usage(&path) < 2_300_000, "{} bytes", disk_usage(&path));
     let store = busy().open(&path).unwrap();
     assert_eq!(loaded(&store, "x"), Some((60, noise(100_000, 60))));
     assert_eq!(store.verify().unwrap().findings, []);
-    assert_eq!(store.read_all().count(), 61);
+    assert_eq!(store.read_all().count(), 60);
 }
 
 #[test]
-fn a_damaged_snapshot_in_the_journal_is_left_aside_and_everything_else_is_there() {
+fn a_damaged_snapshot_is_left_aside_and_everything_else_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = EventStore::open(&path).unwrap();
@@ -234,29 +236,41 @@ fn a_damaged_snapshot_in_the_journal_is_left_aside_and_everything_else_is_there(
     append(&store, 2);
     store.save_checkpoint("c", 5).unwrap();
     let killed = directory.path().join("killed");
-    copy(&path, &killed);
-    let original = fs::read(killed.join(FIRST)).unwrap();
-    let frames = frames(&original).into_iter();
-    let snapshots: Vec<_> = frames.filter(|frame| frame.1 == 5).map(|frame| frame.0).collect();
-    assert_eq!(snapshots.len(), 2);
-    for offset in [64, 70, 85, 100, 2_000, 3_000] {
+    copy_moment(&path, &killed);
+    let files = snapshot_files(&killed);
+    assert_eq!(files.len(), 2);
+    let name = files[1].file_name().unwrap();
+    let original = fs::read(&files[1]).unwrap();
+    let last = original.len() - 1;
+    for offset in [0, 1, 16, 17, 20, 21, 22, 25, 100, 2_000, last] {
         let damaged = directory.path().join("damaged");
         copy(&killed, &damaged);
-        let mut bytes = original.clone();
-        bytes[snapshots[1] + offset] ^= 1;
-        fs::write(damaged.join(FIRST), bytes).unwrap();
+        flip(&damaged.join("snapshots").join(name), offset);
         let store = EventStore::open(&damaged).unwrap();
         assert_eq!(loaded(&store, "x"), Some((2, b"two".to_vec())), "{offset}");
         assert_eq!((store.head().unwrap(), store.checkpoint("c").unwrap()), (5, 5));
         let codes: Vec<_> = store.verify().unwrap().findings.iter().map(|f| f.code).collect();
-        assert_eq!(codes, ["journal-damaged"], "{offset}");
+        assert_eq!(codes, ["snapshot-damaged"], "{offset}");
         store.close().unwrap();
         assert_eq!(EventStore::open(&damaged).unwrap().read_all().count(), 5);
         fs::remove_dir_all(&damaged).unwrap();
     }
-    // Its header is part of the chain that holds the journal together.
-    let mut bytes = original.clone();
-    bytes[snapshots[1] + 20] ^= 1;
-    fs::write(killed.join(FIRST), bytes).unwrap();
-    assert_eq!(EventStore::open(&killed).unwrap_err().code(), ErrorCode::Corrupted);
+    // Cut, longer, empty, and lost: the last is no damage.
+    let longer = [original.as_slice(), &[0]].concat();
+    for bytes in [&original[..last], &longer, &[], &original[..10]] {
+        let damaged = directory.path().join("damaged");
+        copy(&killed, &damaged);
+        fs::write(damaged.join("snapshots").join(name), bytes).unwrap();
+        let store = EventStore::open(&damaged).unwrap();
+        assert_eq!(loaded(&store, "x"), Some((2, b"two".to_vec())), "{} bytes", bytes.len());
+        let codes: Vec<_> = store.verify().unwrap().findings.iter().map(|f| f.code).collect();
+        assert_eq!(codes, ["snapshot-damaged"], "{} bytes", bytes.len());
+        drop(store);
+        fs::remove_dir_all(&damaged).unwrap();
+    }
+    fs::remove_dir_all(killed.join("snapshots")).unwrap();
+    let store = EventStore::open(&killed).unwrap();
+    assert_eq!((loaded(&store, "x"), store.verify().unwrap().findings), (None, vec![]));
+    store.save_snapshot("x", 5, "five").unwrap();
+    assert_eq!(loaded(&store, "x"), Some((5, b"five".to_vec())));
 }

@@ -179,9 +179,8 @@ fn sled_is_named_only_in_the_storage() {
 #[test]
 fn the_poisoning_of_locks_is_ignored_in_one_place() {
     let broken = matching(&library(), |source, line| {
-        let has_its_own = ["src/sync.rs", "src/storage/"];
-        let names_it = ["PoisonError", "TryLockError"].iter().any(|name| line.contains(name));
-        names_it && !has_its_own.iter().any(|place| source.name.starts_with(place))
+        let names = ["PoisonError", "LockResult", "Poisoned("];
+        source.name != "src/sync.rs" && names.iter().any(|name| line.contains(name))
     });
     check_none("poisoning", &broken);
 }
@@ -297,6 +296,28 @@ fn some_words_stay_out() {
         line.starts_with("matches!(") && line.ends_with(");")
     });
     check_none("statements that test nothing", &idle);
+}
+
+/// Words that a reader of English stumbles over where another one is meant, and how many lines of
+/// the project had them when this rule was made: no more are added.
+const STUMBLING_WORDS: [(&str, usize); 2] = [("behind", 83), ("told", 54)];
+
+#[test]
+fn words_that_are_going_away_do_not_come_back() {
+    let sources = everything();
+    let mut broken = Vec::new();
+    for (word, lines_max) in STUMBLING_WORDS {
+        let has_it = |line: &&str| {
+            let line = line.to_lowercase();
+            line.split(|c: char| !c.is_alphabetic()).any(|found| found == word)
+        };
+        let others = sources.iter().filter(|source| source.name != "tests/it/tidy.rs");
+        let lines = others.map(|source| source.text.lines().filter(has_it).count()).sum::<usize>();
+        if lines > lines_max {
+            broken.push(format!("{lines} lines have the word {word:?}, and had {lines_max}"));
+        }
+    }
+    check_none("words that are going away", &broken);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::codec::{
     varint::{self, Reader},
 };
 
-/// The least that an entry takes.
+/// The fewest bytes that an entry takes.
 const ENTRY_BYTES_MIN: usize = 9;
 
 /// A block: a part of the frames.

@@ -18,7 +18,7 @@ const RECORD: u8 = 1;
 const CHECKPOINT: u8 = 3;
 
 /// Appends the ranges of the records in the raw bytes of a block to `out`. The headers of frames
-/// are stepped over without a check, because the checksum of the block covers them.
+/// are skipped without a check, because the checksum of the block covers them.
 pub(crate) fn records(
     block: &Block,
     raw: &[u8],
@@ -45,7 +45,7 @@ pub(crate) fn records(
         }
         at = end;
     }
-    // What follows the last item of a frame is never cut off.
+    // A block never ends between the last item of a frame and the end of that frame.
     if left == 1 { Err(malformed()) } else { Ok(()) }
 }
 

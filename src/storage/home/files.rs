@@ -11,7 +11,8 @@ use std::{
 
 use crate::Error;
 
-/// The ending of files that are not finished; they are removed when the store is opened.
+/// The ending of unfinished files, which are removed at an open or at the first use of their
+/// directory.
 pub(crate) const UNFINISHED: &str = "tmp";
 
 /// Makes the entries of a directory durable.
@@ -51,12 +52,23 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_directory(parent_of(path))
 }
 
-/// Reads a file of which at most `len_max` bytes make sense; of a longer one the start, and a byte
-/// more than that.
+/// Reads a file up to one byte past `len_max`, the most that makes sense: enough to see that it is
+/// longer.
 pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(len_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Renames a damaged file to the first free `<name>-damaged-<n>`, and makes that durable.
+pub(crate) fn set_aside(path: &Path) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let free = (1..u32::MAX)
+        .map(|number| path.with_file_name(format!("{name}-damaged-{number}")))
+        .find(|path| !path.exists());
+    let aside = free.unwrap_or_else(|| path.with_extension("damaged"));
+    fs::rename(path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
+    sync_directory(parent_of(path))
 }
 
 /// Creates a file for reading and writing, or empties the one that is there.
@@ -83,8 +95,7 @@ pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<
     Ok(())
 }
 
-/// Bytes of the file system that this process may still use; everything when the system cannot
-/// tell.
+/// Bytes of the file system that this process may still use; `u64::MAX` if the system does not say.
 pub(crate) fn available_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path)
         .map_or(u64::MAX, |system| system.f_bavail.saturating_mul(system.f_frsize))

@@ -1,9 +1,14 @@
-//! The file `HEAD`: the record of a clean close, outside of both copies of the events.
+//! The file `HEAD`: the record of a clean close, outside both copies of the events.
 //!
 //! Order: the record of a close is written and synced after everything else of the close is
 //! durable; an open replaces it by a record of a running store, durably, before it changes anything
 //! else. So a log that is shorter than an intact record says has lost something. A file that is
 //! missing or damaged says nothing.
+//!
+//! A close also shortens the active journal file, which is damage unless it is known that a close
+//! did it. When the record is lost, or is that of an earlier close, the end of the trees says so
+//! instead. An older copy of the file that says that the store is running does not fit a file that
+//! was shortened later: such a store is refused.
 
 use std::{
     fs::{self, File},
@@ -36,7 +41,7 @@ pub(crate) struct HeadFile {
     boot_id: Uuid,
 }
 
-/// Reads what the file says; `None` when it is missing or damaged.
+/// Reads the record that holds; `None` if the file is missing or damaged.
 pub(crate) fn read(store: &Path, checksum: &Checksum) -> Result<Option<HeadRecord>, Error> {
     let path = store.join(FILE);
     match fs::File::open(&path) {
@@ -64,6 +69,9 @@ impl HeadFile {
     ) -> Result<HeadFile, Error> {
         let path = store.join(FILE);
         if before.is_none() {
+            if path.exists() {
+                files::set_aside(&path)?;
+            }
             make(&path)?;
         }
         let file = files::open(&path)?;
@@ -76,20 +84,30 @@ impl HeadFile {
             inode,
             boot_id: boot_id(),
         };
-        head.record(HeadState::Running, end)?;
+        let was_running = before.filter(|before| before.state == HeadState::Running);
+        head.record(
+            HeadState::Running,
+            end,
+            was_running.is_some_and(|before| before.file_follows),
+        )?;
         Ok(head)
     }
 
     /// Records durably that the log ends with `end`.
     pub(crate) fn close(&mut self, end: LogEnd) -> Result<(), Error> {
-        self.record(HeadState::Closed, end)
+        self.record(HeadState::Closed, end, false)
+    }
+
+    /// Records durably that a journal file follows on `end`, before anything is written to it.
+    pub(crate) fn file_follows(&mut self, end: LogEnd) -> Result<(), Error> {
+        self.record(HeadState::Running, end, true)
     }
 
     /// Writes a record and syncs it.
-    fn record(&mut self, state: HeadState, end: LogEnd) -> Result<(), Error> {
+    fn record(&mut self, state: HeadState, end: LogEnd, file_follows: bool) -> Result<(), Error> {
         self.turn += 1;
         let HeadFile { turn, inode, boot_id, .. } = *self;
-        let record = HeadRecord { state, turn, end, inode, boot_id };
+        let record = HeadRecord { state, turn, end, file_follows, inode, boot_id, is_sure: true };
         let (bytes, offset) = record.encode(&self.checksum);
         self.file
             .write_all_at(&bytes, offset)
@@ -108,7 +126,7 @@ fn make(path: &Path) -> Result<(), Error> {
     files::sync_directory(files::parent_of(path))
 }
 
-/// The id of this run of the system; zeros where the system has none.
+/// The boot id of the system; zeros if it has none.
 fn boot_id() -> Uuid {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Uuid::try_parse(text.trim()).unwrap_or_default()

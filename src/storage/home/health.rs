@@ -8,11 +8,11 @@ use std::sync::{
 use crate::Error;
 
 /// Set once, by the first failure that leaves an outcome unknown, and never cleared: only a reopen
-/// finds out what is on the disk.
+/// can determine what is on the disk.
 #[derive(Debug)]
 pub(crate) struct Health {
-    /// The process that opened the store. A forked child has no checkpoint thread, and its writes
-    /// would land on the parent's.
+    /// The process that opened the store. A forked child has no background thread, and its writes
+    /// would overwrite the parent's.
     process: u32,
     failure: OnceLock<Arc<Error>>,
     is_closed: AtomicBool,
@@ -32,7 +32,7 @@ impl Health {
         self.process != std::process::id()
     }
 
-    /// Refuses further writes because of `cause`; the first cause is the one that is told.
+    /// Refuses further writes because of `cause`; later errors report the first cause.
     pub(crate) fn poison(&self, cause: Error) -> Error {
         let cause = match cause {
             Error::Poisoned { cause } => cause,
@@ -51,24 +51,24 @@ impl Health {
         !self.is_closed.swap(true, Ordering::AcqRel)
     }
 
-    /// What a read asks: [`Error::Closed`] after a close, [`Error::Forked`] in a child.
+    /// The check of a read: [`Error::Closed`] after a close, [`Error::Forked`] in a child.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         self.check_not_closed()?;
         if self.is_forked() { Err(Error::Forked) } else { Ok(()) }
     }
 
-    /// As [`check_open`](Self::check_open), without asking the system anything.
+    /// As [`check_open`](Self::check_open), without a system call.
     pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// What a write asks: besides, [`Error::Poisoned`] after a failure.
+    /// The check of a write: also [`Error::Poisoned`] after a failure.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.check_open()?;
         self.check_sound()
     }
 
-    /// What the work of a close asks: [`Error::Poisoned`] after a failure.
+    /// The check of a close at work: [`Error::Poisoned`] after a failure.
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
         match self.failure.get() {
             Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),

@@ -1,4 +1,4 @@
-//! One process, and one handle in it, has a store open.
+//! At most one process, and one handle in it, has a store open.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -20,11 +20,12 @@ pub(crate) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The lock belongs to the open file, which every process shares that was forked from this
-        // one and has not yet become another program: closing it here alone would leave the lock
-        // with them. For the same reason a forked child must not give it back.
+        // The lock belongs to the open file description, which is shared with every process that
+        // was forked from this one and has not yet executed another program: closing the file
+        // alone would leave the lock with them. For the same reason a forked child must not
+        // release it.
         if self.process == process::id() {
-            // A refusal leaves what closing the file does.
+            // If this fails, closing the file is all that is left to do.
             let _ = self.file.unlock();
         }
     }

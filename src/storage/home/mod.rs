@@ -1,5 +1,5 @@
-//! What makes a directory a store, and who may use it: names, lock, superblock, `HEAD`, files that
-//! survive a power cut, and whether the store still takes writes.
+//! What makes a directory a store, and who may use it: names, lock, superblock, `HEAD`, durable
+//! files, and whether the store still accepts writes.
 
 pub(crate) mod files;
 pub(crate) mod head;

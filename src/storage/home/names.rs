@@ -11,15 +11,19 @@ pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const TREES: &str = "trees";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
-/// What a store is made of, and what a creation may leave when it is interrupted. `lost+found` is
-/// what some file systems keep at their top.
+/// What a store consists of, and what an interrupted creation may leave. Some file systems keep
+/// `lost+found` at their top.
 const OWN_ENTRIES: [&str; 8] =
     ["LOCK", "ANNALS", "ANNALS.tmp", "HEAD", JOURNAL, TREES, SNAPSHOTS, "lost+found"];
+
+/// What the names of files of the journal and of snapshots end with.
+const OWN_ENDINGS: [&str; 5] =
+    ["journal", "sealed", "sealed-damaged", "snapshot", files::UNFINISHED];
 
 /// Trees without events take less than this; with any, and closed, more than their journal shows.
 const EMPTY_TREES_BYTES: u64 = 1 << 10;
 
-/// Makes sure that `path` is a directory that is a store or may become one.
+/// Checks that `path` is a store or may become one, and creates the directory if it may.
 pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
     let open = |source| Error::io("open", path, source);
     match fs::metadata(path) {
@@ -42,7 +46,7 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
     if creates || path.join("LOCK").exists() {
         return Ok(());
     }
-    // Nothing is made on the way to this answer, not even a lock.
+    // This answer creates nothing, not even a lock.
     refuse_remains(path)?;
     Err(no_store(path))
 }
@@ -52,8 +56,8 @@ pub(crate) fn no_store(path: &Path) -> Error {
     Error::io("open", path, io::Error::new(io::ErrorKind::NotFound, reason))
 }
 
-/// Without a superblock, everything in the directory must be what an unfinished creation left: it
-/// is removed. Journal files, or trees with events, are a store that has lost its superblock.
+/// Without a superblock, everything in the directory must come from an unfinished creation. Journal
+/// files, snapshots, or trees with events mean that a store has lost its superblock.
 pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     let lost = |place: &Path| {
         let reason = "it is missing, and there are events";
@@ -62,8 +66,12 @@ pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     };
     for directory in [JOURNAL, SNAPSHOTS].map(|name| path.join(name)) {
         // A creation makes both empty.
-        if let Some(name) = names_in(&directory)?.first() {
-            return lost(&directory.join(name));
+        let names = names_in(&directory)?;
+        if let Some(own) = names.iter().find(|name| is_own(name)) {
+            return lost(&directory.join(own));
+        }
+        if let Some(other) = names.first() {
+            return Err(foreign(path, &directory.join(other)));
         }
     }
     let trees = path.join(TREES);
@@ -83,8 +91,8 @@ pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes what a creation left that did not finish; `refuse_remains` has seen that it is no more
-/// than that.
+/// Removes the remains of an unfinished creation; `refuse_remains` has checked that they are only
+/// that.
 pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
     let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -94,6 +102,11 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
     remove(path.join(SNAPSHOTS))?;
     remove(path.join(TREES))?;
     files::sync_directory(path)
+}
+
+/// Whether a file of the journal or a snapshot may have this name.
+fn is_own(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| OWN_ENDINGS.contains(&ending))
 }
 
 fn foreign(path: &Path, found: &Path) -> Error {

@@ -1,10 +1,14 @@
-//! The file `ANNALS`: written last when a store is made, so that a directory is a store or is not.
+//! The file `ANNALS`: written last when a store is created, so that a directory either is a store
+//! or is not.
 
 use std::{io, path::Path};
 
 use crate::{
     Error,
-    codec::{FORMAT_VERSION, superblock::Superblock},
+    codec::{
+        FORMAT_VERSION,
+        superblock::{Superblock, UNRELEASED_FORMAT},
+    },
     storage::home::files,
 };
 
@@ -13,7 +17,7 @@ const FILE: &str = "ANNALS";
 /// More than a superblock takes.
 const BYTES_MAX: u64 = 4 << 10;
 
-/// Reads the superblock; `None` where there is none.
+/// Reads the superblock; `None` if there is none.
 pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
     let path = store.join(FILE);
     let bytes = match files::read_bounded(&path, BYTES_MAX) {
@@ -23,7 +27,7 @@ pub(crate) fn read(store: &Path) -> Result<Option<Superblock>, Error> {
     };
     let superblock = Superblock::decode(&bytes)
         .map_err(|reason| Error::corrupted(path.display().to_string(), None, reason))?;
-    if superblock.format > FORMAT_VERSION {
+    if superblock.format > FORMAT_VERSION || superblock.format == UNRELEASED_FORMAT {
         let (found, supported) = (superblock.format, FORMAT_VERSION);
         return Err(Error::UnsupportedFormat { path, found, supported });
     }

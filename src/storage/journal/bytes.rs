@@ -7,8 +7,7 @@ use std::path::Path;
 
 use crate::{Error, codec::frame::FIRST_FRAME_OFFSET};
 
-/// Random access to the frames of a journal file. Nobody reads more than it asks for: no caller
-/// holds a whole file in memory.
+/// Random access to the frames of a journal file, so that no caller holds a whole file in memory.
 pub(crate) trait FrameBytes {
     /// The path of the file, for messages.
     fn path(&self) -> &Path;

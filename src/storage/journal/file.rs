@@ -1,8 +1,8 @@
-//! Journal files by name: which there are, and how an active one comes into being.
+//! Journal files by name: listing them, and creating an active one.
 //!
 //! `<first position>.journal` is active or full, `<first position>.sealed` sealed; both have 20
-//! digits. A file that got no event before it was full is followed by one with the same first
-//! position: those after the first are named `<first position>-<number>`, from 1 on.
+//! digits. A file that is full without an event is followed by one with the same first position:
+//! the ones after the first are named `<first position>-<number>`, from 1 on.
 
 use std::{
     fs::{self, File},
@@ -10,6 +10,8 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
+
+use uuid::Uuid;
 
 use crate::{
     Error,
@@ -24,15 +26,12 @@ use crate::{
 const ACTIVE: &str = "journal";
 const SEALED: &str = "sealed";
 
-/// The name under which the next file is prepared.
-const PREPARED: &str = "next.tmp";
-
-/// The most that a journal file may be: that of the largest file asked for, and a frame that needed
-/// one of its own.
+/// The largest capacity of a journal file: the largest that can be asked for, plus the largest
+/// frame.
 const CAPACITY_MAX: u64 = (1 << 30) + FRAME_BYTES_MAX;
 
-/// Names a file: the position of its first frame, and its number among those with this position.
-/// All but the last of these hold no events, only checkpoints.
+/// Identifies a file: the position of its first frame, and its number among those with this
+/// position. All but the last of these hold only checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileKey {
     pub(crate) first_position: u64,
@@ -45,6 +44,12 @@ impl FileKey {
             FileKey { first_position, number: 0 } => format!("{first_position:020}"),
             FileKey { first_position, number } => format!("{first_position:020}-{number}"),
         }
+    }
+
+    /// The key in the path of a sealed file.
+    pub(crate) fn of_sealed(path: &Path) -> Option<FileKey> {
+        let is_sealed = path.extension().is_some_and(|ending| ending == SEALED);
+        FileKey::parse(path.file_stem()?.to_str()?).filter(|_| is_sealed)
     }
 
     fn parse(stem: &str) -> Option<FileKey> {
@@ -98,7 +103,7 @@ pub(crate) fn list(directory: &Path) -> Result<Listing, Error> {
     Ok(found)
 }
 
-/// Removes what a creation or a sealing left that did not finish.
+/// Removes what an unfinished creation or sealing left.
 pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -110,16 +115,16 @@ pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// How far a creation got: decides whether a failure leaves the store usable.
+/// How a creation failed, which decides whether the store stays usable.
 pub(crate) enum CreateFailure {
-    /// Nothing came into being.
+    /// Nothing was created.
     Refused(Error),
     /// A sync or rename failed: what is on the disk is unknown.
     Failed(Error),
 }
 
 impl CreateFailure {
-    /// A sync that failed for lack of space has lost nothing that anybody relies on.
+    /// A sync that fails for lack of space loses nothing: no frame is in the file yet.
     fn of_sync(path: &Path, source: io::Error) -> CreateFailure {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -130,7 +135,7 @@ impl CreateFailure {
     }
 }
 
-/// A file of zeros that waits to be used: allocated and synced, without a name of its own.
+/// A file of zeros for later use: allocated and synced, under a temporary name.
 #[derive(Debug)]
 pub(crate) struct PreparedFile {
     path: PathBuf,
@@ -141,7 +146,9 @@ pub(crate) struct PreparedFile {
 impl PreparedFile {
     /// Allocates a file. On [`CreateFailure::Refused`] nothing is left.
     pub(crate) fn make(directory: &Path, capacity: u64) -> Result<PreparedFile, CreateFailure> {
-        let path = directory.join(PREPARED);
+        // More than one may be in the making, each under a name of its own.
+        let name = format!("{}.{}", Uuid::new_v4().simple(), files::UNFINISHED);
+        let path = directory.join(name);
         let refused = |source: io::Error| {
             // Best effort: an unfinished file is removed at the next open as well.
             let _ = fs::remove_file(&path);
@@ -163,7 +170,7 @@ impl PreparedFile {
     }
 
     /// Gives the file its header and then its name, each durable before the next step. The name
-    /// must be new, unless the file replaces one without frames.
+    /// must be unused, unless the file replaces one without frames.
     pub(crate) fn publish(
         self,
         directory: &Path,
@@ -172,7 +179,7 @@ impl PreparedFile {
         checksum: &Checksum,
     ) -> Result<(PathBuf, File), CreateFailure> {
         let path = key.active_path(directory);
-        if !replaces && path.exists() {
+        if (!replaces && path.exists()) || key.sealed_path(directory).exists() {
             let reason = "it exists already, and would be overwritten";
             let place = path.display().to_string();
             let position = Some(key.first_position);

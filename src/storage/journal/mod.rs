@@ -2,9 +2,9 @@
 //! group, and, sealed, the copy of every event in global order.
 //!
 //! Invariants:
-//! * The files, in the order of their names, hold every position from 1 on without a gap.
-//! * Only the last file is written to; its sectors are allocated before its name appears, so that a
-//!   sync has no file-system metadata to write.
+//! * The files, in the order of their keys, hold every position from 1 on without a gap.
+//! * Frames are added to the last file only. Its bytes are allocated before its name appears (or,
+//!   after a close cut it, before the next frame), so that a sync writes no file-system metadata.
 //! * After the last frame of the last file there are only zeros, or the remains of one write that
 //!   never finished.
 //! * A sealed file holds the frames of a full one, compressed. It never changes.
@@ -21,7 +21,7 @@ mod write;
 pub(crate) use file::{FileKey, PreparedFile, list, open, remove_unfinished};
 pub(crate) use raw::RawFile;
 pub(crate) use recover::{OpenFile, Recovery, Replay, TreesEnd, recover};
-pub(crate) use sealed::{SealedFile, ToSeal, seal};
+pub(crate) use sealed::{Checked, SealedFile, ToSeal, seal};
 pub(crate) use sealed_files::SealedFiles;
 pub(crate) use walk::{Frame, Step, Walk};
-pub(crate) use write::{FullFile, Identity, Journal, NewFrame, WriteFailure, WrittenFrame};
+pub(crate) use write::{FullFile, Hooks, Identity, Journal, NewFrame, WriteFailure, WrittenFrame};

@@ -1,14 +1,14 @@
-//! Reading the unsealed files when a store is opened: every frame goes to the tail, what a write
-//! left that never finished is cleared, and everything that only the journal has must be whole.
+//! Reading the unsealed files when a store is opened: every frame goes to the tail, the remains of
+//! a write that never finished are cleared, and frames that only the journal has must be intact.
 //!
 //! An example. The trees have the frames up to 6, `S` marks the sealed files:
 //!
 //! ```text
 //! | S: 1 2 3 | 4 5 6 7 | 8 9 torn |
 //! ```
-//! Frames 4 to 9 are read, 7 to 9 still have to be drained, and the torn end is cleared. Damage in
-//! 4 to 6 is left as it is, because the trees have those: the tail starts with 7, whose place the
-//! trees' head names. Damage in 7 or 8 is the end of everything: only the journal has them.
+//! Frames 4 to 9 are read, 7 to 9 are still to be drained, and the torn end is cleared. Damage in 4
+//! to 6 stays as it is, because the trees have those: the tail starts with 7, whose place the
+//! trees' head names. Damage in 7, 8 or 9 is `Corrupted`: only the journal has them.
 
 use std::{
     fs::File,
@@ -41,7 +41,7 @@ use crate::{
 pub(crate) struct TreesEnd {
     pub(crate) end: LogEnd,
     pub(crate) key: FileKey,
-    /// Where the frame after it starts.
+    /// Where it ends.
     pub(crate) offset: u64,
 }
 
@@ -50,9 +50,12 @@ pub(crate) struct TreesEnd {
 pub(crate) struct Recovery<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) capacity_max: u64,
+    /// The files after the last sealed one.
     pub(crate) unsealed: &'a [FileKey],
     /// The last frame of the sealed files; `None` when the last of these is damaged.
     pub(crate) sealed_end: Option<LogEnd>,
+    /// The last sealed file, even if it is missing.
+    pub(crate) last_sealed: Option<FileKey>,
     /// `None` when there are no trees to continue from: then every frame is wanted.
     pub(crate) trees: Option<TreesEnd>,
     pub(crate) head: Option<HeadRecord>,
@@ -64,7 +67,7 @@ pub(crate) struct Recovery<'a> {
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) journal: Journal,
-    /// Whole files before the active one.
+    /// Intact files before the active one.
     pub(crate) full: Vec<FullFile>,
 }
 
@@ -72,7 +75,7 @@ pub(crate) struct Recovered {
 pub(crate) trait Replay {
     /// Takes a frame, which is in `file`.
     fn frame(&mut self, frame: &Frame<'_>, file: &OpenFile) -> Result<(), Error>;
-    /// Forgets the frames so far: what follows does not follow on them.
+    /// Forgets the frames so far: those that come next do not continue them.
     fn forget(&mut self);
 }
 
@@ -90,7 +93,7 @@ pub(crate) struct OpenFile {
 enum FileEnd {
     /// Another file follows.
     Full(FullFile),
-    /// The trees have what is damaged in it. The next file follows on this end, if it is known.
+    /// The trees have what is damaged in it. The next file continues from this end, if it is known.
     Damaged(Option<LogEnd>),
     /// Where the next frame goes, at the end of the last file.
     Active(u64),
@@ -135,10 +138,13 @@ pub(crate) fn recover(
             (None, FileEnd::Active(_)) => {}
         }
     }
-    let end = reader.check_end()?;
-    let last = recovery.unsealed.last().filter(|key| key.first_position == end.position + 1);
+    let end = reader.check_end(active.is_some())?;
+    let last = recovery.unsealed.last().copied().max(recovery.last_sealed);
+    // Files without events have this position too, and may be sealed by now.
+    let first_position = end.position + 1;
+    let last = last.filter(|key| key.first_position == first_position);
     let number = last.map_or(0, |key| key.number + 1);
-    let next_key = FileKey { first_position: end.position + 1, number };
+    let next_key = FileKey { first_position, number };
     let identity = recovery.identity.clone();
     let journal = Journal::new(identity, recovery.capacity_max, active, next_key, end);
     Ok(Recovered { journal, full })
@@ -149,9 +155,10 @@ impl<R: Replay> Reader<'_, R> {
         self.recovery.trees.map_or(LogEnd::default(), |trees| trees.end)
     }
 
-    /// The trees have every sealed frame: a file is sealed only after they took it in.
+    /// The trees must have every sealed frame: a file is sealed only after they have it.
     fn check_sealed_end(&self) -> Result<(), Error> {
-        let (Some(sealed), Some(trees)) = (self.end, self.recovery.trees) else { return Ok(()) };
+        let Some(sealed) = self.end else { return Ok(()) };
+        let Some(trees) = self.recovery.trees else { return self.check_known(sealed) };
         if trees.end.frame_number < sealed.frame_number {
             let position = trees.end.position + 1;
             let reason = format!(
@@ -163,14 +170,13 @@ impl<R: Replay> Reader<'_, R> {
         self.check_known(sealed)
     }
 
-    /// A frame that is known from elsewhere must be the one that is found.
+    /// A frame that the trees or `HEAD` know must be the one that is found.
     fn check_known(&self, found: LogEnd) -> Result<(), Error> {
         let trees = self.recovery.trees.map(|trees| trees.end);
         let head = self.recovery.head.map(|head| head.end);
         for (known, what) in [(trees, "the trees"), (head, "the file HEAD")] {
-            let is_other = |known: &LogEnd| {
-                known.frame_number == found.frame_number && *known != found
-            };
+            let is_other =
+                |known: &LogEnd| known.frame_number == found.frame_number && *known != found;
             if known.as_ref().is_some_and(is_other) {
                 let reason = format!("{what} belongs to another history of the store");
                 let place = self.recovery.identity.directory.display().to_string();
@@ -186,10 +192,12 @@ impl<R: Replay> Reader<'_, R> {
         next: Option<FileKey>,
     ) -> Result<(Option<OpenFile>, FileEnd), Error> {
         let Identity { directory, checksum, .. } = &self.recovery.identity;
-        // Every frame of a file is in the trees when the next one starts in what they have.
+        // The trees have every frame of a file if the next file starts at or before their end.
         let next_header = match next {
             None => None,
-            Some(next) => file::open(directory, next, checksum).ok().map(|(_, _, header, _)| header),
+            Some(next) => {
+                file::open(directory, next, checksum).ok().map(|(_, _, header, _)| header)
+            }
         };
         let is_in_trees =
             next_header.is_some_and(|next| next.first_frame <= self.trees().frame_number + 1);
@@ -242,9 +250,19 @@ impl<R: Replay> Reader<'_, R> {
                 Step::Damaged(reason) => (false, Some(reason)),
             };
             let (is_continued, damage) = found;
-            let damage = damage.or_else(|| self.wrong_end(open, walk.last(), is_continued, next));
+            let mut damage =
+                damage.or_else(|| self.wrong_end(open, walk.last(), is_continued, next));
+            if damage.is_none() && has_damage && next.is_none() {
+                damage = self.hidden_loss(&mut walk)?;
+            }
             let Some(reason) = damage else {
-                return self.finish(open, &mut walk, next.is_some(), (is_continued, has_damage), unproven);
+                return self.finish(
+                    open,
+                    &mut walk,
+                    next.is_some(),
+                    (is_continued, has_damage),
+                    unproven,
+                );
             };
             let trees = self.recovery.trees.filter(|trees| trees.key == open.key);
             let lost = walk.last().frame_number;
@@ -274,7 +292,7 @@ impl<R: Replay> Reader<'_, R> {
         self.replay.frame(frame, open)
     }
 
-    /// What is wrong with a file whose intact frames end so.
+    /// What is wrong with how the intact frames of a file end.
     fn wrong_end(
         &self,
         open: &OpenFile,
@@ -283,8 +301,9 @@ impl<R: Replay> Reader<'_, R> {
         next: Option<FileHeader>,
     ) -> Option<String> {
         match next {
-            Some(next) if (next.first_frame, next.prev_checksum)
-                != (last.frame_number + 1, last.prev_checksum) =>
+            Some(next)
+                if (next.first_frame, next.prev_checksum)
+                    != (last.frame_number + 1, last.prev_checksum) =>
             {
                 let (end, next) = (last.position, next.first_position);
                 Some(format!("it ends at position {end}, and the next file starts at {next}"))
@@ -301,16 +320,36 @@ impl<R: Replay> Reader<'_, R> {
         }
     }
 
-    /// The last frame that the trees have of a file, or that `HEAD` says the log has.
+    /// The last frame that the trees have of a file, or that `HEAD` records.
     fn reached(&self, key: FileKey) -> u64 {
         let trees = self.recovery.trees.filter(|trees| trees.key == key);
         let trees = trees.map_or(0, |trees| trees.end.frame_number);
         trees.max(self.recovery.head.map_or(0, |head| head.end.frame_number))
     }
 
-    /// A close cuts the file off after its last frame, and `HEAD` says which that was.
+    /// A close cuts the file off after its last frame. `HEAD` says which that was; when its record
+    /// is lost or an older one, the trees do, which a close leaves with every frame.
     fn was_cut_here(&self, last: LogEnd) -> bool {
-        self.recovery.head.is_some_and(|head| head.end == last)
+        let is_end_of_trees = self.recovery.trees.is_some_and(|trees| trees.end == last);
+        match self.recovery.head {
+            None => is_end_of_trees,
+            Some(head) if head.end == last => true,
+            // A writer replaces the record of a close before it adds a frame.
+            Some(head) => is_end_of_trees && (head.state == HeadState::Closed || !head.is_sure),
+        }
+    }
+
+    /// Damage that reaches to the end of what the trees have may have taken frames after it, which
+    /// only the journal had, unless the store was closed there.
+    fn hidden_loss(&self, walk: &mut Walk<'_>) -> Result<Option<String>, Error> {
+        let last = walk.last();
+        let closed = |head: HeadRecord| head.state == HeadState::Closed && head.end == last;
+        if last != self.trees() || self.recovery.head.is_some_and(closed) {
+            return Ok(None);
+        }
+        let before = walk.offset().saturating_sub(HEADER_BYTES as u64);
+        let is_lost = walk.remains(before)? == 0;
+        Ok(is_lost.then(|| "frames at its end are missing".to_owned()))
     }
 
     fn finish(
@@ -324,7 +363,7 @@ impl<R: Replay> Reader<'_, R> {
         let (offset, last) = (walk.offset(), walk.last());
         self.end = Some(last);
         if has_damage {
-            // The file keeps its damage, as evidence: what follows goes into a new one.
+            // The file keeps its damage as evidence; new frames go into a new file.
             if !has_next && self.recovery.writes {
                 make_durable(open, unproven, offset, 0)?;
             }
@@ -351,7 +390,7 @@ impl<R: Replay> Reader<'_, R> {
     }
 
     /// The log must reach everything that is known of it.
-    fn check_end(&self) -> Result<LogEnd, Error> {
+    fn check_end(&self, has_active: bool) -> Result<LogEnd, Error> {
         let place = || self.recovery.identity.directory.display().to_string();
         let Some(end) = self.end else {
             let position = self.trees().position + 1;
@@ -363,11 +402,16 @@ impl<R: Replay> Reader<'_, R> {
             let reason = format!("the trees hold position {}, which it lost", trees.position);
             return Err(Error::corrupted(place(), missing, reason));
         }
-        let Some(HeadRecord { state, end: known, .. }) = self.recovery.head else { return Ok(end) };
+        let Some(head) = self.recovery.head else { return Ok(end) };
+        let HeadRecord { state, end: known, file_follows, .. } = head;
+        if file_follows && known.frame_number == end.frame_number && !has_active {
+            let reason = "the file that follows on it is missing";
+            return Err(Error::corrupted(place(), missing, reason));
+        }
         if known.frame_number > end.frame_number {
             let when = match state {
                 HeadState::Closed => "when the store was closed",
-                HeadState::Running => "when the store was opened last",
+                HeadState::Running => "before the store was opened last",
             };
             let reason = format!(
                 "it ends at position {}, and reached {} {when}",
@@ -379,7 +423,7 @@ impl<R: Replay> Reader<'_, R> {
     }
 }
 
-/// Notes the range of the last frames that no later one proves durable.
+/// Keeps the range of the frames at the end that no later frame proves durable.
 fn note_proof(header: &FrameHeader, range: Range<u64>, unproven: &mut Option<Range<u64>>) {
     if header.durable_before() + 1 == header.number {
         *unproven = None;
@@ -394,10 +438,10 @@ fn damaged(path: &Path, position: u64, reason: &str) -> Error {
 
 /// Makes the last frames durable and clears `remains` bytes after them.
 ///
-/// Frames that nothing proves durable may have been read from memory that a failed sync marked
-/// clean without writing it, so they are written again, byte for byte, before they are synced.
-/// Bytes after the end were never acknowledged; were they to stay, a later frame of the same length
-/// could bring them back.
+/// Frames that nothing proves durable may have been read from a page cache that a failed sync
+/// marked clean without writing it, so they are written again, byte for byte, before they are
+/// synced. Bytes after the end were never acknowledged; if they stayed, a later frame that ends
+/// where they continue could bring them back.
 fn make_durable(
     open: &OpenFile,
     unproven: Option<Range<u64>>,

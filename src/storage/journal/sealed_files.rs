@@ -1,17 +1,19 @@
-//! The sealed files of a store: which there are, and a few of them open.
+//! The sealed files of a store: the list of them, and a few that are kept open.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, RwLock},
 };
 
 use crate::{
     Error,
+    codec::sealed::SealedFacts,
     storage::journal::{FileKey, Identity, SealedFile},
     sync,
 };
 
-/// Files that are kept open. Each takes a descriptor and some 20 KB.
+/// How many files are kept open. Each takes a descriptor and about 20 KB.
 const OPEN_FILES: usize = 64;
 
 /// The sealed files, in order.
@@ -19,17 +21,28 @@ const OPEN_FILES: usize = 64;
 pub(crate) struct SealedFiles {
     identity: Identity,
     keys: RwLock<Vec<FileKey>>,
+    /// What was noted of files when they were sealed.
+    noted: RwLock<BTreeMap<FileKey, SealedFacts>>,
+    /// The files, and those that are sealed later, reach at least to this position.
+    reached: u64,
     /// The files that were used last, the newest use first.
     open: Mutex<Vec<(FileKey, Arc<SealedFile>)>>,
 }
 
 impl SealedFiles {
-    pub(crate) fn new(identity: Identity, keys: Vec<FileKey>) -> SealedFiles {
-        SealedFiles { identity, keys: RwLock::new(keys), open: Mutex::default() }
+    pub(crate) fn new(
+        identity: Identity,
+        keys: Vec<FileKey>,
+        noted: BTreeMap<FileKey, SealedFacts>,
+        reached: u64,
+    ) -> SealedFiles {
+        let (keys, noted) = (RwLock::new(keys), RwLock::new(noted));
+        SealedFiles { identity, keys, noted, reached, open: Mutex::default() }
     }
 
     /// Adds a file that was just sealed, the last one.
-    pub(crate) fn add(&self, key: FileKey) {
+    pub(crate) fn add(&self, key: FileKey, facts: SealedFacts) {
+        sync::write(&self.noted).insert(key, facts);
         let mut keys = sync::write(&self.keys);
         let index = keys.partition_point(|known| *known < key);
         if keys.get(index) != Some(&key) {
@@ -67,11 +80,52 @@ impl SealedFiles {
         }
         drop(open);
         let Identity { store_id, checksum, .. } = &self.identity;
-        let file = Arc::new(SealedFile::open(&self.path(key), *store_id, checksum)?);
+        let path = self.path(key);
+        let file = Arc::new(SealedFile::open(&path, *store_id, checksum)?);
+        let is_other = |noted: &SealedFacts| noted.edges() != file.facts().edges();
+        if sync::read(&self.noted).get(&key).is_some_and(is_other) {
+            let (place, position) = (path.display().to_string(), Some(key.first_position));
+            let reason = "it is not the file that was sealed here: it is of another history";
+            return Err(Error::corrupted(place, position, reason));
+        }
         open = sync::lock(&self.open);
         open.insert(0, (key, Arc::clone(&file)));
         open.truncate(OPEN_FILES);
         Ok(file)
+    }
+
+    /// The files, the newest first. Where one is missing there is an error: what the others hold
+    /// does not answer whether there is something.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
+        let mut newer: Option<SealedFacts> = None;
+        let mut keys = self.keys().into_iter().rev();
+        let mut has_ended = false;
+        std::iter::from_fn(move || {
+            if has_ended {
+                return None;
+            }
+            let Some(key) = keys.next() else {
+                has_ended = true;
+                let first = newer.map_or(self.reached + 1, |newer| newer.first_position);
+                return (first > 1).then(|| Err(self.missing(1)));
+            };
+            let next = self.open(key).and_then(|file| {
+                let facts = *file.facts();
+                let follows = match newer {
+                    None => facts.last_position >= self.reached,
+                    Some(newer) => facts.last_frame + 1 == newer.first_frame,
+                };
+                newer = Some(facts);
+                if follows { Ok(file) } else { Err(self.missing(facts.last_position + 1)) }
+            });
+            has_ended = next.is_err();
+            Some(next)
+        })
+    }
+
+    fn missing(&self, position: u64) -> Error {
+        let place = self.identity.directory.display().to_string();
+        Error::corrupted(place, Some(position), "a sealed file is missing")
     }
 
     /// Closes every file.

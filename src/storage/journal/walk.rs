@@ -1,5 +1,5 @@
-//! Walking the frames of one journal file: the one reader of frames, which recovery, sealing and
-//! checks share. It also tells a write that never finished from damage.
+//! Walking the frames of one unsealed journal file, for recovery and checks. It also distinguishes
+//! a write that never finished from damage. (Sealing reads in smaller units: see `sealed::units`.)
 //!
 //! A frame that does not fit its checksum is the end of the log when it looks like an unfinished
 //! write and no intact frame after it proves that it was durable. Everything else is damage. An
@@ -27,7 +27,7 @@ use crate::{
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// A buffer larger than this is given back after use.
+/// A buffer larger than this is freed after use.
 const KEPT_BYTES: usize = 8 << 20;
 
 /// A frame whose checksums fit.
@@ -40,7 +40,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) items: Vec<Item>,
 }
 
-/// What stands at a place of a file.
+/// What is found at an offset of a file.
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
     Frame(Frame<'a>),
@@ -138,7 +138,7 @@ impl<'a> Walk<'a> {
             frame_number: header.number,
             prev_checksum: header.checksum,
         };
-        // Borrowed anew, now that nothing else of the walk changes.
+        // Borrow again, now that the walk no longer changes.
         let payload = self.window.loaded(offset, len).get(HEADER_BYTES..).unwrap_or_default();
         Ok(Step::Frame(Frame { header, offset, payload, items }))
     }
@@ -151,8 +151,8 @@ impl<'a> Walk<'a> {
         Ok(FrameHeader::decode(bytes, self.checksum))
     }
 
-    /// There is no intact header. It lies in one sector, so only a short write can cut it, and
-    /// after that there is nothing.
+    /// There is no intact header here. A header lies in one sector, so only a short write can cut
+    /// it, and then only zeros follow.
     fn without_header(&mut self) -> Result<Step<'_>, Error> {
         let offset = self.offset;
         let left = self.bytes.end().saturating_sub(offset);
@@ -172,8 +172,8 @@ impl<'a> Walk<'a> {
         Ok(Step::Damaged("the checksum of a frame's header does not fit".to_owned()))
     }
 
-    /// The frame `missing` looks like a write that never finished: it is the end of the log, unless
-    /// an intact frame from `from` on was written once it was durable.
+    /// The frame `missing` looks like a write that never finished. It is the end of the log, unless
+    /// an intact frame from `from` on proves that it was durable.
     fn unfinished(&mut self, from: u64, missing: u64) -> Result<Step<'_>, Error> {
         let mut offset = from;
         while offset.saturating_add(HEADER_BYTES as u64) <= self.bytes.end() {
@@ -192,7 +192,8 @@ impl<'a> Walk<'a> {
         Ok(Step::End)
     }
 
-    /// The first place of a header at or after `offset` that is not zeros, as far as is in memory.
+    /// The first multiple of a header's size from `offset` on that is not zeros, within what is
+    /// loaded.
     fn skip_zeros(&mut self, offset: u64) -> Result<u64, Error> {
         let left = self.bytes.end() - offset;
         let len = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);

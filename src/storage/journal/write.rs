@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     os::unix::fs::FileExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -26,11 +26,11 @@ use crate::{
     sync,
 };
 
-/// The capacity of a store's first file; each later one doubles, up to the option's size, so that a
-/// small store stays small.
+/// The capacity of a file when none is active; each later one doubles, up to the option's size, so
+/// that a small store stays small.
 const FIRST_CAPACITY: u64 = 256 << 10;
 
-/// A buffer larger than this is given back after use.
+/// A buffer larger than this is freed after use.
 const BUFFER_KEPT: usize = 1 << 20;
 
 /// What every file of a journal has in common.
@@ -61,7 +61,7 @@ pub(crate) struct Active {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<File>,
     pub(crate) capacity: u64,
-    /// Bytes that are allocated: less than the capacity after a close.
+    /// Bytes that are allocated: after a close, less than the capacity.
     pub(crate) allocated: u64,
     /// The number of its first frame, and what that names.
     pub(crate) first_frame: u64,
@@ -105,12 +105,10 @@ impl Active {
         }
     }
 
-    /// Gives back what is allocated after the last frame. `HEAD` must say by now that this is where
-    /// the log ends: without that a short file is damage.
+    /// Frees what is allocated after the last frame. `HEAD` must already record that the log ends
+    /// here: otherwise a short file is damage.
     pub(crate) fn cut(&self) -> Result<(), Error> {
-        self.file
-            .set_len(self.offset)
-            .map_err(|source| Error::io("shorten", &self.path, source))
+        self.file.set_len(self.offset).map_err(|source| Error::io("shorten", &self.path, source))
     }
 }
 
@@ -132,8 +130,16 @@ pub(crate) struct WrittenFrame {
     pub(crate) payload_offset: u64,
     /// Where the next frame starts.
     pub(crate) end_offset: u64,
-    /// The file that it did not fit into any more, synced.
+    /// The file that it no longer fitted into, synced.
     pub(crate) full: Option<FullFile>,
+}
+
+/// What the journal needs from others when it moves on to another file.
+pub(crate) trait Hooks {
+    /// Makes a full file durable.
+    fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error>;
+    /// Records durably that a file follows on `end`, where no file before it says so.
+    fn file_follows(&self, end: LogEnd) -> Result<(), Error>;
 }
 
 /// Why a frame was not written.
@@ -171,7 +177,7 @@ impl Journal {
         self.end
     }
 
-    /// The file to sync so that everything written so far is durable: files before it are.
+    /// The file to sync so that everything written so far is durable. Earlier files already are.
     pub(crate) fn to_sync(&self) -> Option<(Arc<File>, PathBuf)> {
         self.active.as_ref().map(|active| (Arc::clone(&active.file), active.path.clone()))
     }
@@ -184,10 +190,10 @@ impl Journal {
         frame: &NewFrame<'_>,
         synced: u64,
         prepared: &Mutex<Option<PreparedFile>>,
-        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+        hooks: &impl Hooks,
     ) -> Result<WrittenFrame, WriteFailure> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.write_with(&mut buffer, frame, synced, prepared, sync_full);
+        let result = self.write_with(&mut buffer, frame, synced, prepared, hooks);
         if buffer.capacity() <= BUFFER_KEPT {
             self.buffer = buffer;
         }
@@ -200,21 +206,21 @@ impl Journal {
         frame: &NewFrame<'_>,
         synced: u64,
         prepared: &Mutex<Option<PreparedFile>>,
-        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+        hooks: &impl Hooks,
     ) -> Result<WrittenFrame, WriteFailure> {
         let refused = |reason: String| WriteFailure::Refused(Error::invalid("events", reason));
         frame::begin(buffer);
         for (kind, content) in &frame.items {
             frame::put_item(buffer, *kind, content).map_err(refused)?;
         }
-        // The end byte; and after every frame there is room for a marker.
+        // One more for the end byte; and leave room for a marker after the frame.
         let needed = ((buffer.len() + 1).next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
         if needed > FRAME_BYTES_MAX {
             return Err(refused("a group of appends is past the size of a frame".to_owned()));
         }
         let fits = |active: &Active| active.offset + needed <= active.capacity;
         let is_first = !self.active.as_ref().is_some_and(fits);
-        let full = if is_first { self.rotate(needed, prepared, sync_full)? } else { None };
+        let full = if is_first { self.rotate(needed, prepared, hooks)? } else { None };
         let Some(active) = &mut self.active else {
             return Err(refused("the journal has no file".to_owned()));
         };
@@ -253,19 +259,19 @@ impl Journal {
         &mut self,
         needed: u64,
         prepared: &Mutex<Option<PreparedFile>>,
-        sync_full: impl FnOnce(&File, &PathBuf) -> Result<(), Error>,
+        hooks: &impl Hooks,
     ) -> Result<Option<FullFile>, WriteFailure> {
         let needed = FIRST_FRAME_OFFSET + needed;
         let wanted = self.next_capacity();
         let capacity = wanted.max(needed).next_multiple_of(4096);
         if let Some(Active { file, path, .. }) = &self.active {
-            sync_full(file, path).map_err(WriteFailure::Failed)?;
+            hooks.sync_full(file, path).map_err(WriteFailure::Failed)?;
         }
         let is_empty = |active: &Active| active.offset == FIRST_FRAME_OFFSET;
         let empty = self.active.as_ref().filter(|active| is_empty(active)).map(|active| active.key);
         let key = empty.unwrap_or_else(|| self.key_after_active());
-        let mut prepared = sync::lock(prepared);
-        let spare = match prepared.take() {
+        let taken = sync::lock(prepared).take();
+        let spare = match taken {
             Some(spare) if spare.capacity() >= needed => spare,
             unfit => {
                 if let Some(unfit) = unfit {
@@ -275,12 +281,14 @@ impl Journal {
             }
         };
         let next = self.publish(spare, key, empty.is_some())?;
-        drop(prepared);
+        if self.active.is_none() {
+            hooks.file_follows(self.end).map_err(WriteFailure::Failed)?;
+        }
         let last = self.active.replace(next);
         self.next_key = key;
-        // A file without frames has been replaced: the new one has its name.
+        // The new file has replaced one without frames, under the same name.
         let Some(last) = last.filter(|_| empty.is_none()) else { return Ok(None) };
-        // Only now that the next file is there for good, and before anything is written to it.
+        // Only now that the next file is durable, and before anything is written to it.
         self.mark_continued(&last).map_err(WriteFailure::Failed)?;
         let full = last.into_full(self.end);
         Ok(Some(FullFile { end: full.end + HEADER_BYTES as u64, ..full }))
@@ -355,7 +363,7 @@ impl Journal {
     }
 }
 
-/// Allocates what a close cut off. On [`WriteFailure::Refused`] nothing has changed.
+/// Allocates again what a close cut off. On [`WriteFailure::Refused`] no frame has changed.
 fn allocate(active: &mut Active) -> Result<(), WriteFailure> {
     let Active { file, path, capacity, allocated, .. } = active;
     if *allocated >= *capacity {

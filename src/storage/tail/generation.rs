@@ -1,23 +1,21 @@
 //! A generation of the tail: the frames of one journal file, or some of them, with an index.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     ops::Bound,
     os::unix::fs::FileExt,
     sync::{Arc, RwLock},
 };
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::{
     Error,
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
     event::RecordedEvent,
-    storage::{
-        journal::FileKey,
-        tail::{StreamInTail, TailFrame},
-    },
+    storage::{journal::FileKey, tail::TailFrame},
     sync,
 };
 
@@ -52,7 +50,7 @@ pub(crate) struct TailEntry<'a> {
 pub(crate) struct FrameSource {
     pub(crate) key: FileKey,
     pub(crate) file: Arc<File>,
-    /// Where the frame after it starts.
+    /// Where that frame ends.
     pub(crate) end_offset: u64,
 }
 
@@ -80,9 +78,9 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     source: Option<FrameSource>,
-    /// The last frame before this generation, and its own last one.
-    start: LogEnd,
+    /// Its last frame, or the last one before it while it has none.
     end: LogEnd,
+    frames: u64,
     records: Vec<Place>,
     /// One for each record, unless they were released.
     bodies: RwLock<Option<Vec<Arc<[u8]>>>>,
@@ -90,14 +88,14 @@ pub(crate) struct Generation {
     names: BTreeSet<Arc<str>>,
     ids: HashMap<Uuid, u64>,
     checkpoints: BTreeMap<Arc<str>, u64>,
-    /// How many of its events were in the trees before they came here.
+    /// How many of its events were in the trees when recovery added them.
     drained_events: u64,
     events: u64,
     body_bytes: u64,
     index_bytes: u64,
 }
 
-/// A record and how to come by its bytes.
+/// A record, and its bytes or the file to read them from.
 #[derive(Debug)]
 pub(crate) struct RecordRef {
     place: Place,
@@ -118,8 +116,7 @@ impl RecordRef {
                 Arc::from(bytes)
             }
         };
-        let len = bytes.len();
-        let page = Page::decode(bytes, [0..len]);
+        let page = Page::of_record(bytes);
         let page = page.map_err(|reason| Error::corrupted(place, position, reason))?;
         match page.first_position() == self.place.first_position {
             true => Ok(page),
@@ -163,15 +160,11 @@ impl Places {
 impl Generation {
     /// An empty one that continues where `before` ends.
     pub(super) fn after(before: &Generation) -> Generation {
-        let (start, end) = (before.end, before.end);
         let bodies = RwLock::new(Some(Vec::new()));
-        Generation { start, end, bodies, ..Generation::default() }
+        Generation { end: before.end, bodies, ..Generation::default() }
     }
 
     pub(super) fn push(&mut self, frame: TailFrame<'_>, is_drained: bool) {
-        if self.is_empty() && self.end == LogEnd::default() {
-            self.start = LogEnd { frame_number: frame.end.frame_number - 1, ..self.start };
-        }
         let mut bodies = sync::write(&self.bodies);
         let bodies = bodies.get_or_insert_default();
         for TailRecord { first_position, offset, bytes, .. } in frame.records {
@@ -195,6 +188,7 @@ impl Generation {
             self.checkpoints.insert(name, position);
         }
         self.end = frame.end;
+        self.frames += 1;
         self.source = frame.source;
     }
 
@@ -230,7 +224,7 @@ impl Generation {
 
     /// Bytes of its frames, about.
     pub(super) fn frame_bytes(&self) -> u64 {
-        self.body_bytes + ENTRY_BYTES * (self.end.frame_number - self.start.frame_number)
+        self.body_bytes + ENTRY_BYTES * self.frames
     }
 
     /// Bytes of events in memory.
@@ -242,7 +236,7 @@ impl Generation {
         self.body_bytes() + self.index_bytes
     }
 
-    /// Leaves the bytes of the events to their file.
+    /// Drops the bytes of the events; their file has them.
     pub(super) fn release_bodies(&self) {
         if self.source.is_some() && sync::read(&self.bodies).is_some() {
             *sync::write(&self.bodies) = None;
@@ -279,10 +273,11 @@ impl Generation {
         (0..self.records.len()).filter_map(|index| self.record(index))
     }
 
-    pub(super) fn stream(&self, stream: &str, head: u64) -> Option<StreamInTail> {
+    /// The version of the last event of a stream at or below `head`, if there is one.
+    pub(super) fn version(&self, stream: &str, head: u64) -> Option<u64> {
         let found = self.streams.get(stream)?;
         let count = found.count_through(head) as u64;
-        Some(StreamInTail { first_version: found.first_version, count })
+        (count > 0).then(|| found.first_version - 1 + count)
     }
 
     /// Where up to `limit` events of a stream are, from `version` on or back. `None` when this
@@ -329,7 +324,7 @@ impl Generation {
     /// Up to `limit` names of streams after `after` that have events at or below `head`.
     pub(super) fn names(&self, after: Bound<&str>, head: u64, limit: usize) -> Vec<Arc<str>> {
         let names = self.names.range::<str, _>((after, Bound::Unbounded));
-        let is_there = |name: &&Arc<str>| self.stream(name, head).is_some_and(|s| s.count > 0);
+        let is_there = |name: &&Arc<str>| self.version(name, head).is_some();
         names.filter(is_there).take(limit).cloned().collect()
     }
 
@@ -374,10 +369,8 @@ impl Generation {
     }
 
     pub(super) fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> {
-        let checkpoint = |(name, &position): (&Arc<str>, &u64)| Checkpoint {
-            name: Arc::clone(name),
-            position,
-        };
+        let checkpoint =
+            |(name, &position): (&Arc<str>, &u64)| Checkpoint { name: Arc::clone(name), position };
         self.checkpoints.iter().map(checkpoint)
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! Invariants:
 //! * An event is in the tail or in a sealed file. It leaves the tail only after its file is sealed,
-//!   and a file is sealed only after the trees hold its events. So whoever looks in the tail first
-//!   and in a sealed file or the trees next misses nothing and needs no lock for it.
+//!   and a file is sealed only after the trees hold its events. So a reader that looks in the tail
+//!   first and in a sealed file or the trees next misses nothing and needs no lock for it.
 //! * The tail is a row of generations. Only the writer adds, to the last one, the active one. The
-//!   others are frozen: nothing of them changes but whether their bytes are in memory. A drain
-//!   takes whole frozen generations; freeing one drops an `Arc`.
+//!   others are frozen: they change only in whether their bytes are in memory. A drain takes whole
+//!   frozen generations; freeing one drops an `Arc`.
 //! * No lock is held for longer than it takes to add a frame or to copy a few pointers.
 
 mod generation;
@@ -60,7 +60,7 @@ struct Inner {
     active: Generation,
     /// The last frame that the trees have.
     drained: LogEnd,
-    /// How much of the frozen generations the trees do not have.
+    /// What the trees lack of the frozen generations.
     waiting: Backlog,
 }
 
@@ -71,15 +71,6 @@ pub(crate) struct Backlog {
     /// Bytes of frames.
     pub(crate) bytes: u64,
     pub(crate) generations: usize,
-}
-
-/// Events of one stream that the tail has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StreamInTail {
-    /// The version of the first of them.
-    pub(crate) first_version: u64,
-    /// How many lie at or below the head that was asked for.
-    pub(crate) count: u64,
 }
 
 impl Tail {
@@ -106,7 +97,7 @@ impl Tail {
         }
     }
 
-    /// Drops the bytes of the oldest frozen generations past what is kept.
+    /// Drops the bytes of the oldest frozen generations, past what the tail keeps.
     fn release_bodies(&self, inner: &Inner) {
         let mut kept = inner.active.body_bytes();
         for generation in inner.frozen.iter().rev() {
@@ -122,7 +113,7 @@ impl Tail {
         sync::write(&self.inner).freeze();
     }
 
-    /// Starts over after damage in what the trees have: what was added so far is left to them.
+    /// Empties the tail after damage below the trees' head: they serve what was added so far.
     pub(crate) fn clear(&self) {
         let mut inner = sync::write(&self.inner);
         let drained = inner.drained;
@@ -169,7 +160,8 @@ impl Tail {
         Window::new(inner.drained, taken)
     }
 
-    /// Every frozen generation with events above the drained head, for a discard.
+    /// The streams with events above the drained head, each with its first such version, for a
+    /// discard.
     pub(crate) fn undrained_streams(&self) -> Vec<(Arc<str>, u64)> {
         let inner = sync::read(&self.inner);
         let generations = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
@@ -213,16 +205,10 @@ impl Tail {
         found.map(|record| record.decode()).transpose()
     }
 
-    /// What the tail has of a stream at or below `head`. `None` when that is nothing.
-    pub(crate) fn stream(&self, stream: &str, head: u64) -> Option<StreamInTail> {
+    /// The version of the last event of a stream at or below `head`, if the tail has one.
+    pub(crate) fn version(&self, stream: &str, head: u64) -> Option<u64> {
         let inner = sync::read(&self.inner);
-        let mut found: Option<StreamInTail> = None;
-        for generation in inner.newest_first() {
-            let Some(here) = generation.stream(stream, head) else { continue };
-            let later = found.map_or(0, |later| later.count);
-            found = Some(StreamInTail { count: here.count + later, ..here });
-        }
-        found.filter(|found| found.count > 0)
+        inner.newest_first().find_map(|generation| generation.version(stream, head))
     }
 
     /// Up to `limit` events of a stream from `version` on, or back. Empty when the tail does not
@@ -258,10 +244,7 @@ impl Tail {
             }
             names
         };
-        let version = |name: Arc<str>| {
-            let found = self.stream(&name, head)?;
-            Some((name, found.first_version - 1 + found.count))
-        };
+        let version = |name: Arc<str>| self.version(&name, head).map(|version| (name, version));
         names.into_iter().filter_map(version).collect()
     }
 
@@ -315,9 +298,8 @@ impl Inner {
         if self.active.first_position().is_some_and(|first| first <= position) {
             return Some(&self.active);
         }
-        let starts_by = |one: &&Arc<Generation>| {
-            one.first_position().is_some_and(|first| first <= position)
-        };
+        let starts_by =
+            |one: &&Arc<Generation>| one.first_position().is_some_and(|first| first <= position);
         self.frozen.iter().rev().find(starts_by).map(|one| &**one)
     }
 }

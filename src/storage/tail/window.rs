@@ -119,7 +119,10 @@ impl WindowEvents<'_> {
 
     /// Every event, in position order.
     pub(crate) fn all(&self) -> impl Iterator<Item = EventToEncode<'_>> {
-        self.pages.iter().flat_map(Page::all_to_encode).filter(|e| e.position >= self.first_position)
+        self.pages
+            .iter()
+            .flat_map(Page::all_to_encode)
+            .filter(|e| e.position >= self.first_position)
     }
 
     fn at(&self, position: u64) -> Option<EventToEncode<'_>> {

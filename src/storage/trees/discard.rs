@@ -1,4 +1,6 @@
-//! Removing what a drain staged that did not finish.
+//! Removing what an unfinished drain staged.
+//!
+//! Ids and checkpoints stay: the journal holds what they say, and the next drain writes them again.
 
 use std::ops::RangeBounds;
 
@@ -8,15 +10,15 @@ use crate::{
     storage::trees::{Trees, guarded, pace::Pace},
 };
 
-/// Keys that are gathered before they are removed.
+/// Keys that are gathered at a time.
 const KEYS: usize = 256;
 
 /// A beat comes at least after this many streams, whether or not there was anything to remove.
 const STREAMS_PER_BEAT: usize = 256;
 
 impl Trees {
-    /// Removes what is staged above `head`. `streams` are those with events above it, each with
-    /// the first such version.
+    /// Removes what is staged above `head`. `streams` are the streams with events above it, each
+    /// with the first such version.
     pub(crate) fn discard_above<'s>(
         &self,
         head: u64,

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Runs of one stream that the list of streams passes one by one, before it looks up the last.
+/// Runs of one stream that the list of streams reads one by one before it looks up the last.
 const RUNS_PASSED: u32 = 8;
 
 /// The stream and version of each position of a chunk.
@@ -73,7 +73,10 @@ impl Trees {
 
     /// Every run: its stream, its first version and its events.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Result<(Arc<str>, u64, Page), Error>> {
-        entries_of(&self.streams).map(|entry| {
+        let is_run = |entry: &Result<(sled::IVec, sled::IVec), Error>| {
+            entry.as_ref().map_or(true, |(_, value)| !value.is_empty())
+        };
+        entries_of(&self.streams).filter(is_run).map(|entry| {
             let (key, value) = entry?;
             let (stream, first_version) = parse_key(&key)?;
             let page = self.decode_run((stream, first_version), &value, Page::default())?;
@@ -112,7 +115,7 @@ impl Trees {
     }
 }
 
-/// What sorts after all runs of a stream and before those of any other.
+/// A key after all runs of a stream and before those of any later stream.
 fn after_runs(stream: &str) -> Vec<u8> {
     [stream.as_bytes(), &[1]].concat()
 }

@@ -1,5 +1,4 @@
-//! What the trees know about themselves: format, store id, head, dictionary, and the facts of the
-//! sealed journal files.
+//! The tree `meta`: format, store id, head, dictionary, and the facts of the sealed journal files.
 
 use std::convert::Infallible;
 
@@ -24,7 +23,7 @@ const DICTIONARY: u32 = 1;
 
 /// The facts of a sealed journal file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SealedFacts {
+pub(crate) struct SealedEntry {
     pub(crate) first_position: u64,
     pub(crate) file_number: u32,
     /// As the journal encoded them.
@@ -32,7 +31,7 @@ pub(crate) struct SealedFacts {
 }
 
 impl Trees {
-    /// sled's first transaction in a process waits for all readers; run it while there are none.
+    /// sled's first transaction in a process waits for all readers: run it while there are none.
     pub(super) fn upgrade_lock(&self) -> Result<(), Error> {
         self.transact(None, None)
     }
@@ -143,7 +142,7 @@ impl Trees {
     }
 
     /// The facts of all sealed journal files in the order of their positions. Damage is an item.
-    pub(crate) fn sealed_facts(&self) -> impl Iterator<Item = Result<SealedFacts, Error>> {
+    pub(crate) fn sealed_facts(&self) -> impl Iterator<Item = Result<SealedEntry, Error>> {
         let mut entries = self.meta.scan_prefix(meta::sealed_prefix());
         std::iter::from_fn(move || guarded(|| entries.next().transpose()).transpose()).map(
             move |entry| {
@@ -155,7 +154,7 @@ impl Trees {
                     .ok_or_else(|| damaged(None, "their key is malformed".to_owned()))?;
                 let facts = meta::decode_checked(&key, &value, &self.checksum)
                     .map_err(|reason| damaged(Some(first_position), reason))?;
-                Ok(SealedFacts { first_position, file_number, facts: facts.to_vec() })
+                Ok(SealedEntry { first_position, file_number, facts: facts.to_vec() })
             },
         )
     }
@@ -170,7 +169,7 @@ impl Trees {
         self.sync_data()
     }
 
-    /// Hands what sled logged over to the system, and returns how many bytes that were.
+    /// Hands what sled logged to the system, and returns how many bytes.
     pub(super) fn flush(&self) -> Result<u64, Error> {
         guarded(|| self.db.flush()).map(|bytes| bytes as u64)
     }

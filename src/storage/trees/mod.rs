@@ -2,14 +2,14 @@
 //!
 //! Invariants:
 //! * One thread alone writes. Readers take no lock of ours.
-//! * What a reader is served lies at or below the head that it was given; entries above the trees'
-//!   own head are staged by a drain that has not finished.
+//! * A reader is bounded by the head that it passes; entries above the trees' own head are staged
+//!   by a drain that has not finished.
 //! * No page image comes near a quarter of a segment, past which sled would leave its log for files
 //!   that it never syncs.
 //! * sled's `flush` leaves data in the drive's cache. The data file is synced through a second
 //!   descriptor, long before a segment's worth has been logged: see `pace`.
-//! * Readers do not write. sled splits a leaf that is too full when it visits it again, so the
-//!   writer visits each key that it wrote before anybody else can.
+//! * Readers do not write. sled splits a leaf that is too full on the next visit, so the writer
+//!   visits each key that it wrote.
 //! * sled may panic on damaged files. Every call is guarded, and a panic is an error like any
 //!   other.
 
@@ -67,7 +67,7 @@ pub(crate) struct Trees {
     checkpoints: sled::Tree,
     /// Format, store id, head, dictionary, facts of sealed journal files.
     meta: sled::Tree,
-    /// What new values are compressed with, once there was enough to train it on. It never changes.
+    /// The dictionary of new values, once there was enough to train it on. It never changes.
     dictionary: OnceLock<Dictionary>,
     /// A second descriptor of sled's data file, for the sync that sled does not do.
     data: File,
@@ -78,8 +78,12 @@ pub(crate) struct Trees {
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
     pub(crate) fn close(self) {
-        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, .. } = self;
-        close((db, streams, parts, events, ids, checkpoints, meta), &data);
+        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, directory, .. } =
+            self;
+        if close((db, streams, parts, events, ids, checkpoints, meta), &data) {
+            // A failure costs space.
+            let _ = space::punch_zeros(&directory.join("db"));
+        }
     }
 
     /// Returns the trees if what was done with them went well, and closes them otherwise.
@@ -98,14 +102,15 @@ impl Trees {
 ///
 /// Its destructor syncs that file and panics when it cannot. Sync first ourselves; this also
 /// consumes an error that the system reports only once. If the file cannot be synced at all, sled
-/// stays as it is until the process ends. No acknowledged event depends on it.
-fn close<T>(handles: T, data: &File) {
+/// stays as it is until the process ends. No acknowledged event depends on it. True when sled is
+/// gone.
+fn close<T>(handles: T, data: &File) -> bool {
     let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
     if is_syncable {
-        drop(catch_unwind(AssertUnwindSafe(move || drop(handles))));
-    } else {
-        std::mem::forget(handles);
+        return catch_unwind(AssertUnwindSafe(move || drop(handles))).is_ok();
     }
+    std::mem::forget(handles);
+    false
 }
 
 /// Runs a call of sled's and turns its errors and panics into ours.
@@ -144,7 +149,3 @@ fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "it gave no reason".to_owned())
 }
-
-#[cfg(test)]
-#[allow(clippy::all, reason = "scratch")]
-mod bench;

@@ -1,4 +1,4 @@
-//! Opening the trees, and making them.
+//! Opening the trees, and creating them.
 
 use std::{
     fs::{self, File},
@@ -19,11 +19,10 @@ use crate::{
     },
 };
 
-/// sled's lock may outlive the handle that held it by this much: its background tasks hold the
-/// file.
+/// sled's lock may outlive its handle by this much: sled's background tasks hold the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What it takes to open the trees.
+/// What the trees are opened with.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenTrees {
     pub(crate) directory: PathBuf,
@@ -32,8 +31,8 @@ pub(crate) struct OpenTrees {
     pub(crate) cache_bytes: u64,
 }
 
-/// How long opening or closing sled may take before it counts as hanging. It reads at least all
-/// that was logged since it was opened before.
+/// How long opening sled may take before it counts as hung: it reads at least everything that was
+/// logged since the last open.
 pub(crate) fn deadline(directory: &Path) -> Duration {
     const READ_BYTES_PER_SECOND: u64 = 20 << 20;
     let bytes = files::bytes_below(directory).unwrap_or(0);
@@ -107,7 +106,7 @@ impl OpenTrees {
         let data = match File::open(&data) {
             Ok(data) => data,
             Err(source) => {
-                // Without a descriptor nobody knows whether sled's destructor would panic.
+                // Without a descriptor we cannot know whether sled's destructor would panic.
                 std::mem::forget(db);
                 return Err(Error::io("open", &data, source));
             }

@@ -1,4 +1,4 @@
-//! How much sled logs between two syncs.
+//! Limits how much sled logs between two syncs.
 //!
 //! sled's recovery can miss a segment, and then takes the whole log for empty, when more than one
 //! segment (8 MiB) was logged between two syncs. What an entry logs is not known beforehand: a
@@ -11,8 +11,8 @@
 //! between large ones has all of them rewritten now and then. So every few entries the writer looks
 //! at the value before the new one, and counts the entries after it with that.
 //!
-//! A flush misses what sled wrote of a full segment on its own before, at most one step; so a step
-//! counts with at least what the one before it logged.
+//! A flush does not count what sled wrote on its own when a segment was full, at most one step; so
+//! a step counts at least as much as the one before it logged.
 
 use crate::{
     Error,
@@ -30,13 +30,13 @@ const ALLOWANCE_FIRST: u64 = 128 << 10;
 const ALLOWANCE_MIN: u64 = 16 << 10;
 const ALLOWANCE_MAX: u64 = 256 << 10;
 
-/// What an entry is counted with, at least.
+/// The least that an entry counts.
 const ENTRY_BYTES: u64 = 4 << 10;
 
 /// How many times sled logs a value until its leaf is split for the last time.
 const TIMES_LOGGED: u64 = 4;
 
-/// Entries from one look at the value before to the next.
+/// Entries between two looks at the value before.
 const ENTRIES_PER_LOOK: u64 = 4;
 
 /// Decides when a step ends and when to sync.
@@ -67,8 +67,8 @@ impl Budget {
         self.counted == 0
     }
 
-    /// Takes in what the step logged; true when a sync is due, because another such step might be
-    /// too much.
+    /// Adds what the step logged; true when a sync is due, because another such step might be too
+    /// much.
     pub(super) fn logged(&mut self, bytes: u64) -> bool {
         self.counted = 0;
         if bytes > STEP_BYTES {
@@ -86,7 +86,7 @@ impl Budget {
         self.unsynced = 0;
     }
 
-    /// Starts small in another tree: what was learnt in one says nothing about the next.
+    /// Starts small in another tree: the allowance of one says nothing about the next.
     pub(super) fn enter_tree(&mut self) {
         self.allowance = self.allowance.min(ALLOWANCE_FIRST);
     }
@@ -96,7 +96,7 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Pace<'a, B> {
     pub(super) trees: &'a Trees,
-    /// Called between steps, so that other work of the thread is not held up.
+    /// Called between steps, so that other work of the thread is not delayed.
     beat: B,
     /// The tree of the current step.
     tree: Option<&'a sled::Tree>,
@@ -126,6 +126,19 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
             tree.insert(key, value)?;
             tree.contains_key(key)
         })?;
+        self.count(bytes)
+    }
+
+    /// Gives an entry that is there, with an empty value, its value: no leaf grows too full by it.
+    pub(super) fn replace(
+        &mut self,
+        tree: &'a sled::Tree,
+        key: &[u8],
+        value: sled::IVec,
+    ) -> Result<(), Error> {
+        self.enter(tree, key)?;
+        let bytes = key.len() + value.len();
+        guarded(|| tree.insert(key, value))?;
         self.count(bytes)
     }
 

@@ -1,13 +1,12 @@
 //! From a position to its event: through the chunks of `events`, which name stream and version.
 //!
-//! Nobody reads this way while the journal is whole; its damaged files are rebuilt so.
+//! Reads use this only for positions that the journal cannot serve.
 
 use std::sync::Arc;
 
 use crate::{
     Error,
-    codec::{key, page::Page, places::Places},
-    event::RecordedEvent,
+    codec::{key, places::Places},
     storage::trees::{Trees, guarded},
 };
 
@@ -20,18 +19,6 @@ impl Trees {
         let places = self.decode_places(&key, &value)?;
         let place = places.place(position);
         Ok(place.map(|(stream, version)| (Arc::from(stream), version)))
-    }
-
-    /// The event at a position. `None` when the trees do not have it.
-    pub(crate) fn event_at(&self, position: u64) -> Result<Option<RecordedEvent>, Error> {
-        let Some((stream, version)) = self.place_of(position)? else { return Ok(None) };
-        let page = self.stream_page(&stream, version, Page::default())?;
-        let event = page.and_then(|page| page.event(page.index_of_version(version)?));
-        let event = event.filter(|event| event.position() == position);
-        event.map(Some).ok_or_else(|| {
-            let place = format!("version {version} of the stream {stream:?} in the trees");
-            Error::corrupted(place, Some(position), "the runs of the stream do not hold it")
-        })
     }
 
     pub(super) fn decode_places(&self, key: &[u8], value: &[u8]) -> Result<Places, Error> {

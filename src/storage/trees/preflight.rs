@@ -1,12 +1,11 @@
-//! What is looked at before sled may open its files, because sled's own recovery would destroy the
-//! evidence: it takes a log whose tail it cannot find for an empty one and zeroes it. The headers
-//! of the segments and sled's snapshot are read, not everything that sled logged.
+//! Checks before sled may open its files, because sled's own recovery would destroy the evidence:
+//! it takes a log whose end it cannot find for an empty one and zeroes it.
 //!
 //! The layout read here is that of sled 0.34.7: `conf` is text followed by its CRC-32; `db` is a
 //! row of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs::{self, File},
     io,
     os::unix::fs::FileExt,
@@ -18,12 +17,15 @@ use crate::{Error, storage::files};
 /// More than sled's configuration takes.
 const CONF_BYTES_MAX: u64 = 64 << 10;
 
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
+
 const SEGMENT_HEADER_BYTES: usize = 20;
 /// Both sequence numbers are stored exclusive-or this.
 const LSN_MASK: i64 = i64::MAX;
 
-/// Checks sled's files, removes what a kill inside an earlier open left behind, makes durable what
-/// sled is about to read, and returns the size of a segment.
+/// Checks sled's files, removes what a kill during an earlier open left, makes durable what sled is
+/// about to read, and returns the size of a segment.
 pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     let segment_bytes = read_conf(&directory.join("conf"))?;
     refuse_blobs(&directory.join("blobs"))?;
@@ -40,7 +42,8 @@ pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     file.sync_data().map_err(|source| Error::io("sync", &data, source))?;
     let snapshot = newest_snapshot(directory)?;
     read_snapshot(directory, snapshot)?;
-    check_segments(&file, &data, segment_bytes, snapshot)?;
+    let segments = check_segments(&file, &data, segment_bytes, snapshot)?;
+    read_ahead(&file, &data, segment_bytes, &segments, snapshot)?;
     Ok(segment_bytes)
 }
 
@@ -79,8 +82,8 @@ fn refuse_blobs(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A snapshot that was being written when the process died would be taken for the newest one, and
-/// refused forever. The one before is still there: it goes only after the new one has its name.
+/// sled would take a snapshot that was being written when the process died for the newest one, and
+/// refuse it forever. The previous one still exists: sled removes it only after the rename.
 fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -93,7 +96,7 @@ fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The sequence number that sled's newest snapshot reaches to: its name.
+/// The sequence number up to which sled's newest snapshot reaches: its name.
 fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let mut newest = 0;
@@ -106,7 +109,7 @@ fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
     Ok(newest)
 }
 
-/// Reads a snapshot whole: sled would take one that the disk cannot deliver for damage.
+/// Reads a snapshot whole, so that an I/O error is reported as one: sled would take it for damage.
 fn read_snapshot(directory: &Path, lsn: i64) -> Result<(), Error> {
     let path = directory.join(format!("snap.{lsn:016X}"));
     match File::open(&path).and_then(|mut file| io::copy(&mut file, &mut io::sink())) {
@@ -117,24 +120,51 @@ fn read_snapshot(directory: &Path, lsn: i64) -> Result<(), Error> {
     }
 }
 
-/// The segment that holds the highest stable sequence number must be there, and none twice.
+/// Reads what sled's recovery is about to read: the segments that its snapshot does not cover. If
+/// the disk could not deliver one, sled would take it for torn, end its log there, and overwrite
+/// it.
+fn read_ahead(
+    file: &File,
+    path: &Path,
+    segment_bytes: usize,
+    segments: &BTreeMap<i64, u64>,
+    snapshot: i64,
+) -> Result<(), Error> {
+    let size = i64::try_from(segment_bytes).unwrap_or(i64::MAX);
+    let first = snapshot.saturating_sub(size);
+    let mut buffer = vec![0; segment_bytes.min(READ_BYTES)];
+    for &offset in segments.range(first..).map(|(_, offset)| offset) {
+        let mut done = 0;
+        while done < segment_bytes {
+            let read = file.read_at(&mut buffer, offset + done as u64);
+            match read.map_err(|source| Error::io("read", path, source))? {
+                0 => break,
+                read => done += read,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The offset of each segment by its sequence number. The segment with the highest stable sequence
+/// number must exist, and no segment twice.
 fn check_segments(
     file: &File,
     path: &Path,
     segment_bytes: usize,
     snapshot: i64,
-) -> Result<(), Error> {
+) -> Result<BTreeMap<i64, u64>, Error> {
     let failed = |source| Error::io("read", path, source);
     let len = file.metadata().map_err(failed)?.len();
     let segment = segment_bytes as u64;
-    let mut present = BTreeSet::new();
+    let mut present = BTreeMap::new();
     let mut highest_stable = None;
     let mut offset = 0;
     while offset + SEGMENT_HEADER_BYTES as u64 <= len {
         let mut header = [0; SEGMENT_HEADER_BYTES];
         file.read_exact_at(&mut header, offset).map_err(failed)?;
         if let Some((lsn, stable)) = parse_segment_header(&header) {
-            if !present.insert(lsn) {
+            if present.insert(lsn, offset).is_some() {
                 return Err(damaged(path, format!("segment {lsn} is there twice")));
             }
             highest_stable = highest_stable.max(Some(stable));
@@ -145,14 +175,14 @@ fn check_segments(
         let size = i64::try_from(segment_bytes).unwrap_or(i64::MAX);
         let base = stable / size * size;
         // sled may free a segment that its snapshot covers.
-        if base.saturating_add(size) > snapshot && !present.contains(&base) {
+        if base.saturating_add(size) > snapshot && !present.contains_key(&base) {
             return Err(damaged(path, format!("segment {base} of its log is missing")));
         }
     }
     if present.is_empty() && len > 0 {
         return Err(damaged(path, "it holds no intact segment"));
     }
-    Ok(())
+    Ok(present)
 }
 
 /// The sequence number of a segment and the highest stable one, if the header is intact.

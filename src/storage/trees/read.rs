@@ -34,6 +34,10 @@ impl Trees {
         value: &[u8],
         head: u64,
     ) -> Result<Option<u64>, Error> {
+        if value.is_empty() {
+            // A drain that has not finished keeps the place of a run.
+            return Ok(None);
+        }
         let (header, _) = self.open_run((stream, first_version), value)?;
         let count = match head {
             _ if header.first_position > head => return Ok(None),
@@ -54,21 +58,46 @@ impl Trees {
         version: u64,
         spare: Page,
     ) -> Result<Option<Page>, Error> {
-        let upto = key::run(stream, version);
+        Ok(self.stream_run(stream, version, spare)?.map(|(page, _)| page))
+    }
+
+    /// As [`stream_page`](Self::stream_page), and whether the run is the last one of its stream.
+    pub(crate) fn stream_run(
+        &self,
+        stream: &str,
+        version: u64,
+        spare: Page,
+    ) -> Result<Option<(Page, bool)>, Error> {
+        let at = key::run(stream, version);
         let found = guarded(|| {
-            // A reader that goes forward asks for the first version of each run.
-            if let Some(value) = self.streams.get(&upto)? {
-                return Ok(Some((version, value)));
-            }
-            let found = self.streams.range(..=upto).next_back().transpose()?;
-            Ok(found.and_then(|(key, value)| Some((key::version_of(stream, &key)?, value))))
+            // A reader that goes forward asks for the first version of each run, and finds it and
+            // the key after it in one leaf.
+            let mut from = self.streams.range(at.as_slice()..);
+            let mut next = from.next().transpose()?;
+            let exact = next.take_if(|(key, _)| **key == *at);
+            let found = match exact {
+                Some((_, value)) => {
+                    next = from.next().transpose()?;
+                    Some((version, value))
+                }
+                None => {
+                    let before = self.streams.range(..at.as_slice()).next_back().transpose()?;
+                    before.and_then(|(key, value)| Some((key::version_of(stream, &key)?, value)))
+                }
+            };
+            let has_next = next.is_some_and(|(key, _)| key::version_of(stream, &key).is_some());
+            Ok(found.map(|(first_version, value)| (first_version, value, !has_next)))
         })?;
-        let Some((first_version, value)) = found else { return Ok(None) };
+        let Some((first_version, value, is_last)) = found else { return Ok(None) };
+        if value.is_empty() {
+            // A drain that has not finished keeps the place of a run.
+            return Ok(None);
+        }
         let place = (stream, first_version);
         let opened = self.open_run(place, &value)?;
         let ahead = version.checked_sub(first_version);
         match ahead.is_some_and(|ahead| ahead < u64::from(opened.0.count)) {
-            true => self.decode_opened(place, opened, spare).map(Some),
+            true => Ok(Some((self.decode_opened(place, opened, spare)?, is_last))),
             false => Ok(None),
         }
     }

@@ -1,44 +1,36 @@
-//! Giving back what sled fills with zeros.
+//! Freeing what sled fills with zeros.
 //!
 //! sled zeroes a whole segment (8 MiB) before it logs into it and when it frees it, so a small
-//! store would take as much. A hole reads as zeros too, so whole blocks of zeros can be punched
-//! out of the file, as long as nobody writes meanwhile.
+//! store would take as much. A hole reads as zeros too, so blocks of zeros can be punched out of
+//! the file, as long as nothing is written meanwhile.
 
 use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::FileExt,
+    path::Path,
 };
 
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 
-use crate::{Error, storage::trees::Trees};
-
-/// Blocks of this size are given back.
+/// Blocks of this size are freed.
 const BLOCK_BYTES: usize = 4 << 10;
 
 /// Bytes looked at in one go.
 const LOOK_BYTES: usize = 1 << 20;
 
-impl Trees {
-    /// Punches the blocks of `db` that hold only zeros out of the file. To be called by the only
-    /// writer, after the open or before the close. A file system that has no holes is no error.
-    pub(crate) fn punch_zeros(&self) -> Result<(), Error> {
-        // Nothing of sled's may be on its way to the file.
-        self.sync()?;
-        let path = self.directory.join("db");
-        let file = OpenOptions::new().read(true).write(true).open(&path);
-        let punched = file.and_then(|file| punch_zeros(&file));
-        punched.map_err(|source| Error::io("release zeros of", path, source))
-    }
-}
+/// Of a large file only this much is looked at, at its end: sled logs and zeroes there.
+const LOOKED_AT_MAX: u64 = 64 << 20;
 
-fn punch_zeros(file: &File) -> io::Result<()> {
+/// Punches the blocks of sled's data file that hold only zeros out of it, once sled is closed. A
+/// file system without holes is not an error.
+pub(super) fn punch_zeros(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut at = file.metadata()?.len().saturating_sub(LOOKED_AT_MAX);
     let mut buffer = vec![0; LOOK_BYTES];
-    let mut at = 0;
-    while let Some(data) = next_data(file, at)? {
+    while let Some(data) = next_data(&file, at)? {
         at = data / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
-        let read = read_up_to(file, &mut buffer, at)?;
+        let read = read_up_to(&file, &mut buffer, at)?;
         let blocks = buffer.get(..read).unwrap_or_default().chunks_exact(BLOCK_BYTES);
         if blocks.len() == 0 {
             return Ok(());
@@ -49,7 +41,7 @@ fn punch_zeros(file: &File) -> io::Result<()> {
             match (block.iter().all(|&byte| byte == 0), zeros_from) {
                 (true, None) => zeros_from = Some(at),
                 (false, Some(from)) => {
-                    punch(file, from, at)?;
+                    punch(&file, from, at)?;
                     zeros_from = None;
                 }
                 _ => {}
@@ -57,13 +49,13 @@ fn punch_zeros(file: &File) -> io::Result<()> {
             at += BLOCK_BYTES as u64;
         }
         if let Some(from) = zeros_from {
-            punch(file, from, at)?;
+            punch(&file, from, at)?;
         }
     }
     Ok(())
 }
 
-/// Where the next bytes that are no hole lie, from `at` on.
+/// Where the next data that is not a hole starts, from `at` on.
 fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
     match seek(file, SeekFrom::Data(at)) {
         Ok(data) => Ok(Some(data)),

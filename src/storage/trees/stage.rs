@@ -20,6 +20,10 @@ use crate::{
 /// A dictionary is trained once a window has this many bytes to train it on.
 const TRAINING_BYTES_MIN: usize = 256 << 10;
 
+/// Runs are inserted in groups of at most this many, and this many bytes.
+const WAITING_RUNS: usize = 64;
+const WAITING_BYTES: usize = 128 << 10;
+
 /// One drain's writes. Everything is staged above the trees' head until [`finish`] moves it.
 ///
 /// [`finish`]: Staging::finish
@@ -30,12 +34,25 @@ pub(crate) struct Staging<'a, B> {
     last_chunk: Option<([u8; 8], sled::IVec)>,
     /// Kept between runs to spare allocations.
     raw: Vec<u8>,
+    /// Runs that are not inserted yet, and the bytes of their values.
+    waiting: Vec<(Vec<u8>, sled::IVec)>,
+    waiting_bytes: usize,
+    /// The trees have no events yet.
+    is_first_window: bool,
 }
 
 impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     /// Starts a drain; `beat` is called between its steps.
     pub(crate) fn new(trees: &'a Trees, beat: B) -> Self {
-        Staging { pace: Pace::new(trees, beat), last_chunk: None, raw: Vec::new() }
+        Staging {
+            pace: Pace::new(trees, beat),
+            last_chunk: None,
+            raw: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            // A head that cannot be read is reported by the transaction that moves it.
+            is_first_window: trees.head().is_ok_and(|head| head.position == 0),
+        }
     }
 
     /// Trains the dictionary on the events of this window, in any order, unless there is one or
@@ -90,15 +107,44 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         for (number, part) in (0..).zip(encoded.split_body.chunks(PART_BYTES)) {
             self.pace.insert(&trees.parts, &key::part(first.position, number), part)?;
         }
-        self.pace.insert(&trees.streams, &key, encoded.value)
+        self.waiting_bytes += encoded.value.len();
+        self.waiting.push((key, encoded.value.into()));
+        if self.waiting.len() < WAITING_RUNS && self.waiting_bytes < WAITING_BYTES {
+            return Ok(());
+        }
+        self.put_runs()
     }
 
-    /// Stages where the events of the window belong: all positions in order, each with its stream
-    /// and version.
+    /// Inserts the runs that wait.
+    ///
+    /// Into trees without events each key goes first with an empty value, then the values. sled
+    /// splits a leaf once it has 17 entries, and logs all of it then; so the splits move empty
+    /// values, and each value is logged about once instead of three times. Later windows fall
+    /// between values that are there already, and would gain little for twice the inserts.
+    fn put_runs(&mut self) -> Result<(), Error> {
+        let trees = self.pace.trees;
+        if self.is_first_window {
+            for (key, _) in &self.waiting {
+                self.pace.insert(&trees.streams, key, sled::IVec::default())?;
+            }
+        }
+        for (key, value) in self.waiting.drain(..) {
+            match self.is_first_window {
+                true => self.pace.replace(&trees.streams, &key, value)?,
+                false => self.pace.insert(&trees.streams, &key, value)?,
+            }
+        }
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+
+    /// Stages the index of positions: every position of the window in order, with its stream and
+    /// version.
     pub(crate) fn places<'e>(
         &mut self,
         places: impl IntoIterator<Item = (u64, &'e str, u64)>,
     ) -> Result<(), Error> {
+        self.put_runs()?;
         let mut gathered = Gathered::default();
         for (position, stream, version) in places {
             if !gathered.push(position, stream, version) {
@@ -131,8 +177,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Ok(())
     }
 
-    /// Takes in checkpoints. They need not wait for the head: what they rest on is durable in the
-    /// journal, and a drain that is interrupted takes them in again.
+    /// Stores checkpoints. They need not wait for the head: the journal holds them durably, and an
+    /// interrupted drain is repeated.
     pub(crate) fn checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), Error> {
         let trees = self.pace.trees;
         for checkpoint in checkpoints {
@@ -146,6 +192,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     /// Makes everything staged durable, then moves the head in one transaction with the last chunk
     /// of positions, and returns with that durable too.
     pub(crate) fn finish(mut self, head: Head) -> Result<(), Error> {
+        self.put_runs()?;
         self.pace.sync()?;
         let trees = self.pace.trees;
         let chunk_key = self.last_chunk.as_ref().map(|(key, _)| *key);
@@ -155,8 +202,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     }
 }
 
-/// Bytes of events spread over all that there are, with the end of each, or `None` when all of
-/// them together are too few to train on.
+/// Sampled events, spread over all of them, with the end of each sample; `None` if there are too
+/// few events to train on.
 fn sample<'e>(
     events: impl IntoIterator<Item = EventToEncode<'e>>,
 ) -> Option<(Vec<u8>, Vec<usize>)> {

@@ -1,5 +1,5 @@
-//! Wakes those who wait for new events. It never carries events: they are read from the store, so
-//! that a slow reader costs a writer nothing.
+//! Wakes readers that wait for new events. It never carries events: they are read from the store,
+//! so that a slow reader costs a writer nothing.
 
 use std::{
     sync::{
@@ -20,20 +20,20 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Wakes all who wait. Called behind every change that may concern them; it costs next to
-    /// nothing when nobody waits.
+    /// Wakes all waiters. Called after every change that may concern them; it costs next to nothing
+    /// when nobody waits.
     pub(crate) fn announce(&self) {
-        // In the one order of such operations either the change comes before the look that a
-        // waiter takes behind its own mark, or that mark is seen here.
+        // SeqCst orders the two: either the waiter's check sees our change, or we see its
+        // increment.
         if self.waiting.load(Ordering::SeqCst) > 0 {
-            // A waiter that has looked in vain holds the gate until it sleeps.
+            // A waiter whose check failed holds the gate until it sleeps.
             drop(sync::lock(&self.gate));
             self.changed.notify_all();
         }
     }
 
-    /// Waits until `is_due`, which is asked behind every announcement, or the deadline; `None`
-    /// waits for ever. Returns whether it is due.
+    /// Waits until `is_due` holds, which is checked after every announcement, or until the
+    /// deadline; `None` waits forever. Returns whether it is due.
     pub(crate) fn wait(&self, deadline: Option<Instant>, is_due: impl Fn() -> bool) -> bool {
         let gate = sync::lock(&self.gate);
         self.waiting.fetch_add(1, Ordering::SeqCst);

@@ -1,9 +1,9 @@
 //! What follows every append: it is brought up to date before the append returns.
 //!
-//! Each appender sees to it itself, behind its group, so that nobody who writes for others is held
-//! up. A thread that is inside a follower, because it runs a handler or looks at a state, waits for
-//! nobody and drives nothing: what it appends is noted, and done when it has come out. So no two
-//! threads ever wait for each other, and no handler runs inside another.
+//! Each appender does this itself, after its group, so that a leader is never delayed. A thread
+//! that is inside a follower, because it runs a handler or looks at a state, waits for no other
+//! thread and drives nothing: what it appends is noted, and followed once it is outside again. So
+//! no two threads wait for each other, and no handler runs inside another.
 
 use std::{
     collections::HashMap,
@@ -20,10 +20,10 @@ pub(crate) trait Follower: Send + Sync {
     /// Brings it up to `position`, by waiting for another thread or by doing the work.
     fn follow(&self, position: u64, caller: ThreadId);
 
-    /// Tells whoever is at work on it that this position is wanted too.
+    /// Notes for the thread that drives it that this position is wanted too.
     fn owe(&self, position: u64);
 
-    /// Whether this thread is at work on it or looks at it right now.
+    /// Whether this thread is driving it or looking at its state right now.
     fn is_inside(&self, thread: ThreadId) -> bool;
 }
 
@@ -49,7 +49,7 @@ impl Followers {
         Arc::make_mut(&mut list).retain(|one| !ptr::addr_eq(Arc::as_ptr(one), follower));
     }
 
-    /// Who of those inside a follower waits for another one.
+    /// Which threads inside a follower wait for which others.
     pub(crate) fn waits(&self) -> &Waits {
         &self.waits
     }
@@ -67,8 +67,8 @@ impl Followers {
         self.list().iter().any(|follower| follower.is_inside(thread))
     }
 
-    /// Brings every follower up to `position`, and to what they append themselves on the way. From
-    /// inside a follower it only sees to it that this will happen.
+    /// Brings every follower up to `position`, and up to what they append themselves on the way.
+    /// Inside a follower it only notes that this is to be done.
     pub(crate) fn follow(&self, position: u64) {
         let list = self.list();
         if list.is_empty() {
@@ -86,7 +86,7 @@ impl Followers {
         self.drive(list, caller, position);
     }
 
-    /// Does what was left undone while this thread was inside a follower, unless it still is.
+    /// Does what was noted while this thread was inside a follower, unless it still is.
     pub(crate) fn settle(&self, caller: ThreadId) {
         if self.is_inside(caller) {
             return;

@@ -1,4 +1,4 @@
-//! Who is told of new events: waiting subscriptions, and projections that follow every append.
+//! Who learns of new events: waiting subscriptions, and projections that follow every append.
 
 mod arrivals;
 mod followers;

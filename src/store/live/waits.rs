@@ -1,5 +1,5 @@
-//! Which thread waits for which, among those that follow the appends of a store and look at each
-//! other: so that a circle of them is found before it closes.
+//! The wait graph of the threads that are inside the followers of a store, so that a cycle is
+//! detected before it closes.
 
 use std::{
     sync::{Mutex, MutexGuard},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::sync;
 
-/// A thread waits for one other at most, so this is a list of ways without a fork.
+/// A thread waits for at most one other, so the wait graph has out-degree one.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     /// Who waits, and for whom.
@@ -20,8 +20,8 @@ impl Waits {
         sync::lock(&self.edges)
     }
 
-    /// Notes that a thread waits for another one from now on; unless that one waits for it already,
-    /// perhaps by way of others: then nothing is noted, and the answer is `false`.
+    /// Notes that a thread starts to wait for another; unless that one already waits for it,
+    /// perhaps through others: then nothing is noted, and the result is `false`.
     pub(crate) fn begin(&self, waiter: ThreadId, other: ThreadId) -> bool {
         let mut edges = self.lock();
         let mut end = other;
@@ -35,12 +35,12 @@ impl Waits {
         is_free
     }
 
-    /// Notes that a thread does not wait any more.
+    /// Notes that a thread no longer waits.
     pub(crate) fn end(&self, waiter: ThreadId) {
         self.lock().retain(|(from, _)| *from != waiter);
     }
 
-    /// Notes that nobody has to wait for this thread any more, whether they know it by now or not.
+    /// Removes every wait for this thread, even of waiters that have not woken yet.
     pub(crate) fn release(&self, other: ThreadId) {
         self.lock().retain(|(_, to)| *to != other);
     }

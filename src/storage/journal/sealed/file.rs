@@ -26,7 +26,7 @@ use crate::{
             table::Chunk,
         },
     },
-    storage::journal::sealed::{name, read::Scratch},
+    storage::journal::{FileKey, sealed::read::Scratch},
 };
 
 /// A sealed file. Threads may read it at the same time.
@@ -64,7 +64,7 @@ impl SealedFile {
         store_id: Uuid,
         checksum: &Checksum,
     ) -> Result<SealedFile, Error> {
-        let Some((first_position, _)) = name::parse_path(path) else {
+        let Some(FileKey { first_position, .. }) = FileKey::of_sealed(path) else {
             let reason = "its name is not that of a sealed journal file: move it away";
             return Err(Error::corrupted(path.display().to_string(), None, reason));
         };
@@ -86,7 +86,8 @@ impl SealedFile {
     }
 
     /// The first positions of its blocks that hold events: one page for each.
-    pub(crate) fn pages(&self) -> impl DoubleEndedIterator<Item = u64> {
+    #[cfg(test)]
+    pub(super) fn pages(&self) -> impl DoubleEndedIterator<Item = u64> {
         self.blocks.iter().filter(|block| block.count > 0).map(|block| block.first_position)
     }
 

@@ -1,4 +1,4 @@
-//! What the index of a sealed file says of its events, gathered while its frames are read.
+//! Gathers the index of a sealed file while its frames are read.
 //!
 //! The memory that this takes is about 100 bytes and the id for each stream, a few bytes for each
 //! block of a stream, and 20 bytes for each event id.
@@ -110,7 +110,7 @@ impl Gathered {
                 let ahead = ahead.map_err(|_| "it holds too many events".to_owned())?;
                 self.ids.push((id, ahead));
             }
-            // Neighbours are often of one stream: they are counted together.
+            // Neighbours are often of one stream: count them together.
             last = match last {
                 (stream, count) if stream == event.stream => (stream, count + 1),
                 _ => {

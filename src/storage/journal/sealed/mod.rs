@@ -10,7 +10,6 @@ mod blocks;
 mod file;
 mod gather;
 mod lookup;
-mod name;
 mod output;
 mod read;
 mod seal;
@@ -27,3 +26,4 @@ mod verify;
 
 pub(crate) use file::SealedFile;
 pub(crate) use seal::{ToSeal, seal};
+pub(crate) use verify::Checked;

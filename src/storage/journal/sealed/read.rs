@@ -1,10 +1,6 @@
 //! Reading blocks: as pages of events, and as the bytes of the frames.
 
-use std::{
-    ops::Range,
-    path::Path,
-    sync::{Arc, PoisonError},
-};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use crate::{
     Error,
@@ -13,12 +9,13 @@ use crate::{
         bytes::FrameBytes,
         sealed::{blocks::BLOCK_BYTES, file::SealedFile},
     },
+    sync,
 };
 
 /// How many buffers are kept between reads.
 const SCRATCH_MAX: usize = 2;
 
-/// The most that a buffer takes that is kept, except for a block that is not read to its end.
+/// The largest buffer that is kept, except for that of a block that is not read to its end.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The buffer that pages of blocks of the usual size share: what follows the items of a frame may
@@ -127,7 +124,7 @@ impl SealedFile {
 
     /// Buffers for a read, with the raw bytes of this block where they are kept.
     pub(super) fn take_scratch(&self, block: Option<usize>) -> Scratch {
-        let mut kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = sync::lock(&self.scratch);
         let found = kept.iter().position(|scratch| block.is_some() && scratch.block == block);
         match (found, kept.is_empty()) {
             (Some(found), _) => kept.remove(found),
@@ -140,7 +137,7 @@ impl SealedFile {
     pub(super) fn keep_scratch(&self, mut scratch: Scratch) {
         scratch.stored.clear();
         scratch.stored.shrink_to(SCRATCH_BYTES_MAX);
-        let mut kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = sync::lock(&self.scratch);
         if kept.len() < SCRATCH_MAX {
             kept.push(scratch);
         }
@@ -178,7 +175,7 @@ impl SealedFile {
             to.copy_from_slice(from);
         }
         if len == part.len() && scratch.raw.len() > SCRATCH_BYTES_MAX {
-            // Whoever reads on does not need the large block any more.
+            // A reader that continues no longer needs the large block.
             scratch.block = None;
             scratch.raw = Vec::new();
         }

@@ -12,12 +12,12 @@ use crate::{
     storage::{
         files,
         journal::{
+            FileKey,
             bytes::FrameBytes,
             sealed::{
                 blocks::{self, Written},
                 file::SealedFile,
                 gather::Gathered,
-                name,
                 output::Output,
             },
         },
@@ -51,7 +51,8 @@ pub(crate) fn seal(
     checksum: &Checksum,
     progress: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<SealedFacts, Error> {
-    let path = name::path_of(directory, to_seal.header.first_position, to_seal.number);
+    let key = FileKey { first_position: to_seal.header.first_position, number: to_seal.number };
+    let path = key.sealed_path(directory);
     let unfinished = path.with_extension(files::UNFINISHED);
     let written = write(to_seal, &unfinished, checksum, progress).and_then(|facts| {
         let renamed = fs::rename(&unfinished, &path);

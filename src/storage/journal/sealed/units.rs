@@ -1,13 +1,13 @@
 //! The frames of a journal file, checked and cut into units: the smallest parts that a block holds.
 //!
 //! No frame is read as a whole: the checksum of a payload is computed item by item, and a frame is
-//! known to be sound only at its end. Whoever uses the units keeps nothing of a file with an error.
+//! known to be sound only at its end. A user of the units keeps nothing of a file with an error.
 
 use crate::{
     Error,
     codec::{
         checksum::{Checksum, PartialChecksum},
-        frame::{END, FIRST_FRAME_OFFSET, FrameHeader, FrameKind, HEADER_BYTES},
+        frame::{self, END, FIRST_FRAME_OFFSET, FrameHeader, FrameKind, HEADER_BYTES},
         sealed::{RAW_BYTES_MAX, SealedHeader, parts::ITEM_LENGTH_BYTES},
     },
     storage::journal::bytes::FrameBytes,
@@ -154,8 +154,7 @@ impl<'a> Units<'a> {
             return Err(self.damaged("the list of items of a frame is malformed"));
         }
         let length = self.ahead.get(offset, ITEM_LENGTH_BYTES)?;
-        let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
-        let bytes = u64::from(length) + ITEM_LENGTH_BYTES as u64;
+        let bytes = u64::from(frame::item_length(length)) + ITEM_LENGTH_BYTES as u64;
         // Its header and its final bytes may be in the same block.
         let limit = u64::from(RAW_BYTES_MAX) - 2 * HEADER_BYTES as u64;
         let bytes = usize::try_from(bytes).ok().filter(|_| bytes <= room.min(limit));

@@ -4,53 +4,59 @@ use std::ops::RangeInclusive;
 
 use crate::{
     Error,
-    codec::{page::Page, sealed::blocks::Block},
+    codec::{
+        page::Page,
+        sealed::blocks::{Block, BlockTimes},
+    },
     storage::journal::sealed::{file::SealedFile, read::Scratch},
 };
 
-/// A part of a sealed file that is damaged.
+/// A part of a sealed file, checked.
 #[derive(Debug)]
-pub(crate) struct Damage {
-    /// The positions that a damaged block holds; `None` for damage of the index, which hides no
-    /// event from a scan.
-    pub(crate) positions: Option<RangeInclusive<u64>>,
-    /// Where the frames of a damaged block start, as an offset of the active file.
-    pub(crate) offset: Option<u64>,
-    /// The error that a read of it returns.
-    pub(crate) error: Error,
+pub(crate) enum Checked<'a> {
+    /// The events of a block that is whole.
+    Events(&'a Page),
+    /// A part that is damaged.
+    Damage {
+        /// The positions that a damaged block holds; `None` for damage of the index, which hides
+        /// no event from a scan.
+        positions: Option<RangeInclusive<u64>>,
+        /// The error that a read of it returns.
+        error: Error,
+    },
 }
 
 impl SealedFile {
-    /// Reads everything of the file and reports each part that is damaged.
+    /// Reads everything of the file and hands on each block, and each part that is damaged.
     ///
     /// # Errors
-    /// What `on_damage` returns, and any error of a read that is not damage.
+    /// What `on_part` returns, and any error of a read that is not damage.
     pub(crate) fn verify(
         &self,
-        on_damage: &mut dyn FnMut(Damage) -> Result<(), Error>,
+        on_part: &mut dyn FnMut(Checked<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (mut spare, mut scratch) = (Page::default(), Scratch::default());
+        // Damage of the times is reported with the rest of the index.
+        let mut times = self.times().unwrap_or_default().into_iter();
         for block in &self.blocks {
-            match self.page_of(block, std::mem::take(&mut spare), &mut scratch) {
-                Ok(page) => spare = page,
-                Err(error) => report(error, Some(block), on_damage)?,
+            let page = self.page_of(block, std::mem::take(&mut spare), &mut scratch);
+            let times = if block.count > 0 { times.next() } else { None };
+            match page {
+                Ok(page) if times.is_some_and(|times| times.differ_from(&page)) => {
+                    let reason = "the times in its index are not those of its events";
+                    let error = self.damaged(block.first_position, reason);
+                    on_part(Checked::Damage { positions: None, error })?;
+                    on_part(Checked::Events(&page))?;
+                    spare = page;
+                }
+                Ok(page) => {
+                    on_part(Checked::Events(&page))?;
+                    spare = page;
+                }
+                Err(error) => report(error, Some(block), on_part)?,
             }
         }
-        self.check_index(&mut |_, error| report(error, None, on_damage))
-    }
-
-    /// Reads everything after the blocks and reports each part that is damaged.
-    ///
-    /// # Errors
-    /// As [`verify`](Self::verify).
-    pub(crate) fn verify_index(
-        &self,
-        on_damage: &mut dyn FnMut(Error) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.check_index(&mut |_, error| match error {
-            Error::Corrupted { .. } => on_damage(error),
-            error => Err(error),
-        })
+        self.check_index(&mut |_, error| report(error, None, on_part))
     }
 
     /// Reads everything after the blocks and hands on each damage, with the section it is in.
@@ -77,9 +83,14 @@ impl SealedFile {
             }
         }
         for (name, place) in &self.sections {
-            if !tables.iter().any(|(table, _)| table == name)
-                && let Err(error) = self.load(place)
-            {
+            if tables.iter().any(|(table, _)| table == name) {
+                continue;
+            }
+            let checked = match name.as_str() {
+                "times" => self.times().map(drop),
+                _ => self.load(place).map(drop),
+            };
+            if let Err(error) = checked {
                 on_damage(name, error)?;
             }
         }
@@ -90,7 +101,7 @@ impl SealedFile {
 fn report(
     error: Error,
     block: Option<&Block>,
-    on_damage: &mut dyn FnMut(Damage) -> Result<(), Error>,
+    on_part: &mut dyn FnMut(Checked<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     if !matches!(error, Error::Corrupted { .. }) {
         return Err(error);
@@ -99,5 +110,12 @@ fn report(
         let last = block.first_position.saturating_add(u64::from(block.count)).saturating_sub(1);
         block.first_position..=last
     });
-    on_damage(Damage { positions, offset: block.map(|block| block.start), error })
+    on_part(Checked::Damage { positions, error })
+}
+
+impl BlockTimes {
+    /// Whether a page has other times than these.
+    fn differ_from(self, page: &Page) -> bool {
+        page.times() != Some((self.smallest, self.largest))
+    }
 }

@@ -11,6 +11,7 @@ use crate::{
         page::Page,
         sealed::{self, FOOTER_BYTES, Footer, Place, blocks, table},
     },
+    storage::journal::Checked,
     storage::journal::{bytes::FrameBytes, sealed::SealedFile},
 };
 
@@ -99,8 +100,10 @@ fn verify_reports_each_damaged_block() {
     fs::write(&path, &bytes).expect("written");
     let file = SealedFile::open(&path, STORE_ID, &checksum()).expect("opened");
     let mut found = Vec::new();
-    let verified = file.verify(&mut |damage| {
-        found.push(damage.positions);
+    let verified = file.verify(&mut |part| {
+        if let Checked::Damage { positions, .. } = part {
+            found.push(positions);
+        }
         Ok(())
     });
     verified.expect("verified");
@@ -110,7 +113,10 @@ fn verify_reports_each_damaged_block() {
     assert!(file.page(starts[1], Page::default()).is_err());
     assert!(file.page(starts[2], Page::default()).is_ok());
     assert!(file.stream("s").is_ok());
-    let stopped = file.verify(&mut |damage| Err(damage.error));
+    let stopped = file.verify(&mut |part| match part {
+        Checked::Damage { error, .. } => Err(error),
+        Checked::Events(_) => Ok(()),
+    });
     assert!(matches!(stopped, Err(Error::Corrupted { position: Some(1), .. })));
 }
 
@@ -132,8 +138,10 @@ fn verify_reports_each_damaged_part_of_the_index() {
         fs::write(&path, &bytes).expect("written");
         let file = SealedFile::open(&path, STORE_ID, &checksum()).expect("opened");
         let mut found = Vec::new();
-        let verified = file.verify(&mut |damage| {
-            found.push(damage.positions);
+        let verified = file.verify(&mut |part| {
+            if let Checked::Damage { positions, .. } = part {
+                found.push(positions);
+            }
             Ok(())
         });
         verified.expect("verified");

@@ -9,9 +9,10 @@ use std::{
 use super::source::{Part, STORE_ID, Source, checksum, event, small};
 use crate::{
     Error,
+    storage::journal::FileKey,
     storage::journal::{
         bytes::FrameBytes,
-        sealed::{SealedFile, ToSeal, parse_path, path_of, seal},
+        sealed::{SealedFile, ToSeal, seal},
     },
 };
 
@@ -176,13 +177,14 @@ fn a_rest_of_an_earlier_attempt_is_replaced() {
 #[test]
 fn names_are_parsed_as_they_are_made() {
     let directory = Path::new("journal");
-    for (position, number) in [(1, 0), (u64::MAX, 0), (17, 3)] {
-        let path = path_of(directory, position, number);
-        assert_eq!(parse_path(&path), Some((position, number)));
+    for (first_position, number) in [(1, 0), (u64::MAX, 0), (17, 3)] {
+        let key = FileKey { first_position, number };
+        assert_eq!(FileKey::of_sealed(&key.sealed_path(directory)), Some(key));
     }
-    assert_eq!(path_of(directory, 17, 3), directory.join("00000000000000000017-3.sealed"));
+    let key = FileKey { first_position: 17, number: 3 };
+    assert_eq!(key.sealed_path(directory), directory.join("00000000000000000017-3.sealed"));
     for name in ["17.sealed", "00000000000000000017-0.sealed", "00000000000000000017.journal"] {
-        assert_eq!(parse_path(&directory.join(name)), None, "{name}");
+        assert_eq!(FileKey::of_sealed(&directory.join(name)), None, "{name}");
     }
 }
 
@@ -192,7 +194,7 @@ fn a_file_under_a_wrong_name_or_of_another_store_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     source.seal(directory.path(), &[]).expect("sealed");
     let path = source.path_in(directory.path());
-    let other = path_of(directory.path(), 42, 0);
+    let other = FileKey { first_position: 42, number: 0 }.sealed_path(directory.path());
     fs::copy(&path, &other).expect("copied");
     let error = SealedFile::open(&other, STORE_ID, &checksum()).expect_err("refused");
     assert!(matches!(error, Error::Corrupted { position: Some(42), .. }), "{error}");

@@ -17,9 +17,10 @@ use crate::{
         sealed::{SealedFacts, SealedHeader, new_sealed_header},
     },
     event::Timestamp,
+    storage::journal::FileKey,
     storage::journal::{
         bytes::FrameBytes,
-        sealed::{SealedFile, ToSeal, path_of, seal},
+        sealed::{SealedFile, ToSeal, seal},
     },
 };
 
@@ -168,7 +169,7 @@ impl Source {
     }
 
     pub(super) fn path_in(&self, directory: &Path) -> PathBuf {
-        path_of(directory, self.header.first_position, 0)
+        FileKey { first_position: self.header.first_position, number: 0 }.sealed_path(directory)
     }
 
     /// Seals the frames and opens the file.
@@ -215,7 +216,8 @@ impl Numbers {
         let mut bytes = Vec::with_capacity(len + 8);
         while bytes.len() < len {
             self.below(1);
-            bytes.extend_from_slice(&self.0.to_le_bytes());
+            let byte = |number: u32| u8::try_from((self.0 >> (8 * number)) & 0xff).unwrap_or(0);
+            bytes.extend((0..8).map(byte));
         }
         bytes.truncate(len);
         bytes

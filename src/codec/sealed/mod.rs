@@ -51,7 +51,7 @@ const MAGIC: &[u8; 8] = b"ANSEALD1";
 const FOOTER_MAGIC: &[u8; 8] = b"ANSEALFT";
 const FOOTER_CHECKSUM_OFFSET: usize = FOOTER_BYTES - 4;
 const REBUILT: u32 = 1;
-/// LZ4 makes no more than this many bytes of one.
+/// LZ4 turns one byte into at most this many.
 const RATIO_MAX: u64 = 255;
 const NAME_BYTES_MAX: usize = 32;
 
@@ -117,7 +117,7 @@ pub(crate) fn new_sealed_header(
     SealedHeader { format, store_id, first_position, first_frame, prev_checksum, is_rebuilt }
 }
 
-/// What a sealed file is, as its footer says and as whoever refers to it keeps it.
+/// What a sealed file is: as its footer says, and as the trees keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SealedFacts {
     pub(crate) first_position: u64,
@@ -148,6 +148,15 @@ impl SealedFacts {
     pub(crate) fn decode(bytes: &[u8]) -> Result<SealedFacts, Reason> {
         codec::decode(bytes)
     }
+
+    /// What ties the file to its history, whatever its bytes are: the numbers and checksums at
+    /// its start and at its end.
+    pub(crate) fn edges(&self) -> [(u64, u64, u32); 2] {
+        [
+            (self.first_position, self.first_frame, self.prev_checksum),
+            (self.last_position, self.last_frame, self.last_checksum),
+        ]
+    }
 }
 
 /// The footer: the facts, and what ties them to the header and the directory.
@@ -157,7 +166,7 @@ pub(crate) struct Footer {
     pub(crate) directory_len: u32,
     pub(crate) directory_checksum: u32,
     pub(crate) header_checksum: u32,
-    /// Of them the length and the checksum of the file are not in the bytes of the footer.
+    /// The footer's bytes hold all of them but the length and the checksum of the file.
     pub(crate) facts: SealedFacts,
 }
 
@@ -318,8 +327,7 @@ impl Place {
         Place::read_lengths(reader, offset)
     }
 
-    /// `None` also for lengths that no place has: so whoever takes memory for one takes a bounded
-    /// amount.
+    /// `None` also for lengths that no place has, so that memory for a place is bounded.
     fn read_lengths(reader: &mut Reader<'_>, offset: u64) -> Option<Place> {
         let (stored, raw) = (reader.small()?, reader.small()?);
         let codec = match reader.byte()? {

@@ -1,4 +1,4 @@
-//! What the background thread and those who wait for it say to each other.
+//! How the background thread is asked for work, and how others wait for it.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard},
@@ -10,9 +10,9 @@ use crate::sync;
 /// How long one wait lasts.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// After so many waits in a row without any progress of the thread it counts as hanging: some 25
-/// seconds. Waits are counted, not time, so that a process that was suspended for a minute does not
-/// give up its own thread.
+/// After this many waits in a row without progress (about 25 seconds) the thread counts as hung.
+/// Waits are counted, not time, so that a process that was suspended for a minute does not give up
+/// its own thread.
 const WAITS_MAX: u32 = 250;
 
 /// The signals of one store.
@@ -24,7 +24,7 @@ pub(crate) struct Signals {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The tail is large enough to be drained, or somebody waits for room in it.
+    /// The tail is large enough to be drained, or an append waits for room in it.
     is_drain_due: bool,
     /// The journal will soon need another file.
     is_file_due: bool,
@@ -32,9 +32,9 @@ struct State {
     sync_at: Option<Instant>,
     is_stopping: bool,
     has_ended: bool,
-    /// Why the tail cannot be drained at the moment, when that is lack of space.
+    /// The disk is too full to drain the tail.
     is_short_of_space: bool,
-    /// The thread works at something.
+    /// The thread is working.
     is_busy: bool,
     /// Counts the steps of the thread.
     progress: u64,
@@ -51,7 +51,7 @@ pub(crate) enum Room {
     Hung,
 }
 
-/// Counts waits without progress, for one who waits.
+/// Counts one caller's waits without progress.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     progress: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Counts a wait that ended with this much progress; false once there were too many.
+    /// Counts a wait, given the progress at its end; false once there were too many without any.
     pub(crate) fn lasts(&mut self, progress: u64) -> bool {
         let has_moved = progress != self.progress;
         self.progress = progress;
@@ -68,7 +68,7 @@ impl Patience {
     }
 }
 
-/// What there is to do for the thread.
+/// What the thread has to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
     pub(crate) drain: bool,
@@ -143,17 +143,22 @@ impl Signals {
         self.lock().progress += 1;
     }
 
+    /// Whether the journal will soon need another file, asked once for each request.
+    pub(crate) fn take_file_request(&self) -> bool {
+        std::mem::take(&mut self.lock().is_file_due)
+    }
+
     pub(crate) fn report_no_space(&self) {
         self.lock().is_short_of_space = true;
     }
 
-    /// The thread has ended, or there is none.
+    /// The thread has ended, or was never started.
     pub(crate) fn end(&self) {
         self.lock().has_ended = true;
         self.changed.notify_all();
     }
 
-    /// The thread is through with a drain.
+    /// The thread has finished a drain.
     pub(crate) fn end_drain(&self) {
         self.lock().is_drain_due = false;
         self.changed.notify_all();

@@ -4,9 +4,9 @@
 //! key = stream id, 0x00, first version u64 big-endian
 //! raw = one record of that stream alone, see `codec::record`; stored as `codec::stored` says
 //! ```
-//! A run holds what one drain gathered of a stream, cut at [`RUN_BYTES`]. The number of entries
-//! decides what a drain and a stream read cost, hardly their size; but sled keeps whole leaves of
-//! about nine entries in memory, so that a run must not grow large either.
+//! A run holds what one drain gathered of a stream, cut at [`RUN_BYTES`]. The cost of a drain and
+//! of a stream read depends on the number of entries, hardly on their size; but sled keeps whole
+//! leaves of about nine entries in memory, so a run must not grow large either.
 
 use std::{ops::Range, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::codec::{
 /// A run is closed before it passes this size, unless it holds a single event.
 pub(crate) const RUN_BYTES: usize = 16 << 10;
 
-/// What an event is counted with besides its type, data and metadata.
+/// What an event counts besides its data and metadata.
 const EVENT_BYTES: usize = 24;
 
 /// About how many bytes an event adds to a run.

@@ -158,7 +158,7 @@ type Streams = (Vec<Range<usize>>, Vec<u64>);
 /// The names of the streams, and the version of the next event of each.
 fn read_streams(reader: &mut Reader<'_>) -> Option<Streams> {
     let count = reader.small()? as usize;
-    // Two bytes are the least that a stream takes, so that a false count allocates little.
+    // A stream takes at least two bytes, so a false count allocates little.
     let room = count.min(reader.left() / 2);
     let (mut names, mut versions) = (Vec::with_capacity(room), Vec::with_capacity(room));
     for _ in 0..count {

@@ -20,20 +20,19 @@ pub(crate) const HEAD: &[u8] = b"head";
 
 const SEALED: &[u8] = b"sealed/";
 
-/// Where the trees end, and where the journal goes on from there.
+/// Where the trees end, and where the journal continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
-    /// The last position that the trees serve.
+    /// The last position that the trees have.
     pub(crate) position: u64,
-    /// The number of the last frame that the trees took in.
+    /// The number of the last frame that the trees have.
     pub(crate) frame_number: u64,
-    /// The journal file in which the next frame starts.
+    /// The journal file that holds that frame.
     pub(crate) file_first_position: u64,
     pub(crate) file_number: u32,
-    /// Where in that file it starts.
+    /// Where in that file it ends: the next frame starts there, or in the next file.
     pub(crate) offset: u64,
-    /// The checksum of the last frame that the trees took in, which ties the two copies to one
-    /// history.
+    /// The checksum in the header of that frame, which ties the two copies to one history.
     pub(crate) prev_checksum: u32,
 }
 

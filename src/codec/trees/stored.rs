@@ -1,4 +1,4 @@
-//! A stored value of the trees: a header that can be read alone, then compressed bytes.
+//! A stored value of the trees: a header that can be read without the body, then the body.
 //!
 //! ```text
 //! value  = checksum u32, header, body
@@ -10,11 +10,12 @@
 //! split  = checksum u32, header, len, parts, checksum of the body u32
 //! ```
 //! The checksum covers the key under which the value is stored and everything after the checksum,
-//! so the raw length too. It is checked before anything else is believed, and the raw length is
-//! bounded before memory is taken for it.
+//! so the raw length too. It is checked before anything else is used, and the raw length is bounded
+//! before memory is allocated for it.
 //!
-//! A value past [`WHOLE_BYTES_MAX`] is split: its header stays under its key with the size of the
-//! body, and the body lies in parts of [`PART_BYTES`] elsewhere. The kind says whether it is.
+//! A value whose body is past [`WHOLE_BYTES_MAX`] is split: its header stays under its key with the
+//! length of the body, and the body lies in parts of [`PART_BYTES`] in another tree. The kind says
+//! whether it is split.
 
 use crate::codec::{
     Reason,
@@ -29,7 +30,7 @@ pub(crate) const WHOLE_BYTES_MAX: usize = 32 << 10;
 /// The bytes of each part of a split body but the last.
 pub(crate) const PART_BYTES: usize = 32 << 10;
 
-/// The most that a value may decompress to: an event at its limit with room to spare.
+/// The most that a value may decompress to: more than an event at its limit.
 const RAW_BYTES_MAX: u32 = 32 << 20;
 
 /// A number that a value names its dictionary by, and the dictionary.

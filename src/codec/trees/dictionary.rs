@@ -4,8 +4,8 @@
 //! types, keys of JSON objects, the bytes around them. The dictionary is made of the stretches of
 //! sampled bytes that hold the most frequent grams (every [`GRAM`] bytes in a row): the samples are
 //! divided into as many ranges as there is room for stretches, and from each range the stretch is
-//! taken whose grams occur in the most samples; what it covers counts no more. So the time is
-//! bounded by two passes over the samples.
+//! taken whose grams occur in the most samples; grams that it covers no longer count. Two passes
+//! over the samples bound the time.
 //!
 //! The best stretches stand at the end, where LZ4 reaches them longest and where they displace
 //! others from the compressor's hash table.
@@ -16,7 +16,7 @@ use std::ops::Range;
 /// 4096 entries for every third byte: twice the size gains little and costs twice the time.
 pub(crate) const DICTIONARY_BYTES: usize = 8 << 10;
 
-/// The most bytes of samples that are looked at.
+/// The most bytes of samples to train on.
 pub(crate) const SAMPLE_BYTES: usize = 768 << 10;
 
 /// Bytes of a gram: shorter matches gain LZ4 little.
@@ -112,7 +112,7 @@ fn best_stretch<'a>(range: &'a [u8], frequency: &[u32]) -> Option<(u64, &'a [u8]
     (score > 0).then_some((score, trim(stretch, frequency)))
 }
 
-/// Leaves out the grams without a use at both ends.
+/// Cuts unused grams off both ends.
 fn trim<'a>(stretch: &'a [u8], frequency: &[u32]) -> &'a [u8] {
     let is_used = |gram: usize| frequency.get(gram).is_some_and(|&count| count > 0);
     let used: Vec<bool> = grams(stretch).map(is_used).collect();

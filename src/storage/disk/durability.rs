@@ -14,7 +14,7 @@ use crate::{codec::head::LogEnd, sync};
 #[derive(Debug)]
 pub(crate) struct Durability {
     state: Mutex<State>,
-    /// The durable position, for those who only look.
+    /// The durable position, to be read without the lock.
     position: AtomicU64,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Durability {
 struct State {
     written: LogEnd,
     synced: LogEnd,
-    /// Since when the oldest frame that is not durable has waited; later than that at most.
+    /// About when the oldest frame that is not durable was written.
     oldest_unsynced: Option<Instant>,
 }
 
@@ -43,6 +43,11 @@ impl Durability {
         sync::lock(&self.state).synced
     }
 
+    /// The last frame that was written.
+    pub(crate) fn written(&self) -> LogEnd {
+        sync::lock(&self.state).written
+    }
+
     /// Notes a frame that was written, and returns since when the oldest unsynced one waits.
     pub(crate) fn wrote(&self, end: LogEnd, now: Instant) -> Instant {
         let mut state = sync::lock(&self.state);
@@ -58,7 +63,7 @@ impl Durability {
         }
         state.synced = end;
         self.position.store(end.position, Ordering::Release);
-        // Whatever was written while the sync ran waits since then.
+        // Frames written while the sync ran count from its start.
         let is_all = end.frame_number >= state.written.frame_number;
         state.oldest_unsynced = if is_all { None } else { Some(started) };
     }

@@ -1,0 +1,91 @@
+//! The current versions of the streams that were used last, so that an append looks no stream up
+//! twice, and the leader of a group reads nothing from the disk.
+//!
+//! Invariant: an entry is the version of its stream at the head. The leader overwrites the entries
+//! of what it wrote before it hands on the lead. Others only add entries that are missing; were one
+//! written and dropped again while they looked the version up, the turn of the cache shows it.
+
+use std::mem;
+
+use foldhash::{HashMap, HashMapExt as _};
+use std::sync::Mutex;
+
+use crate::{Error, storage::Storage, sync};
+
+/// Entries of one half: both together take some 10 to 20 MB.
+const ENTRIES: usize = 64 << 10;
+
+/// A bounded map from streams to versions.
+#[derive(Debug, Default)]
+pub(super) struct Versions {
+    halves: Mutex<Halves>,
+}
+
+/// When the newer half is full it becomes the older one, and what that held is forgotten.
+#[derive(Debug)]
+struct Halves {
+    newer: HashMap<Box<str>, u64>,
+    older: HashMap<Box<str>, u64>,
+    turn: u64,
+}
+
+impl Default for Halves {
+    fn default() -> Halves {
+        Halves { newer: HashMap::new(), older: HashMap::new(), turn: 0 }
+    }
+}
+
+impl Halves {
+    fn get(&self, stream: &str) -> Option<u64> {
+        self.newer.get(stream).or_else(|| self.older.get(stream)).copied()
+    }
+
+    fn put(&mut self, stream: &str, version: u64) {
+        if let Some(known) = self.newer.get_mut(stream) {
+            *known = version;
+            return;
+        }
+        if self.newer.len() >= ENTRIES {
+            self.older = mem::take(&mut self.newer);
+            self.turn += 1;
+        }
+        self.newer.insert(Box::from(stream), version);
+    }
+}
+
+impl Versions {
+    /// The version of a stream at the head, for the leader: the head stands still.
+    pub(super) fn of(&self, storage: &Storage, stream: &str) -> Result<u64, Error> {
+        if let Some(version) = sync::lock(&self.halves).get(stream) {
+            return Ok(version);
+        }
+        let version = storage.stored_version(stream, storage.head())?;
+        sync::lock(&self.halves).put(stream, version);
+        Ok(version)
+    }
+
+    /// Looks a stream up before an append queues.
+    pub(super) fn prefetch(&self, storage: &Storage, stream: &str) -> Result<(), Error> {
+        let turn = {
+            let halves = sync::lock(&self.halves);
+            if halves.get(stream).is_some() {
+                return Ok(());
+            }
+            halves.turn
+        };
+        let version = storage.stored_version(stream, storage.head())?;
+        let mut halves = sync::lock(&self.halves);
+        if halves.turn == turn && halves.get(stream).is_none() {
+            halves.put(stream, version);
+        }
+        Ok(())
+    }
+
+    /// Notes what the leader wrote.
+    pub(super) fn wrote<'a>(&self, written: impl IntoIterator<Item = (&'a str, u64)>) {
+        let mut halves = sync::lock(&self.halves);
+        for (stream, version) in written {
+            halves.put(stream, version);
+        }
+    }
+}
