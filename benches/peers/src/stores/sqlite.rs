@@ -1,5 +1,5 @@
-//! SQLite with a write-ahead log, one connection behind a lock, and prepared statements. Durable is
-//! `synchronous = FULL`, buffered is `NORMAL`. The unique index on stream and version is what
+//! SQLite with a write-ahead log, a connection that writes and one that reads, and prepared
+//! statements. Durable is `synchronous = FULL`, buffered is `NORMAL`. The unique index on stream and version is what
 //! optimistic concurrency needs; the SELECT before the first INSERT of a run keeps gaps out.
 
 use std::{path::Path, sync::Mutex};
@@ -10,11 +10,14 @@ use crate::store::{Conflict, Event, Mode, Seen, Store};
 
 const FIELDS: &str = "SELECT stream, version, type, data, metadata, time FROM events";
 
-pub(crate) struct Sqlite(Mutex<Connection>);
+/// In this mode a reader and the writer do not wait for each other.
+pub(crate) struct Sqlite {
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+}
 
 impl Sqlite {
     pub(crate) fn open(path: &Path, mode: Mode, cache_bytes: u64) -> Sqlite {
-        let connection = Connection::open(path.join("events.sqlite")).unwrap();
         let synchronous = if mode == Mode::Durable { "FULL" } else { "NORMAL" };
         let cache_kib = cache_bytes >> 10;
         let pragmas = format!(
@@ -22,22 +25,27 @@ impl Sqlite {
              PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;
              PRAGMA mmap_size = {cache_bytes}; PRAGMA wal_autocheckpoint = 10000;"
         );
-        connection.execute_batch(&pragmas).unwrap();
-        connection
+        let connect = || {
+            let connection = Connection::open(path.join("events.sqlite")).unwrap();
+            connection.execute_batch(&pragmas).unwrap();
+            connection.set_prepared_statement_cache_capacity(32);
+            connection
+        };
+        let writer = connect();
+        writer
             .execute_batch(
                 "CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, stream TEXT,
                  version INTEGER, type TEXT, data TEXT, metadata TEXT, time INTEGER,
                  UNIQUE (stream, version))",
             )
             .unwrap();
-        connection.set_prepared_statement_cache_capacity(32);
-        Sqlite(Mutex::new(connection))
+        Sqlite { writer: Mutex::new(writer), reader: Mutex::new(connect()) }
     }
 }
 
 impl Store for Sqlite {
     fn append(&self, events: &[Event<'_>]) -> Result<(), Conflict> {
-        let connection = self.0.lock().unwrap();
+        let connection = self.writer.lock().unwrap();
         let prepare = |sql| connection.prepare_cached(sql).unwrap();
         prepare("BEGIN IMMEDIATE").execute([]).unwrap();
         let inserted = insert(
@@ -54,7 +62,7 @@ impl Store for Sqlite {
     }
 
     fn scan(&self) -> Seen {
-        let connection = self.0.lock().unwrap();
+        let connection = self.reader.lock().unwrap();
         let mut select = connection.prepare_cached(&format!("{FIELDS} ORDER BY position")).unwrap();
         let mut rows = select.query([]).unwrap();
         let mut seen = Seen::default();
@@ -65,7 +73,7 @@ impl Store for Sqlite {
     }
 
     fn read_stream(&self, stream: &str) -> Seen {
-        let connection = self.0.lock().unwrap();
+        let connection = self.reader.lock().unwrap();
         let sql = "SELECT stream, version, type, data, metadata, time FROM events
                    WHERE stream = ?1 ORDER BY version";
         let mut select = connection.prepare_cached(sql).unwrap();
@@ -79,7 +87,8 @@ impl Store for Sqlite {
 
     fn close(self: Box<Self>) {
         // The last connection to be closed moves the log into the database.
-        self.0.into_inner().unwrap().close().unwrap();
+        self.reader.into_inner().unwrap().close().unwrap();
+        self.writer.into_inner().unwrap().close().unwrap();
     }
 }
 
