@@ -2,17 +2,13 @@
 
 mod append;
 mod checkpoints;
-mod commit;
 mod cursor;
 mod filter;
-mod group;
 mod live;
-mod number;
 mod options;
 mod read;
 mod stats;
 mod streams;
-mod versions;
 
 use std::{path::Path, sync::Arc};
 
@@ -22,15 +18,14 @@ use crate::{
     storage::{Storage, StorageOptions},
 };
 
+use append::{GroupCommit, Versions};
 pub(crate) use filter::Filter;
-use group::GroupCommit;
 use live::Followers;
 pub(crate) use live::{Arrivals, Follower, Waits};
 pub use options::{Durability, Options};
 pub use read::Events;
 pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
-use versions::Versions;
 
 /// An open event store. Clones are cheap and share the one store; any number of threads may use it
 /// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.

@@ -38,7 +38,7 @@ fn save_until(store: &EventStore, path: &Path, count: usize) {
     let mut number = 0;
     while active(path).len() < count {
         number += 1;
-        store.save_checkpoint(&format!("{}-{number}", "n".repeat(200)), 1).unwrap();
+        store.save_checkpoint(format!("{}-{number}", "n".repeat(200)), 1).unwrap();
     }
 }
 

@@ -30,7 +30,7 @@ fn stream(position: u64) -> String {
 }
 
 fn id(position: u64) -> Option<Uuid> {
-    (position % 7 == 0).then(|| Uuid::from_u128(u128::from(position)))
+    position.is_multiple_of(7).then(|| Uuid::from_u128(u128::from(position)))
 }
 
 fn append(store: &EventStore, positions: RangeInclusive<u64>) {
@@ -322,12 +322,12 @@ fn files_with_checkpoints_alone_are_not_mixed_up() {
         }
         let name = "n".repeat(200);
         for number in 0..1_200 {
-            store.save_checkpoint(&format!("{name}-{number}"), round).unwrap();
+            store.save_checkpoint(format!("{name}-{number}"), round).unwrap();
         }
         store.close().unwrap();
         let store = EventStore::open(&path).unwrap();
         for number in 0..1_200 {
-            assert_eq!(store.checkpoint(&format!("{name}-{number}")).unwrap(), round);
+            assert_eq!(store.checkpoint(format!("{name}-{number}")).unwrap(), round);
         }
         assert_eq!(findings(&store), [], "round {round}");
         store.close().unwrap();

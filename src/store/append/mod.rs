@@ -3,6 +3,11 @@
 //! Faults are looked for in the order arguments, limits, ids, versions; the latter two need the
 //! order of the group, and are in `number.rs`.
 
+mod commit;
+mod group;
+mod number;
+mod versions;
+
 use crate::{
     AppendError, Error, EventStore,
     event::{
@@ -10,8 +15,11 @@ use crate::{
         limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
         name,
     },
-    store::number::SeenIds,
 };
+use number::SeenIds;
+
+pub(super) use group::GroupCommit;
+pub(super) use versions::Versions;
 
 /// What an append asks for.
 #[derive(Debug)]

@@ -11,17 +11,8 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
-use crate::{
-    AppendError, Error,
-    codec::saved::Checkpoint,
-    storage::Storage,
-    store::{
-        Inner,
-        append::{AppendRequest, Written},
-        commit::commit,
-    },
-    sync,
-};
+use super::{AppendRequest, Written, commit::commit};
+use crate::{AppendError, Error, codec::saved::Checkpoint, storage::Storage, store::Inner, sync};
 
 /// A group takes requests up to these limits: enough to keep the disk busy, few enough to keep the
 /// first one's wait short.
@@ -40,7 +31,7 @@ pub(super) enum Request {
 
 /// The queue of requests.
 #[derive(Debug, Default)]
-pub(super) struct GroupCommit {
+pub(crate) struct GroupCommit {
     queue: Mutex<Queue>,
     /// Where those wait whose requests queued in an even and in an odd round. While one group is
     /// written the next one gathers, so the two never wait at the same place, and one wake-up
@@ -67,7 +58,7 @@ pub(super) struct Slot {
 
 impl GroupCommit {
     /// Queues an append and returns its answer.
-    pub(super) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
+    pub(crate) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
         let bytes = request
             .units
             .iter()
@@ -77,7 +68,7 @@ impl GroupCommit {
     }
 
     /// Queues a checkpoint, and returns once it is as durable as appends are.
-    pub(super) fn save(&self, inner: &Inner, checkpoint: Checkpoint) -> Result<(), Error> {
+    pub(crate) fn save(&self, inner: &Inner, checkpoint: Checkpoint) -> Result<(), Error> {
         match self.submit(inner, Request::Checkpoint(checkpoint), 0) {
             Ok(_) => Ok(()),
             Err(AppendError::Failed(error)) => Err(error),

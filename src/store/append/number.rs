@@ -6,15 +6,12 @@
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
 
+use super::{AppendRequest, Written, versions::Versions};
 use crate::{
     AppendError, Error, VersionConflict,
     codec::record::EventToEncode,
     event::{Appended, NewEvent, Timestamp, Unit},
     storage::Storage,
-    store::{
-        append::{AppendRequest, Written},
-        versions::Versions,
-    },
 };
 
 /// The event ids that an append looked up before it queued, so that the leader, for whom the whole

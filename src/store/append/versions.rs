@@ -17,7 +17,7 @@ const ENTRIES: usize = 64 << 10;
 
 /// A bounded map from streams to versions.
 #[derive(Debug, Default)]
-pub(super) struct Versions {
+pub(crate) struct Versions {
     halves: Mutex<Halves>,
 }
 
@@ -65,7 +65,7 @@ impl Versions {
     }
 
     /// Looks a stream up before an append queues.
-    pub(super) fn prefetch(&self, storage: &Storage, stream: &str) -> Result<(), Error> {
+    pub(crate) fn prefetch(&self, storage: &Storage, stream: &str) -> Result<(), Error> {
         let turn = {
             let halves = sync::lock(&self.halves);
             if halves.get(stream).is_some() {

@@ -2,16 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::{
+    Written,
+    group::{Answer, Request, Slot},
+    number::Numbering,
+    versions::Versions,
+};
 use crate::{
     AppendError, Error,
     codec::saved::Checkpoint,
     storage::{Frame, Storage},
-    store::{
-        append::Written,
-        group::{Answer, Request, Slot},
-        number::Numbering,
-        versions::Versions,
-    },
 };
 
 /// Numbers, writes and answers a group. All of it is one frame: once the frame is written, every
