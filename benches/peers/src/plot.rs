@@ -12,7 +12,7 @@ use crate::{
 const PANEL_WIDTH: f64 = 330.0;
 const COLUMNS: usize = 3;
 const BAR_HEIGHT: f64 = 16.0;
-const LABEL_WIDTH: f64 = 96.0;
+const LABEL_WIDTH: f64 = 108.0;
 const VALUE_WIDTH: f64 = 60.0;
 const HEAD: f64 = 60.0;
 const CHART_HEIGHT: f64 = 190.0;

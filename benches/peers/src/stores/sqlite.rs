@@ -1,6 +1,7 @@
 //! SQLite with a write-ahead log, a connection that writes and one that reads, and prepared
-//! statements. Durable is `synchronous = FULL`, buffered is `NORMAL`. The unique index on stream and version is what
-//! optimistic concurrency needs; the SELECT before the first INSERT of a run keeps gaps out.
+//! statements. Durable is `synchronous = FULL`, buffered is `NORMAL`. The unique index on stream
+//! and version is what optimistic concurrency needs; the SELECT before the first INSERT of a run
+//! keeps gaps out.
 
 use std::{path::Path, sync::Mutex};
 
