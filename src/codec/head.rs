@@ -3,8 +3,8 @@
 //! ```text
 //! file = slot, zeros up to 512, slot, zeros up to 1024
 //! slot = magic "ANHD", state u8 (1 running, 2 closed), file follows u8, zeros 2, turn u64,
-//!        position u64, frame number u64, prev_checksum u32, inode of this file u64, boot id 16, checksum u32
-//!                                                                                   64 bytes
+//!        position u64, frame number u64, prev_checksum u32, inode of this file u64, boot id 16,
+//!        checksum u32                                                               64 bytes
 //! ```
 //! A writer fills the two slots in turn, so that a torn write leaves the previous record. The
 //! intact slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum`
