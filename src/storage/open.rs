@@ -139,6 +139,9 @@ fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
 
 /// Opens a store that exists.
 fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+    // A creator that was killed may have left the superblock without its name on the disk. It must
+    // be there before sled writes: trees without a superblock are a store that lost it.
+    files::sync_directory(&home.path)?;
     let before = head::read(&home.path, &home.checksum)?;
     // Durably, before anything else changes.
     let known = before.map(|record| record.end).unwrap_or_default();
@@ -212,7 +215,6 @@ impl Opened {
             journal::remove_unfinished(&identity.directory)?;
             // The names of the newest files may not be durable when their writer was killed.
             files::sync_directory(&identity.directory)?;
-            files::sync_directory(&home.path)?;
         }
         let (sealed, unsealed) = resolve(&identity, writes)?;
         let trees_end = trees.map(trees_end).transpose()?;

@@ -39,7 +39,8 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
         return Ok(());
     }
     let names = entry_names(path)?;
-    if let Some(name) = names.iter().find(|name| !OWN_ENTRIES.contains(&name.as_str())) {
+    let is_own = |name: &str| OWN_ENTRIES.contains(&name) || name.starts_with("HEAD-damaged-");
+    if let Some(name) = names.iter().find(|name| !is_own(name)) {
         return Err(foreign(path, &path.join(name)));
     }
     if creates || path.join("LOCK").exists() {
@@ -100,6 +101,12 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
     remove(path.join(JOURNAL))?;
     remove(path.join(SNAPSHOTS))?;
     remove(path.join(TREES))?;
+    match fs::remove_file(path.join("HEAD")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io("remove", path.join("HEAD"), error));
+        }
+        _ => {}
+    }
     files::sync_directory(path)
 }
 
