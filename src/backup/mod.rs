@@ -89,10 +89,19 @@ fn copy_events(source: &Storage, copy: &Storage, head: u64) -> Result<(), Error>
     let (mut next, mut page) = (1, Page::default());
     while next <= head {
         page = source.page(next, page)?;
-        let wanted = page.all_to_encode().filter(|event| (next..=head).contains(&event.position));
-        let wanted: Vec<EventToEncode<'_>> = wanted.collect();
+        // A page from the trees is one of a stream, and has gaps where other streams have events.
+        let wanted: Vec<EventToEncode<'_>> = page
+            .all_to_encode()
+            .skip_while(|event| event.position < next)
+            .zip(next..=head)
+            .take_while(|(event, position)| event.position == *position)
+            .map(|(event, _)| event)
+            .collect();
+        if wanted.is_empty() {
+            return Err(Error::corrupted("a page of events", Some(next), "it lacks the event"));
+        }
         put(copy, Frame::of(&wanted, Vec::new()))?;
-        next = page.last_position() + 1;
+        next += wanted.len() as u64;
     }
     Ok(())
 }

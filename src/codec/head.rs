@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file = slot, zeros up to 512, slot, zeros up to 1024
-//! slot = magic "ANHD", state u8 (1 running, 2 closed), file follows u8, zeros 2, turn u64,
+//! slot = magic "ANHD", state u8 (1 running, 2 closed), beyond u8, zeros 2, turn u64,
 //!        position u64, frame number u64, prev_checksum u32, inode of this file u64, boot id 16,
 //!        checksum u32                                                               64 bytes
 //! ```
@@ -10,9 +10,10 @@
 //! intact slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum`
 //! is that of the frame with this number: what the next frame will name. The inode and the boot id
 //! distinguish the running writer from a copy of the file and from an earlier boot. An open copies
-//! the place of the record before its own, so that a running record does not advance it. `file
-//! follows` is 1 once a journal file exists whose first frame is the one after that place: the file
-//! before, which the close sealed or which was never there, has no marker that says so.
+//! the place of the record before its own; a writer advances it when it begins a journal file.
+//! `beyond` says what the writer has made for the frames after that place: 1, space in the file that
+//! a close had cut off there; 2, another journal file. Without it, the loss of that file would look
+//! like a log that ends earlier.
 
 use uuid::Uuid;
 
@@ -39,6 +40,17 @@ pub(crate) enum HeadState {
     Closed = 2,
 }
 
+/// What a writer has made, durably, for the frames after the end that a record names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Beyond {
+    #[default]
+    Nothing = 0,
+    /// The file that a close had cut off there has its full length again.
+    SameFile = 1,
+    /// A journal file that starts there.
+    NextFile = 2,
+}
+
 /// The place of a frame in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogEnd {
@@ -55,8 +67,7 @@ pub(crate) struct HeadRecord {
     pub(crate) state: HeadState,
     pub(crate) turn: u64,
     pub(crate) end: LogEnd,
-    /// A journal file with the next frame was made.
-    pub(crate) file_follows: bool,
+    pub(crate) beyond: Beyond,
     pub(crate) inode: u64,
     pub(crate) boot_id: Uuid,
     /// Whether no later record was lost: the other slot is intact, or was never written.
@@ -68,7 +79,7 @@ impl HeadRecord {
     pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u64) {
         let mut bytes = Vec::with_capacity(SLOT_BYTES);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&[self.state as u8, u8::from(self.file_follows), 0, 0]);
+        bytes.extend_from_slice(&[self.state as u8, self.beyond as u8, 0, 0]);
         bytes.extend_from_slice(&self.turn.to_le_bytes());
         bytes.extend_from_slice(&self.end.position.to_le_bytes());
         bytes.extend_from_slice(&self.end.frame_number.to_le_bytes());
@@ -106,7 +117,12 @@ fn read(slot: &[u8], checksum: &Checksum) -> Option<HeadRecord> {
             frame_number: u64_at(slot, 24),
             prev_checksum: u32_at(slot, 32),
         },
-        file_follows: slot.get(5) == Some(&1),
+        beyond: match slot.get(5)? {
+            0 => Beyond::Nothing,
+            1 => Beyond::SameFile,
+            2 => Beyond::NextFile,
+            _ => return None,
+        },
         inode: u64_at(slot, 36),
         boot_id: uuid_at(slot, 44),
         is_sure: true,

@@ -12,7 +12,7 @@ use crate::{
         self, Bytes,
         checksum::Checksum,
         frame::{self, FrameHeader, FrameKind, FrameMeta, ItemKind},
-        head::{HeadRecord, HeadState, LogEnd},
+        head::{Beyond, HeadRecord, HeadState, LogEnd},
         pack,
         page::Page,
         record::{self, EventToEncode},
@@ -342,7 +342,8 @@ fn the_head_file_has_these_bytes_and_survives_a_torn_slot() {
     let end = LogEnd { position: 300, frame_number: 20, prev_checksum: 9 };
     let record = |turn, state| {
         let (inode, boot_id) = (77, STORE_ID);
-        HeadRecord { state, turn, end, file_follows: turn == 7, inode, boot_id, is_sure: true }
+        let beyond = if turn == 7 { Beyond::NextFile } else { Beyond::Nothing };
+        HeadRecord { state, turn, end, beyond, inode, boot_id, is_sure: true }
     };
     let (first, at) = record(6, HeadState::Running).encode(&checksum());
     assert_eq!(at, 0);
@@ -358,7 +359,7 @@ fn the_head_file_has_these_bytes_and_survives_a_torn_slot() {
     assert_eq!(hex(&first[..60]), expected);
     assert_eq!(hex(&first[60..]), "e99f987b");
     let (second, at) = record(7, HeadState::Closed).encode(&checksum());
-    assert_eq!((at, hex(&second[4..8])), (512, "02010000".to_owned()));
+    assert_eq!((at, hex(&second[4..8])), (512, "02020000".to_owned()));
     let mut file = vec![0; 1024];
     assert!(HeadRecord::decode(&file, &checksum()).is_err(), "nothing was written");
     file[..64].copy_from_slice(&first);

@@ -83,6 +83,8 @@ impl Storage {
                 Room::Hung => {
                     // The thread has ended because the store was closed meanwhile.
                     self.health.check_not_closed()?;
+                    // The thread would have done it. A failure poisons the store anyway.
+                    let _ = disk.sync_journal(&self.health);
                     return Err(self.poison(drain::hung("moving events into the trees")));
                 }
             }

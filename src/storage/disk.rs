@@ -9,13 +9,13 @@ mod signals;
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, RwLock, TryLockError},
+    sync::{Mutex, RwLock},
     time::{Duration, Instant},
 };
 
 use crate::{
     Error,
-    codec::head::LogEnd,
+    codec::head::{Beyond, LogEnd},
     storage::{
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
@@ -42,8 +42,9 @@ pub(crate) struct Disk {
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
-    /// Held during a sync of the journal, until its outcome is noted.
-    sync: Mutex<()>,
+    /// Held during a sync of the journal, until its outcome is noted. Whether one has failed: then
+    /// no later one proves anything.
+    sync: Mutex<bool>,
     pub(super) prepared: Mutex<Option<PreparedFile>>,
     pub(super) durability: Durability,
     /// How long a write may stay unsynced; `None` syncs each before it is acknowledged.
@@ -134,18 +135,18 @@ impl Disk {
                 if let Some(due) = oldest.checked_add(max_delay / 2) {
                     self.signals.request_sync(due);
                 }
-                // The thread is too busy for it, unless somebody syncs at this moment.
-                if now.duration_since(oldest) > max_delay && !self.is_syncing() {
-                    self.sync_to(written.end, &file, &path, health)?;
+                // The thread or the disk is too slow for it, and this append has to wait: first for
+                // a sync that is under way, which may be enough.
+                if now.duration_since(oldest) > max_delay {
+                    drop(sync::lock(&self.sync));
+                    let oldest = self.durability.oldest_unsynced();
+                    if oldest.is_some_and(|oldest| oldest.elapsed() > max_delay) {
+                        self.sync_to(written.end, &file, &path, health)?;
+                    }
                 }
             }
         }
         Ok(written)
-    }
-
-    /// Whether some thread syncs the journal at this moment.
-    fn is_syncing(&self) -> bool {
-        matches!(self.sync.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Makes everything written durable.
@@ -155,7 +156,8 @@ impl Disk {
         }
         let (end, to_sync) = match sync::lock(&self.journal).as_ref() {
             Some(journal) => (journal.end(), journal.to_sync()),
-            None => return Ok(()),
+            // A close has taken it, and reports how that ends.
+            None => return Err(Error::Closed),
         };
         match to_sync {
             Some((file, path)) => self.sync_to(end, &file, &path, health),
@@ -166,10 +168,13 @@ impl Disk {
     /// Syncs the file that holds the frame `end`, unless that is durable by now.
     ///
     /// The kernel reports a failed write-back once per open file, to the next sync. So one thread
-    /// syncs at a time, and poisons the store before it lets the next one in.
+    /// syncs at a time, and poisons the store before it lets the next one in. A store that is
+    /// poisoned for another reason still syncs what it has acknowledged.
     fn sync_to(&self, end: LogEnd, file: &File, path: &Path, health: &Health) -> Result<(), Error> {
-        let _only = sync::lock(&self.sync);
-        health.check_sound()?;
+        let mut has_failed = sync::lock(&self.sync);
+        if *has_failed {
+            return health.check_sound();
+        }
         if self.durability.synced().frame_number >= end.frame_number {
             return Ok(());
         }
@@ -179,7 +184,10 @@ impl Disk {
                 self.durability.note_synced(end, started);
                 Ok(())
             }
-            Err(source) => Err(health.poison(Error::io("sync", path, source))),
+            Err(source) => {
+                *has_failed = true;
+                Err(health.poison(Error::io("sync", path, source)))
+            }
         }
     }
 
@@ -192,7 +200,7 @@ impl Disk {
     }
 
     /// Prepares the next journal file. If this fails, the append that needs the file reports it.
-    pub(crate) fn prepare_file(&self) {
+    pub(crate) fn prepare_file(&self, health: &Health) {
         let capacity = match sync::lock(&self.journal).as_ref() {
             Some(journal) if journal.is_half_full() => journal.next_capacity(),
             _ => return,
@@ -201,7 +209,16 @@ impl Disk {
             return;
         }
         // No lock is held meanwhile: an append that needs a file at once makes its own.
-        let made = PreparedFile::make(&self.identity.directory, capacity).ok();
+        let step = |file: &File| {
+            // A buffered store must not wait for the whole file, nor for one long sync of it.
+            if self.max_delay.is_some() {
+                file.sync_data()?;
+                // A failure has poisoned the store, and the next write reports it.
+                let _ = self.sync_journal_if_due(health);
+            }
+            Ok(())
+        };
+        let made = PreparedFile::make(&self.identity.directory, capacity, step).ok();
         let replaced = std::mem::replace(&mut *sync::lock(&self.prepared), made);
         if let Some(unused) = replaced {
             unused.discard();
@@ -243,9 +260,9 @@ impl Hooks for JournalHooks<'_> {
         self.disk.sync_to(self.before, file, path, self.health)
     }
 
-    fn file_follows(&self, end: LogEnd) -> Result<(), Error> {
+    fn made(&self, beyond: Beyond, end: LogEnd) -> Result<(), Error> {
         match sync::lock(&self.disk.head_file).as_mut() {
-            Some(head) => head.file_follows(end),
+            Some(head) => head.made(beyond, end),
             None => Ok(()),
         }
     }

@@ -92,7 +92,7 @@ pub(super) fn run(storage: &Arc<Storage>) {
             let _ = disk.sync_journal(&storage.health);
         }
         if work.file && !work.stop {
-            disk.prepare_file();
+            disk.prepare_file(&storage.health);
         }
         if work.drain || work.stop {
             if let Err(error) = drain.all(work.stop) {
@@ -165,7 +165,7 @@ impl Drain<'_> {
     fn beat(&self) -> Result<(), Error> {
         self.disk.signals.beat();
         if self.disk.signals.take_file_request() {
-            self.disk.prepare_file();
+            self.disk.prepare_file(self.health);
         }
         self.disk.sync_journal_if_due(self.health)
     }

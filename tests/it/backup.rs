@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use ExpectedVersion::Any;
 
+use crate::support::files::sealed;
+
 fn event(number: u64) -> NewEvent {
     NewEvent::json("T", &format!("{number:0>100}")).unwrap()
 }
@@ -53,6 +55,23 @@ fn a_copy_is_the_same_store() {
     assert_eq!(*copy.append("s-0", Any, [again]).unwrap().positions().start(), 1);
     let next = copy.append("s-0", ExpectedVersion::Exact(43), [event(1)]).unwrap();
     assert_eq!(next.positions(), 302..=302);
+}
+
+#[test]
+fn a_copy_is_whole_where_the_trees_serve_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = filled(&path);
+    let events: Vec<_> = store.read_all().map(Result::unwrap).collect();
+    store.close().unwrap();
+    drop(store);
+    fs::remove_file(&sealed(&path)[0]).unwrap();
+    let store = EventStore::open(&path).unwrap();
+    let copy = directory.path().join("copy");
+    store.backup(&copy).unwrap();
+    let copy = EventStore::open(&copy).unwrap();
+    assert_eq!(copy.read_all().map(Result::unwrap).collect::<Vec<_>>(), events);
+    assert_eq!(copy.verify().unwrap().findings, []);
 }
 
 #[test]

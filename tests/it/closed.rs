@@ -314,3 +314,49 @@ fn the_first_file_after_a_close_is_missed_when_it_is_lost() {
         }
     }
 }
+
+#[test]
+fn a_file_is_missed_after_the_one_before_it_was_sealed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let options = Options::new().journal_bytes(256 << 10).tail_bytes(256 << 10);
+    let store = options.open(&path).unwrap();
+    let mut head = 0;
+    // The drain thread seals every file but the one in use.
+    while sealed(&path).is_empty() || active(&path).len() > 1 || active(&path).is_empty() {
+        let event = NewEvent::binary("T", vec![7; 60_000]).unwrap();
+        store.append("s", ExpectedVersion::Any, [event]).unwrap();
+        head += 1;
+    }
+    append(&store, head..head + 1);
+    head += 1;
+    let (killed, lost) = (directory.path().join("killed"), directory.path().join("lost"));
+    copy(&path, &killed);
+    copy(&path, &lost);
+    assert_eq!(options.open(&killed).unwrap().head().unwrap(), head);
+    fs::remove_file(active(&lost).last().unwrap()).unwrap();
+    let error = options.clone().create(false).open(&lost).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Corrupted, "{error}");
+}
+
+#[test]
+fn a_file_that_is_back_in_the_state_of_the_last_close_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 0..1);
+    store.close().unwrap();
+    let file = active(&path).remove(0);
+    let old = fs::read(&file).unwrap();
+    let store = EventStore::open(&path).unwrap();
+    append(&store, 1..11);
+    let (killed, stale) = (directory.path().join("killed"), directory.path().join("stale"));
+    copy(&path, &killed);
+    copy(&path, &stale);
+    assert_eq!(EventStore::open(&killed).unwrap().head().unwrap(), 11);
+    fs::write(&active(&stale)[0], old).unwrap();
+    for _ in 0..2 {
+        let error = Options::new().create(false).open(&stale).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Corrupted, "{error}");
+    }
+}

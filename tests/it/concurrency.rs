@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Mutex,
+        Barrier, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -24,6 +24,31 @@ fn busy(directory: &tempfile::TempDir) -> EventStore {
 
 fn event(number: u64) -> NewEvent {
     NewEvent::json("Counted", &number).unwrap()
+}
+
+/// A group takes 4 MiB: what does not fit stays in the queue, together with what came later.
+#[test]
+fn appends_that_a_full_group_leaves_over_are_answered() {
+    const MIB: usize = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let buffered = Durability::Buffered { max_delay: Duration::from_secs(1) };
+    let options = Options::new().durability(buffered).journal_bytes(64 << 20);
+    let store = options.open(directory.path().join("store")).unwrap();
+    let barrier = Barrier::new(7);
+    thread::scope(|scope| {
+        // While the first is written, the others queue.
+        for (thread, size) in [8 * MIB, 3 * MIB, 3 * MIB, 3 * MIB, 10, 10, 10].iter().enumerate() {
+            let (store, barrier) = (&store, &barrier);
+            scope.spawn(move || {
+                for round in 0..12 {
+                    let event = NewEvent::binary("Sized", vec![round; *size]).unwrap();
+                    barrier.wait();
+                    store.append(format!("s-{thread}"), Any, [event]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.head().unwrap(), 7 * 12);
 }
 
 #[test]

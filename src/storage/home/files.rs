@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
+    ops::Range,
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -82,15 +83,21 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
     opened.map_err(|source| Error::io("open", path, source))
 }
 
-/// Writes zeros over `len` bytes from `offset` on, in bounded steps.
-pub(crate) fn write_zeros(file: &File, mut offset: u64, len: u64) -> io::Result<()> {
+/// Writes zeros over a range of a file in steps of 1 MiB, and calls `between` after each.
+pub(crate) fn write_zeros(
+    file: &File,
+    range: Range<u64>,
+    mut between: impl FnMut(&File) -> io::Result<()>,
+) -> io::Result<()> {
     const STEP: usize = 1 << 20;
+    let Range { start: mut offset, end } = range;
+    let len = end.saturating_sub(offset);
     let zeros = vec![0; STEP.min(usize::try_from(len).unwrap_or(STEP))];
-    let end = offset + len;
     while offset < end {
         let step = usize::try_from(end - offset).unwrap_or(STEP).min(zeros.len());
         file.write_all_at(zeros.get(..step).unwrap_or_default(), offset)?;
         offset += step as u64;
+        between(file)?;
     }
     Ok(())
 }

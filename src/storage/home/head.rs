@@ -5,6 +5,10 @@
 //! else. So a log that is shorter than an intact record says has lost something. A file that is
 //! missing or damaged says nothing.
 //!
+//! A writer records before the first frame that it adds to another file, or to one that a close had
+//! shortened, that it does so: then the log goes on there, and a file that is missing or back in its
+//! earlier state is a loss.
+//!
 //! A close also shortens the active journal file, which is damage unless it is known that a close
 //! did it. When the record is lost, or is that of an earlier close, the end of the trees says so
 //! instead. An older copy of the file that says that the store is running does not fit a file that
@@ -23,7 +27,7 @@ use crate::{
     Error,
     codec::{
         checksum::Checksum,
-        head::{HEAD_BYTES, HeadRecord, HeadState, LogEnd},
+        head::{Beyond, HEAD_BYTES, HeadRecord, HeadState, LogEnd},
     },
     storage::home::files,
 };
@@ -85,29 +89,26 @@ impl HeadFile {
             boot_id: boot_id(),
         };
         let was_running = before.filter(|before| before.state == HeadState::Running);
-        head.record(
-            HeadState::Running,
-            end,
-            was_running.is_some_and(|before| before.file_follows),
-        )?;
+        let beyond = was_running.map(|before| before.beyond).unwrap_or_default();
+        head.record(HeadState::Running, end, beyond)?;
         Ok(head)
     }
 
     /// Records durably that the log ends with `end`.
     pub(crate) fn close(&mut self, end: LogEnd) -> Result<(), Error> {
-        self.record(HeadState::Closed, end, false)
+        self.record(HeadState::Closed, end, Beyond::Nothing)
     }
 
-    /// Records durably that a journal file follows on `end`, before anything is written to it.
-    pub(crate) fn file_follows(&mut self, end: LogEnd) -> Result<(), Error> {
-        self.record(HeadState::Running, end, true)
+    /// Records durably what was made for the frames after `end`, before any is written to it.
+    pub(crate) fn made(&mut self, beyond: Beyond, end: LogEnd) -> Result<(), Error> {
+        self.record(HeadState::Running, end, beyond)
     }
 
     /// Writes a record and syncs it.
-    fn record(&mut self, state: HeadState, end: LogEnd, file_follows: bool) -> Result<(), Error> {
+    fn record(&mut self, state: HeadState, end: LogEnd, beyond: Beyond) -> Result<(), Error> {
         self.turn += 1;
         let HeadFile { turn, inode, boot_id, .. } = *self;
-        let record = HeadRecord { state, turn, end, file_follows, inode, boot_id, is_sure: true };
+        let record = HeadRecord { state, turn, end, beyond, inode, boot_id, is_sure: true };
         let (bytes, offset) = record.encode(&self.checksum);
         self.file
             .write_all_at(&bytes, offset)

@@ -144,8 +144,13 @@ pub(crate) struct PreparedFile {
 }
 
 impl PreparedFile {
-    /// Allocates a file. On [`CreateFailure::Refused`] nothing is left.
-    pub(crate) fn make(directory: &Path, capacity: u64) -> Result<PreparedFile, CreateFailure> {
+    /// Allocates a file, and calls `between` after each step of it. On [`CreateFailure::Refused`]
+    /// nothing is left.
+    pub(crate) fn make(
+        directory: &Path,
+        capacity: u64,
+        between: impl FnMut(&File) -> io::Result<()>,
+    ) -> Result<PreparedFile, CreateFailure> {
         // More than one may be in the making, each under a name of its own.
         let name = format!("{}.{}", Uuid::new_v4().simple(), files::UNFINISHED);
         let path = directory.join(name);
@@ -155,7 +160,7 @@ impl PreparedFile {
             CreateFailure::Refused(Error::io("create", &path, source))
         };
         let file = files::create_truncated(&path).map_err(refused)?;
-        files::write_zeros(&file, 0, capacity).map_err(refused)?;
+        files::write_zeros(&file, 0..capacity, between).map_err(refused)?;
         match file.sync_all() {
             Ok(()) => Ok(PreparedFile { path, file, capacity }),
             Err(source) => {

@@ -22,7 +22,7 @@ use crate::{
     Error,
     codec::{
         frame::{FIRST_FRAME_OFFSET, FileHeader, FrameHeader, HEADER_BYTES},
-        head::{HeadRecord, HeadState, LogEnd},
+        head::{Beyond, HeadRecord, HeadState, LogEnd},
     },
     storage::{
         home::files,
@@ -333,7 +333,7 @@ impl<R: Replay> Reader<'_, R> {
         let is_end_of_trees = self.recovery.trees.is_some_and(|trees| trees.end == last);
         match self.recovery.head {
             None => is_end_of_trees,
-            Some(head) if head.end == last => true,
+            Some(head) if head.end == last => head.beyond != Beyond::SameFile,
             // A writer replaces the record of a close before it adds a frame.
             Some(head) => is_end_of_trees && (head.state == HeadState::Closed || !head.is_sure),
         }
@@ -403,15 +403,15 @@ impl<R: Replay> Reader<'_, R> {
             return Err(Error::corrupted(place(), missing, reason));
         }
         let Some(head) = self.recovery.head else { return Ok(end) };
-        let HeadRecord { state, end: known, file_follows, .. } = head;
-        if file_follows && known.frame_number == end.frame_number && !has_active {
+        let HeadRecord { state, end: known, beyond, .. } = head;
+        if beyond == Beyond::NextFile && known.frame_number == end.frame_number && !has_active {
             let reason = "the file that follows on it is missing";
             return Err(Error::corrupted(place(), missing, reason));
         }
         if known.frame_number > end.frame_number {
             let when = match state {
                 HeadState::Closed => "when the store was closed",
-                HeadState::Running => "before the store was opened last",
+                HeadState::Running => "before",
             };
             let reason = format!(
                 "it ends at position {}, and reached {} {when}",
@@ -465,6 +465,6 @@ fn make_durable(
         file.write_all_at(&buffer, at).map_err(failed)?;
         at += len as u64;
     }
-    files::write_zeros(&file, end, remains).map_err(failed)?;
+    files::write_zeros(&file, end..end + remains, |_| Ok(())).map_err(failed)?;
     file.sync_data().map_err(|source| Error::io("sync", path, source))
 }

@@ -17,7 +17,7 @@ use crate::{
             self, FIRST_FRAME_OFFSET, FRAME_BYTES_MAX, FrameKind, FrameMeta, HEADER_BYTES,
             ItemKind, new_file_header,
         },
-        head::LogEnd,
+        head::{Beyond, LogEnd},
     },
     storage::{
         home::files,
@@ -92,6 +92,11 @@ impl Active {
         self.offset >= SEALED_AT_CLOSE
     }
 
+    /// Whether a close cut off what was allocated for more frames.
+    fn is_cut(&self) -> bool {
+        self.allocated < self.capacity
+    }
+
     /// The file as one that takes no more frames, the last of which is `end`.
     pub(crate) fn into_full(self, end: LogEnd) -> FullFile {
         FullFile {
@@ -138,8 +143,8 @@ pub(crate) struct WrittenFrame {
 pub(crate) trait Hooks {
     /// Makes a full file durable.
     fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error>;
-    /// Records durably that a file follows on `end`, where no file before it says so.
-    fn file_follows(&self, end: LogEnd) -> Result<(), Error>;
+    /// Records durably what was made for the frames after `end`.
+    fn made(&self, beyond: Beyond, end: LogEnd) -> Result<(), Error>;
 }
 
 /// Why a frame was not written.
@@ -224,7 +229,14 @@ impl Journal {
         let Some(active) = &mut self.active else {
             return Err(refused("the journal has no file".to_owned()));
         };
-        allocate(active)?;
+        if active.offset == FIRST_FRAME_OFFSET {
+            // The marker in the file before says so too, until that file is sealed.
+            hooks.made(Beyond::NextFile, self.end).map_err(WriteFailure::Failed)?;
+        }
+        if active.is_cut() {
+            allocate(active)?;
+            hooks.made(Beyond::SameFile, self.end).map_err(WriteFailure::Failed)?;
+        }
         // A new file is begun only once the one before is durable.
         let unsynced = if is_first { 0 } else { self.end.frame_number.saturating_sub(synced) };
         let meta = FrameMeta {
@@ -277,13 +289,10 @@ impl Journal {
                 if let Some(unfit) = unfit {
                     unfit.discard();
                 }
-                PreparedFile::make(&self.identity.directory, capacity)?
+                PreparedFile::make(&self.identity.directory, capacity, |_| Ok(()))?
             }
         };
         let next = self.publish(spare, key, empty.is_some())?;
-        if self.active.is_none() {
-            hooks.file_follows(self.end).map_err(WriteFailure::Failed)?;
-        }
         let last = self.active.replace(next);
         self.next_key = key;
         // The new file has replaced one without frames, under the same name.
@@ -366,10 +375,7 @@ impl Journal {
 /// Allocates again what a close cut off. On [`WriteFailure::Refused`] no frame has changed.
 fn allocate(active: &mut Active) -> Result<(), WriteFailure> {
     let Active { file, path, capacity, allocated, .. } = active;
-    if *allocated >= *capacity {
-        return Ok(());
-    }
-    let written = files::write_zeros(file, *allocated, *capacity - *allocated);
+    let written = files::write_zeros(file, *allocated..*capacity, |_| Ok(()));
     let written = written.and_then(|()| file.sync_all());
     written.map_err(|source| WriteFailure::Refused(Error::io("extend", &*path, source)))?;
     *allocated = *capacity;

@@ -34,8 +34,8 @@ pub(super) enum Request {
 pub(crate) struct GroupCommit {
     queue: Mutex<Queue>,
     /// Where those wait whose requests queued in an even and in an odd round. While one group is
-    /// written the next one gathers, so the two never wait at the same place, and one wake-up
-    /// reaches a whole group.
+    /// written the next one gathers, so the two rarely wait at the same place, and one wake-up
+    /// reaches a whole group. Requests that did not fit into a group keep the place of their round.
     answered: [Condvar; 2],
 }
 
@@ -52,6 +52,8 @@ struct Queue {
 pub(super) struct Slot {
     pub(super) request: Request,
     bytes: usize,
+    /// Which of the two condition variables its owner waits at.
+    place: usize,
     /// Set before the queue is locked to wake its owner.
     answer: Mutex<Option<Answer>>,
 }
@@ -77,10 +79,10 @@ impl GroupCommit {
     }
 
     fn submit(&self, inner: &Inner, request: Request, bytes: usize) -> Answer {
-        let slot = Arc::new(Slot { request, bytes, answer: Mutex::default() });
         let mut queue = self.lock();
-        queue.waiting.push_back(Arc::clone(&slot));
         let place = queue.round % 2;
+        let slot = Arc::new(Slot { request, bytes, place, answer: Mutex::default() });
+        queue.waiting.push_back(Arc::clone(&slot));
         loop {
             if let Some(answer) = sync::lock(&slot.answer).take() {
                 return answer;
@@ -93,15 +95,16 @@ impl GroupCommit {
                 continue;
             }
             drop(queue);
-            self.lead(inner);
+            self.lead(inner, &slot);
             queue = self.lock();
         }
     }
 
-    /// Takes a group from the queue, answers all of it, and gives up the lead.
-    fn lead(&self, inner: &Inner) {
+    /// Takes a group from the queue, answers all of it, and gives up the lead. The group need not
+    /// hold the request of the thread that leads, `own`.
+    fn lead(&self, inner: &Inner, own: &Arc<Slot>) {
         let storage = &inner.storage;
-        let (group, round) = self.take_group();
+        let group = self.take_group();
         // A panic would leave the others waiting forever; what it left on the disk is unknown.
         let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &inner.versions, &group)));
         let answers =
@@ -110,26 +113,24 @@ impl GroupCommit {
         for (slot, answer) in group.iter().zip(answers) {
             *sync::lock(&slot.answer) = Some(answer);
         }
-        let has_next = {
+        let next = {
             let mut queue = self.lock();
             queue.has_leader = false;
-            !queue.waiting.is_empty()
+            queue.waiting.front().map(|slot| slot.place)
         };
-        // Nobody else waits for a group of one; a wake-up is a system call.
-        let [even, odd] = &self.answered;
-        let (of_group, of_next) = if round % 2 == 0 { (even, odd) } else { (odd, even) };
-        if group.len() > 1 {
-            of_group.notify_all();
-        }
-        if has_next {
-            // Any of them may lead. Those that a full group left behind wait at its place.
-            of_next.notify_one();
-            of_group.notify_one();
+        // A wake-up is a system call, so none is made where nobody waits.
+        for (place, changed) in self.answered.iter().enumerate() {
+            if group.iter().any(|slot| slot.place == place && !Arc::ptr_eq(slot, own)) {
+                changed.notify_all();
+            } else if next == Some(place) {
+                // Whoever still waits here has no answer, so any of them may lead.
+                changed.notify_one();
+            }
         }
     }
 
-    /// The next group, and the round in which it gathered.
-    fn take_group(&self) -> (Vec<Arc<Slot>>, usize) {
+    /// The next group.
+    fn take_group(&self) -> Vec<Arc<Slot>> {
         let mut queue = self.lock();
         let (mut bytes, mut count) = (0, 0);
         for slot in queue.waiting.iter().take(GROUP_REQUESTS) {
@@ -139,9 +140,8 @@ impl GroupCommit {
             }
             count += 1;
         }
-        let round = queue.round;
         queue.round += 1;
-        (queue.waiting.drain(..count).collect(), round)
+        queue.waiting.drain(..count).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
