@@ -208,6 +208,11 @@ impl Disk {
         if sync::lock(&self.prepared).is_some() {
             return;
         }
+        // On a disk that is nearly full the space is left to others: an attempt would fill it, and
+        // each append would ask for another.
+        if files::available_bytes(&self.path) / 2 < capacity {
+            return;
+        }
         // No lock is held meanwhile: an append that needs a file at once makes its own.
         let step = |file: &File| {
             // A buffered store must not wait for the whole file, nor for one long sync of it.
