@@ -11,9 +11,9 @@
 //! is that of the frame with this number: what the next frame will name. The inode and the boot id
 //! distinguish the running writer from a copy of the file and from an earlier boot. An open copies
 //! the place of the record before its own; a writer advances it when it begins a journal file.
-//! `beyond` says what the writer has made for the frames after that place: 1, space in the file that
-//! a close had cut off there; 2, another journal file. Without it, the loss of that file would look
-//! like a log that ends earlier.
+//! `beyond` says what the writer has made for the frames after that place: 1, space in the file
+//! that a close had cut off there; 2, another journal file. Without it, the loss of that file would
+//! look like a log that ends earlier.
 
 use uuid::Uuid;
 

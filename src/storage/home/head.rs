@@ -5,9 +5,9 @@
 //! else. So a log that is shorter than an intact record says has lost something. A file that is
 //! missing or damaged says nothing.
 //!
-//! A writer records before the first frame that it adds to another file, or to one that a close had
-//! shortened, that it does so: then the log goes on there, and a file that is missing or back in its
-//! earlier state is a loss.
+//! Before a writer adds the first frame to another file, or to one that a close had shortened, it
+//! records that the log goes on there. A file that is then missing, or back in its earlier state,
+//! is a loss.
 //!
 //! A close also shortens the active journal file, which is damage unless it is known that a close
 //! did it. When the record is lost, or is that of an earlier close, the end of the trees says so
