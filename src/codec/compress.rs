@@ -1,4 +1,4 @@
-//! LZ4 blocks (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md), with or without a
+//! LZ4 blocks (<https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>), with or without a
 //! dictionary.
 //!
 //! The raw length and a checksum are stored beside each block. The caller checks the checksum

@@ -103,7 +103,7 @@ impl Place {
     }
 }
 
-/// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/).
+/// FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
 fn hash_of(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
