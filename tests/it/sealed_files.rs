@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    ops::RangeInclusive,
+    ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
 };
 
@@ -49,6 +49,14 @@ fn closed(path: &Path) {
     append(&store, 1..=EVENTS);
     store.close().unwrap();
     assert!(sealed(path).len() > 3 && active(path).len() == 1);
+}
+
+/// A closed store that has lost a sealed file; gives the positions that it held.
+fn closed_without_a_file(path: &Path) -> Range<u64> {
+    closed(path);
+    let files = sealed(path);
+    fs::remove_file(&files[1]).unwrap();
+    first_position(&files[1])..first_position(&files[2])
 }
 
 /// Every question that a store answers, each with the answer that is due.
@@ -183,10 +191,7 @@ fn damaged_trees_are_answered_from_the_journal_and_reported() {
 fn damage_in_both_copies_is_an_error_there_and_nowhere_else() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
-    closed(&path);
-    let files = sealed(&path);
-    let lost = first_position(&files[1])..first_position(&files[2]);
-    fs::remove_file(&files[1]).unwrap();
+    let lost = closed_without_a_file(&path);
     for number in 0..entries(&path, "streams") {
         damage_tree(&path, "streams", number);
     }
@@ -226,10 +231,7 @@ fn damage_in_both_copies_is_an_error_there_and_nowhere_else() {
 fn what_a_lost_file_may_hold_is_not_taken_for_new() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
-    closed(&path);
-    let files = sealed(&path);
-    let lost = first_position(&files[1])..first_position(&files[2]);
-    fs::remove_file(&files[1]).unwrap();
+    let lost = closed_without_a_file(&path);
     change_trees(&path, |trees| {
         let ids = trees.open_tree("ids").unwrap();
         for key in ids.iter().keys().map(Result::unwrap) {

@@ -1,6 +1,6 @@
 //! Damage to a sealed file: an error, or the same answers as before.
 
-use std::{fs, path::Path};
+use std::{fs, ops::RangeInclusive, path::Path};
 
 use uuid::Uuid;
 
@@ -86,6 +86,19 @@ fn several_blocks() -> Source {
     source
 }
 
+/// The positions of each damaged part that a check reports, where it knows them.
+fn damaged(file: &SealedFile) -> Vec<Option<RangeInclusive<u64>>> {
+    let mut found = Vec::new();
+    let verified = file.verify(&mut |part| {
+        if let Checked::Damage { positions, .. } = part {
+            found.push(positions);
+        }
+        Ok(())
+    });
+    verified.expect("verified");
+    found
+}
+
 #[test]
 fn verify_reports_each_damaged_block() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -99,16 +112,8 @@ fn verify_reports_each_damaged_block() {
     bytes[64] ^= 1;
     fs::write(&path, &bytes).expect("written");
     let file = SealedFile::open(&path, STORE_ID, &checksum()).expect("opened");
-    let mut found = Vec::new();
-    let verified = file.verify(&mut |part| {
-        if let Checked::Damage { positions, .. } = part {
-            found.push(positions);
-        }
-        Ok(())
-    });
-    verified.expect("verified");
     let expected = [starts[0]..=starts[1] - 1, starts[1]..=starts[2] - 1];
-    assert_eq!(found, expected.map(Some));
+    assert_eq!(damaged(&file), expected.map(Some));
     // Everything else is served.
     assert!(file.page(starts[1], Page::default()).is_err());
     assert!(file.page(starts[2], Page::default()).is_ok());
@@ -137,15 +142,7 @@ fn verify_reports_each_damaged_part_of_the_index() {
         bytes[usize::try_from(at).expect("small")] ^= 4;
         fs::write(&path, &bytes).expect("written");
         let file = SealedFile::open(&path, STORE_ID, &checksum()).expect("opened");
-        let mut found = Vec::new();
-        let verified = file.verify(&mut |part| {
-            if let Checked::Damage { positions, .. } = part {
-                found.push(positions);
-            }
-            Ok(())
-        });
-        verified.expect("verified");
-        assert_eq!(found, [None], "{at}");
+        assert_eq!(damaged(&file), [None], "{at}");
     }
 }
 
