@@ -49,7 +49,7 @@ pub use projection::{
     HandlerError, Handlers, LiveError, LiveProjection, LiveState, Projection, Restored, UpTo,
 };
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
-pub use store::{Durability, EventStore, Events, Options, Stats, StreamInfo, Streams};
+pub use store::{Durability, EventStore, Events, Options, Recovery, Stats, StreamInfo, Streams};
 pub use subscription::{CancelHandle, Subscription};
 pub use verify::{Finding, Report};
 

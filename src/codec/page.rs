@@ -63,6 +63,11 @@ impl Page {
         Arc::from(vec![0; len])
     }
 
+    /// Bytes of the buffer, which other pages may share.
+    pub(crate) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.events.len()
     }

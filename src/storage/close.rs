@@ -21,7 +21,9 @@ impl Storage {
         let synced = disk.sync_journal(&self.health);
         if !disk.signals.stop() {
             // sled still holds its files, so the lock must stay with them.
-            return Err(self.poison(drain::hung("closing the trees")));
+            let hung = drain::hung("closing the trees");
+            disk.mark_trees_damaged(&hung);
+            return Err(self.poison(hung));
         }
         drop(disk.take_journal());
         disk.unlock();

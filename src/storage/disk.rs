@@ -22,8 +22,9 @@ use crate::{
             FullFile, Hooks, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
             WrittenFrame,
         },
+        rebuild::Healing,
         snapshots::SnapshotFiles,
-        trees::Trees,
+        trees::{self, Trees},
     },
     sync,
 };
@@ -56,6 +57,7 @@ pub(crate) struct Disk {
     pub(super) trees: RwLock<Option<Trees>>,
     pub(super) snapshots: SnapshotFiles,
     pub(super) signals: Signals,
+    pub(super) healing: Option<Healing>,
 }
 
 /// What a disk starts with.
@@ -70,6 +72,7 @@ pub(crate) struct DiskParts {
     pub(crate) sealed: SealedFiles,
     pub(crate) trees: Option<Trees>,
     pub(crate) max_delay: Option<Duration>,
+    pub(crate) healing: Option<Healing>,
 }
 
 impl Disk {
@@ -90,6 +93,7 @@ impl Disk {
             sealed: parts.sealed,
             trees: RwLock::new(parts.trees),
             signals: Signals::default(),
+            healing: parts.healing,
         }
     }
 
@@ -244,6 +248,11 @@ impl Disk {
     pub(crate) fn unlock(&self) {
         self.sealed.close();
         sync::lock(&self.lock).take();
+    }
+
+    /// Has the next open rebuild the trees, because they failed.
+    pub(crate) fn mark_trees_damaged(&self, failure: &Error) {
+        trees::mark_damaged(&self.path.join(names::TREES), &failure.chain());
     }
 
     /// Bytes on the disk below a directory of the store.

@@ -96,6 +96,9 @@ pub(super) fn run(storage: &Arc<Storage>) {
         }
         if work.drain || work.stop {
             if let Err(error) = drain.all(work.stop) {
+                if matches!(error, Error::Corrupted { .. } | Error::Internal { .. }) {
+                    disk.mark_trees_damaged(&error);
+                }
                 drop(storage.health.poison(error));
             }
             disk.signals.end_drain();

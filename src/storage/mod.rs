@@ -3,7 +3,8 @@
 //! * `commit`: room, then journal, then tail, then the head that readers see.
 //! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
-//! * `open`, `replay`: from a directory to an open store. `close`: back.
+//! * `open/`, `replay`: from a directory to an open store. `close`: back. `rebuild`: new trees from
+//!   the journal, when an open finds damaged ones.
 //! * `drain`: the background thread, from the tail to trees and sealed files. `disk/signals`: what
 //!   it and the others say to each other.
 //! * `disk`: everything of a store that is on the disk. `disk/durability`: how far that is durable.
@@ -25,6 +26,7 @@ mod home;
 mod journal;
 mod open;
 mod read;
+mod rebuild;
 mod replay;
 mod saved;
 mod snapshots;
@@ -33,8 +35,12 @@ mod tail;
 mod trees;
 
 use std::{
+    fmt,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,6 +56,7 @@ use tail::Tail;
 pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
 pub(crate) use read::Batch;
+pub(crate) use rebuild::Healing;
 
 /// What the engine is opened with.
 #[derive(Clone, Debug)]
@@ -62,6 +69,27 @@ pub(crate) struct StorageOptions {
     pub(crate) creates: bool,
     /// The id of a store that is created; unset, a random one.
     pub(crate) store_id: Option<Uuid>,
+    /// Whether trees that cannot be used are rebuilt.
+    pub(crate) rebuilds: bool,
+    pub(crate) on_rebuild: OnProgress,
+}
+
+/// Takes the progress of a rebuild: how many events are done, and of how many.
+#[derive(Clone, Default)]
+pub(crate) struct OnProgress(pub(crate) Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl OnProgress {
+    fn report(&self, done: u64, total: u64) {
+        if let Some(report) = &self.0 {
+            report(done, total);
+        }
+    }
+}
+
+impl fmt::Debug for OnProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnProgress").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Makes the name of what is at `path` durable.
@@ -108,6 +136,11 @@ impl Storage {
             Place::Memory(_) => None,
             Place::Disk(disk) => Some(disk),
         }
+    }
+
+    /// What had to be healed when the store was opened.
+    pub(crate) fn healing(&self) -> Option<&Healing> {
+        self.disk().and_then(|disk| disk.healing.as_ref())
     }
 
     /// The last position that readers see.
@@ -165,6 +198,11 @@ impl Storage {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.health.check_writable()?;
         self.disk().map_or(Ok(()), |disk| disk.sync_journal(&self.health))
+    }
+
+    /// What was set aside as damaged, by its path in the store's directory, in order.
+    pub(crate) fn set_aside(&self) -> Result<Vec<String>, Error> {
+        self.disk().map_or(Ok(Vec::new()), |disk| names::set_aside(disk.path()))
     }
 
     /// Bytes on the disk of the journal, the trees and the snapshots, and roughly how much memory

@@ -7,6 +7,7 @@ mod filter;
 mod live;
 mod options;
 mod read;
+mod recovery;
 mod stats;
 mod streams;
 
@@ -24,6 +25,7 @@ use live::Followers;
 pub(crate) use live::{Arrivals, Follower, Waits};
 pub use options::{Durability, Options};
 pub use read::Events;
+pub use recovery::Recovery;
 pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
 

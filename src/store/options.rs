@@ -9,7 +9,11 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{Error, EventStore, event::Timestamp, storage::StorageOptions};
+use crate::{
+    Error, EventStore,
+    event::Timestamp,
+    storage::{OnProgress, StorageOptions},
+};
 
 /// The smallest journal file: a frame and its header must fit.
 const JOURNAL_BYTES_MIN: u64 = 64 << 10;
@@ -77,12 +81,14 @@ pub struct Options {
     tail_bytes: u64,
     journal_bytes: u64,
     creates: bool,
+    rebuilds: bool,
+    on_rebuild: OnProgress,
     clock: Clock,
 }
 
 impl Options {
     /// The defaults: `Sync`, a cache of 64 MiB, a tail of 32 MiB, journal files of 16 MiB, the
-    /// system's clock, and creating a store that does not exist.
+    /// system's clock, creating a store that does not exist, and rebuilding damaged trees.
     pub fn new() -> Options {
         Options {
             durability: Durability::Sync,
@@ -90,6 +96,8 @@ impl Options {
             tail_bytes: 32 << 20,
             journal_bytes: 16 << 20,
             creates: true,
+            rebuilds: true,
+            on_rebuild: OnProgress::default(),
             clock: Arc::new(system_clock),
         }
     }
@@ -136,6 +144,23 @@ impl Options {
         self
     }
 
+    /// Whether [`open`](Self::open) rebuilds trees that cannot be used, from the journal. The old
+    /// ones are kept as `trees.damaged-<n>`, and [`EventStore::recovery`] reports what happened.
+    /// Turned off, such a store is [`Error::Corrupted`] and stays as it is.
+    #[must_use]
+    pub fn rebuild(mut self, rebuilds: bool) -> Options {
+        self.rebuilds = rebuilds;
+        self
+    }
+
+    /// Called now and then while [`open`](Self::open) rebuilds trees, on the thread of the open,
+    /// with the number of events that are done and the number of all.
+    #[must_use]
+    pub fn on_rebuild(mut self, report: impl Fn(u64, u64) + Send + Sync + 'static) -> Options {
+        self.on_rebuild = OnProgress(Some(Arc::new(report)));
+        self
+    }
+
     /// The clock that stamps events which bring no time: microseconds since the Unix epoch. Nothing
     /// else depends on it, and it may jump; a time outside the years 1 to 9999 is clamped to them.
     #[must_use]
@@ -147,14 +172,16 @@ impl Options {
     /// Opens the store in the directory `path`, and creates it if need be.
     ///
     /// An open recovers from a crash: an append that was acknowledged is there, one that was not is
-    /// there whole or not at all. A store on a full disk opens for reading: every
-    /// append to it answers [`Error::Poisoned`] until there is space and it is opened again.
+    /// there whole or not at all. Damaged trees are rebuilt, see [`EventStore::recovery`]. A store
+    /// on a full disk opens for reading: every append to it answers [`Error::Poisoned`] until there
+    /// is space and it is opened again.
     ///
     /// # Errors
     /// * [`Error::Locked`] while it is open elsewhere.
     /// * [`Error::InvalidArgument`] for a directory that is neither a store nor empty, and for a
     ///   buffered store without a delay.
-    /// * [`Error::Corrupted`] for damaged files, [`Error::UnsupportedFormat`] for a newer format.
+    /// * [`Error::Corrupted`] for damage of events that only one copy has,
+    ///   [`Error::UnsupportedFormat`] for a newer format.
     /// * [`Error::Io`] with `NotFound` for a missing store under [`create(false)`](Self::create),
     ///   and for whatever else the system refuses; [`Error::NoSpace`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
@@ -176,6 +203,8 @@ impl Options {
             journal_bytes: self.journal_bytes,
             creates: self.creates,
             store_id: None,
+            rebuilds: self.rebuilds,
+            on_rebuild: self.on_rebuild.clone(),
         })
     }
 
@@ -203,6 +232,7 @@ impl fmt::Debug for Options {
             .field("tail_bytes", &self.tail_bytes)
             .field("journal_bytes", &self.journal_bytes)
             .field("create", &self.creates)
+            .field("rebuild", &self.rebuilds)
             .finish_non_exhaustive()
     }
 }

@@ -34,6 +34,8 @@ pub struct Stats {
     /// About how many bytes of memory the tail takes: the newest events, and an index of those
     /// that wait for the trees.
     pub tail_bytes: u64,
+    /// Damaged files and directories that were set aside: their paths in the store's directory.
+    pub set_aside: Vec<String>,
 }
 
 fn as_text<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,6 +64,7 @@ impl EventStore {
             trees_bytes: sizes.trees,
             snapshots_bytes: sizes.snapshots,
             tail_bytes: sizes.tail,
+            set_aside: storage.set_aside()?,
         })
     }
 }

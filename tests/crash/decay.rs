@@ -1,7 +1,7 @@
 //! One damage to the files of a store, chosen by a number.
 //!
-//! Method: the first numbers flip one bit of every byte of every small file; the others pick a file
-//! and a kind of damage at random, at places that hold data rather than in preallocated zeros.
+//! Method: the first even numbers flip one bit of every byte of every small file; the others pick a
+//! file and a kind of damage at random, at places that hold data rather than in preallocated zeros.
 
 use std::{
     fmt, fs,
@@ -22,6 +22,8 @@ pub struct Damage {
     pub words: String,
     pub is_flip: bool,
     pub is_newest_journal: bool,
+    /// The journal is as it was.
+    pub is_in_trees: bool,
 }
 
 impl fmt::Display for Damage {
@@ -41,8 +43,8 @@ pub fn damage(subject: &Subject, dir: &Path, seed: u64, case: u64) -> Damage {
     list(&subject.pristine, Path::new(""), &mut files);
     let newest = files.iter().filter(|path| path.starts_with("journal")).max().cloned();
     let is_newest = |path: &Path| Some(path) == newest.as_deref();
-    let mut rest = case as usize;
-    for path in &files {
+    let mut rest = case as usize / 2;
+    for path in files.iter().filter(|_| case.is_multiple_of(2)) {
         let mut bytes = fs::read(dir.join(path)).expect("a file of the store");
         if bytes.len() > SMALL {
             continue;
@@ -52,14 +54,20 @@ pub fn damage(subject: &Subject, dir: &Path, seed: u64, case: u64) -> Damage {
             bytes[rest] ^= 1 << bit;
             fs::write(dir.join(path), &bytes).expect("a file of the store");
             let words = format!("bit {bit} of byte {rest} of {} flipped", path.display());
-            return Damage { words, is_flip: true, is_newest_journal: is_newest(path) };
+            return Damage {
+                words,
+                is_flip: true,
+                is_newest_journal: is_newest(path),
+                is_in_trees: path.starts_with("trees"),
+            };
         }
         rest -= bytes.len();
     }
     let mut random = Random::new(&[seed, case]);
     if random.one_in(12) {
-        let words = damage_folder(subject, dir, &mut random);
-        return Damage { words, is_flip: false, is_newest_journal: false };
+        let (name, words) = damage_folder(subject, dir, &mut random);
+        let is_in_trees = name == "trees";
+        return Damage { words, is_flip: false, is_newest_journal: false, is_in_trees };
     }
     // The journal and sled's log are what matters most.
     let large: Vec<_> = files
@@ -71,7 +79,8 @@ pub fn damage(subject: &Subject, dir: &Path, seed: u64, case: u64) -> Damage {
     let path = &files[random.below(files.len() as u64) as usize];
     let (what, is_flip) = damage_file(subject, dir, path, &mut random);
     let words = format!("{}: {what}", path.display());
-    Damage { words, is_flip, is_newest_journal: is_newest(path) }
+    let is_in_trees = path.starts_with("trees");
+    Damage { words, is_flip, is_newest_journal: is_newest(path), is_in_trees }
 }
 
 /// All files but the lock, as paths below the store, sorted.
@@ -90,21 +99,22 @@ pub fn list(root: &Path, below: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Replaces or removes everything of one kind.
-fn damage_folder(subject: &Subject, dir: &Path, random: &mut Random) -> String {
+/// Damages a folder; says which and how.
+fn damage_folder(subject: &Subject, dir: &Path, random: &mut Random) -> (&'static str, String) {
     let name = ["journal", "trees"][random.below(2) as usize];
     let target = dir.join(name);
     if target.exists() {
         fs::remove_dir_all(&target).expect("a folder of the store");
     }
     let (source, words) = match random.below(3) {
-        0 => return format!("folder {name} deleted"),
+        0 => return (name, format!("folder {name} deleted")),
         1 => (&subject.older, "its older self"),
         _ => (&subject.other, "that of another store"),
     };
     if source.join(name).exists() {
         crate::harness::copy_tree(&source.join(name), &target).expect("a folder can be copied");
     }
-    format!("folder {name} replaced by {words}")
+    (name, format!("folder {name} replaced by {words}"))
 }
 
 /// Damages one file; says how, and whether it was a single bit.

@@ -4,7 +4,8 @@
 //! place and opened: bits flipped (every byte of a small file), blocks zeroed, exchanged or filled
 //! with noise, files cut short, lengthened, deleted, replaced by their older selves or by those of
 //! another store. Allowed is that everything is there and right, or that the store says at open, at
-//! a read or in `verify` that it is damaged, while everything it does serve is right. Of a store
+//! a read or in `verify` that it is damaged, while everything it does serve is right. Damage in the
+//! trees is no reason to refuse anything: the journal has everything. Of a store
 //! that was not closed, the end of its newest journal file may go without a word, because a write
 //! that a crash has torn looks the same. What sled prints when it panics is counted, and tolerated
 //! here only.
@@ -171,7 +172,9 @@ fn judge(prepared: &Prepared, damage: &Damage, answer: &Answer) -> Result<String
         return Err(format!("{}: {}; {line}", answer.word, answer.text));
     }
     match answer.word.as_str() {
-        "intact" | "refused" | "findings" => Ok(answer.word.clone()),
+        // The journal has everything, so there is nothing to refuse.
+        "refused" if damage.is_in_trees => Err(format!("refused: {}", answer.text)),
+        "intact" | "healed" | "refused" | "findings" => Ok(answer.word.clone()),
         "short" if !prepared.is_closed && damage.is_newest_journal => {
             let lost: u64 =
                 answer.text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);

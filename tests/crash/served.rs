@@ -4,8 +4,8 @@
 //! each way of reading may end with an honest error, but every event before that must be the right
 //! one, and an end without an error must come after the last event. `verify` must not be content
 //! with what a read has refused. The store is opened twice, because the first opening may have
-//! changed files. The answer is "intact", "refused", "findings", "short" (fewer events, without a
-//! word) or "bad".
+//! changed files. The answer is "intact", "healed" (intact, after a rebuild), "refused",
+//! "findings", "short" (fewer events, without a word) or "bad".
 
 use std::path::Path;
 
@@ -41,6 +41,7 @@ pub fn serve(args: &Args) {
                 format!("short\t{lost} units, the head is {head} and not {}", whole.head)
             }
             Ok(Seen { has_lost_saves: true, .. }) => "short\t0 units, but a checkpoint".to_owned(),
+            Ok(Seen { is_healed: true, .. }) => "healed\t".to_owned(),
             Ok(_) => "intact\t".to_owned(),
             Err(Fault::Wrong(text) | Fault::Refused(text)) => format!("bad\t{text}"),
         }
@@ -55,6 +56,8 @@ struct Seen {
     findings: Option<String>,
     /// A checkpoint is older than the last one.
     has_lost_saves: bool,
+    /// The open has rebuilt the trees.
+    is_healed: bool,
 }
 
 impl Seen {
@@ -90,6 +93,7 @@ fn examine(setup: &Setup, dir: &Path, whole: &Found, due: &Expected) -> Result<S
 fn look(setup: &Setup, dir: &Path, whole: &Found, due: &Expected) -> Result<Seen, Fault> {
     let mut seen = Seen::default();
     let Some(store) = seen.take("open", setup.open(dir))? else { return Ok(seen) };
+    seen.is_healed = store.recovery().reason().is_some();
     let Some(head) = seen.take("head", store.head())? else { return Ok(seen) };
     if head > whole.head || (head > 0 && whole.ends.binary_search(&head).is_err()) {
         return wrong(format!("the head is {head}, in the middle of a unit or past the end"));

@@ -27,6 +27,7 @@ mod ffi; //         the C ABI: header, library, misuse
 mod fork; //        a forked child is refused
 mod format; //      stores written by earlier versions, and files that are not what they were
 mod full_disk; //   a disk without space: appends are refused, reads go on
+mod healing; //     trees that are damaged or lost: rebuilt from the journal
 mod limits; //      every limit, at it and one past it
 mod live; //        live projections: up to date when an append returns
 mod model; //       random operations with reopening, against a reference model

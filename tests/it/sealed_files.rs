@@ -3,52 +3,27 @@
 
 use std::{
     fs,
-    ops::{Range, RangeInclusive},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use annals::{Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
 use uuid::Uuid;
 
-use crate::support::files::{active, copy, first_position, flip, sealed};
+use crate::support::{
+    files::{active, copy, first_position, flip, sealed},
+    numbered::{self, EVENTS, STREAMS, append, check_everything, data, id, stream},
+};
 
 use ExpectedVersion::Any;
-
-const EVENTS: u64 = 1_000;
-const STREAMS: u64 = 3;
 
 fn options() -> Options {
     Options::new().journal_bytes(64 << 10)
 }
 
-fn data(position: u64) -> String {
-    format!("{position:0>200}")
-}
-
-fn stream(position: u64) -> String {
-    format!("s-{}", position % STREAMS)
-}
-
-fn id(position: u64) -> Option<Uuid> {
-    position.is_multiple_of(7).then(|| Uuid::from_u128(u128::from(position)))
-}
-
-fn append(store: &EventStore, positions: RangeInclusive<u64>) {
-    for position in positions {
-        let mut event = NewEvent::json("T", &data(position)).unwrap();
-        if let Some(id) = id(position) {
-            event = event.id(id);
-        }
-        store.append(stream(position), Any, [event]).unwrap();
-    }
-}
-
 /// A closed store whose last file alone is not sealed.
 fn closed(path: &Path) {
-    let store = options().open(path).unwrap();
-    append(&store, 1..=EVENTS);
-    store.close().unwrap();
-    assert!(sealed(path).len() > 3 && active(path).len() == 1);
+    numbered::closed(path, &options());
 }
 
 /// A closed store that has lost a sealed file; gives the positions that it held.
@@ -57,38 +32,6 @@ fn closed_without_a_file(path: &Path) -> Range<u64> {
     let files = sealed(path);
     fs::remove_file(&files[1]).unwrap();
     first_position(&files[1])..first_position(&files[2])
-}
-
-/// Every question that a store answers, each with the answer that is due.
-#[track_caller]
-fn check_everything(store: &EventStore, what: &str) {
-    assert_eq!(store.head().unwrap(), EVENTS, "{what}");
-    for (position, event) in (1..).zip(store.read_all()) {
-        let event = event.unwrap();
-        assert_eq!((event.position(), event.stream_id()), (position, &*stream(position)), "{what}");
-        assert_eq!(event.data(), format!("\"{}\"", data(position)).as_bytes(), "{what}");
-        assert_eq!(event.id(), id(position), "{what}");
-    }
-    assert_eq!(store.read_all().count() as u64, EVENTS, "{what}");
-    let backward = store.read_all().backward().map(|event| event.unwrap().position());
-    assert!(backward.eq((1..=EVENTS).rev()), "{what}");
-    for number in 0..STREAMS {
-        let due = || (1..=EVENTS).filter(|position| position % STREAMS == number);
-        let name = format!("s-{number}");
-        let read = store.read_stream(&name).map(|event| event.unwrap().position());
-        assert!(read.eq(due()), "{what}: {name}");
-        let read = store.read_stream(&name).backward().map(|event| event.unwrap().position());
-        assert!(read.eq(due().rev()), "{what}: {name}, backward");
-        assert_eq!(store.stream_version(&name).unwrap(), due().count() as u64, "{what}");
-    }
-    for position in (1..=EVENTS).filter(|position| id(*position).is_some()) {
-        let again = NewEvent::json("T", &data(position)).unwrap().id(id(position).unwrap());
-        let again = store.append(stream(position), Any, [again]).unwrap();
-        assert!(again.is_replay(), "{what}: {position}");
-        assert_eq!(again.positions(), position..=position, "{what}");
-    }
-    let streams = store.streams().map(|stream| stream.unwrap().version());
-    assert_eq!(streams.sum::<u64>(), EVENTS, "{what}");
 }
 
 /// The codes of the findings, and where they are.
@@ -294,7 +237,7 @@ fn of_a_file_in_both_forms_a_damaged_sealed_one_is_set_aside() {
         // In a block, in the index, and in the footer.
         flip(&sealed, [len / 4, len * 3 / 4, len - part][number]);
         let damaged = fs::read(&sealed).unwrap();
-        let aside = sealed.with_extension("sealed-damaged-1");
+        let aside = sealed.with_extension("sealed.damaged-1");
         let store = options().open(&path).unwrap();
         assert_eq!(fs::read(&aside).unwrap(), damaged, "what it was is kept");
         assert!(unsealed.exists() || sealed.exists());

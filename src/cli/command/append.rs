@@ -2,11 +2,12 @@
 
 use std::io::{self, Read};
 
-use annals::{Error, EventStore, NewEvent, limits};
+use annals::{Error, NewEvent, limits};
 use serde::Serialize;
 
 use crate::{
     args::AppendArgs,
+    command::open,
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -34,7 +35,7 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
     if let Some(id) = args.id {
         event = event.id(id);
     }
-    let store = EventStore::open(&args.store)?;
+    let store = open(&args.store, true)?;
     let appended = store.append(&args.stream, args.expected, [event])?;
     store.close()?;
     let (position, version) = (*appended.positions().start(), *appended.versions().start());

@@ -11,7 +11,7 @@ use annals::{Error, EventStore, ImportError, ImportOptions, ImportReport};
 
 use crate::{
     args::ImportArgs,
-    command::{is_dash, open_existing},
+    command::{is_dash, open, open_existing},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -66,7 +66,7 @@ fn open_input(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Error> {
 /// A dry run makes no store: where there is none, it checks against an empty one.
 fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
     if !args.dry_run {
-        EventStore::open(&args.store)
+        open(&args.store, true)
     } else if args.store.symlink_metadata().is_ok() {
         open_existing(&args.store)
     } else {

@@ -19,8 +19,10 @@ use annals::{Error, EventStore, Options};
 use crate::{
     args::Command,
     exit::{Exit, Failure},
-    output::Output,
+    output::{self, Output},
 };
+
+const REBUILD: &str = "rebuilding the trees {wide_bar} {pos}/{len} events, {eta} left";
 
 /// Runs one command.
 pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
@@ -41,7 +43,31 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
 
 /// Opens a store that must be there: a mistyped path makes no new one.
 fn open_existing(path: &Path) -> Result<EventStore, Error> {
-    Options::new().create(false).open(path)
+    open(path, false)
+}
+
+/// Opens a store, and says what had to be repaired for it.
+fn open(path: &Path, creates: bool) -> Result<EventStore, Error> {
+    let bar = output::progress(None, REBUILD);
+    let hook = bar.clone();
+    let on_rebuild = move |done, total| {
+        hook.set_length(total);
+        hook.set_position(done);
+    };
+    let store = Options::new().create(creates).on_rebuild(on_rebuild).open(path)?;
+    bar.finish_and_clear();
+    let recovery = store.recovery();
+    if let Some(reason) = recovery.reason() {
+        let kept = recovery.set_aside().map(|aside| format!("; the old ones: {}", aside.display()));
+        let (events, seconds) = (recovery.rebuilt_events(), recovery.duration().as_secs_f64());
+        output::complain(&format!(
+            "warning: rebuilt the trees of {} from {events} events of the journal in \
+             {seconds:.1} s: {reason}{}",
+            path.display(),
+            kept.unwrap_or_default()
+        ));
+    }
+    Ok(store)
 }
 
 /// Whether a path argument stands for standard input or output.

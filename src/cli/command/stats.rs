@@ -23,7 +23,8 @@ pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure
         ("snapshots bytes", stats.snapshots_bytes.to_string()),
         ("tail bytes", stats.tail_bytes.to_string()),
     ];
-    for (name, value) in rows {
+    let set_aside = stats.set_aside.iter().map(|name| ("set aside", name.clone()));
+    for (name, value) in rows.into_iter().chain(set_aside) {
         output.text(&format!("{name:<16}{value}"))?;
     }
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use std::{
     io::{self, Read, Write},
     ops::Range,
     os::unix::fs::FileExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::Error;
@@ -61,15 +61,42 @@ pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Renames a damaged file to the first free `<name>-damaged-<n>`, and makes that durable.
-pub(crate) fn set_aside(path: &Path) -> Result<(), Error> {
+/// What comes between the name of what was set aside and its number.
+const DAMAGED: &str = ".damaged-";
+
+/// Renames a damaged file or directory to `<name>.damaged-<n>`, the numbers counting up, makes that
+/// durable, and returns the new path.
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let free = (1..u32::MAX)
-        .map(|number| path.with_file_name(format!("{name}-damaged-{number}")))
-        .find(|path| !path.exists());
-    let aside = free.unwrap_or_else(|| path.with_extension("damaged"));
+    let number = 1 + numbers_set_aside(path)?.last().copied().unwrap_or(0);
+    let aside = path.with_file_name(format!("{name}{DAMAGED}{number}"));
     fs::rename(path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
-    sync_directory(parent_of(path))
+    sync_directory(parent_of(path))?;
+    Ok(aside)
+}
+
+/// The numbers of what was set aside of a path, in order.
+fn numbers_set_aside(path: &Path) -> Result<Vec<u32>, Error> {
+    let directory = parent_of(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let failed = |source| Error::io("read the directory", directory, source);
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?.file_name();
+        let entry = entry.to_string_lossy();
+        let number = entry.strip_prefix(&*name).and_then(|rest| rest.strip_prefix(DAMAGED));
+        numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The name that something had before it was set aside.
+pub(crate) fn name_before_damage(name: &str) -> &str {
+    match name.rsplit_once(DAMAGED) {
+        Some((before, number)) if number.parse::<u32>().is_ok() => before,
+        _ => name,
+    }
 }
 
 /// Creates a file for reading and writing, or empties the one that is there.

@@ -9,12 +9,23 @@ use crate::{Error, storage::home::files};
 
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const TREES: &str = "trees";
+/// Trees that are being rebuilt.
+pub(crate) const TREES_UNFINISHED: &str = "trees.tmp";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
 /// What a store consists of, and what an interrupted creation may leave. Some file systems keep
 /// `lost+found` at their top.
-const OWN_ENTRIES: [&str; 8] =
-    ["LOCK", "ANNALS", "ANNALS.tmp", "HEAD", JOURNAL, TREES, SNAPSHOTS, "lost+found"];
+const OWN_ENTRIES: [&str; 9] = [
+    "LOCK",
+    "ANNALS",
+    "ANNALS.tmp",
+    "HEAD",
+    JOURNAL,
+    TREES,
+    TREES_UNFINISHED,
+    SNAPSHOTS,
+    "lost+found",
+];
 
 /// What the names of files of the journal and of snapshots end with.
 const OWN_ENDINGS: [&str; 4] = ["journal", "sealed", "snapshot", files::UNFINISHED];
@@ -39,7 +50,7 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
         return Ok(());
     }
     let names = entry_names(path)?;
-    let is_own = |name: &str| OWN_ENTRIES.contains(&name) || name.starts_with("HEAD-damaged-");
+    let is_own = |name: &str| OWN_ENTRIES.contains(&files::name_before_damage(name));
     if let Some(name) = names.iter().find(|name| !is_own(name)) {
         return Err(foreign(path, &path.join(name)));
     }
@@ -112,10 +123,20 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
 
 /// Whether a file of the journal or a snapshot may have this name.
 fn is_own(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    // A damaged file that was set aside has a number after that.
-    let ending = ending.split_once("-damaged").map_or(ending, |(ending, _)| ending);
-    OWN_ENDINGS.contains(&ending)
+    let name = files::name_before_damage(name);
+    OWN_ENDINGS.contains(&name.rsplit_once('.').map_or("", |(_, ending)| ending))
+}
+
+/// What was set aside as damaged: paths relative to the store's directory, in order.
+pub(crate) fn set_aside(store: &Path) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for (directory, prefix) in [(store.to_owned(), ""), (store.join(JOURNAL), "journal/")] {
+        let names = names_in(&directory)?;
+        let damaged = names.iter().filter(|name| files::name_before_damage(name) != *name);
+        found.extend(damaged.map(|name| format!("{prefix}{name}")));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 fn foreign(path: &Path, found: &Path) -> Error {

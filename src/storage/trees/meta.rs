@@ -13,6 +13,7 @@ use crate::{
     codec::{
         FORMAT_VERSION,
         meta::{self, Head},
+        sealed::SealedFacts,
         stored::Dictionary,
     },
     storage::trees::{Trees, error_of, guarded},
@@ -132,13 +133,30 @@ impl Trees {
         self.insert_meta(&meta::sealed_key(first_position, file_number), facts)
     }
 
+    /// As [`note_sealed`](Self::note_sealed), for trees that are not durable yet.
+    pub(crate) fn put_sealed(
+        &self,
+        first_position: u64,
+        file_number: u32,
+        facts: &SealedFacts,
+    ) -> Result<(), Error> {
+        let mut encoded = Vec::new();
+        facts.encode(&mut encoded).map_err(|reason| self.damaged(&reason))?;
+        self.put_meta(&meta::sealed_key(first_position, file_number), &encoded)
+    }
+
     fn insert_meta(&self, key: &[u8], body: &[u8]) -> Result<(), Error> {
+        self.put_meta(key, body)?;
+        self.sync()
+    }
+
+    fn put_meta(&self, key: &[u8], body: &[u8]) -> Result<(), Error> {
         let value = meta::encode_checked(key, body, &self.checksum);
         guarded(|| {
             self.meta.insert(key, value)?;
             self.meta.contains_key(key)
         })?;
-        self.sync()
+        Ok(())
     }
 
     /// The facts of all sealed journal files in the order of their positions. Damage is an item.

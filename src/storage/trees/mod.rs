@@ -19,7 +19,6 @@ mod meta;
 mod open;
 mod pace;
 mod places;
-mod preflight;
 mod read;
 mod space;
 mod stage;
@@ -44,7 +43,7 @@ use crate::{
 };
 
 pub(crate) use crate::codec::meta::Head;
-pub(crate) use open::{OpenTrees, deadline};
+pub(crate) use open::{OpenTrees, deadline, mark_damaged};
 pub(crate) use stage::Staging;
 
 /// sled's unit of allocation for new stores. Larger ones overflow a counter of sled's; smaller ones
@@ -86,12 +85,23 @@ impl Trees {
         }
     }
 
-    /// Returns the trees if what was done with them went well, and closes them otherwise.
-    fn keep_if(self, done: Result<(), Error>) -> Result<Trees, Error> {
+    /// As [`close`](Self::close), and leaves the files as they are.
+    pub(crate) fn abandon(self) {
+        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, .. } = self;
+        close((db, streams, parts, events, ids, checkpoints, meta), &data);
+    }
+
+    /// The trees after their directory was renamed: sled has its files open.
+    pub(crate) fn moved_to(self, directory: PathBuf) -> Trees {
+        Trees { directory, ..self }
+    }
+
+    /// Returns the trees if what was done with them went well, and drops them otherwise.
+    pub(crate) fn keep_if(self, done: Result<(), Error>) -> Result<Trees, Error> {
         match done {
             Ok(()) => Ok(self),
             Err(error) => {
-                self.close();
+                self.abandon();
                 Err(error)
             }
         }

@@ -105,11 +105,19 @@ pub(super) struct Pace<'a, B> {
     /// How large the value before one of the last entries was.
     neighbour_bytes: usize,
     budget: Budget,
+    /// Whether steps end with a flush, and with a sync when it is due.
+    syncs: bool,
 }
 
 impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
     pub(super) fn new(trees: &'a Trees, beat: B) -> Self {
-        Pace { trees, beat, tree: None, entries: 0, neighbour_bytes: 0, budget: Budget::new() }
+        let budget = Budget::new();
+        Pace { trees, beat, tree: None, entries: 0, neighbour_bytes: 0, budget, syncs: true }
+    }
+
+    /// A writer that syncs only on request: a crash before that must not matter.
+    pub(super) fn unsynced(trees: &'a Trees, beat: B) -> Self {
+        Pace { syncs: false, ..Pace::new(trees, beat) }
     }
 
     /// Inserts an entry and visits it, so that sled splits its leaf now if it has to.
@@ -179,6 +187,10 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
             return Ok(());
         }
         (self.beat)()?;
+        if !self.syncs {
+            self.budget.synced();
+            return Ok(());
+        }
         let logged = self.trees.flush()?;
         if self.budget.logged(logged) {
             self.trees.sync_data()?;

@@ -44,8 +44,19 @@ pub(crate) struct Staging<'a, B> {
 impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
     /// Starts a drain; `beat` is called between its steps.
     pub(crate) fn new(trees: &'a Trees, beat: B) -> Self {
+        Staging::with(Pace::new(trees, beat))
+    }
+
+    /// As [`new`](Self::new), for trees that are thrown away unless [`finish`](Self::finish)
+    /// returns: nothing is synced before.
+    pub(crate) fn unsynced(trees: &'a Trees, beat: B) -> Self {
+        Staging::with(Pace::unsynced(trees, beat))
+    }
+
+    fn with(pace: Pace<'a, B>) -> Self {
+        let trees = pace.trees;
         Staging {
-            pace: Pace::new(trees, beat),
+            pace,
             last_chunk: None,
             raw: Vec::new(),
             waiting: Vec::new(),
@@ -187,6 +198,11 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
             self.pace.insert(&trees.checkpoints, checkpoint.name.as_bytes(), value)?;
         }
         Ok(())
+    }
+
+    /// Ends a window of several that are staged one after the other under one head.
+    pub(crate) fn end_window(&mut self) {
+        self.is_first_window = false;
     }
 
     /// Makes everything staged durable, then moves the head in one transaction with the last chunk

@@ -3,6 +3,7 @@
 #[cfg(all(feature = "capi", target_os = "linux"))]
 pub(crate) mod c;
 pub(crate) mod files;
+pub(crate) mod numbered;
 pub(crate) mod lines;
 #[cfg(feature = "cli")]
 pub(crate) mod program;

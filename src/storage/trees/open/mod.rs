@@ -1,5 +1,8 @@
 //! Opening the trees, and creating them.
 
+mod mark;
+mod preflight;
+
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -15,9 +18,11 @@ use crate::{
     codec::{FORMAT_VERSION, checksum::Checksum},
     storage::{
         files,
-        trees::{SEGMENT_BYTES, Trees, close, guarded, preflight},
+        trees::{SEGMENT_BYTES, Trees, close, guarded},
     },
 };
+
+pub(crate) use mark::mark_damaged;
 
 /// sled's lock may outlive its handle by this much: sled's background tasks hold the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -57,6 +62,7 @@ impl OpenTrees {
             let place = self.directory.display().to_string();
             return Err(Error::corrupted(place, None, "the directory is missing"));
         }
+        mark::check(&self.directory)?;
         let segment_bytes = preflight::check(&self.directory)?;
         let trees = self.open_with(segment_bytes)?;
         // The open logged something, and sled's recovery wrote without syncing names.

@@ -1,0 +1,118 @@
+//! What an open finds in the journal.
+
+use std::sync::atomic::AtomicU64;
+
+use crate::{
+    Error,
+    codec::head::{HeadRecord, LogEnd},
+    storage::{
+        Place, Storage, StorageOptions,
+        disk::{Disk, DiskParts},
+        files,
+        home::head::HeadFile,
+        journal::{self, FileKey, FullFile, Journal, Recovery, SealedFiles, TreesEnd},
+        open::{
+            Home,
+            resolve::{self, end_of},
+        },
+        rebuild::Healing,
+        replay::IntoTail,
+        tail::Tail,
+        trees::Trees,
+    },
+};
+
+/// The journal, and the tail with what is not sealed.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) tail: Tail,
+    pub(super) journal: Journal,
+    pub(super) full: Vec<FullFile>,
+    pub(super) sealed: SealedFiles,
+}
+
+impl Found {
+    /// Reads the journal from where the sealed files end. Without trees nothing is written.
+    pub(super) fn recover(
+        home: &Home,
+        options: &StorageOptions,
+        (head, trees): (Option<HeadRecord>, Option<&Trees>),
+    ) -> Result<Found, Error> {
+        let identity = home.identity();
+        if !identity.directory.is_dir() {
+            let place = identity.directory.display().to_string();
+            return Err(Error::corrupted(place, None, "the directory is missing"));
+        }
+        let writes = trees.is_some();
+        if writes {
+            journal::remove_unfinished(&identity.directory)?;
+            // The names of the newest files may not be durable when their writer was killed.
+            files::sync_directory(&identity.directory)?;
+        }
+        let files = resolve::resolve(&identity, writes)?;
+        let trees_end = trees.map(trees_end).transpose()?;
+        let noted = match trees {
+            Some(trees) => resolve::noted(trees),
+            // Nobody else knows which files belong together.
+            None => resolve::linked(&identity, &files.sealed)?,
+        };
+        let last_noted = noted.last_key_value().map(|(key, facts)| (*key, end_of(facts)));
+        let sealed_end = resolve::sealed_end(&identity, &files, last_noted, trees_end)?;
+        let tail = Tail::new(options.tail_bytes);
+        tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
+        let recovery = Recovery {
+            identity: &identity,
+            capacity_max: options.journal_bytes,
+            unsealed: &files.unsealed,
+            sealed_end,
+            last_sealed: files.sealed.last().copied().max(last_noted.map(|(key, _)| key)),
+            trees: trees_end,
+            head,
+            writes,
+        };
+        let mut replay = IntoTail { tail: &tail, checksum: &home.checksum };
+        let recovered = journal::recover(&recovery, &mut replay)?;
+        // The sealed files have what the tail has not.
+        let end = recovered.journal.end().position;
+        let reached = if tail.page(end)?.is_some() { tail.floor() } else { end };
+        let sealed = SealedFiles::new(identity, files.sealed, noted, reached);
+        Ok(Found { tail, journal: recovered.journal, full: recovered.full, sealed })
+    }
+
+    /// The store with what was found.
+    pub(super) fn into_storage(
+        self,
+        home: Home,
+        options: StorageOptions,
+        (head_file, trees): (Option<HeadFile>, Option<Trees>),
+        healing: Option<Healing>,
+    ) -> Storage {
+        let Found { tail, journal, full, sealed } = self;
+        let head = journal.end().position;
+        let parts = DiskParts {
+            sealed,
+            identity: home.identity(),
+            path: home.path,
+            lock: home.lock,
+            head_file,
+            journal,
+            full,
+            trees,
+            max_delay: options.max_delay,
+            healing,
+        };
+        let place = Place::Disk(Box::new(Disk::new(parts)));
+        let storage = Storage::new(home.store_id, options, place);
+        Storage { head: AtomicU64::new(head), tail, ..storage }
+    }
+}
+
+fn trees_end(trees: &Trees) -> Result<TreesEnd, Error> {
+    let head = trees.head()?;
+    let (position, frame_number) = (head.position, head.frame_number);
+    Ok(TreesEnd {
+        end: LogEnd { position, frame_number, prev_checksum: head.prev_checksum },
+        key: FileKey { first_position: head.file_first_position, number: head.file_number },
+        offset: head.offset,
+    })
+}

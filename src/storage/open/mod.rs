@@ -1,0 +1,169 @@
+//! Opening a store: the lock, the superblock, `HEAD`, the trees, and the journal against them.
+
+mod found;
+mod heal;
+mod resolve;
+mod thread;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        FORMAT_VERSION,
+        checksum::Checksum,
+        head::{HeadRecord, LogEnd},
+        superblock::Superblock,
+    },
+    storage::{
+        Place, Storage, StorageOptions, files,
+        home::{
+            Lock,
+            head::{self, HeadFile},
+            names, superblock,
+        },
+        journal::{FileKey, Identity, Journal, SealedFiles},
+        snapshots::SnapshotMap,
+        tail::Tail,
+        trees::OpenTrees,
+    },
+};
+
+use found::Found;
+use heal::{Sound, Unsound};
+use thread::{Make, Thread};
+
+/// A directory whose lock is taken.
+struct Home {
+    path: PathBuf,
+    lock: Lock,
+    store_id: Uuid,
+    checksum: Checksum,
+}
+
+impl Storage {
+    /// A store without files: everything stays in the tail.
+    pub(crate) fn in_memory(options: StorageOptions) -> Arc<Storage> {
+        let place = Place::Memory(SnapshotMap::default());
+        Arc::new(Storage::new(Uuid::new_v4(), options, place))
+    }
+
+    /// Opens the store at `path`, or makes it.
+    pub(crate) fn open(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+        names::prepare_directory(path, options.creates)?;
+        // The process may change its directory while the store is open.
+        let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+        let lock = Lock::take(&path)?;
+        // Check under the lock: only now can no other process create a store here.
+        match superblock::read(&path)? {
+            Some(Superblock { store_id, .. }) => {
+                let checksum = Checksum::of_store(store_id);
+                open_existing(Home { path, lock, store_id, checksum }, options)
+            }
+            None => {
+                names::refuse_remains(&path)?;
+                if !options.creates {
+                    return Err(names::no_store(&path));
+                }
+                let store_id = options.store_id.unwrap_or_else(Uuid::new_v4);
+                let checksum = Checksum::of_store(store_id);
+                create(Home { path, lock, store_id, checksum }, options)
+            }
+        }
+    }
+}
+
+impl Home {
+    fn identity(&self) -> Identity {
+        Identity {
+            directory: self.path.join(names::JOURNAL),
+            store_id: self.store_id,
+            checksum: self.checksum.clone(),
+        }
+    }
+
+    fn trees(&self, options: &StorageOptions) -> OpenTrees {
+        OpenTrees {
+            directory: self.path.join(names::TREES),
+            store_id: self.store_id,
+            checksum: self.checksum.clone(),
+            cache_bytes: options.cache_bytes,
+        }
+    }
+}
+
+/// Makes a store. Its superblock is written last.
+fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+    let path = home.path.clone();
+    names::clear_unfinished(&path)?;
+    files::create_directory(&path.join(names::JOURNAL))?;
+    files::create_directory(&path.join(names::SNAPSHOTS))?;
+    let head_file = HeadFile::start(&path, &home.checksum, None, LogEnd::default())?;
+    let make = Make::Create(home.trees(&options));
+    let (thread, trees) = Thread::begin(make, &options.on_rebuild)?;
+    let superblock = Superblock { format: FORMAT_VERSION, store_id: home.store_id };
+    if let Err(error) = superblock::write(&path, &superblock) {
+        thread.give_up(trees);
+        return Err(error);
+    }
+    let identity = home.identity();
+    let first = FileKey { first_position: 1, number: 0 };
+    let journal =
+        Journal::new(identity.clone(), options.journal_bytes, None, first, LogEnd::default());
+    let found = Found {
+        tail: Tail::new(options.tail_bytes),
+        journal,
+        full: Vec::new(),
+        sealed: SealedFiles::new(identity, Vec::new(), BTreeMap::new(), 0),
+    };
+    let storage = Arc::new(found.into_storage(home, options, (Some(head_file), Some(trees)), None));
+    thread.run(&storage);
+    Ok(storage)
+}
+
+/// Opens a store that exists.
+fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+    // A creator that was killed may have left the superblock without its name on the disk. It must
+    // be there before sled writes: trees without a superblock are a store that lost it.
+    files::sync_directory(&home.path)?;
+    let before = head::read(&home.path, &home.checksum)?;
+    // Durably, before anything else changes.
+    let known = before.map(|record| record.end).unwrap_or_default();
+    let head_file = match HeadFile::start(&home.path, &home.checksum, before, known) {
+        Err(full @ Error::NoSpace { .. }) => return read_only(home, options, before, full),
+        started => started?,
+    };
+    let Sound { thread, trees, found, healing } = match heal::open(&home, &options, before) {
+        Ok(sound) => sound,
+        Err(Unsound::Full(full)) => return read_only(home, options, before, full),
+        Err(Unsound::Failed(error)) => return Err(error),
+    };
+    let open_files = (Some(head_file), Some(trees));
+    let storage = Arc::new(found.into_storage(home, options, open_files, healing));
+    thread.run(&storage);
+    Ok(storage)
+}
+
+/// A store on a full disk can still be read: sled cannot open its files without writing, but the
+/// journal has everything. Writes are refused until the store is opened again.
+fn read_only(
+    home: Home,
+    options: StorageOptions,
+    before: Option<HeadRecord>,
+    full: Error,
+) -> Result<Arc<Storage>, Error> {
+    let found = Found::recover(&home, &options, (before, None))?;
+    let storage = found.into_storage(home, options, (None, None), None);
+    drop(storage.health.poison(full));
+    if let Some(disk) = storage.disk() {
+        disk.signals.end();
+    }
+    Ok(Arc::new(storage))
+}

@@ -1,0 +1,145 @@
+//! Which files of the journal count, and what is known of the sealed ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use crate::{
+    Error,
+    codec::{head::LogEnd, sealed::SealedFacts},
+    storage::{
+        files,
+        journal::{self, Checked, FileKey, Identity, SealedFile, TreesEnd},
+        trees::Trees,
+    },
+};
+
+/// The files of a journal, each list in order.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) sealed: Vec<FileKey>,
+    /// Those after the last sealed one.
+    pub(super) unsealed: Vec<FileKey>,
+}
+
+/// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
+/// is intact.
+pub(super) fn resolve(identity: &Identity, writes: bool) -> Result<Resolved, Error> {
+    let mut listing = journal::list(&identity.directory)?;
+    let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
+    let both: Vec<FileKey> =
+        listing.unsealed.iter().copied().filter(|key| sealed.contains(key)).collect();
+    for key in both {
+        let path = key.sealed_path(&identity.directory);
+        if is_whole(identity, &path)? {
+            listing.unsealed.retain(|unsealed| *unsealed != key);
+            if writes {
+                let path = key.active_path(&identity.directory);
+                fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            }
+            continue;
+        }
+        listing.sealed.retain(|sealed| *sealed != key);
+        if writes {
+            files::set_aside(&path)?;
+        }
+    }
+    // A file before a sealed one could not be sealed because it is damaged. The trees have its
+    // events, and it stays as it is.
+    let last = listing.sealed.last().copied();
+    listing.unsealed.retain(|key| last.is_none_or(|last| *key > last));
+    Ok(Resolved { sealed: listing.sealed, unsealed: listing.unsealed })
+}
+
+fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
+    let mut has_damage = false;
+    let opened = SealedFile::open(path, identity.store_id, &identity.checksum);
+    let checked = opened.and_then(|file| {
+        file.verify(&mut |part| {
+            has_damage |= matches!(part, Checked::Damage { .. });
+            Ok(())
+        })
+    });
+    match checked {
+        Ok(()) => Ok(!has_damage),
+        Err(Error::Corrupted { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn end_of(facts: &SealedFacts) -> LogEnd {
+    LogEnd {
+        position: facts.last_position,
+        frame_number: facts.last_frame,
+        prev_checksum: facts.last_checksum,
+    }
+}
+
+/// What the trees know of sealed files.
+pub(super) fn noted(trees: &Trees) -> BTreeMap<FileKey, SealedFacts> {
+    let mut noted = BTreeMap::new();
+    // Damaged ones are missing, and a check reports them.
+    for entry in trees.sealed_facts().flatten() {
+        let (first_position, number) = (entry.first_position, entry.file_number);
+        if let Ok(facts) = SealedFacts::decode(&entry.facts) {
+            noted.insert(FileKey { first_position, number }, facts);
+        }
+    }
+    noted
+}
+
+/// The facts of the sealed files, each of which must follow on the one before, if that is there
+/// and whole.
+pub(super) fn linked(
+    identity: &Identity,
+    sealed: &[FileKey],
+) -> Result<BTreeMap<FileKey, SealedFacts>, Error> {
+    let mut found: BTreeMap<FileKey, SealedFacts> = BTreeMap::new();
+    for &key in sealed {
+        let path = key.sealed_path(&identity.directory);
+        let facts = match SealedFile::open(&path, identity.store_id, &identity.checksum) {
+            Ok(file) => *file.facts(),
+            Err(Error::Corrupted { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let before = found.last_key_value().map(|(_, before)| *before);
+        let before = before.filter(|before| before.last_frame + 1 == facts.first_frame);
+        if before.is_some_and(|before| before.last_checksum != facts.prev_checksum) {
+            let reason = "it does not follow on the file before: it is of another history";
+            let place = path.display().to_string();
+            return Err(Error::corrupted(place, Some(key.first_position), reason));
+        }
+        found.insert(key, facts);
+    }
+    Ok(found)
+}
+
+/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
+pub(super) fn sealed_end(
+    identity: &Identity,
+    files: &Resolved,
+    noted: Option<(FileKey, LogEnd)>,
+    trees: Option<TreesEnd>,
+) -> Result<Option<LogEnd>, Error> {
+    let Resolved { sealed, unsealed } = files;
+    // A file that is there unsealed, too, may have been set aside.
+    let noted = noted.filter(|(key, _)| unsealed.first().is_none_or(|first| first > key));
+    let Some(&last) = sealed.last() else {
+        return Ok(noted.map(|(_, end)| end).or(Some(LogEnd::default())));
+    };
+    if let Some((_, end)) = noted.filter(|(key, _)| *key > last) {
+        return Ok(Some(end));
+    }
+    let path = last.sealed_path(&identity.directory);
+    match SealedFile::open(&path, identity.store_id, &identity.checksum) {
+        Ok(file) => Ok(Some(end_of(file.facts()))),
+        Err(Error::Corrupted { .. }) => {
+            let noted = noted.filter(|(key, _)| *key == last).map(|(_, end)| end);
+            let of_trees = trees.filter(|_| unsealed.is_empty()).map(|trees| trees.end);
+            Ok(noted.or(of_trees))
+        }
+        Err(error) => Err(error),
+    }
+}

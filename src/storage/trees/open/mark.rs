@@ -1,0 +1,30 @@
+//! The mark of trees that failed while they were open: the next open rebuilds them.
+//!
+//! sled reads its pages when they are needed, so an open that succeeds says little about the rest.
+
+use std::path::Path;
+
+use crate::{Error, storage::files};
+
+const FILE: &str = "damaged";
+
+/// More than a reason takes.
+const REASON_BYTES_MAX: u64 = 4 << 10;
+
+/// Marks the trees in a directory. If this fails, the next open tries them again.
+pub(crate) fn mark_damaged(directory: &Path, reason: &str) {
+    if directory.is_dir() {
+        let _ = files::publish(&directory.join(FILE), reason.as_bytes());
+    }
+}
+
+/// Refuses trees that are marked.
+pub(super) fn check(directory: &Path) -> Result<(), Error> {
+    let path = directory.join(FILE);
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let reason = files::read_bounded(&path, REASON_BYTES_MAX).unwrap_or_default();
+    let reason = format!("they failed before: {}", String::from_utf8_lossy(&reason));
+    Err(Error::corrupted(directory.display().to_string(), None, reason))
+}
