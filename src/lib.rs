@@ -31,7 +31,8 @@ mod subscription; // events as they arrive,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
 mod verify; //   a check of the whole,
-mod backup; //   and a copy of it
+mod backup; //   a copy of it,
+mod repair; //   and what can be done about damage
 #[cfg(feature = "capi")]
 pub mod ffi; //  the C ABI, over the public items below
 
@@ -48,6 +49,7 @@ pub use ndjson::{
 pub use projection::{
     HandlerError, Handlers, LiveError, LiveProjection, LiveState, Projection, Restored, UpTo,
 };
+pub use repair::{RepairOptions, RepairReport, SalvageReport, repair, salvage};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
 pub use store::{Durability, EventStore, Events, Options, Recovery, Stats, StreamInfo, Streams};
 pub use subscription::{CancelHandle, Subscription};

@@ -17,12 +17,12 @@ use crate::{
     Error,
     codec::head::{Beyond, LogEnd},
     storage::{
+        heal::Healing,
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
-            FullFile, Hooks, Identity, Journal, NewFrame, PreparedFile, SealedFiles, WriteFailure,
-            WrittenFrame,
+            Cut, FullFile, Hooks, Identity, Journal, NewFrame, PreparedFile, SealedFiles,
+            WriteFailure, WrittenFrame,
         },
-        rebuild::Healing,
         snapshots::SnapshotFiles,
         trees::{self, Trees},
     },
@@ -58,6 +58,7 @@ pub(crate) struct Disk {
     pub(super) snapshots: SnapshotFiles,
     pub(super) signals: Signals,
     pub(super) healing: Option<Healing>,
+    pub(super) cut: Option<Cut>,
 }
 
 /// What a disk starts with.
@@ -73,6 +74,7 @@ pub(crate) struct DiskParts {
     pub(crate) trees: Option<Trees>,
     pub(crate) max_delay: Option<Duration>,
     pub(crate) healing: Option<Healing>,
+    pub(crate) cut: Option<Cut>,
 }
 
 impl Disk {
@@ -94,6 +96,7 @@ impl Disk {
             trees: RwLock::new(parts.trees),
             signals: Signals::default(),
             healing: parts.healing,
+            cut: parts.cut,
         }
     }
 

@@ -234,7 +234,8 @@ impl Drain<'_> {
             false,
         );
         let number = key.number;
-        let to_seal = ToSeal { source: &source, header, number, checkpoints: &checkpoints };
+        let to_seal =
+            ToSeal { source: &source, header, number, checkpoints: &checkpoints, end: None };
         let mut beat = || self.beat();
         let facts = seal(&to_seal, &identity.directory, &identity.checksum, &mut beat)?;
         let mut encoded = Vec::new();

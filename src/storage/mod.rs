@@ -3,8 +3,8 @@
 //! * `commit`: room, then journal, then tail, then the head that readers see.
 //! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
-//! * `open/`, `replay`: from a directory to an open store. `close`: back. `rebuild`: new trees from
-//!   the journal, when an open finds damaged ones.
+//! * `open/`, `replay`: from a directory to an open store. `close`: back.
+//! * `heal/`: what one copy has lost, from the other.
 //! * `drain`: the background thread, from the tail to trees and sealed files. `disk/signals`: what
 //!   it and the others say to each other.
 //! * `disk`: everything of a store that is on the disk. `disk/durability`: how far that is durable.
@@ -22,11 +22,11 @@ mod close;
 mod commit;
 mod disk;
 mod drain;
+mod heal;
 mod home;
 mod journal;
 mod open;
 mod read;
-mod rebuild;
 mod replay;
 mod saved;
 mod snapshots;
@@ -55,8 +55,9 @@ use tail::Tail;
 
 pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
+pub(crate) use heal::{CopiedSite, Healing, Site};
+pub(crate) use journal::Cut;
 pub(crate) use read::Batch;
-pub(crate) use rebuild::Healing;
 
 /// What the engine is opened with.
 #[derive(Clone, Debug)]
@@ -72,6 +73,18 @@ pub(crate) struct StorageOptions {
     /// Whether trees that cannot be used are rebuilt.
     pub(crate) rebuilds: bool,
     pub(crate) on_rebuild: OnProgress,
+    pub(crate) losses: Losses,
+}
+
+/// What an open may give up so that the rest can be used. Only a repair gives up anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Losses {
+    #[default]
+    None,
+    /// Positions that neither copy has: trees are rebuilt without them.
+    Gaps,
+    /// Those, and everything after damage that only the journal has.
+    Cut,
 }
 
 /// Takes the progress of a rebuild: how many events are done, and of how many.
@@ -79,7 +92,7 @@ pub(crate) struct StorageOptions {
 pub(crate) struct OnProgress(pub(crate) Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
 
 impl OnProgress {
-    fn report(&self, done: u64, total: u64) {
+    pub(crate) fn report(&self, done: u64, total: u64) {
         if let Some(report) = &self.0 {
             report(done, total);
         }
@@ -136,6 +149,11 @@ impl Storage {
             Place::Memory(_) => None,
             Place::Disk(disk) => Some(disk),
         }
+    }
+
+    /// Where a repair has cut the log off.
+    pub(crate) fn cut(&self) -> Option<&Cut> {
+        self.disk().and_then(|disk| disk.cut.as_ref())
     }
 
     /// What had to be healed when the store was opened.

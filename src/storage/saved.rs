@@ -1,6 +1,6 @@
 //! What consumers save: checkpoints, which are part of the log, and snapshots, which are a cache.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
     Error,
@@ -67,6 +67,19 @@ impl Storage {
         match &self.place {
             Place::Memory(snapshots) => Ok(snapshots.name_after(after)),
             Place::Disk(disk) => disk.snapshots.name_after(after),
+        }
+    }
+
+    /// Sets aside a snapshot that is damaged or past the head, and returns where it is now.
+    pub(crate) fn set_snapshot_aside(
+        &self,
+        key: &SnapshotKey,
+        position: u64,
+    ) -> Result<PathBuf, Error> {
+        self.check_open()?;
+        match self.disk() {
+            Some(disk) => disk.snapshots.set_aside(key, position),
+            None => Err(Error::invalid("snapshot", "a store in memory has no files")),
         }
     }
 

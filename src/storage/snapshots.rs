@@ -203,6 +203,21 @@ impl SnapshotFiles {
         })
     }
 
+    /// Renames the file of a snapshot, so that it is no longer one, and returns its new path.
+    pub(crate) fn set_aside(&self, key: &SnapshotKey, position: u64) -> Result<PathBuf, Error> {
+        let named = Place::of(key, position);
+        // It may be listed under its file name.
+        let place = match self.path(named).symlink_metadata() {
+            Ok(_) => named,
+            Err(_) => Place::parse(&key.name).unwrap_or(named),
+        };
+        self.with_index(|index| {
+            let aside = files::set_aside(&self.path(place))?;
+            index.remove(&place);
+            Ok(aside)
+        })
+    }
+
     /// Reads a snapshot; `None` if it does not exist.
     pub(crate) fn read(
         &self,

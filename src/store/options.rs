@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Error, EventStore,
     event::Timestamp,
-    storage::{OnProgress, StorageOptions},
+    storage::{Losses, OnProgress, StorageOptions},
 };
 
 /// The smallest journal file: a frame and its header must fit.
@@ -83,6 +83,7 @@ pub struct Options {
     creates: bool,
     rebuilds: bool,
     on_rebuild: OnProgress,
+    losses: Losses,
     clock: Clock,
 }
 
@@ -98,6 +99,7 @@ impl Options {
             creates: true,
             rebuilds: true,
             on_rebuild: OnProgress::default(),
+            losses: Losses::None,
             clock: Arc::new(system_clock),
         }
     }
@@ -205,7 +207,14 @@ impl Options {
             store_id: None,
             rebuilds: self.rebuilds,
             on_rebuild: self.on_rebuild.clone(),
+            losses: self.losses,
         })
+    }
+
+    /// What a repair may give up.
+    pub(crate) fn losses(mut self, losses: Losses) -> Options {
+        self.losses = losses;
+        self
     }
 
     /// The options for a copy of the store with this id.

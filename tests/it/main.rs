@@ -36,6 +36,7 @@ mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
 mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
+mod repair; //      repairs and salvage of damaged stores
 mod saved_damage; // damage and losses around what consumers saved
 mod sealed_files; // sealed journal files: damaged, lost, there in both forms
 mod snapshots; //   saved bytes: kept, replaced, found again, left aside

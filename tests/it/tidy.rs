@@ -82,7 +82,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("sync", &[]),
     ("error", &["event"]),
     ("event", &["error"]),
@@ -95,6 +95,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
     ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
     ("backup", &["error", "event", "codec", "storage", "store", "snapshot"]),
+    ("repair", &["error", "event", "codec", "storage", "store", "snapshot", "ndjson", "verify"]),
     ("ffi", &["sync"]),
     (
         "lib",
@@ -111,6 +112,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "ndjson",
             "verify",
             "backup",
+            "repair",
             "ffi",
         ],
     ),

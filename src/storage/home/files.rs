@@ -99,6 +99,12 @@ pub(crate) fn name_before_damage(name: &str) -> &str {
     }
 }
 
+/// The number that something got when it was set aside; 0 for what was not.
+pub(crate) fn number_of_damage(name: &str) -> u32 {
+    let number = name.rsplit_once(DAMAGED).and_then(|(_, number)| number.parse().ok());
+    number.unwrap_or(0)
+}
+
 /// Creates a file for reading and writing, or empties the one that is there.
 pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
+    io,
     path::Path,
     process,
 };
@@ -32,6 +33,21 @@ impl Drop for Lock {
 }
 
 impl Lock {
+    /// Returns an error while the store is open. Nothing is written; for a moment, nobody else can
+    /// open it.
+    pub(crate) fn probe(store: &Path) -> Result<(), Error> {
+        let path = store.join(FILE);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(|source| Error::io("open", &path, source))?,
+        };
+        match file.try_lock() {
+            Ok(()) => file.unlock().map_err(|source| Error::io("unlock", &path, source)),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: store.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
+        }
+    }
+
     /// Takes the lock at once or not at all.
     pub(crate) fn take(store: &Path) -> Result<Lock, Error> {
         let path = store.join(FILE);

@@ -62,6 +62,12 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
     Err(no_store(path))
 }
 
+/// Whether a directory is a store, or was one before it lost its superblock.
+pub(crate) fn is_store(path: &Path) -> Result<bool, Error> {
+    Ok(path.join("ANNALS").symlink_metadata().is_ok()
+        || names_in(&path.join(JOURNAL))?.iter().any(|name| is_own(name)))
+}
+
 pub(crate) fn no_store(path: &Path) -> Error {
     let reason = "there is no store in the directory";
     Error::io("open", path, io::Error::new(io::ErrorKind::NotFound, reason))

@@ -12,7 +12,7 @@ use crate::{
     storage::home::files,
 };
 
-const FILE: &str = "ANNALS";
+pub(crate) const FILE: &str = "ANNALS";
 
 /// More than a superblock takes.
 const BYTES_MAX: u64 = 4 << 10;

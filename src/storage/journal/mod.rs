@@ -10,14 +10,18 @@
 //! * A sealed file holds the frames of a full one, compressed. It never changes.
 
 mod bytes;
+mod cut;
 mod file;
 mod raw;
 mod recover;
 mod sealed;
 mod sealed_files;
+mod settle;
 mod walk;
 mod write;
 
+pub(crate) use bytes::FrameBytes;
+pub(crate) use cut::Cut;
 pub(crate) use file::{FileKey, PreparedFile, list, open, remove_unfinished};
 pub(crate) use raw::RawFile;
 pub(crate) use recover::{OpenFile, Recovery, Replay, TreesEnd, recover};

@@ -13,7 +13,6 @@
 use std::{
     fs::File,
     ops::Range,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,15 +20,16 @@ use std::{
 use crate::{
     Error,
     codec::{
-        frame::{FIRST_FRAME_OFFSET, FileHeader, FrameHeader, HEADER_BYTES},
+        frame::{FIRST_FRAME_OFFSET, FileHeader, HEADER_BYTES},
         head::{Beyond, HeadRecord, HeadState, LogEnd},
     },
     storage::{
         home::files,
         journal::{
-            bytes::FrameBytes,
+            cut::{self, Cut},
             file::{self, FileKey},
             raw::RawFile,
+            settle::{make_durable, note_proof},
             walk::{Frame, Step, Walk},
             write::{Active, FullFile, Identity, Journal},
         },
@@ -61,6 +61,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) head: Option<HeadRecord>,
     /// Whether files may be written to: a store on a full disk is only read.
     pub(crate) writes: bool,
+    /// Whether the log is cut off where only the journal could tell how it goes on, and does not.
+    pub(crate) cuts: bool,
 }
 
 /// What recovery found.
@@ -69,6 +71,7 @@ pub(crate) struct Recovered {
     pub(crate) journal: Journal,
     /// Intact files before the active one.
     pub(crate) full: Vec<FullFile>,
+    pub(crate) cut: Option<Cut>,
 }
 
 /// Takes what recovery finds.
@@ -85,8 +88,8 @@ pub(crate) struct OpenFile {
     pub(crate) key: FileKey,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<File>,
-    header: FileHeader,
-    len: u64,
+    pub(super) header: FileHeader,
+    pub(super) len: u64,
 }
 
 /// How a file ended.
@@ -97,6 +100,8 @@ enum FileEnd {
     Damaged(Option<LogEnd>),
     /// Where the next frame goes, at the end of the last file.
     Active(u64),
+    /// The log is to be cut off at this offset of the file, or before it, for this reason.
+    Cut(u64, String),
 }
 
 struct Reader<'a, R> {
@@ -113,10 +118,10 @@ pub(crate) fn recover(
 ) -> Result<Recovered, Error> {
     let mut reader = Reader { recovery, replay, end: recovery.sealed_end };
     reader.check_sealed_end()?;
-    let (mut full, mut active) = (Vec::new(), None);
+    let (mut full, mut active, mut cut) = (Vec::new(), None, None);
     for (index, &key) in recovery.unsealed.iter().enumerate() {
         let next = recovery.unsealed.get(index + 1).copied();
-        match reader.read_file(key, next)? {
+        match reader.read_or_cut(key, next)? {
             (_, FileEnd::Full(file)) => full.push(file),
             (_, FileEnd::Damaged(end)) => reader.end = end,
             (Some(OpenFile { key, path, file, header, len }), FileEnd::Active(offset)) => {
@@ -136,9 +141,19 @@ pub(crate) fn recover(
                 });
             }
             (None, FileEnd::Active(_)) => {}
+            (open, FileEnd::Cut(offset, reason)) => {
+                let rest = recovery.unsealed.get(index..).unwrap_or_default();
+                let made = cut::make(recovery.identity, rest, (open, offset), reason)?;
+                active = made.active;
+                cut = Some(made.cut);
+                break;
+            }
         }
     }
-    let end = reader.check_end(active.is_some())?;
+    let end = match recovery.cuts {
+        true => reader.cut_end(&mut cut, &mut active),
+        false => reader.check_end(active.is_some())?,
+    };
     let last = recovery.unsealed.last().copied().max(recovery.last_sealed);
     // Files without events have this position too, and may be sealed by now.
     let first_position = end.position + 1;
@@ -147,7 +162,8 @@ pub(crate) fn recover(
     let next_key = FileKey { first_position, number };
     let identity = recovery.identity.clone();
     let journal = Journal::new(identity, recovery.capacity_max, active, next_key, end);
-    Ok(Recovered { journal, full })
+    let cut = cut.map(|cut| Cut { position: end.position, ..cut });
+    Ok(Recovered { journal, full, cut })
 }
 
 impl<R: Replay> Reader<'_, R> {
@@ -184,6 +200,21 @@ impl<R: Replay> Reader<'_, R> {
             }
         }
         Ok(())
+    }
+
+    /// As [`read_file`](Self::read_file); if the log may be cut off, a file that cannot be used is
+    /// its end.
+    fn read_or_cut(
+        &mut self,
+        key: FileKey,
+        next: Option<FileKey>,
+    ) -> Result<(Option<OpenFile>, FileEnd), Error> {
+        match self.read_file(key, next) {
+            Err(Error::Corrupted { place, reason, .. }) if self.recovery.cuts => {
+                Ok((None, FileEnd::Cut(0, format!("{place}: {reason}"))))
+            }
+            read => read,
+        }
     }
 
     fn read_file(
@@ -276,6 +307,10 @@ impl<R: Replay> Reader<'_, R> {
                 None if is_in_trees => {
                     self.replay.forget();
                     return Ok(FileEnd::Damaged(None));
+                }
+                None if self.recovery.cuts => {
+                    self.end = Some(walk.last());
+                    return Ok(FileEnd::Cut(walk.offset(), reason));
                 }
                 None => return Err(damaged(&open.path, walk.last().position + 1, &reason)),
             }
@@ -389,6 +424,21 @@ impl<R: Replay> Reader<'_, R> {
         Ok(FileEnd::Active(offset))
     }
 
+    /// The end of a log that may be cut off: what the journal has, or what the trees have beyond.
+    fn cut_end(&self, cut: &mut Option<Cut>, active: &mut Option<Active>) -> LogEnd {
+        let (found, trees) = (self.end.unwrap_or_default(), self.trees());
+        let end = if trees.frame_number > found.frame_number { trees } else { found };
+        if end != found {
+            *active = None;
+        }
+        let known = self.recovery.head.filter(|head| head.end.frame_number > end.frame_number);
+        if let (None, Some(known)) = (&cut, known) {
+            let reason = format!("it had reached position {}", known.end.position);
+            *cut = Some(Cut { reason, ..Cut::default() });
+        }
+        end
+    }
+
     /// The log must reach everything that is known of it.
     fn check_end(&self, has_active: bool) -> Result<LogEnd, Error> {
         let place = || self.recovery.identity.directory.display().to_string();
@@ -423,48 +473,6 @@ impl<R: Replay> Reader<'_, R> {
     }
 }
 
-/// Keeps the range of the frames at the end that no later frame proves durable.
-fn note_proof(header: &FrameHeader, range: Range<u64>, unproven: &mut Option<Range<u64>>) {
-    if header.durable_before() + 1 == header.number {
-        *unproven = None;
-    }
-    let start = unproven.as_ref().map_or(range.start, |known| known.start);
-    *unproven = Some(start..range.end);
-}
-
 fn damaged(path: &Path, position: u64, reason: &str) -> Error {
     Error::corrupted(path.display().to_string(), Some(position), reason)
-}
-
-/// Makes the last frames durable and clears `remains` bytes after them.
-///
-/// Frames that nothing proves durable may have been read from a page cache that a failed sync
-/// marked clean without writing it, so they are written again, byte for byte, before they are
-/// synced. Bytes after the end were never acknowledged; if they stayed, a later frame that ends
-/// where they continue could bring them back.
-fn make_durable(
-    open: &OpenFile,
-    unproven: Option<Range<u64>>,
-    end: u64,
-    remains: u64,
-) -> Result<(), Error> {
-    const STEP: u64 = 1 << 20;
-    if unproven.is_none() && remains == 0 {
-        return Ok(());
-    }
-    let path = &open.path;
-    let file = files::open(path)?;
-    let source = RawFile { path: path.clone(), file: Arc::clone(&open.file), end: open.len };
-    let failed = |source| Error::io("write to", path, source);
-    let Range { start, end: stop } = unproven.unwrap_or(end..end);
-    let mut at = start;
-    while at < stop {
-        let len = usize::try_from((stop - at).min(STEP)).unwrap_or(0);
-        let mut buffer = vec![0; len];
-        source.read_at(at, &mut buffer)?;
-        file.write_all_at(&buffer, at).map_err(failed)?;
-        at += len as u64;
-    }
-    files::write_zeros(&file, end..end + remains, |_| Ok(())).map_err(failed)?;
-    file.sync_data().map_err(|source| Error::io("sync", path, source))
 }

@@ -40,7 +40,7 @@ impl SealedFiles {
         SealedFiles { identity, keys, noted, reached, open: Mutex::default() }
     }
 
-    /// Adds a file that was just sealed, the last one.
+    /// Adds a file that was just sealed.
     pub(crate) fn add(&self, key: FileKey, facts: SealedFacts) {
         sync::write(&self.noted).insert(key, facts);
         let mut keys = sync::write(&self.keys);
@@ -48,6 +48,15 @@ impl SealedFiles {
         if keys.get(index) != Some(&key) {
             keys.insert(index, key);
         }
+    }
+
+    /// Replaces files by one that was made for all of them.
+    pub(crate) fn replace(&self, replaced: &[FileKey], key: FileKey, facts: SealedFacts) {
+        let positions = key.first_position..=facts.last_position;
+        sync::write(&self.noted).retain(|known, _| !positions.contains(&known.first_position));
+        sync::write(&self.keys).retain(|known| !replaced.contains(known));
+        sync::lock(&self.open).retain(|(known, _)| *known != key && !replaced.contains(known));
+        self.add(key, facts);
     }
 
     /// Every file, in order.

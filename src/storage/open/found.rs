@@ -6,16 +6,16 @@ use crate::{
     Error,
     codec::head::{HeadRecord, LogEnd},
     storage::{
-        Place, Storage, StorageOptions,
+        Losses, Place, Storage, StorageOptions,
         disk::{Disk, DiskParts},
         files,
+        heal::Healing,
         home::head::HeadFile,
-        journal::{self, FileKey, FullFile, Journal, Recovery, SealedFiles, TreesEnd},
+        journal::{self, Cut, FileKey, FullFile, Journal, Recovery, SealedFiles, TreesEnd},
         open::{
             Home,
             resolve::{self, end_of},
         },
-        rebuild::Healing,
         replay::IntoTail,
         tail::Tail,
         trees::Trees,
@@ -29,6 +29,7 @@ pub(super) struct Found {
     pub(super) journal: Journal,
     pub(super) full: Vec<FullFile>,
     pub(super) sealed: SealedFiles,
+    pub(super) cut: Option<Cut>,
 }
 
 impl Found {
@@ -57,7 +58,13 @@ impl Found {
             None => resolve::linked(&identity, &files.sealed)?,
         };
         let last_noted = noted.last_key_value().map(|(key, facts)| (*key, end_of(facts)));
-        let sealed_end = resolve::sealed_end(&identity, &files, last_noted, trees_end)?;
+        let sealed_end = match (options.losses, trees_end) {
+            // Trees that were rebuilt with gaps end where the unsealed files start.
+            (Losses::Gaps | Losses::Cut, Some(trees)) if files.unsealed.is_empty() => {
+                Some(trees.end)
+            }
+            _ => resolve::sealed_end(&identity, &files, last_noted, trees_end)?,
+        };
         let tail = Tail::new(options.tail_bytes);
         tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
         let recovery = Recovery {
@@ -69,6 +76,7 @@ impl Found {
             trees: trees_end,
             head,
             writes,
+            cuts: writes && options.losses == Losses::Cut,
         };
         let mut replay = IntoTail { tail: &tail, checksum: &home.checksum };
         let recovered = journal::recover(&recovery, &mut replay)?;
@@ -76,7 +84,11 @@ impl Found {
         let end = recovered.journal.end().position;
         let reached = if tail.page(end)?.is_some() { tail.floor() } else { end };
         let sealed = SealedFiles::new(identity, files.sealed, noted, reached);
-        Ok(Found { tail, journal: recovered.journal, full: recovered.full, sealed })
+        let cut = recovered.cut;
+        if let (Some(_), Some(trees)) = (&cut, trees) {
+            trees.discard_staged(trees.head()?.position)?;
+        }
+        Ok(Found { tail, journal: recovered.journal, full: recovered.full, sealed, cut })
     }
 
     /// The store with what was found.
@@ -87,7 +99,7 @@ impl Found {
         (head_file, trees): (Option<HeadFile>, Option<Trees>),
         healing: Option<Healing>,
     ) -> Storage {
-        let Found { tail, journal, full, sealed } = self;
+        let Found { tail, journal, full, sealed, cut } = self;
         let head = journal.end().position;
         let parts = DiskParts {
             sealed,
@@ -100,6 +112,7 @@ impl Found {
             trees,
             max_delay: options.max_delay,
             healing,
+            cut,
         };
         let place = Place::Disk(Box::new(Disk::new(parts)));
         let storage = Storage::new(home.store_id, options, place);

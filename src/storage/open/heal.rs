@@ -14,7 +14,8 @@ use crate::{
     Error,
     codec::head::HeadRecord,
     storage::{
-        StorageOptions, files,
+        Losses, StorageOptions, files,
+        heal::{Healing, Rebuild},
         home::names,
         journal::SealedFile,
         open::{
@@ -23,7 +24,6 @@ use crate::{
             resolve::{self, end_of},
             thread::{Make, Thread},
         },
-        rebuild::{Healing, Rebuild},
         trees::{self, OpenTrees, Trees},
     },
 };
@@ -166,7 +166,8 @@ fn make(
     let identity = home.identity();
     let rebuild = Rebuild {
         open: OpenTrees { directory, ..home.trees(options) },
-        sealed: resolve::resolve(&identity, false)?.sealed,
+        files: resolve::resolve(&identity, false)?,
+        accepts_gaps: options.losses >= Losses::Gaps,
         identity,
     };
     let made = Thread::begin(Make::Rebuild(rebuild), &options.on_rebuild);

@@ -19,7 +19,7 @@ use crate::{
     codec::{
         FORMAT_VERSION,
         checksum::Checksum,
-        head::{HeadRecord, LogEnd},
+        head::{Beyond, HeadRecord, LogEnd},
         superblock::Superblock,
     },
     storage::{
@@ -38,6 +38,7 @@ use crate::{
 
 use found::Found;
 use heal::{Sound, Unsound};
+pub(super) use resolve::{Resolved, end_of, start_of};
 use thread::{Make, Thread};
 
 /// A directory whose lock is taken.
@@ -122,6 +123,7 @@ fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
         journal,
         full: Vec::new(),
         sealed: SealedFiles::new(identity, Vec::new(), BTreeMap::new(), 0),
+        cut: None,
     };
     let storage = Arc::new(found.into_storage(home, options, (Some(head_file), Some(trees)), None));
     thread.run(&storage);
@@ -136,7 +138,7 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
     let before = head::read(&home.path, &home.checksum)?;
     // Durably, before anything else changes.
     let known = before.map(|record| record.end).unwrap_or_default();
-    let head_file = match HeadFile::start(&home.path, &home.checksum, before, known) {
+    let mut head_file = match HeadFile::start(&home.path, &home.checksum, before, known) {
         Err(full @ Error::NoSpace { .. }) => return read_only(home, options, before, full),
         started => started?,
     };
@@ -145,6 +147,9 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
         Err(Unsound::Full(full)) => return read_only(home, options, before, full),
         Err(Unsound::Failed(error)) => return Err(error),
     };
+    if found.cut.is_some() {
+        head_file.made(Beyond::Nothing, found.journal.end())?;
+    }
     let open_files = (Some(head_file), Some(trees));
     let storage = Arc::new(found.into_storage(home, options, open_files, healing));
     thread.run(&storage);

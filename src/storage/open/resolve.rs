@@ -18,10 +18,10 @@ use crate::{
 
 /// The files of a journal, each list in order.
 #[derive(Debug)]
-pub(super) struct Resolved {
-    pub(super) sealed: Vec<FileKey>,
+pub(in crate::storage) struct Resolved {
+    pub(in crate::storage) sealed: Vec<FileKey>,
     /// Those after the last sealed one.
-    pub(super) unsealed: Vec<FileKey>,
+    pub(in crate::storage) unsealed: Vec<FileKey>,
 }
 
 /// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
@@ -69,7 +69,17 @@ fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
     }
 }
 
-pub(super) fn end_of(facts: &SealedFacts) -> LogEnd {
+/// The frame before those of a sealed file.
+pub(in crate::storage) fn start_of(facts: &SealedFacts) -> LogEnd {
+    LogEnd {
+        position: facts.first_position.saturating_sub(1),
+        frame_number: facts.first_frame.saturating_sub(1),
+        prev_checksum: facts.prev_checksum,
+    }
+}
+
+/// The last frame of a sealed file.
+pub(in crate::storage) fn end_of(facts: &SealedFacts) -> LogEnd {
     LogEnd {
         position: facts.last_position,
         frame_number: facts.last_frame,

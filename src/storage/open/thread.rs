@@ -16,7 +16,7 @@ use crate::{
     Error,
     storage::{
         OnProgress, Storage, drain,
-        rebuild::{Rebuild, Steps},
+        heal::{Rebuild, Steps},
         trees::{OpenTrees, Trees, deadline},
     },
 };

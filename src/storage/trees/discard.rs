@@ -2,12 +2,12 @@
 //!
 //! Ids and checkpoints stay: the journal holds what they say, and the next drain writes them again.
 
-use std::ops::RangeBounds;
+use std::{ops::RangeBounds, sync::Arc};
 
 use crate::{
     Error,
-    codec::key,
-    storage::trees::{Trees, guarded, pace::Pace},
+    codec::{key, saved::Checkpoint},
+    storage::trees::{Trees, guarded, list::RunPlace, pace::Pace},
 };
 
 /// Keys that are gathered at a time.
@@ -35,6 +35,39 @@ impl Trees {
             if number % STREAMS_PER_BEAT == 0 {
                 pace.beat()?;
             }
+        }
+        pace.sync()
+    }
+}
+
+impl Trees {
+    /// Removes everything that is staged above `head`, in all trees; sets checkpoints above it back
+    /// to it. This reads all of the trees: it is for a log that was cut off, after which nobody
+    /// knows what was staged.
+    pub(crate) fn discard_staged(&self, head: u64) -> Result<(), Error> {
+        let mut pace = Pace::new(self, || Ok(()));
+        let above = head.saturating_add(1);
+        remove_range(&mut pace, &self.events, key::position(above)..)?;
+        remove_range(&mut pace, &self.parts, key::part(above, 0)..)?;
+        // A run that cannot be read is reported when it is read.
+        let staged = |entry: Result<RunPlace, Error>| {
+            entry.ok().filter(|run| run.first_position.is_none_or(|first| first > head))
+        };
+        let runs: Vec<RunPlace> = self.run_places().filter_map(staged).collect();
+        for run in runs {
+            pace.remove(&self.streams, &run.key)?;
+        }
+        let ids: Vec<_> = self.ids().flatten().filter(|(_, position)| *position > head).collect();
+        for (id, _) in ids {
+            pace.remove(&self.ids, id.as_bytes())?;
+        }
+        let checkpoints: Vec<_> =
+            self.checkpoints().flatten().filter(|(_, position)| *position > head).collect();
+        for (name, _) in checkpoints {
+            let checkpoint = Checkpoint { name: Arc::clone(&name), position: head };
+            let value =
+                checkpoint.encode(&self.checksum).map_err(|reason| self.damaged(&reason))?;
+            pace.insert(&self.checkpoints, name.as_bytes(), value)?;
         }
         pace.sync()
     }

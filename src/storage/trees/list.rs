@@ -19,6 +19,13 @@ use crate::{
 /// Runs of one stream that the list of streams reads one by one before it looks up the last.
 const RUNS_PASSED: u32 = 8;
 
+/// The key of a run, and the position of its first event; `None` for a place that is kept empty.
+#[derive(Clone, Debug)]
+pub(super) struct RunPlace {
+    pub(super) key: sled::IVec,
+    pub(super) first_position: Option<u64>,
+}
+
 /// The stream and version of each position of a chunk.
 pub(crate) type ChunkPlaces = Vec<(u64, Arc<str>, u64)>;
 
@@ -81,6 +88,19 @@ impl Trees {
             let (stream, first_version) = parse_key(&key)?;
             let page = self.decode_run((stream, first_version), &value, Page::default())?;
             Ok((Arc::from(stream), first_version, page))
+        })
+    }
+
+    /// Where every run lies.
+    pub(super) fn run_places(&self) -> impl Iterator<Item = Result<RunPlace, Error>> {
+        entries_of(&self.streams).map(|entry| {
+            let (key, value) = entry?;
+            let place = parse_key(&key)?;
+            let first_position = match value.is_empty() {
+                true => None,
+                false => Some(self.open_run(place, &value)?.0.first_position),
+            };
+            Ok(RunPlace { key, first_position })
         })
     }
 

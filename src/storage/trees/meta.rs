@@ -1,6 +1,6 @@
 //! The tree `meta`: format, store id, head, dictionary, and the facts of the sealed journal files.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, ops::RangeInclusive};
 
 use sled::{
     Transactional,
@@ -143,6 +143,19 @@ impl Trees {
         let mut encoded = Vec::new();
         facts.encode(&mut encoded).map_err(|reason| self.damaged(&reason))?;
         self.put_meta(&meta::sealed_key(first_position, file_number), &encoded)
+    }
+
+    /// Forgets the facts of sealed files that start at these positions.
+    pub(crate) fn forget_sealed(&self, positions: RangeInclusive<u64>) -> Result<(), Error> {
+        let known: Vec<SealedEntry> = self.sealed_facts().flatten().collect();
+        for entry in known.iter().filter(|entry| positions.contains(&entry.first_position)) {
+            let key = meta::sealed_key(entry.first_position, entry.file_number);
+            guarded(|| {
+                self.meta.remove(&key)?;
+                self.meta.contains_key(&key)
+            })?;
+        }
+        Ok(())
     }
 
     fn insert_meta(&self, key: &[u8], body: &[u8]) -> Result<(), Error> {

@@ -103,7 +103,7 @@ impl Trees {
     }
 
     /// Checks the value of a run and reads its header.
-    fn open_run<'v>(
+    pub(super) fn open_run<'v>(
         &self,
         (stream, first_version): (&str, u64),
         value: &'v [u8],

@@ -6,6 +6,7 @@ use crate::{
     Error,
     codec::{
         checksum::Checksum,
+        head::LogEnd,
         saved::Checkpoint,
         sealed::{self, Footer, SealedFacts, SealedHeader, table},
     },
@@ -32,6 +33,8 @@ pub(crate) struct ToSeal<'a> {
     pub(crate) number: u32,
     /// The checkpoints that hold at its start.
     pub(crate) checkpoints: &'a [Checkpoint],
+    /// What the file says its last frame is, if that is not the one that the source ends with.
+    pub(crate) end: Option<LogEnd>,
 }
 
 /// Writes a sealed file under a temporary name, reads it back, compares it with the source, and
@@ -89,9 +92,9 @@ fn write(
             first_position: header.first_position,
             last_position: written.next_position.saturating_sub(1),
             first_frame: header.first_frame,
-            last_frame: written.next_frame.saturating_sub(1),
+            last_frame: last_frame(to_seal, &written),
             prev_checksum: header.prev_checksum,
-            last_checksum: written.prev_checksum,
+            last_checksum: to_seal.end.map_or(written.prev_checksum, |end| end.prev_checksum),
             end: source.end(),
             file_len: 0,
             checksum: 0,
@@ -108,6 +111,10 @@ fn write(
     sealed.compare(source, progress)?;
     output.sync()?;
     Ok(facts)
+}
+
+fn last_frame(to_seal: &ToSeal<'_>, written: &Written) -> u64 {
+    to_seal.end.map_or(written.next_frame.saturating_sub(1), |end| end.frame_number)
 }
 
 /// Writes everything after the blocks, and completes the footer.

@@ -94,7 +94,8 @@ fn versions_out_of_order_are_refused() {
 fn a_failure_leaves_the_directory_and_the_source() {
     let source = small();
     let directory = tempfile::tempdir().expect("a directory");
-    let to_seal = ToSeal { source: &source, header: source.header, number: 0, checkpoints: &[] };
+    let to_seal =
+        ToSeal { source: &source, header: source.header, number: 0, checkpoints: &[], end: None };
     let mut steps = 0;
     loop {
         let left = Cell::new(steps);
@@ -157,7 +158,7 @@ impl FrameBytes for Changing {
 fn what_reads_back_otherwise_is_refused() {
     let changing = Changing { source: small(), reads: Cell::new(0) };
     let header = changing.source.header;
-    let to_seal = ToSeal { source: &changing, header, number: 0, checkpoints: &[] };
+    let to_seal = ToSeal { source: &changing, header, number: 0, checkpoints: &[], end: None };
     let directory = tempfile::tempdir().expect("a directory");
     let error = seal(&to_seal, directory.path(), &checksum(), &mut || Ok(())).expect_err("refused");
     assert!(error.to_string().contains("reads otherwise than it was written"), "{error}");

@@ -164,7 +164,8 @@ impl Source {
         directory: &Path,
         checkpoints: &[Checkpoint],
     ) -> Result<SealedFacts, Error> {
-        let to_seal = ToSeal { source: self, header: self.header, number: 0, checkpoints };
+        let to_seal =
+            ToSeal { source: self, header: self.header, number: 0, checkpoints, end: None };
         seal(&to_seal, directory, &checksum(), &mut || Ok(()))
     }
 

@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{head::LogEnd, page::Page, record::EventToEncode},
+    codec::{head::LogEnd, page::Page, record::EventToEncode, saved::Checkpoint},
     storage::{
         OnProgress,
-        journal::{Checked, FileKey, Identity, SealedFile},
+        journal::{self, Checked, FileKey, Identity, SealedFile},
+        open::{Resolved, end_of, start_of},
         trees::{Head, OpenTrees, Staging, Trees},
     },
 };
@@ -40,7 +41,7 @@ pub(crate) struct Healing {
 
 /// How far a rebuild is, for the thread that waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     beats: AtomicU64,
     done: AtomicU64,
     total: AtomicU64,
@@ -48,12 +49,12 @@ pub(super) struct Steps {
 
 impl Steps {
     /// How many steps were taken, whatever they did.
-    pub(super) fn beats(&self) -> u64 {
+    pub(crate) fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
     }
 
     /// Reports the progress of a rebuild, if one is under way.
-    pub(super) fn report(&self, on_progress: &OnProgress) {
+    pub(crate) fn report(&self, on_progress: &OnProgress) {
         let total = self.total.load(Ordering::Relaxed);
         if total > 0 {
             on_progress.report(self.done.load(Ordering::Relaxed), total);
@@ -67,26 +68,36 @@ impl Steps {
 
 /// What trees are rebuilt from.
 #[derive(Debug)]
-pub(super) struct Rebuild {
+pub(crate) struct Rebuild {
     /// Where they are made: a directory that is not there.
-    pub(super) open: OpenTrees,
-    pub(super) identity: Identity,
-    /// The sealed files of the journal.
-    pub(super) sealed: Vec<FileKey>,
+    pub(crate) open: OpenTrees,
+    pub(crate) identity: Identity,
+    pub(crate) files: Resolved,
+    /// Whether positions may be missing that the journal has lost.
+    pub(crate) accepts_gaps: bool,
+}
+
+/// The sealed files that can be read.
+struct Sealed {
+    files: Vec<(FileKey, SealedFile)>,
+    /// Where they end.
+    head: Head,
 }
 
 impl Rebuild {
     /// Makes the trees: complete and durable, or not at all.
-    pub(super) fn run(&self, steps: &Steps) -> Result<Trees, Error> {
+    pub(crate) fn run(&self, steps: &Steps) -> Result<Trees, Error> {
         let trees = self.open.create()?;
         let filled = self.fill(&trees, steps);
         trees.keep_if(filled)
     }
 
     fn fill(&self, trees: &Trees, steps: &Steps) -> Result<(), Error> {
-        let files = self.open_files()?;
-        let Some((last_key, last)) = files.last() else { return Ok(()) };
-        steps.total.store(last.facts().last_position, Ordering::Relaxed);
+        let Sealed { files, head } = self.open_files()?;
+        if head.frame_number == 0 {
+            return Ok(());
+        }
+        steps.total.store(head.position, Ordering::Relaxed);
         let mut staging = Staging::unsynced(trees, || {
             steps.beat();
             Ok(())
@@ -104,52 +115,85 @@ impl Rebuild {
                 }
                 // Damage of the index hides no event, and a check reports it.
                 Checked::Damage { positions: None, .. } => Ok(()),
+                Checked::Damage { .. } if self.accepts_gaps => Ok(()),
                 Checked::Damage { error, .. } => Err(error),
             })?;
             trees.put_sealed(key.first_position, key.number, file.facts())?;
         }
         window.stage(&mut staging)?;
-        staging.checkpoints(&last.checkpoints()?)?;
-        let facts = last.facts();
-        staging.finish(Head {
-            position: facts.last_position,
-            frame_number: facts.last_frame,
-            file_first_position: last_key.first_position,
-            file_number: last_key.number,
-            offset: facts.end,
-            prev_checksum: facts.last_checksum,
-        })?;
-        steps.done.store(facts.last_position, Ordering::Relaxed);
+        staging.checkpoints(&self.checkpoints(&files)?)?;
+        staging.finish(head)?;
+        steps.done.store(head.position, Ordering::Relaxed);
         Ok(())
     }
 
+    /// The checkpoints at the end of the files, each of which has all of them as of its end.
+    fn checkpoints(&self, files: &[(FileKey, SealedFile)]) -> Result<Vec<Checkpoint>, Error> {
+        for (_, file) in files.iter().rev() {
+            match file.checkpoints() {
+                Err(Error::Corrupted { .. }) if self.accepts_gaps => {}
+                found => return found,
+            }
+        }
+        Ok(Vec::new())
+    }
+
     /// Opens the files, each of which must follow on the one before.
-    fn open_files(&self) -> Result<Vec<(FileKey, SealedFile)>, Error> {
+    fn open_files(&self) -> Result<Sealed, Error> {
         let Identity { directory, store_id, checksum } = &self.identity;
         let (mut files, mut end) = (Vec::new(), LogEnd::default());
-        for &key in &self.sealed {
+        let mut head = Head::default();
+        for &key in &self.files.sealed {
             let path = key.sealed_path(directory);
-            let file = SealedFile::open(&path, *store_id, checksum)?;
-            let facts = file.facts();
-            let start = LogEnd {
-                position: facts.first_position.saturating_sub(1),
-                frame_number: facts.first_frame.saturating_sub(1),
-                prev_checksum: facts.prev_checksum,
+            let file = match SealedFile::open(&path, *store_id, checksum) {
+                Err(Error::Corrupted { .. }) if self.accepts_gaps => continue,
+                opened => opened?,
             };
-            if start != end {
+            let facts = file.facts();
+            let start = start_of(facts);
+            let is_gap = self.accepts_gaps && start.frame_number > end.frame_number;
+            if start != end && !is_gap {
                 let reason = "it does not follow on the file before, which is missing or of \
                               another history";
                 let place = path.display().to_string();
                 return Err(Error::corrupted(place, Some(end.position + 1), reason));
             }
-            end = LogEnd {
-                position: facts.last_position,
-                frame_number: facts.last_frame,
-                prev_checksum: facts.last_checksum,
-            };
+            end = end_of(facts);
+            head = head_at(end, key, facts.end);
             files.push((key, file));
         }
-        Ok(files)
+        if self.accepts_gaps {
+            head = self.head_before_unsealed(head);
+        }
+        Ok(Sealed { files, head })
+    }
+
+    /// Where the first unsealed file starts, if that is further than what can be read before it.
+    fn head_before_unsealed(&self, head: Head) -> Head {
+        let Identity { directory, checksum, .. } = &self.identity;
+        let Some(&key) = self.files.unsealed.first() else { return head };
+        match journal::open(directory, key, checksum) {
+            Ok((_, _, header, _)) if header.first_frame > head.frame_number + 1 => {
+                let end = LogEnd {
+                    position: header.first_position - 1,
+                    frame_number: header.first_frame - 1,
+                    prev_checksum: header.prev_checksum,
+                };
+                head_at(end, key, 0)
+            }
+            _ => head,
+        }
+    }
+}
+
+fn head_at(end: LogEnd, key: FileKey, offset: u64) -> Head {
+    Head {
+        position: end.position,
+        frame_number: end.frame_number,
+        file_first_position: key.first_position,
+        file_number: key.number,
+        offset,
+        prev_checksum: end.prev_checksum,
     }
 }
 
@@ -191,25 +235,14 @@ impl Window {
         names.sort_unstable();
         for name in names {
             let events = streams.remove(name).unwrap_or_default();
-            check_versions(&events)?;
-            staging.stream(events)?;
+            // A run counts its versions up from the first.
+            for run in events.chunk_by(|one, next| one.version + 1 == next.version) {
+                staging.stream(run.iter().copied())?;
+            }
         }
         staging.places(all().map(|event| (event.position, event.stream, event.version)))?;
         staging.ids(&mut ids)?;
         staging.end_window();
         Ok(())
-    }
-}
-
-/// A run counts its versions up from the first: a gap would give events the versions of others.
-fn check_versions(events: &[EventToEncode<'_>]) -> Result<(), Error> {
-    let mut neighbours = events.iter().zip(events.iter().skip(1));
-    match neighbours.find(|(one, next)| one.version + 1 != next.version) {
-        None => Ok(()),
-        Some((one, next)) => {
-            let place = format!("the stream {:?}", next.stream);
-            let reason = format!("version {} follows version {}", next.version, one.version);
-            Err(Error::corrupted(place, Some(next.position), reason))
-        }
     }
 }

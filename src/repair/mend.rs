@@ -1,0 +1,140 @@
+//! The steps of a repair.
+
+use crate::{
+    Error, EventStore, Options,
+    repair::RepairReport,
+    storage::{Losses, Site},
+    verify::{Finding, Report},
+};
+
+/// Findings that a rebuild of the trees removes.
+const OF_TREES: [&str; 7] = [
+    "event-damaged",
+    "version-gap",
+    "stream-index",
+    "place-index",
+    "id-index",
+    "checkpoint-damaged",
+    "copies-differ",
+];
+
+/// Repairs the store in place.
+pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
+    let mut work = Work { site, steps: Vec::new() };
+    if let Some(reason) = site.restore_superblock()? {
+        let message = format!("{reason}; written anew with the store id of the journal");
+        work.step("superblock-damaged", site.path().join("ANNALS"), None, message);
+    }
+    if site.restore_directories()? {
+        let message = "it is missing; written anew from the trees, as far as they go".to_owned();
+        work.step("journal-damaged", site.path().join("journal"), Some(1), message);
+    }
+    // A close drains everything, so that what is left can be rebuilt from the trees.
+    let store = work.open()?;
+    work.note_opening(&store);
+    store.close()?;
+    let store = work.open_with(Losses::Gaps)?;
+    work.note_opening(&store);
+    work.rewrite_journal(&store)?;
+    let store = work.rebuild_trees(store)?;
+    work.set_snapshots_aside(&store)?;
+    let report = store.verify()?;
+    let head = store.head()?;
+    store.close()?;
+    Ok(RepairReport { applied: false, head, steps: work.steps, lost: report.findings })
+}
+
+struct Work<'a> {
+    site: &'a Site,
+    steps: Vec<Finding>,
+}
+
+impl Work<'_> {
+    fn step(
+        &mut self,
+        code: &'static str,
+        place: impl AsRef<std::path::Path>,
+        position: Option<u64>,
+        message: String,
+    ) {
+        let place = place.as_ref().display().to_string();
+        self.steps.push(Finding { code, place, position, message });
+    }
+
+    fn open_with(&self, losses: Losses) -> Result<EventStore, Error> {
+        Options::new().create(false).losses(losses).open(self.site.path())
+    }
+
+    /// Opens the store, giving up as little as possible.
+    fn open(&self) -> Result<EventStore, Error> {
+        let mut outcome = self.open_with(Losses::None);
+        for losses in [Losses::Gaps, Losses::Cut] {
+            if matches!(outcome, Err(Error::Corrupted { .. })) {
+                outcome = self.open_with(losses);
+            }
+        }
+        outcome
+    }
+
+    /// Reports what the open did.
+    fn note_opening(&mut self, store: &EventStore) {
+        let path = self.site.path();
+        if let Some(reason) = store.recovery().reason() {
+            let message = format!("{reason}; rebuilt from the journal");
+            self.step("trees-damaged", path.join("trees"), None, message);
+        }
+        if let Some(cut) = store.storage().cut() {
+            let position = Some(cut.position + 1);
+            let mut message = format!(
+                "{}; the log is cut off here, and ends at position {}",
+                cut.reason, cut.position
+            );
+            for aside in &cut.set_aside {
+                message.push_str(&format!("; set aside: {}", aside.display()));
+            }
+            self.step("log-cut", path.join("journal"), position, message);
+        }
+    }
+
+    fn rewrite_journal(&mut self, store: &EventStore) -> Result<(), Error> {
+        for done in store.storage().rewrite_journal()? {
+            let position = Some(done.first_position);
+            // What neither copy has is a finding of the check at the end.
+            if done.outcome.is_ok() {
+                let (first, last) = (done.first_position, done.last_position);
+                let message = format!("{}; positions {first} to {last} written anew", done.reason);
+                self.step("journal-damaged", done.place, position, message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rebuilds the trees if they have damage and the journal has none.
+    fn rebuild_trees(&mut self, store: EventStore) -> Result<EventStore, Error> {
+        let Report { findings, .. } = store.verify()?;
+        let of_trees = findings.iter().filter(|found| OF_TREES.contains(&found.code));
+        let Some(first) = of_trees.clone().next() else { return Ok(store) };
+        let is_journal_whole = findings.iter().all(|found| found.code != "journal-damaged");
+        if !is_journal_whole {
+            return Ok(store);
+        }
+        let reason = format!("{} findings, the first: {first}", of_trees.count());
+        store.close()?;
+        self.site.mark_trees_damaged(&reason);
+        let store = self.open_with(Losses::None)?;
+        self.note_opening(&store);
+        Ok(store)
+    }
+
+    fn set_snapshots_aside(&mut self, store: &EventStore) -> Result<(), Error> {
+        for snapshot in store.snapshots() {
+            let snapshot = snapshot?;
+            if let Some(fault) = &snapshot.fault {
+                let aside = store.storage().set_snapshot_aside(&snapshot.key, snapshot.position)?;
+                let message = format!("{:?}: {fault}; set aside", snapshot.key.name());
+                self.step("snapshot-damaged", aside, Some(snapshot.position), message);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Saving what can be read of a store.
+
+use std::{io::Write, path::Path};
+
+use serde::Serialize;
+
+use crate::{
+    Error, EventStore, Options,
+    codec::page::Page,
+    event::RecordedEvent,
+    repair::{SCRATCH, about, mend},
+    storage::{Losses, Site},
+    verify::Finding,
+};
+
+/// What was saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SalvageReport {
+    /// How many events were written.
+    pub events: u64,
+    /// Ranges of positions that are lost, each with what is known of it.
+    pub missing: Vec<Finding>,
+}
+
+/// Writes every event of the store in `path` that can be read from either copy, in order, as
+/// NDJSON. The store need not open, and may even be in use; nothing of it is changed.
+///
+/// It works on a private copy in `/tmp`; [`repair`](crate::repair) tells how large that is. Events
+/// after damage that the log cannot be followed through are saved too, as far as their frames are
+/// intact, although a repair would cut them off.
+///
+/// # Errors
+/// [`Error::Io`] when the writer fails or something cannot be read, [`Error::NoSpace`];
+/// [`Error::Corrupted`] when nothing of the store can be used.
+///
+/// # Examples
+/// ```
+/// use annals::{EventStore, ExpectedVersion, NewEvent, salvage};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("orders.annals");
+/// let store = EventStore::open(&path)?;
+/// store.append("order-7", ExpectedVersion::Any, [NewEvent::json("OrderPlaced", &1)?])?;
+/// store.close()?;
+/// let mut saved = Vec::new();
+/// let report = salvage(&path, &mut saved)?;
+/// assert_eq!((report.events, report.missing.len()), (1, 0));
+/// assert!(saved.starts_with(b"{\"event_id\": 1, "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn salvage(path: impl AsRef<Path>, writer: impl Write) -> Result<SalvageReport, Error> {
+    salvage_with(path.as_ref(), writer, Path::new(SCRATCH))
+}
+
+fn salvage_with(path: &Path, writer: impl Write, scratch: &Path) -> Result<SalvageReport, Error> {
+    let original = Site::of(path)?;
+    let copy = original.private_copy(scratch)?;
+    let site = copy.site();
+    let mended = mend::mend(site).map_err(|error| about(&copy, error))?;
+    let store = Options::new().create(false).losses(Losses::Gaps).open(site.path())?;
+    let mut saved = Saved { writer, report: SalvageReport::default(), next: 1 };
+    saved.all(&store)?;
+    store.close()?;
+    // What the repair of the copy has cut off.
+    original.stray_events(mended.head, &mut |event| saved.event(event))?;
+    saved.end(mended.head.max(original.known_head()));
+    let Saved { mut writer, report, .. } = saved;
+    writer.flush().map_err(|source| Error::io("write to", "the output", source))?;
+    Ok(report)
+}
+
+struct Saved<W> {
+    writer: W,
+    report: SalvageReport,
+    /// The position after the last one that was saved or reported missing.
+    next: u64,
+}
+
+impl<W: Write> Saved<W> {
+    /// Saves every event that the store can read.
+    fn all(&mut self, store: &EventStore) -> Result<(), Error> {
+        let head = store.head()?;
+        let storage = store.storage();
+        let (mut position, mut page) = (1, Page::default());
+        while position <= head {
+            match storage.page(position, page) {
+                Ok(found) => {
+                    page = found;
+                    while let Some(event) = page.event_at(position).filter(|_| position <= head) {
+                        self.event(&event)?;
+                        position += 1;
+                    }
+                }
+                Err(Error::Corrupted { .. }) => {
+                    page = Page::default();
+                    position += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &RecordedEvent) -> Result<(), Error> {
+        if event.position() < self.next {
+            return Ok(());
+        }
+        self.missing_before(event.position());
+        event
+            .write_ndjson(&mut self.writer)
+            .map_err(|source| Error::io("write to", "the output", source))?;
+        self.report.events += 1;
+        self.next = event.position() + 1;
+        Ok(())
+    }
+
+    fn end(&mut self, head: u64) {
+        self.missing_before(head + 1);
+    }
+
+    fn missing_before(&mut self, position: u64) {
+        if position > self.next {
+            let (first, last) = (self.next, position - 1);
+            let message = match last - first {
+                0 => "it is in neither copy".to_owned(),
+                _ => format!("positions {first} to {last} are in neither copy"),
+            };
+            self.report.missing.push(Finding {
+                code: "event-missing",
+                place: "the store".to_owned(),
+                position: Some(first),
+                message,
+            });
+        }
+    }
+}

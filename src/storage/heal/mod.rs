@@ -1,0 +1,16 @@
+//! Healing: what one copy has lost is made anew from the other.
+//!
+//! * `rebuild`: trees from the journal, when an open finds that they cannot be used.
+//! * `rewrite`: files of the journal from the trees, for a repair.
+//! * `site`: what a repair does to the directory of a store that is not open. `private_copy`: where
+//!   it is tried. `stray`: frames that a repair would cut off.
+
+mod private_copy;
+mod rebuild;
+mod rewrite;
+mod site;
+mod stray;
+
+pub(crate) use rebuild::Healing;
+pub(crate) use rebuild::{Rebuild, Steps};
+pub(crate) use site::{CopiedSite, Site};

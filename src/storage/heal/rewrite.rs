@@ -1,0 +1,355 @@
+//! Writing damaged or lost files of the journal anew, from the events that the trees have.
+//!
+//! The files are looked at in order. What lies between an intact file and the next intact one is a
+//! gap, and becomes one sealed file, marked as rebuilt: its frames are new, and its edges are those
+//! of its neighbours, so that it is one link of the chain. What was there is set aside.
+//!
+//! ```text
+//! | 1 2 | 3 damaged | (lost) | 7 8 |    ->    | 1 2 | 3 to 6, rebuilt | 7 8 |
+//! ```
+
+use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        frame::{self, FIRST_FRAME_OFFSET, FrameKind, FrameMeta, ItemKind},
+        head::LogEnd,
+        pack,
+        page::Page,
+        record::{self, EventToEncode},
+        saved::Checkpoint,
+        sealed::new_sealed_header,
+    },
+    storage::{
+        Storage,
+        disk::Disk,
+        files,
+        journal::{self, Checked, FileKey, Identity, RawFile, Step, ToSeal, Walk, seal},
+        open::{end_of, start_of},
+    },
+    sync,
+};
+
+/// A frame of a rebuilt file is closed at this size.
+const FRAME_BYTES: usize = 4 << 20;
+
+/// A part of the journal that was written anew, or why it was not.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    /// The damaged files where they were, or where the lost file should have been.
+    pub(crate) place: PathBuf,
+    pub(crate) first_position: u64,
+    pub(crate) last_position: u64,
+    pub(crate) reason: String,
+    /// What was set aside, where it is now; or the error of a position that neither copy has.
+    pub(crate) outcome: Result<Vec<PathBuf>, Error>,
+}
+
+/// What is between two intact files.
+#[derive(Debug)]
+struct Gap {
+    from: LogEnd,
+    to: LogEnd,
+    damaged: Vec<(FileKey, PathBuf)>,
+    reason: String,
+}
+
+/// A file of the journal as it was found.
+enum Link {
+    Whole(LogEnd, LogEnd),
+    Damaged(String),
+}
+
+impl Storage {
+    /// Writes each gap anew that the trees can fill. Everything must be drained, and nobody may
+    /// append meanwhile.
+    pub(crate) fn rewrite_journal(&self) -> Result<Vec<Rewritten>, Error> {
+        let Some(disk) = self.disk() else { return Ok(Vec::new()) };
+        let mut done = Vec::new();
+        for gap in gaps(disk)? {
+            let rewritten = self.fill(disk, &gap);
+            let outcome = match rewritten {
+                Err(lost @ Error::Corrupted { .. }) => Err(lost),
+                other => Ok(other?),
+            };
+            let identity = &disk.identity;
+            let place = gap.damaged.first().map(|(_, path)| path.clone());
+            done.push(Rewritten {
+                place: place.unwrap_or_else(|| gap.key().sealed_path(&identity.directory)),
+                first_position: gap.from.position + 1,
+                last_position: gap.to.position,
+                reason: gap.reason,
+                outcome,
+            });
+        }
+        Ok(done)
+    }
+
+    fn fill(&self, disk: &Disk, gap: &Gap) -> Result<Vec<PathBuf>, Error> {
+        let identity = &disk.identity;
+        let unfinished = Unfinished::new(identity)?;
+        let end = self.write_frames(gap, &unfinished)?;
+        let checkpoints = self.checkpoints_at(disk, gap)?;
+        let mut set_aside = Vec::new();
+        for (_, path) in &gap.damaged {
+            set_aside.push(files::set_aside(path)?);
+        }
+        let key = gap.key();
+        let header = new_sealed_header(
+            (identity.store_id, key.first_position),
+            (gap.from.frame_number + 1, gap.from.prev_checksum),
+            true,
+        );
+        let source = RawFile { path: unfinished.path.clone(), file: unfinished.file(), end };
+        let to_seal = ToSeal {
+            source: &source,
+            header,
+            number: key.number,
+            checkpoints: &checkpoints,
+            end: Some(gap.to),
+        };
+        let facts = seal(&to_seal, &identity.directory, &identity.checksum, &mut || Ok(()))?;
+        disk.with_trees(|trees| {
+            // Files that lay in the gap are part of this one now.
+            trees.forget_sealed(key.first_position..=gap.to.position)?;
+            trees.put_sealed(key.first_position, key.number, &facts)?;
+            trees.sync()
+        })?;
+        let replaced: Vec<FileKey> = gap.damaged.iter().map(|(key, _)| *key).collect();
+        sync::lock(&disk.full).retain(|file| !replaced.contains(&file.key));
+        disk.sealed.replace(&replaced, key, facts);
+        replaced.iter().for_each(|key| self.tail.drop_file(*key));
+        Ok(set_aside)
+    }
+
+    /// Writes the events of a gap as frames, and returns where they end.
+    fn write_frames(&self, gap: &Gap, unfinished: &Unfinished) -> Result<u64, Error> {
+        let mut frames = Frames {
+            unfinished,
+            identity: &unfinished.identity,
+            offset: FIRST_FRAME_OFFSET,
+            end: gap.from,
+            buffer: Vec::new(),
+            count: 0,
+        };
+        frame::begin(&mut frames.buffer);
+        let (mut next, last) = (gap.from.position + 1, gap.to.position);
+        while next <= last {
+            let page = self.page(next, Page::default())?;
+            // A page from the trees is one of a stream, and has gaps where others have events.
+            let wanted: Vec<EventToEncode<'_>> = page
+                .all_to_encode()
+                .skip_while(|event| event.position < next)
+                .zip(next..=last)
+                .take_while(|(event, position)| event.position == *position)
+                .map(|(event, _)| event)
+                .collect();
+            for share in pack::cut(&wanted) {
+                frames.add(share)?;
+            }
+            next += wanted.len().max(1) as u64;
+        }
+        frames.finish()?;
+        Ok(frames.offset)
+    }
+
+    /// The checkpoints that hold at the end of a gap: those before it, and what the trees have of
+    /// it. They never go back, so a later value up to there is as good.
+    fn checkpoints_at(&self, disk: &Disk, gap: &Gap) -> Result<Vec<Checkpoint>, Error> {
+        let mut found = BTreeMap::new();
+        let before = disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < gap.key());
+        let before = before.and_then(|key| disk.sealed.open(key).ok());
+        let before = before.and_then(|file| file.checkpoints().ok()).unwrap_or_default();
+        found.extend(before.into_iter().map(|one| (one.name, one.position)));
+        let in_trees =
+            disk.with_trees(|trees| trees.checkpoints().collect::<Result<Vec<_>, _>>())?;
+        found.extend(in_trees.into_iter().filter(|(_, position)| *position <= gap.to.position));
+        Ok(found.into_iter().map(|(name, position)| Checkpoint { name, position }).collect())
+    }
+}
+
+impl Gap {
+    /// The name of the file that fills it.
+    fn key(&self) -> FileKey {
+        let first_position = self.from.position + 1;
+        let known = self.damaged.iter().map(|(key, _)| *key);
+        let known = known.filter(|key| key.first_position == first_position).min();
+        known.unwrap_or(FileKey { first_position, number: 0 })
+    }
+}
+
+/// The parts of the journal that are damaged or lost, and end where something is intact again.
+fn gaps(disk: &Disk) -> Result<Vec<Gap>, Error> {
+    let identity = &disk.identity;
+    let listing = journal::list(&identity.directory)?;
+    let sealed = disk.sealed.keys();
+    let mut keys = [listing.sealed, listing.unsealed].concat();
+    keys.sort_unstable();
+    keys.dedup();
+    let (mut gaps, mut end) = (Vec::new(), LogEnd::default());
+    let mut open: Option<Gap> = None;
+    let lost = || "a file is missing".to_owned();
+    let new_gap = |from, reason| Gap { from, to: from, damaged: Vec::new(), reason };
+    for key in keys {
+        let (path, link) = match sealed.binary_search(&key) {
+            Ok(_) => (key.sealed_path(&identity.directory), sealed_link(disk, key)?),
+            Err(_) => (key.active_path(&identity.directory), unsealed_link(identity, key)?),
+        };
+        match link {
+            Link::Whole(start, last) if start.frame_number >= end.frame_number => {
+                if start != end || open.is_some() {
+                    let gap = open.take().unwrap_or_else(|| new_gap(end, lost()));
+                    gaps.push(Gap { to: start, ..gap });
+                }
+                end = last;
+            }
+            Link::Whole(..) => {
+                let reason = "it does not follow on the file before".to_owned();
+                open.get_or_insert_with(|| new_gap(end, reason)).damaged.push((key, path));
+            }
+            Link::Damaged(reason) => {
+                open.get_or_insert_with(|| new_gap(end, reason)).damaged.push((key, path));
+            }
+        }
+    }
+    let written = disk.durability.written();
+    if open.is_some() || end.frame_number < written.frame_number {
+        let gap = open.unwrap_or_else(|| new_gap(end, lost()));
+        gaps.push(Gap { to: written, ..gap });
+    }
+    Ok(gaps)
+}
+
+fn sealed_link(disk: &Disk, key: FileKey) -> Result<Link, Error> {
+    let mut damage = None;
+    let checked = disk.sealed.open(key).and_then(|file| {
+        file.verify(&mut |part| {
+            if let Checked::Damage { error, .. } = part {
+                damage.get_or_insert(error.to_string());
+            }
+            Ok(())
+        })?;
+        Ok(*file.facts())
+    });
+    match (checked, damage) {
+        (Ok(facts), None) => Ok(Link::Whole(start_of(&facts), end_of(&facts))),
+        (Ok(_), Some(reason)) => Ok(Link::Damaged(reason)),
+        (Err(error @ Error::Corrupted { .. }), _) => Ok(Link::Damaged(error.to_string())),
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn unsealed_link(identity: &Identity, key: FileKey) -> Result<Link, Error> {
+    let Identity { directory, store_id, checksum } = identity;
+    let (path, file, header, end) = match journal::open(directory, key, checksum) {
+        Err(error @ Error::Corrupted { .. }) => return Ok(Link::Damaged(error.to_string())),
+        opened => opened?,
+    };
+    let start = LogEnd {
+        position: header.first_position.saturating_sub(1),
+        frame_number: header.first_frame.saturating_sub(1),
+        prev_checksum: header.prev_checksum,
+    };
+    let place = path.display().to_string();
+    let raw = RawFile { path, file: Arc::new(file), end };
+    let mut walk = Walk::new(&raw, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
+    loop {
+        match walk.step()? {
+            Step::Frame(_) => {}
+            Step::Continued | Step::End => return Ok(Link::Whole(start, walk.last())),
+            Step::Damaged(reason) => return Ok(Link::Damaged(format!("{place}: {reason}"))),
+        }
+    }
+}
+
+/// A file of frames that is removed once it is sealed, or given up.
+struct Unfinished {
+    identity: Identity,
+    path: PathBuf,
+    file: Arc<File>,
+}
+
+impl Unfinished {
+    fn new(identity: &Identity) -> Result<Unfinished, Error> {
+        let name = format!("{}.{}", Uuid::new_v4().simple(), files::UNFINISHED);
+        let path = identity.directory.join(name);
+        let file = files::create_truncated(&path);
+        let file = file.map_err(|source| Error::io("create", &path, source))?;
+        Ok(Unfinished { identity: identity.clone(), path, file: Arc::new(file) })
+    }
+
+    fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // The next open removes it otherwise.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Frames on their way into a file.
+struct Frames<'a> {
+    unfinished: &'a Unfinished,
+    identity: &'a Identity,
+    offset: u64,
+    /// The last frame written.
+    end: LogEnd,
+    /// The frame that is being filled.
+    buffer: Vec<u8>,
+    count: u32,
+}
+
+impl Frames<'_> {
+    fn add(&mut self, share: &[EventToEncode<'_>]) -> Result<(), Error> {
+        let mut content = Vec::new();
+        record::encode(share, &mut content);
+        if self.count > 0 && self.buffer.len() + content.len() > FRAME_BYTES {
+            self.finish()?;
+        }
+        frame::put_item(&mut self.buffer, ItemKind::Record, &content)
+            .map_err(|reason| self.failed(reason))?;
+        self.count += u32::try_from(share.len()).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// Writes the frame that is being filled, if it has any event.
+    fn finish(&mut self) -> Result<(), Error> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let meta = FrameMeta {
+            kind: FrameKind::Events,
+            count: self.count,
+            first_position: self.end.position + 1,
+            number: self.end.frame_number + 1,
+            prev_checksum: self.end.prev_checksum,
+            store_id: self.identity.store_id,
+            unsynced: 0,
+        };
+        let completed =
+            frame::complete(meta, self.offset, &self.identity.checksum, &mut self.buffer);
+        let prev_checksum = completed.map_err(|reason| self.failed(reason))?;
+        let written = self.unfinished.file.write_all_at(&self.buffer, self.offset);
+        written.map_err(|source| Error::io("write to", &self.unfinished.path, source))?;
+        self.offset += self.buffer.len() as u64;
+        self.end = LogEnd {
+            position: self.end.position + u64::from(self.count),
+            frame_number: meta.number,
+            prev_checksum,
+        };
+        self.count = 0;
+        frame::begin(&mut self.buffer);
+        Ok(())
+    }
+
+    fn failed(&self, reason: String) -> Error {
+        let place = self.unfinished.path.display().to_string();
+        Error::corrupted(place, Some(self.end.position + 1), reason)
+    }
+}
