@@ -31,8 +31,7 @@ mod subscription; // events as they arrive,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
 mod verify; //   a check of the whole,
-mod backup; //   a copy of it,
-mod repair; //   and what can be done about damage
+mod maintenance; // and work on whole stores: copies, repairs
 #[cfg(feature = "capi")]
 pub mod ffi; //  the C ABI, over the public items below
 
@@ -42,6 +41,10 @@ pub use event::{
     Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, RecordedEvent, SnapshotKey,
     SnapshotOwner, Timestamp, Unit, UtcOffset, limits,
 };
+pub use maintenance::{
+    RepairOptions, RepairReport, SalvageOptions, SalvageReport, VerifyOptions, repair, salvage,
+    salvage_with, verify,
+};
 pub use ndjson::{
     ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,
     TornLine, TornTail,
@@ -49,7 +52,6 @@ pub use ndjson::{
 pub use projection::{
     HandlerError, Handlers, LiveError, LiveProjection, LiveState, Projection, Restored, UpTo,
 };
-pub use repair::{RepairOptions, RepairReport, SalvageReport, repair, salvage};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
 pub use store::{Durability, EventStore, Events, Options, Recovery, Stats, StreamInfo, Streams};
 pub use subscription::{CancelHandle, Subscription};

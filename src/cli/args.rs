@@ -41,9 +41,18 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     Import(ImportArgs),
     Export(ExportArgs),
-    Verify(VerifyArgs),
-    Backup(BackupArgs),
+    #[command(flatten)]
+    Maintenance(Maintenance),
     Completions(CompletionsArgs),
+}
+
+/// Commands on whole stores.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Maintenance {
+    Verify(VerifyArgs),
+    Repair(RepairArgs),
+    Salvage(SalvageArgs),
+    Backup(BackupArgs),
 }
 
 /// Append one event to a stream, creating the store if it is missing
@@ -206,6 +215,42 @@ pub(crate) struct ExportArgs {
 pub(crate) struct VerifyArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
+    /// Where a private copy of the trees is made, to check them in [default: the directory for
+    /// temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: Option<PathBuf>,
+}
+
+/// Show how a damaged store can be repaired, or repair it
+///
+/// What one copy of the events has lost is written anew from the other. What is replaced is kept
+/// beside it as <name>.damaged-<n>.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RepairArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+    /// Do it; otherwise nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Remove what was set aside before, but for the first and the newest of each file
+    #[arg(long, requires = "apply")]
+    pub(crate) discard_evidence: bool,
+    /// Where a private copy is made, to try the repair on [default: the directory for temporary
+    /// files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: Option<PathBuf>,
+}
+
+/// Write every event that can be read of a damaged store as NDJSON
+#[derive(Debug, clap::Args)]
+pub(crate) struct SalvageArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
+    /// The file to make; "-" or nothing: write standard output
+    pub(crate) file: Option<PathBuf>,
+    /// Where a private copy is made [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: Option<PathBuf>,
 }
 
 /// Copy the store to a new directory; nothing that is there is overwritten

@@ -40,6 +40,8 @@ pub(crate) struct Disk {
     path: PathBuf,
     pub(super) identity: Identity,
     lock: Mutex<Option<Lock>>,
+    /// Whether the store was opened without a lock.
+    pub(super) is_reading: bool,
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
@@ -66,7 +68,8 @@ pub(crate) struct Disk {
 pub(crate) struct DiskParts {
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
-    pub(crate) lock: Lock,
+    /// `None` for a store that is only read.
+    pub(crate) lock: Option<Lock>,
     pub(crate) head_file: Option<HeadFile>,
     pub(crate) journal: Journal,
     pub(crate) full: Vec<FullFile>,
@@ -85,7 +88,8 @@ impl Disk {
             durability: Durability::new(parts.journal.end()),
             path: parts.path,
             identity: parts.identity,
-            lock: Mutex::new(Some(parts.lock)),
+            is_reading: parts.lock.is_none(),
+            lock: Mutex::new(parts.lock),
             head_file: Mutex::new(parts.head_file),
             journal: Mutex::new(Some(parts.journal)),
             sync: Mutex::default(),

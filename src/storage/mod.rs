@@ -151,6 +151,11 @@ impl Storage {
         }
     }
 
+    /// Whether the store was opened for reading alone.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.disk().is_some_and(|disk| disk.is_reading)
+    }
+
     /// Where a repair has cut the log off.
     pub(crate) fn cut(&self) -> Option<&Cut> {
         self.disk().and_then(|disk| disk.cut.as_ref())

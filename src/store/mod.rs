@@ -94,6 +94,13 @@ impl EventStore {
         Ok(EventStore::new(storage, options.clone()))
     }
 
+    /// Opens the journal of a store for reading, whoever has it open.
+    pub(crate) fn open_reading(path: &Path) -> Result<EventStore, Error> {
+        let options = Options::new();
+        let storage = Storage::open_reading(path, options.storage()?)?;
+        Ok(EventStore::new(storage, options))
+    }
+
     fn new(storage: Arc<Storage>, options: Options) -> EventStore {
         let inner = Inner {
             storage,

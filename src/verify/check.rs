@@ -35,6 +35,10 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
         Ok(None) => check.memory(head)?,
         Err(Error::Closed) => return Err(Error::Closed),
         Err(Error::Forked) => return Err(Error::Forked),
+        Err(_) if storage.is_reading() => {
+            check.report.not_checked = Some("the trees: in use".to_owned());
+            check.copies(head, 0)?;
+        }
         Err(failure) => {
             let cause = storage.check_writable().err().unwrap_or(failure);
             let message = format!("the trees were not checked: {}", cause.chain());
@@ -46,6 +50,7 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
     check.streams()?;
     check.checkpoints()?;
     check.snapshots()?;
+    check.count_unreadable(head)?;
     Ok(check.report)
 }
 
@@ -234,6 +239,31 @@ impl Check<'_> {
             next = page.last_position() + 1;
             self.report.events +=
                 page.events().filter(|event| event.position() <= head).count() as u64;
+        }
+        Ok(())
+    }
+
+    /// Counts the positions that no read can return, if anything is wrong.
+    fn count_unreadable(&mut self, head: u64) -> Result<(), Error> {
+        if self.report.findings.is_empty() {
+            return Ok(());
+        }
+        let (mut position, mut page) = (1, Page::default());
+        while position <= head {
+            match self.storage.page(position, page) {
+                Ok(found) => {
+                    page = found;
+                    while page.index_of(position).is_some() {
+                        position += 1;
+                    }
+                }
+                Err(Error::Corrupted { .. }) => {
+                    page = Page::default();
+                    self.report.unreadable += 1;
+                    position += 1;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -19,6 +19,11 @@ pub struct Report {
     pub streams: u64,
     /// What is wrong, in the order in which it was found; empty for an intact store.
     pub findings: Vec<Finding>,
+    /// How many acknowledged events neither copy can return, as far as is known; 0 without
+    /// findings.
+    pub unreadable: u64,
+    /// What was not checked, and why; `None` when everything was.
+    pub not_checked: Option<String>,
 }
 
 /// One thing that is wrong with a store.
@@ -27,7 +32,8 @@ pub struct Report {
 pub struct Finding {
     /// A stable word for the kind: `event-damaged`, `event-missing`, `version-gap`, `stream-index`,
     /// `place-index`, `id-index`, `checkpoint-damaged`, `snapshot-damaged`, `journal-damaged`,
-    /// `copies-differ`, or `not-checked` in a store that has failed.
+    /// `copies-differ`, or `not-checked` in a store that has failed; and of a store that does not
+    /// open as it is, `superblock-damaged`, `trees-damaged` or `log-cut`.
     pub code: &'static str,
     /// The file, tree, stream, or name of what was saved.
     pub place: String,

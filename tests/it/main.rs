@@ -44,4 +44,5 @@ mod streams; //     listing streams
 mod subscriptions; // history, then what comes
 mod support; //     helpers that several of the others use
 mod tidy; //        the rules of the code itself
+mod verify; //      checks by path, of what opens and of what does not
 mod time_travel; // the state of a stream as it was

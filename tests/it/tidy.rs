@@ -82,7 +82,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("sync", &[]),
     ("error", &["event"]),
     ("event", &["error"]),
@@ -94,8 +94,10 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("projection", &["sync", "error", "event", "store", "snapshot"]),
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
     ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
-    ("backup", &["error", "event", "codec", "storage", "store", "snapshot"]),
-    ("repair", &["error", "event", "codec", "storage", "store", "snapshot", "ndjson", "verify"]),
+    (
+        "maintenance",
+        &["error", "event", "codec", "storage", "store", "snapshot", "ndjson", "verify"],
+    ),
     ("ffi", &["sync"]),
     (
         "lib",
@@ -111,8 +113,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "projection",
             "ndjson",
             "verify",
-            "backup",
-            "repair",
+            "maintenance",
             "ffi",
         ],
     ),

@@ -1,16 +1,15 @@
 //! The commands, one file each: open the store, call one function of the library, print.
 
 mod append;
-mod backup;
 mod completions;
 mod export;
 mod import;
+mod maintenance;
 mod read;
 mod snapshots;
 mod stats;
 mod streams;
 mod tail;
-mod verify;
 
 use std::path::Path;
 
@@ -35,8 +34,7 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
         Command::Stats(args) => stats::run(&args, output),
         Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
-        Command::Verify(args) => verify::run(&args, output),
-        Command::Backup(args) => backup::run(&args, output),
+        Command::Maintenance(command) => maintenance::run(command, output),
         Command::Completions(args) => completions::run(&args, output),
     }
 }

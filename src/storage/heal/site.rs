@@ -201,6 +201,11 @@ impl CopiedSite {
         &self.site
     }
 
+    /// The last position that the store is known to have reached.
+    pub(crate) fn original_head(&self) -> u64 {
+        Site { path: self.original.clone() }.known_head()
+    }
+
     /// A text about the copy, as one about the store.
     pub(crate) fn about_original(&self, text: &str) -> String {
         let copy = self.copy.path().display().to_string();

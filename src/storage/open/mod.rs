@@ -44,7 +44,8 @@ use thread::{Make, Thread};
 /// A directory whose lock is taken.
 struct Home {
     path: PathBuf,
-    lock: Lock,
+    /// `None` for a store that is only read.
+    lock: Option<Lock>,
     store_id: Uuid,
     checksum: Checksum,
 }
@@ -54,6 +55,14 @@ impl Storage {
     pub(crate) fn in_memory(options: StorageOptions) -> Arc<Storage> {
         let place = Place::Memory(SnapshotMap::default());
         Arc::new(Storage::new(Uuid::new_v4(), options, place))
+    }
+
+    /// Opens the journal of the store at `path` for reading, whoever has it open.
+    pub(crate) fn open_reading(
+        path: &Path,
+        options: StorageOptions,
+    ) -> Result<Arc<Storage>, Error> {
+        open_reading(path, options)
     }
 
     /// Opens the store at `path`, or makes it.
@@ -66,7 +75,7 @@ impl Storage {
         match superblock::read(&path)? {
             Some(Superblock { store_id, .. }) => {
                 let checksum = Checksum::of_store(store_id);
-                open_existing(Home { path, lock, store_id, checksum }, options)
+                open_existing(Home { path, lock: Some(lock), store_id, checksum }, options)
             }
             None => {
                 names::refuse_remains(&path)?;
@@ -75,10 +84,23 @@ impl Storage {
                 }
                 let store_id = options.store_id.unwrap_or_else(Uuid::new_v4);
                 let checksum = Checksum::of_store(store_id);
-                create(Home { path, lock, store_id, checksum }, options)
+                create(Home { path, lock: Some(lock), store_id, checksum }, options)
             }
         }
     }
+}
+
+/// Reads the journal of a store, which may be in use: takes no lock, opens no trees, and writes
+/// nothing.
+fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
+    let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+    let Some(Superblock { store_id, .. }) = superblock::read(&path)? else {
+        return Err(names::no_store(&path));
+    };
+    let checksum = Checksum::of_store(store_id);
+    let before = head::read(&path, &checksum)?;
+    let refusal = Error::invalid("store", "it is open for reading alone");
+    read_only(Home { path, lock: None, store_id, checksum }, options, before, refusal)
 }
 
 impl Home {

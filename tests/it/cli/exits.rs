@@ -12,7 +12,7 @@ use crate::support::{
 #[test]
 fn commands_that_read_make_no_store() {
     let place = Place::new();
-    for command in ["read", "streams", "stats", "export", "verify"] {
+    for command in ["read", "streams", "stats", "export", "verify", "repair"] {
         place.refuse(&[command, "s.annals"], 6, "cannot open s.annals: ");
     }
     place.refuse(&["export", "s.annals", "out.ndjson"], 6, "cannot open s.annals: ");
@@ -31,11 +31,15 @@ fn a_store_that_is_open_is_locked() {
         &["import", "s.annals", "in.ndjson"],
         &["import", "s.annals", "in.ndjson", "--dry-run"],
         &["export", "s.annals", "out.ndjson"],
-        &["verify", "s.annals"],
+        &["repair", "s.annals"],
+        &["repair", "s.annals", "--apply"],
     ] {
         place.refuse(args, 4, "s.annals is open elsewhere");
     }
     assert_exists(&place.path("out.ndjson"), false);
+    let run = place.run(&["verify", "s.annals"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
+    assert!(run.stderr.ends_with("not checked: the trees: in use\n"), "{run:?}");
     drop(store);
     assert_eq!(place.succeed(&["read", "s.annals"]), "");
 }
@@ -47,6 +51,40 @@ fn a_damaged_store_is_told() {
     fs::write(place.path("s.annals").join("ANNALS"), "not a superblock").unwrap();
     place.refuse(&["read", "s.annals"], 5, "ANNALS");
     place.refuse(&["append", "s.annals", "a", "T", "1"], 5, "ANNALS");
+}
+
+#[test]
+fn damage_is_planned_repaired_and_salvaged() {
+    let place = Place::new();
+    place.file("in.ndjson", numbered(1..=3));
+    place.succeed(&["import", "s.annals", "in.ndjson"]);
+    let lines = place.succeed(&["export", "s.annals"]);
+    assert_eq!(place.run(&["repair", "s.annals"]).stderr, "nothing to repair\n");
+    let trees = place.path("s.annals").join("trees");
+    fs::remove_file(trees.join("conf")).unwrap();
+    let run = place.run(&["verify", "s.annals"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.starts_with("trees-damaged: "), "{run:?}");
+    let run = place.run(&["repair", "s.annals"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.starts_with("trees-damaged: "), "{run:?}");
+    assert_eq!(run.stderr, "nothing was changed: --apply does it\n");
+    assert_exists(&trees.join("conf"), false);
+    let run = place.run(&["salvage", "s.annals"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), lines.as_str()), "{run:?}");
+    let run = place.run(&["salvage", "s.annals", "out.ndjson"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), "saved 3 events\n"), "{run:?}");
+    assert_eq!(fs::read_to_string(place.path("out.ndjson")).unwrap(), lines);
+    place.refuse(&["salvage", "s.annals", "out.ndjson"], 6, "out.ndjson");
+    let run = place.run(&["repair", "s.annals", "--apply"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), "repaired\n"), "{run:?}");
+    assert_eq!(place.run(&["verify", "s.annals"]).code, Some(0));
+    assert!(place.succeed(&["stats", "s.annals"]).contains("trees.damaged-1"));
+    // Without a repair, the next command that opens the store does as much, and says so.
+    fs::remove_dir_all(&trees).unwrap();
+    let run = place.run(&["read", "s.annals"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), lines.as_str()), "{run:?}");
+    assert!(run.stderr.starts_with("annals: warning: rebuilt the trees of s.annals"), "{run:?}");
 }
 
 #[test]
@@ -62,6 +100,7 @@ fn wrong_usage_is_two() {
         &["import", "s.annals"],
         &["import", "s.annals", "f", "--torn-tail", "keep"],
         &["completions", "shell"],
+        &["repair", "s.annals", "--discard-evidence"],
     ] {
         let run = place.run(args);
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{args:?}: {run:?}");
@@ -79,7 +118,10 @@ fn verify_finds_nothing_in_a_sound_store() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
     assert_eq!(run.stderr, "3 events, 3 streams: nothing is wrong\n");
     let report = place.succeed(&["verify", "s.annals", "--json"]);
-    assert_eq!(report, "{\"events\":3,\"streams\":3,\"findings\":[]}\n");
+    assert_eq!(
+        report,
+        "{\"events\":3,\"streams\":3,\"findings\":[],\"unreadable\":0,\"not_checked\":null}\n"
+    );
 }
 
 #[test]

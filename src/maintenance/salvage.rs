@@ -1,6 +1,9 @@
 //! Saving what can be read of a store.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -8,10 +11,37 @@ use crate::{
     Error, EventStore, Options,
     codec::page::Page,
     event::RecordedEvent,
-    repair::{SCRATCH, about, mend},
+    maintenance::{SCRATCH, about, mend},
     storage::{Losses, Site},
     verify::Finding,
 };
+
+/// How a store is salvaged.
+#[derive(Clone, Debug)]
+pub struct SalvageOptions {
+    scratch: PathBuf,
+}
+
+impl SalvageOptions {
+    /// The defaults.
+    pub fn new() -> SalvageOptions {
+        SalvageOptions { scratch: PathBuf::from(SCRATCH) }
+    }
+
+    /// The directory for the private copy, `/tmp` by default. It takes as much space as the trees,
+    /// and twice that when they are damaged.
+    #[must_use]
+    pub fn scratch(mut self, directory: impl Into<PathBuf>) -> SalvageOptions {
+        self.scratch = directory.into();
+        self
+    }
+}
+
+impl Default for SalvageOptions {
+    fn default() -> SalvageOptions {
+        SalvageOptions::new()
+    }
+}
 
 /// What was saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,7 +56,7 @@ pub struct SalvageReport {
 /// Writes every event of the store in `path` that can be read from either copy, in order, as
 /// NDJSON. The store need not open, and may even be in use; nothing of it is changed.
 ///
-/// It works on a private copy in `/tmp`; [`repair`](crate::repair) tells how large that is. Events
+/// It works on a private copy, see [`SalvageOptions::scratch`]. Events
 /// after damage that the log cannot be followed through are saved too, as far as their frames are
 /// intact, although a repair would cut them off.
 ///
@@ -50,12 +80,20 @@ pub struct SalvageReport {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn salvage(path: impl AsRef<Path>, writer: impl Write) -> Result<SalvageReport, Error> {
-    salvage_with(path.as_ref(), writer, Path::new(SCRATCH))
+    salvage_with(path, writer, &SalvageOptions::new())
 }
 
-fn salvage_with(path: &Path, writer: impl Write, scratch: &Path) -> Result<SalvageReport, Error> {
-    let original = Site::of(path)?;
-    let copy = original.private_copy(scratch)?;
+/// As [`salvage`], with options.
+///
+/// # Errors
+/// As for [`salvage`].
+pub fn salvage_with(
+    path: impl AsRef<Path>,
+    writer: impl Write,
+    options: &SalvageOptions,
+) -> Result<SalvageReport, Error> {
+    let original = Site::of(path.as_ref())?;
+    let copy = original.private_copy(&options.scratch)?;
     let site = copy.site();
     let mended = mend::mend(site).map_err(|error| about(&copy, error))?;
     let store = Options::new().create(false).losses(Losses::Gaps).open(site.path())?;

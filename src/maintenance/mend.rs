@@ -2,7 +2,7 @@
 
 use crate::{
     Error, EventStore, Options,
-    repair::RepairReport,
+    maintenance::repair::RepairReport,
     storage::{Losses, Site},
     verify::{Finding, Report},
 };

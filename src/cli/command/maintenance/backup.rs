@@ -9,7 +9,7 @@ use crate::{
     output::{self, Output},
 };
 
-pub(super) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub(in crate::command) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
     #[derive(Serialize)]
     struct Report {
         events: u64,

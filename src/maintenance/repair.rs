@@ -1,7 +1,4 @@
-//! Repairing a store that does not open or has findings, and saving what can be read of one.
-
-mod mend;
-mod salvage;
+//! Repairing a store that does not open, or that a check finds something wrong with.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +6,10 @@ use serde::Serialize;
 
 use crate::{
     Error,
-    storage::{CopiedSite, Site},
+    maintenance::{SCRATCH, about, mend},
+    storage::Site,
     verify::Finding,
 };
-
-pub use salvage::{SalvageReport, salvage};
-
-/// Where private copies are made unless the caller names a directory.
-const SCRATCH: &str = "/tmp";
 
 /// How a store is repaired.
 ///
@@ -144,16 +137,4 @@ pub fn repair(path: impl AsRef<Path>, options: &RepairOptions) -> Result<RepairR
         }
     }
     Ok(report)
-}
-
-/// The error of a private copy, as one of the store.
-fn about(copy: &CopiedSite, error: Error) -> Error {
-    match error {
-        Error::Corrupted { place, position, reason } => Error::Corrupted {
-            place: copy.about_original(&place),
-            position,
-            reason: copy.about_original(&reason),
-        },
-        other => other,
-    }
 }

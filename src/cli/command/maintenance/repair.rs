@@ -1,0 +1,39 @@
+//! `repair`: the plan of a repair, or the repair itself.
+
+use std::env;
+
+use annals::{RepairOptions, repair};
+
+use crate::{
+    args::RepairArgs,
+    exit::{Exit, Failure},
+    output::{self, Output},
+};
+
+pub(in crate::command) fn run(args: RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let options = RepairOptions::new()
+        .apply(args.apply)
+        .discard_evidence(args.discard_evidence)
+        .scratch(args.scratch.unwrap_or_else(env::temp_dir));
+    let report = repair(&args.store, &options)?;
+    if output.is_json() {
+        output.object(&report)?;
+    } else {
+        for step in &report.steps {
+            output.text(&step.to_string())?;
+        }
+        for lost in &report.lost {
+            output.text(&format!("cannot be repaired: {lost}"))?;
+        }
+        output::say(match (report.steps.is_empty(), report.applied) {
+            (true, _) => "nothing to repair",
+            (false, true) => "repaired",
+            (false, false) => "nothing was changed: --apply does it",
+        });
+    }
+    Ok(match (report.lost.is_empty(), report.steps.is_empty() || report.applied) {
+        (false, _) => Exit::Corrupted,
+        (true, true) => Exit::Done,
+        (true, false) => Exit::No,
+    })
+}

@@ -1,0 +1,58 @@
+//! `salvage`: every event that can be read of a damaged store, as NDJSON.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{BufWriter, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use annals::{Error, SalvageOptions, SalvageReport, salvage_with};
+
+use crate::{
+    args::SalvageArgs,
+    command::is_dash,
+    exit::{Exit, Failure},
+    output::{self, Output},
+};
+
+pub(in crate::command) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let scratch = args.scratch.unwrap_or_else(env::temp_dir);
+    let options = SalvageOptions::new().scratch(scratch);
+    let report = match args.file.as_deref().filter(|file| !is_dash(file)) {
+        Some(file) => salvage_with(&args.store, new_file(file)?, &options)?,
+        None => match salvage_with(&args.store, output.writer(), &options) {
+            Err(
+                Error::Io { source, action: "write to", .. }
+                | Error::NoSpace { source: Some(source), .. },
+            ) => return Err(Failure::stdout(&source)),
+            saved => saved?,
+        },
+    };
+    tell(&report, output.is_json());
+    Ok(if report.missing.is_empty() { Exit::Done } else { Exit::Corrupted })
+}
+
+/// A file that is not there yet.
+fn new_file(path: &Path) -> Result<impl Write, Error> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    let file = opened.map_err(|source| Error::Io {
+        action: "create",
+        path: path.to_owned(),
+        source: Arc::new(source),
+    })?;
+    Ok(BufWriter::new(file))
+}
+
+/// Standard output may have the events, so the report goes to standard error.
+fn tell(report: &SalvageReport, is_json: bool) {
+    if is_json {
+        output::say(&serde_json::to_string(report).unwrap_or_default());
+        return;
+    }
+    for missing in &report.missing {
+        output::say(&missing.to_string());
+    }
+    output::say(&format!("saved {} events", report.events));
+}

@@ -1,0 +1,44 @@
+//! `verify`: checks a store, and prints each finding.
+
+use std::env;
+
+use annals::{VerifyOptions, verify};
+
+use crate::{
+    args::VerifyArgs,
+    exit::{Exit, Failure},
+    output::{self, Output},
+};
+
+pub(in crate::command) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let scratch = args.scratch.unwrap_or_else(env::temp_dir);
+    let report = verify(&args.store, &VerifyOptions::new().scratch(scratch))?;
+    if output.is_json() {
+        output.object(&report)?;
+    } else {
+        for finding in &report.findings {
+            output.text(&finding.to_string())?;
+        }
+        let findings = match report.findings.len() {
+            0 => "nothing is wrong".to_owned(),
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        output::say(&format!("{} events, {} streams: {findings}", report.events, report.streams));
+        if let Some(what) = &report.not_checked {
+            output::say(&format!("not checked: {what}"));
+        }
+        if report.unreadable > 0 {
+            output::say(&format!(
+                "{} events cannot be read; `annals repair` shows what can be done, and \
+                 `annals salvage` saves the others",
+                report.unreadable
+            ));
+        }
+    }
+    Ok(match (report.findings.is_empty(), report.unreadable) {
+        (true, _) => Exit::Done,
+        (false, 0) => Exit::No,
+        (false, _) => Exit::Corrupted,
+    })
+}
