@@ -42,8 +42,8 @@ pub use event::{
     SnapshotOwner, Timestamp, Unit, UtcOffset, limits,
 };
 pub use maintenance::{
-    RepairOptions, RepairReport, SalvageOptions, SalvageReport, VerifyOptions, repair, salvage,
-    salvage_with, verify,
+    BackupOptions, BackupReport, RepairOptions, RepairReport, SalvageOptions, SalvageReport,
+    VerifyOptions, backup, repair, salvage, salvage_with, verify,
 };
 pub use ndjson::{
     ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,

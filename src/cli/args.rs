@@ -253,13 +253,19 @@ pub(crate) struct SalvageArgs {
     pub(crate) scratch: Option<PathBuf>,
 }
 
-/// Copy the store to a new directory; nothing that is there is overwritten
+/// Copy the store to a new directory, or add what is new to an earlier copy
+///
+/// The store may be in use. Nothing that is not an earlier copy of it is overwritten.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BackupArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// The directory to make
+    /// The directory to make or to add to
     pub(crate) directory: PathBuf,
+    /// Give sealed files a second name instead of copying them: fast, but damage of one is damage
+    /// of both
+    #[arg(long)]
+    pub(crate) link: bool,
 }
 
 /// Print a script that completes commands in a shell

@@ -6,29 +6,67 @@ use std::{
     sync::Arc,
 };
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
-    codec::{page::Page, record::EventToEncode, saved::Checkpoint},
-    storage::{Frame, Storage},
-    store::Options,
+    storage::{Backup, BackupSite, Storage},
 };
 
+/// How a store is copied.
+///
+/// # Examples
+/// See [`backup`].
+#[derive(Clone, Debug, Default)]
+pub struct BackupOptions {
+    links: bool,
+}
+
+impl BackupOptions {
+    /// Files are copied, so that the backup shares nothing with the store. On file systems that
+    /// can, copies share the blocks on the disk.
+    pub fn new() -> BackupOptions {
+        BackupOptions::default()
+    }
+
+    /// Whether sealed journal files get a second name in the backup instead of a copy. That is fast
+    /// and takes no space, but damage of such a file is damage of both. The backup must be on the
+    /// same file system.
+    #[must_use]
+    pub fn link(mut self, links: bool) -> BackupOptions {
+        self.links = links;
+        self
+    }
+}
+
+/// What a backup did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// How many events the backup has.
+    pub events: u64,
+    /// Bytes of the files that were copied or linked.
+    pub bytes: u64,
+}
+
 impl EventStore {
-    /// Copies the store to a new directory: every event up to the current head, checkpoints and
-    /// snapshots. Appends and reads may go on meanwhile. The copy is a store with the same events
-    /// at the same positions and with the same store id; it is opened like any other.
+    /// Copies the store to a directory: every event that is durable when the call begins, or
+    /// becomes so at once, with checkpoints and snapshots. Appends and reads may go on meanwhile.
     ///
-    /// Everything copied is checked. The directory appears under its name once it is complete and
-    /// durable; until then it has a name beside it that starts with a dot and ends in
-    /// `.unfinished`, and after an error it is removed. An empty directory with the name is
-    /// replaced; anything else is never overwritten.
+    /// A directory that is missing or empty becomes a new backup; it appears under its name once it
+    /// is complete and durable, and until then has a name beside it that starts with a dot and ends
+    /// in `.unfinished`. An earlier backup of the same store is continued: what is new is added.
+    /// Anything else is never overwritten. Everything that is copied is checked.
+    ///
+    /// The backup is a store with the same id. It has no trees: the first open builds them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a path without a name; [`Error::Io`] with `AlreadyExists`
-    /// when something is there; [`Error::Corrupted`] when events cannot be read: a copy without
-    /// them would hide that; [`Error::NoSpace`], [`Error::Io`]; [`Error::Closed`].
+    /// [`Error::InvalidArgument`] for a path without a name or inside of the store, for an earlier
+    /// backup of another history of the store, and for a store in memory; [`Error::Io`] with
+    /// `AlreadyExists` when something else is there; [`Error::Locked`] while the backup is open;
+    /// [`Error::Corrupted`] when events cannot be read: a copy without them would hide that;
+    /// [`Error::NoSpace`], [`Error::Io`]; [`Error::Closed`].
     ///
     /// # Examples
     /// ```
@@ -36,86 +74,77 @@ impl EventStore {
     ///
     /// let directory = tempfile::tempdir()?;
     /// let store = EventStore::open(directory.path().join("orders.annals"))?;
-    /// store.append("order-7", ExpectedVersion::Any, [NewEvent::json("OrderPlaced", &1)?])?;
+    /// let event = || NewEvent::json("OrderPlaced", &1);
+    /// store.append("order-7", ExpectedVersion::Any, [event()?])?;
     /// let copy = directory.path().join("copy.annals");
     /// store.backup(&copy)?;
-    /// assert_eq!(EventStore::open(&copy)?.head()?, 1);
-    /// assert!(store.backup(&copy).is_err());
+    /// store.append("order-7", ExpectedVersion::Any, [event()?])?;
+    /// store.backup(&copy)?;
+    /// assert_eq!(EventStore::open(&copy)?.head()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn backup(&self, directory: impl AsRef<Path>) -> Result<(), Error> {
-        let target = directory.as_ref();
-        self.storage().check_open()?;
-        check_free(target)?;
-        let unfinished = Unfinished::beside(target)?;
-        self.copy_to(&unfinished.path)?;
-        unfinished.publish(target)
+        self.backup_with(directory, &BackupOptions::new()).map(drop)
     }
 
-    fn copy_to(&self, path: &Path) -> Result<(), Error> {
-        let source = self.storage();
-        // Before the head, so that none of them is past it.
-        let mut checkpoints = Vec::new();
-        for name in source.checkpoint_names()? {
-            let position = source.checkpoint_of(&name)?;
-            checkpoints.push(Checkpoint { name, position });
+    /// As [`backup`](Self::backup), with options.
+    ///
+    /// # Errors
+    /// As for [`backup`](Self::backup); with [`BackupOptions::link`] also [`Error::Io`] on another
+    /// file system.
+    pub fn backup_with(
+        &self,
+        directory: impl AsRef<Path>,
+        options: &BackupOptions,
+    ) -> Result<BackupReport, Error> {
+        let (storage, target) = (self.storage(), directory.as_ref());
+        storage.check_open()?;
+        if storage.contains(target) {
+            return Err(Error::invalid("path", "it lies in the store that is copied"));
         }
-        let head = source.head();
-        let options = Options::new().storage_of_copy(source.store_id())?;
-        let copy = Storage::open(path, options)?;
-        let copied = copy_events(source, &copy, head)
-            .and_then(|()| put_checkpoints(&copy, checkpoints))
-            .and_then(|()| self.copy_snapshots(&copy, head));
-        let closed = copy.close();
-        copied.and(closed)
-    }
-
-    fn copy_snapshots(&self, copy: &Storage, head: u64) -> Result<(), Error> {
-        for snapshot in self.snapshots() {
-            let snapshot = snapshot?;
-            // An unusable snapshot is no loss.
-            if snapshot.fault.is_some() || snapshot.position > head {
-                continue;
-            }
-            if let Some(stored) = self.storage().snapshot(&snapshot.key, snapshot.position)? {
-                copy.save_snapshot(&stored)?;
-            }
-        }
-        Ok(())
+        let done = match BackupSite::earlier(target, storage)? {
+            Some(site) => storage.back_up(&site, options.links)?,
+            None => new_backup(storage, target, options.links)?,
+        };
+        let Backup { head, bytes } = done;
+        Ok(BackupReport { events: head, bytes })
     }
 }
 
-fn copy_events(source: &Storage, copy: &Storage, head: u64) -> Result<(), Error> {
-    let (mut next, mut page) = (1, Page::default());
-    while next <= head {
-        page = source.page(next, page)?;
-        // A page from the trees is one of a stream, and has gaps where other streams have events.
-        let wanted: Vec<EventToEncode<'_>> = page
-            .all_to_encode()
-            .skip_while(|event| event.position < next)
-            .zip(next..=head)
-            .take_while(|(event, position)| event.position == *position)
-            .map(|(event, _)| event)
-            .collect();
-        if wanted.is_empty() {
-            return Err(Error::corrupted("a page of events", Some(next), "it lacks the event"));
-        }
-        put(copy, Frame::of(&wanted, Vec::new()))?;
-        next += wanted.len() as u64;
-    }
-    Ok(())
+/// As [`EventStore::backup_with`], of the store in the directory `path`, which may be open
+/// elsewhere. It is read through its journal alone, and nothing of it is changed.
+///
+/// # Errors
+/// As for [`EventStore::backup_with`]; [`Error::Corrupted`] also where only the trees have the
+/// events: [`repair`](crate::repair) makes the journal whole. [`Error::Io`] with `NotFound` when
+/// there is no store.
+///
+/// # Examples
+/// ```
+/// use annals::{BackupOptions, EventStore, backup};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = EventStore::open(directory.path().join("orders.annals"))?;
+/// let copy = directory.path().join("copy.annals");
+/// let report = backup(directory.path().join("orders.annals"), &copy, &BackupOptions::new())?;
+/// assert_eq!(report.events, store.head()?);
+/// # Ok::<(), annals::Error>(())
+/// ```
+pub fn backup(
+    path: impl AsRef<Path>,
+    directory: impl AsRef<Path>,
+    options: &BackupOptions,
+) -> Result<BackupReport, Error> {
+    EventStore::open_reading(path.as_ref())?.backup_with(directory, options)
 }
 
-fn put_checkpoints(copy: &Storage, checkpoints: Vec<Checkpoint>) -> Result<(), Error> {
-    if checkpoints.is_empty() {
-        return Ok(());
-    }
-    put(copy, Frame::of(&[], checkpoints))
-}
-
-fn put(copy: &Storage, frame: Frame<'_>) -> Result<(), Error> {
-    copy.wait_for_room()?;
-    copy.commit(frame)
+fn new_backup(storage: &Storage, target: &Path, links: bool) -> Result<Backup, Error> {
+    check_free(target)?;
+    let unfinished = Unfinished::beside(target)?;
+    let site = BackupSite::empty(&unfinished.path)?;
+    let done = storage.back_up(&site, links)?;
+    unfinished.publish(target)?;
+    Ok(done)
 }
 
 /// Checks that the name is unused, or that of an empty directory.

@@ -6,6 +6,7 @@ mod mend;
 mod repair;
 mod salvage;
 
+pub use backup::{BackupOptions, BackupReport, backup};
 pub use check::{VerifyOptions, verify};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use salvage::{SalvageOptions, SalvageReport, salvage, salvage_with};

@@ -4,7 +4,7 @@
 //! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
 //! * `open/`, `replay`: from a directory to an open store. `close`: back.
-//! * `heal/`: what one copy has lost, from the other.
+//! * `heal/`: what one copy has lost, from the other. `copy/`: backups, and private copies.
 //! * `drain`: the background thread, from the tail to trees and sealed files. `disk/signals`: what
 //!   it and the others say to each other.
 //! * `disk`: everything of a store that is on the disk. `disk/durability`: how far that is durable.
@@ -20,6 +20,7 @@
 mod audit;
 mod close;
 mod commit;
+mod copy;
 mod disk;
 mod drain;
 mod heal;
@@ -55,6 +56,7 @@ use tail::Tail;
 
 pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
+pub(crate) use copy::{Backup, BackupSite};
 pub(crate) use heal::{CopiedSite, Healing, Site};
 pub(crate) use journal::Cut;
 pub(crate) use read::Batch;
@@ -68,8 +70,6 @@ pub(crate) struct StorageOptions {
     pub(crate) tail_bytes: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) creates: bool,
-    /// The id of a store that is created; unset, a random one.
-    pub(crate) store_id: Option<Uuid>,
     /// Whether trees that cannot be used are rebuilt.
     pub(crate) rebuilds: bool,
     pub(crate) on_rebuild: OnProgress,

@@ -103,6 +103,12 @@ impl Place {
     }
 }
 
+/// The position in the name of a snapshot's file; `None` for another file.
+pub(crate) fn position_in(file_name: &str) -> Option<u64> {
+    let stem = file_name.strip_suffix(ENDING)?.strip_suffix('.')?;
+    Place::parse(stem).map(|place| place.position)
+}
+
 /// FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
 fn hash_of(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use uuid::Uuid;
-
 use crate::{
     Error, EventStore,
     event::Timestamp,
@@ -204,7 +202,6 @@ impl Options {
             tail_bytes: self.tail_bytes,
             journal_bytes: self.journal_bytes,
             creates: self.creates,
-            store_id: None,
             rebuilds: self.rebuilds,
             on_rebuild: self.on_rebuild.clone(),
             losses: self.losses,
@@ -215,11 +212,6 @@ impl Options {
     pub(crate) fn losses(mut self, losses: Losses) -> Options {
         self.losses = losses;
         self
-    }
-
-    /// The options for a copy of the store with this id.
-    pub(crate) fn storage_of_copy(&self, store_id: Uuid) -> Result<StorageOptions, Error> {
-        Ok(StorageOptions { store_id: Some(store_id), ..self.storage()? })
     }
 
     pub(super) fn now(&self) -> Timestamp {

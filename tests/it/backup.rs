@@ -7,12 +7,15 @@ use std::{
     thread,
 };
 
-use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Unit};
+use annals::{
+    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Unit,
+    backup,
+};
 use uuid::Uuid;
 
 use ExpectedVersion::Any;
 
-use crate::support::files::sealed;
+use crate::support::files::{copy, flip, sealed};
 
 fn event(number: u64) -> NewEvent {
     NewEvent::json("T", &format!("{number:0>100}")).unwrap()
@@ -42,7 +45,6 @@ fn a_copy_is_the_same_store() {
     let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap()).collect();
     assert_eq!(names.len(), 2, "nothing is left beside it: {names:?}");
     let copy = EventStore::open(&copy).unwrap();
-    let all = |store: &EventStore| store.read_all().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(all(&copy), all(&store));
     assert_eq!(copy.stats().unwrap().store_id, store.stats().unwrap().store_id);
     assert_eq!(copy.checkpoint("mailer").unwrap(), 200);
@@ -92,6 +94,8 @@ fn a_copy_amid_appends_ends_between_two_of_them() {
                 }
             });
         }
+        // Also when an assertion fails: the scope waits for the others.
+        let _stop = Stop(&is_done);
         for round in 0..5 {
             let path = directory.path().join(format!("copy-{round}"));
             let before = store.head().unwrap();
@@ -104,22 +108,142 @@ fn a_copy_amid_appends_ends_between_two_of_them() {
             assert!(copy.checkpoint("moving").unwrap() <= head);
             assert_eq!(copy.verify().unwrap().findings, []);
         }
-        is_done.store(true, Ordering::Relaxed);
     });
 }
 
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
-fn a_store_in_memory_is_copied_to_disk() {
+fn a_store_in_memory_has_no_files_to_copy() {
     let directory = tempfile::tempdir().unwrap();
     let store = EventStore::in_memory().unwrap();
-    let path = directory.path().join("copy");
-    store.backup(&path).unwrap();
-    assert_eq!(EventStore::open(&path).unwrap().head().unwrap(), 0, "an empty one as well");
-    fs::remove_dir_all(&path).unwrap();
-    store.append("s", Any, (0..10).map(event)).unwrap();
-    fs::create_dir(&path).unwrap();
-    store.backup(&path).unwrap();
-    assert_eq!(EventStore::open(&path).unwrap().read_stream("s").count(), 10);
+    let error = store.backup(directory.path().join("copy")).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidArgument, "{error}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+fn all(store: &EventStore) -> Vec<annals::RecordedEvent> {
+    store.read_all().map(Result::unwrap).collect()
+}
+
+/// A copy of a backup, opened: an open makes a store of its own of it.
+#[track_caller]
+fn opened(backup: &Path) -> EventStore {
+    let path = backup.with_extension("opened");
+    let _ = fs::remove_dir_all(&path);
+    copy(backup, &path);
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(store.verify().unwrap().findings, []);
+    store
+}
+
+#[test]
+fn a_backup_is_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = filled(&path);
+    let target = directory.path().join("copy");
+    let first = store.backup_with(&target, &BackupOptions::new()).unwrap();
+    assert_eq!(first.events, 301);
+    assert!(!target.join("trees").exists());
+    for round in 0..6 {
+        for number in 0..150 {
+            store.append(format!("more-{}", number % 5), Any, [event(number)]).unwrap();
+        }
+        store.save_checkpoint("mailer", 201 + round).unwrap();
+        store.save_snapshot("x", 151 + round, vec![2; 1_000]).unwrap();
+        // As a service that restarts, which seals its files.
+        if round % 2 == 1 {
+            store.flush().unwrap();
+        }
+        let report = store.backup_with(&target, &BackupOptions::new()).unwrap();
+        assert_eq!(report.events, store.head().unwrap());
+        let copy = opened(&target);
+        assert_eq!(all(&copy), all(&store), "round {round}");
+        assert_eq!(copy.checkpoint("mailer").unwrap(), 201 + round);
+        let newest = copy.load_snapshot("x").unwrap().unwrap();
+        assert_eq!(newest.position(), 151 + round);
+    }
+    // With nothing new, no file is copied but what is not sealed.
+    store.close().unwrap();
+    let again = backup(&path, &target, &BackupOptions::new()).unwrap();
+    let once_more = backup(&path, &target, &BackupOptions::new()).unwrap();
+    assert!(once_more.bytes <= again.bytes && once_more.bytes < 70_000, "{once_more:?}");
+    assert_eq!(all(&opened(&target)).len() as u64, again.events);
+}
+
+#[test]
+fn a_backup_of_files_is_that_of_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = filled(&path);
+    for (name, options) in
+        [("copied", BackupOptions::new()), ("linked", BackupOptions::new().link(true))]
+    {
+        let target = directory.path().join(name);
+        backup(&path, &target, &options).unwrap();
+        assert_eq!(all(&opened(&target)), all(&store), "{name}");
+    }
+    store.close().unwrap();
+    let target = directory.path().join("closed");
+    backup(&path, &target, &BackupOptions::new()).unwrap();
+    assert_eq!(all(&opened(&target)).len(), 301);
+}
+
+#[test]
+fn what_a_backup_does_not_continue_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = filled(&path);
+    let target = directory.path().join("copy");
+    store.backup(&target).unwrap();
+    // The backup goes on by itself.
+    let fork = EventStore::open(&target).unwrap();
+    fork.append("fork", Any, [event(1)]).unwrap();
+    assert_eq!(store.backup(&target).unwrap_err().code(), ErrorCode::Locked);
+    fork.close().unwrap();
+    for number in 0..3 {
+        let error = store.backup(&target).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("another history"), "{error}");
+        store.append("original", Any, [event(number)]).unwrap();
+    }
+    assert_eq!(EventStore::open(&target).unwrap().stream_version("fork").unwrap(), 1);
+    // One that was opened, and has nothing of its own, is continued.
+    let target = directory.path().join("opened");
+    store.backup(&target).unwrap();
+    EventStore::open(&target).unwrap().close().unwrap();
+    store.append("original", Any, [event(9)]).unwrap();
+    store.backup(&target).unwrap();
+    assert_eq!(all(&opened(&target)), all(&store));
+    // Not into itself.
+    for inside in ["", "backup", "journal/backup"] {
+        let error = store.backup(path.join(inside)).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidArgument, "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_file_is_not_copied() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    filled(&path).close().unwrap();
+    flip(&sealed(&path)[0], 100);
+    let target = directory.path().join("copy");
+    // The journal alone is not enough, and the trees are.
+    let error = backup(&path, &target, &BackupOptions::new()).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Corrupted);
+    assert!(error.to_string().contains("annals repair"), "{error}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
+    let store = EventStore::open(&path).unwrap();
+    store.backup(&target).unwrap();
+    assert_eq!(all(&opened(&target)), all(&store));
 }
 
 #[test]
@@ -131,7 +255,7 @@ fn nothing_is_overwritten_and_nothing_is_left_behind() {
     fs::write(taken.join("mine"), "mine").unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "mine").unwrap();
-    for path in [&taken, &file, &directory.path().join("store")] {
+    for path in [&taken, &file] {
         let error = store.backup(path).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Io, "{}", error.chain());
         assert!(error.chain().contains("nothing is overwritten"), "{}", error.chain());

@@ -58,12 +58,15 @@ fn open(path: &Path, creates: bool) -> Result<EventStore, Error> {
     if let Some(reason) = recovery.reason() {
         let kept = recovery.set_aside().map(|aside| format!("; the old ones: {}", aside.display()));
         let (events, seconds) = (recovery.rebuilt_events(), recovery.duration().as_secs_f64());
-        output::complain(&format!(
-            "warning: rebuilt the trees of {} from {events} events of the journal in \
-             {seconds:.1} s: {reason}{}",
-            path.display(),
-            kept.unwrap_or_default()
-        ));
+        let built = format!("from {events} events of the journal in {seconds:.1} s");
+        match kept {
+            Some(kept) => output::complain(&format!(
+                "warning: rebuilt the trees of {} {built}: {reason}{kept}",
+                path.display()
+            )),
+            // A backup has none.
+            None => output::say(&format!("built the trees of {} {built}", path.display())),
+        }
     }
     Ok(store)
 }

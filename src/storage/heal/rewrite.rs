@@ -8,7 +8,13 @@
 //! | 1 2 | 3 damaged | (lost) | 7 8 |    ->    | 1 2 | 3 to 6, rebuilt | 7 8 |
 //! ```
 
-use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -21,7 +27,7 @@ use crate::{
         page::Page,
         record::{self, EventToEncode},
         saved::Checkpoint,
-        sealed::new_sealed_header,
+        sealed::{SealedFacts, new_sealed_header},
     },
     storage::{
         Storage,
@@ -48,13 +54,58 @@ pub(crate) struct Rewritten {
     pub(crate) outcome: Result<Vec<PathBuf>, Error>,
 }
 
+/// A part of the journal.
+#[derive(Debug)]
+pub(in crate::storage) enum Piece {
+    /// A file that is intact.
+    Whole(FileKey),
+    Gap(Gap),
+}
+
+impl Piece {
+    pub(in crate::storage) fn gap(self) -> Option<Gap> {
+        match self {
+            Piece::Whole(_) => None,
+            Piece::Gap(gap) => Some(gap),
+        }
+    }
+}
+
 /// What is between two intact files.
 #[derive(Debug)]
-struct Gap {
+pub(in crate::storage) struct Gap {
     from: LogEnd,
     to: LogEnd,
     damaged: Vec<(FileKey, PathBuf)>,
     reason: String,
+}
+
+/// The frames of a gap, in a file that is not sealed yet.
+struct GapFrames {
+    unfinished: Unfinished,
+    end: u64,
+    checkpoints: Vec<Checkpoint>,
+}
+
+impl GapFrames {
+    fn seal(&self, gap: &Gap, directory: &Path) -> Result<SealedFacts, Error> {
+        let Identity { store_id, checksum, .. } = &self.unfinished.identity;
+        let key = gap.key();
+        let header = new_sealed_header(
+            (*store_id, key.first_position),
+            (gap.from.frame_number + 1, gap.from.prev_checksum),
+            true,
+        );
+        let (path, file) = (self.unfinished.path.clone(), Arc::clone(&self.unfinished.file));
+        let to_seal = ToSeal {
+            source: &RawFile { path, file, end: self.end },
+            header,
+            number: key.number,
+            checkpoints: &self.checkpoints,
+            end: Some(gap.to),
+        };
+        seal(&to_seal, directory, checksum, &mut || Ok(()))
+    }
 }
 
 /// A file of the journal as it was found.
@@ -69,7 +120,7 @@ impl Storage {
     pub(crate) fn rewrite_journal(&self) -> Result<Vec<Rewritten>, Error> {
         let Some(disk) = self.disk() else { return Ok(Vec::new()) };
         let mut done = Vec::new();
-        for gap in gaps(disk)? {
+        for gap in chain(disk)?.into_iter().filter_map(Piece::gap) {
             let rewritten = self.fill(disk, &gap);
             let outcome = match rewritten {
                 Err(lost @ Error::Corrupted { .. }) => Err(lost),
@@ -90,28 +141,13 @@ impl Storage {
 
     fn fill(&self, disk: &Disk, gap: &Gap) -> Result<Vec<PathBuf>, Error> {
         let identity = &disk.identity;
-        let unfinished = Unfinished::new(identity)?;
-        let end = self.write_frames(gap, &unfinished)?;
-        let checkpoints = self.checkpoints_at(disk, gap)?;
+        let frames = self.frames_of(disk, gap, &identity.directory)?;
         let mut set_aside = Vec::new();
         for (_, path) in &gap.damaged {
             set_aside.push(files::set_aside(path)?);
         }
+        let facts = frames.seal(gap, &identity.directory)?;
         let key = gap.key();
-        let header = new_sealed_header(
-            (identity.store_id, key.first_position),
-            (gap.from.frame_number + 1, gap.from.prev_checksum),
-            true,
-        );
-        let source = RawFile { path: unfinished.path.clone(), file: unfinished.file(), end };
-        let to_seal = ToSeal {
-            source: &source,
-            header,
-            number: key.number,
-            checkpoints: &checkpoints,
-            end: Some(gap.to),
-        };
-        let facts = seal(&to_seal, &identity.directory, &identity.checksum, &mut || Ok(()))?;
         disk.with_trees(|trees| {
             // Files that lay in the gap are part of this one now.
             trees.forget_sealed(key.first_position..=gap.to.position)?;
@@ -123,6 +159,23 @@ impl Storage {
         disk.sealed.replace(&replaced, key, facts);
         replaced.iter().for_each(|key| self.tail.drop_file(*key));
         Ok(set_aside)
+    }
+
+    /// Makes a sealed file for a gap in another directory.
+    pub(in crate::storage) fn copy_gap(
+        &self,
+        disk: &Disk,
+        gap: &Gap,
+        directory: &Path,
+    ) -> Result<(), Error> {
+        self.frames_of(disk, gap, directory)?.seal(gap, directory).map(drop)
+    }
+
+    /// Reads the events of a gap from the trees into frames.
+    fn frames_of(&self, disk: &Disk, gap: &Gap, directory: &Path) -> Result<GapFrames, Error> {
+        let unfinished = Unfinished::new(&disk.identity, directory)?;
+        let end = self.write_frames(gap, &unfinished)?;
+        Ok(GapFrames { unfinished, end, checkpoints: self.checkpoints_at(disk, gap)? })
     }
 
     /// Writes the events of a gap as frames, and returns where they end.
@@ -172,6 +225,21 @@ impl Storage {
 }
 
 impl Gap {
+    /// A file that is whole, to be written anew.
+    pub(in crate::storage) fn of_file(from: LogEnd, to: LogEnd) -> Gap {
+        Gap { from, to, damaged: Vec::new(), reason: String::new() }
+    }
+
+    /// The first position that is damaged or lost.
+    pub(in crate::storage) fn first_position(&self) -> u64 {
+        self.from.position + 1
+    }
+
+    /// The last frame of it.
+    pub(in crate::storage) fn end(&self) -> LogEnd {
+        self.to
+    }
+
     /// The name of the file that fills it.
     fn key(&self) -> FileKey {
         let first_position = self.from.position + 1;
@@ -181,15 +249,16 @@ impl Gap {
     }
 }
 
-/// The parts of the journal that are damaged or lost, and end where something is intact again.
-fn gaps(disk: &Disk) -> Result<Vec<Gap>, Error> {
+/// The journal in order: intact files, and what is damaged or lost between them. This reads all of
+/// it.
+pub(in crate::storage) fn chain(disk: &Disk) -> Result<Vec<Piece>, Error> {
     let identity = &disk.identity;
     let listing = journal::list(&identity.directory)?;
     let sealed = disk.sealed.keys();
     let mut keys = [listing.sealed, listing.unsealed].concat();
     keys.sort_unstable();
     keys.dedup();
-    let (mut gaps, mut end) = (Vec::new(), LogEnd::default());
+    let (mut pieces, mut end) = (Vec::new(), LogEnd::default());
     let mut open: Option<Gap> = None;
     let lost = || "a file is missing".to_owned();
     let new_gap = |from, reason| Gap { from, to: from, damaged: Vec::new(), reason };
@@ -202,8 +271,9 @@ fn gaps(disk: &Disk) -> Result<Vec<Gap>, Error> {
             Link::Whole(start, last) if start.frame_number >= end.frame_number => {
                 if start != end || open.is_some() {
                     let gap = open.take().unwrap_or_else(|| new_gap(end, lost()));
-                    gaps.push(Gap { to: start, ..gap });
+                    pieces.push(Piece::Gap(Gap { to: start, ..gap }));
                 }
+                pieces.push(Piece::Whole(key));
                 end = last;
             }
             Link::Whole(..) => {
@@ -218,9 +288,9 @@ fn gaps(disk: &Disk) -> Result<Vec<Gap>, Error> {
     let written = disk.durability.written();
     if open.is_some() || end.frame_number < written.frame_number {
         let gap = open.unwrap_or_else(|| new_gap(end, lost()));
-        gaps.push(Gap { to: written, ..gap });
+        pieces.push(Piece::Gap(Gap { to: written, ..gap }));
     }
-    Ok(gaps)
+    Ok(pieces)
 }
 
 fn sealed_link(disk: &Disk, key: FileKey) -> Result<Link, Error> {
@@ -273,16 +343,12 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn new(identity: &Identity) -> Result<Unfinished, Error> {
+    fn new(identity: &Identity, directory: &Path) -> Result<Unfinished, Error> {
         let name = format!("{}.{}", Uuid::new_v4().simple(), files::UNFINISHED);
-        let path = identity.directory.join(name);
+        let path = directory.join(name);
         let file = files::create_truncated(&path);
         let file = file.map_err(|source| Error::io("create", &path, source))?;
         Ok(Unfinished { identity: identity.clone(), path, file: Arc::new(file) })
-    }
-
-    fn file(&self) -> Arc<File> {
-        Arc::clone(&self.file)
     }
 }
 

@@ -17,8 +17,9 @@ use crate::{
     },
     event::RecordedEvent,
     storage::{
+        copy::PrivateCopy,
         files,
-        heal::{private_copy::PrivateCopy, stray},
+        heal::stray,
         home::{Lock, head, names, superblock},
         journal, trees,
     },

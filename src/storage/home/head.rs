@@ -32,7 +32,7 @@ use crate::{
     storage::home::files,
 };
 
-const FILE: &str = "HEAD";
+pub(crate) const FILE: &str = "HEAD";
 
 /// The open file of a store that is in use.
 #[derive(Debug)]

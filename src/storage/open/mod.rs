@@ -82,7 +82,7 @@ impl Storage {
                 if !options.creates {
                     return Err(names::no_store(&path));
                 }
-                let store_id = options.store_id.unwrap_or_else(Uuid::new_v4);
+                let store_id = Uuid::new_v4();
                 let checksum = Checksum::of_store(store_id);
                 create(Home { path, lock: Some(lock), store_id, checksum }, options)
             }

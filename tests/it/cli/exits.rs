@@ -84,6 +84,10 @@ fn damage_is_planned_repaired_and_salvaged() {
     fs::remove_dir_all(&trees).unwrap();
     let run = place.run(&["read", "s.annals"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), lines.as_str()), "{run:?}");
+    assert!(run.stderr.starts_with("built the trees of s.annals from "), "{run:?}");
+    fs::remove_file(trees.join("conf")).unwrap();
+    let run = place.run(&["read", "s.annals"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), lines.as_str()), "{run:?}");
     assert!(run.stderr.starts_with("annals: warning: rebuilt the trees of s.annals"), "{run:?}");
 }
 

@@ -1,27 +1,21 @@
-//! `backup`: a copy of the store in a new directory.
+//! `backup`: a copy of the store in a new directory, or what is new in an earlier one.
 
-use serde::Serialize;
+use annals::{BackupOptions, backup};
 
 use crate::{
     args::BackupArgs,
-    command::open_existing,
     exit::{Exit, Failure},
     output::{self, Output},
 };
 
 pub(in crate::command) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
-    #[derive(Serialize)]
-    struct Report {
-        events: u64,
-    }
-    let store = open_existing(&args.store)?;
-    // Nobody else has the store open, so this is what the copy will hold.
-    let events = store.head()?;
-    store.backup(&args.directory)?;
+    let options = BackupOptions::new().link(args.link);
+    let report = backup(&args.store, &args.directory, &options)?;
     if output.is_json() {
-        output.object(&Report { events })?;
+        output.object(&report)?;
     } else {
-        output::say(&format!("copied {events} events to {}", args.directory.display()));
+        let (events, directory) = (report.events, args.directory.display());
+        output::say(&format!("{directory} has {events} events; copied {} bytes", report.bytes));
     }
     Ok(Exit::Done)
 }

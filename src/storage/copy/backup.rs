@@ -1,0 +1,464 @@
+//! A backup: superblock, `HEAD`, journal and snapshots of a store that may be in use. The trees are
+//! left out; the first open of the backup builds them.
+//!
+//! A sealed file never changes, so it is copied once: an increment adds the files that are new, and
+//! the frames that are not in a sealed file yet. Each step leaves a backup that opens:
+//! ```text
+//! new sealed files, each under a temporary name first -> frames of unsealed files, likewise ->
+//! snapshots -> HEAD, in place of the old one -> unsealed files that are sealed by now are removed
+//! ```
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    codec::{
+        FORMAT_VERSION,
+        frame::{FIRST_FRAME_OFFSET, FileHeader, HEADER_BYTES},
+        head::{Beyond, HEAD_BYTES, HeadRecord, HeadState, LogEnd},
+        superblock::Superblock,
+    },
+    storage::{
+        Storage,
+        copy::source::{Open, check_continues, keys, open},
+        disk::Disk,
+        files,
+        heal::{self, Gap, Piece},
+        home::{Lock, head, names, superblock},
+        journal::{self, Checked, FileKey, Identity, RawFile, SealedFile, Step, Walk},
+        open::end_of,
+        snapshots::position_in,
+    },
+};
+
+/// The directory of a backup.
+#[derive(Debug)]
+pub(crate) struct BackupSite {
+    path: PathBuf,
+    /// Where the backup ends that is there already.
+    before: Option<HeadRecord>,
+    _lock: Option<Lock>,
+}
+
+/// What a backup did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backup {
+    /// The last position that it holds.
+    pub(crate) head: u64,
+    /// Bytes of files that were copied or linked to.
+    pub(crate) bytes: u64,
+}
+
+impl BackupSite {
+    /// A directory that is empty or not there yet.
+    pub(crate) fn empty(path: &Path) -> Result<BackupSite, Error> {
+        files::create_directory(path)?;
+        for name in [names::JOURNAL, names::SNAPSHOTS] {
+            files::create_directory(&path.join(name))?;
+        }
+        Ok(BackupSite { path: path.to_owned(), before: None, _lock: None })
+    }
+
+    /// An earlier backup of a store; `None` if the directory is something else.
+    ///
+    /// # Errors
+    /// `Locked` while the backup is open, `Corrupted`, `Io`.
+    pub(crate) fn earlier(path: &Path, of: &Storage) -> Result<Option<BackupSite>, Error> {
+        match superblock::read(path) {
+            Ok(Some(Superblock { store_id, .. })) if store_id == of.store_id => {}
+            _ => return Ok(None),
+        }
+        let lock = Lock::take(path)?;
+        let before = head::read(path, &of.checksum)?;
+        let before = before.filter(|before| before.state == HeadState::Closed);
+        let Some(before) = before else {
+            let reason = "it does not say where it ends, so that nothing can be added to it";
+            let place = path.join(head::FILE).display().to_string();
+            return Err(Error::corrupted(place, None, reason));
+        };
+        for name in [names::JOURNAL, names::SNAPSHOTS] {
+            files::create_directory(&path.join(name))?;
+        }
+        Ok(Some(BackupSite { path: path.to_owned(), before: Some(before), _lock: Some(lock) }))
+    }
+}
+
+impl Storage {
+    /// Whether a path is the directory of this store, or lies in it.
+    pub(crate) fn contains(&self, path: &Path) -> bool {
+        let Some(disk) = self.disk() else { return false };
+        let there = path.ancestors().find_map(|path| fs::canonicalize(path).ok());
+        there.is_some_and(|there| there.starts_with(disk.path()))
+    }
+
+    /// Copies everything that is durable now.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a store in memory, and for an earlier backup that this store does not
+    /// continue; `Corrupted` for damage that the trees cannot make good; `Io`, `NoSpace`.
+    pub(crate) fn back_up(&self, site: &BackupSite, links: bool) -> Result<Backup, Error> {
+        self.check_open()?;
+        let Some(disk) = self.disk() else {
+            return Err(Error::invalid("store", "a store in memory has no files to copy"));
+        };
+        if !disk.is_reading {
+            disk.sync_journal(&self.health)?;
+        }
+        let end = match disk.is_reading {
+            true => disk.durability.written(),
+            false => disk.durability.synced(),
+        };
+        if let Some(before) = site.before {
+            check_continues(disk, before.end, end)?;
+        }
+        let mut copier = Copier { storage: self, disk, site, links, end, bytes: 0 };
+        copier.journal()?;
+        copier.snapshots()?;
+        copier.publish_head()?;
+        copier.remove_obsolete()?;
+        Ok(Backup { head: copier.end.position, bytes: copier.bytes })
+    }
+}
+
+struct Copier<'a> {
+    storage: &'a Storage,
+    disk: &'a Disk,
+    site: &'a BackupSite,
+    links: bool,
+    end: LogEnd,
+    bytes: u64,
+}
+
+impl Copier<'_> {
+    fn directory(&self) -> PathBuf {
+        self.site.path.join(names::JOURNAL)
+    }
+
+    fn journal(&mut self) -> Result<(), Error> {
+        let mut before = None;
+        loop {
+            let mut keys = keys(self.disk)?;
+            keys.retain(|key| key.first_position <= self.end.position + 1);
+            self.check_known(&keys)?;
+            match self.files(&keys) {
+                Ok(true) => return files::sync_directory(&self.directory()),
+                Ok(false) | Err(Error::Corrupted { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            // A listing can miss a file that is sealed meanwhile. What is missing twice is lost.
+            if before.as_ref() == Some(&keys) {
+                return self.journal_with_gaps();
+            }
+            before = Some(keys);
+        }
+    }
+
+    /// Whether the files that were copied lead to the end. A file that was sealed meanwhile is
+    /// copied whole, and goes further.
+    fn reaches(&mut self, copied: LogEnd) -> bool {
+        if copied.frame_number > self.end.frame_number {
+            self.end = copied;
+        }
+        copied == self.end
+    }
+
+    /// Copies files up to the end; false if they do not lead there.
+    ///
+    /// In a journal, all sealed files come before the others. If a file was sealed after one before
+    /// it had been copied as it was, that one is sealed by now too, because files are sealed in
+    /// order, and is copied again.
+    fn files(&mut self, keys: &[FileKey]) -> Result<bool, Error> {
+        let (mut index, mut end) = (0, LogEnd::default());
+        let mut unsealed: Option<(usize, LogEnd)> = None;
+        let mut again = None;
+        while let Some(&key) = keys.get(index)
+            && end.frame_number < self.end.frame_number
+        {
+            let file = open(self.disk, key)?;
+            match (&file, unsealed) {
+                (Open::Sealed(_), Some((first, before))) => {
+                    (index, end, again, unsealed) = (first, before, Some(first), None);
+                    continue;
+                }
+                // It cannot be sealed.
+                (Open::Raw(..), _) if again == Some(index) => return Ok(false),
+                (Open::Raw(..), None) => unsealed = Some((index, end)),
+                _ => {}
+            }
+            end = self.file(key, &file, end)?;
+            index += 1;
+        }
+        Ok(self.reaches(end))
+    }
+
+    /// Every sealed file of an earlier backup must be one of the store.
+    fn check_known(&self, keys: &[FileKey]) -> Result<(), Error> {
+        let there = journal::list(&self.directory())?;
+        match there.sealed.iter().all(|key| keys.binary_search(key).is_ok()) {
+            true => Ok(()),
+            false => {
+                let reason = "the store was compacted or repaired since: make a new backup";
+                Err(Error::invalid("path", reason))
+            }
+        }
+    }
+
+    /// Copies a file that follows on the frame `before`, and returns its last frame.
+    fn file(&mut self, key: FileKey, file: &Open, before: LogEnd) -> Result<LogEnd, Error> {
+        if file.start() != before {
+            return Err(self.missing(before));
+        }
+        match file {
+            Open::Sealed(file) => {
+                self.sealed(key, file)?;
+                Ok(end_of(file.facts()))
+            }
+            Open::Raw(raw, header) => self.frames(key, (raw, header), before),
+        }
+    }
+
+    fn missing(&self, before: LogEnd) -> Error {
+        let place = self.disk.identity.directory.display().to_string();
+        Error::corrupted(place, Some(before.position + 1), "a file is missing")
+    }
+
+    /// Copies a sealed file, unless the same one is there.
+    fn sealed(&mut self, key: FileKey, file: &SealedFile) -> Result<(), Error> {
+        let Identity { store_id, checksum, .. } = &self.disk.identity;
+        let target = key.sealed_path(&self.directory());
+        let there = SealedFile::open(&target, *store_id, checksum);
+        if there.is_ok_and(|there| there.facts() == file.facts()) {
+            return Ok(());
+        }
+        let source = key.sealed_path(&self.disk.identity.directory);
+        let unfinished = target.with_extension(files::UNFINISHED);
+        remove(&unfinished)?;
+        match self.links {
+            true => fs::hard_link(&source, &unfinished)
+                .map_err(|source| Error::io("link to", &unfinished, source))?,
+            false => {
+                // On file systems that can, the copy shares the blocks.
+                let copied = fs::copy(&source, &unfinished);
+                copied.map_err(|source| Error::io("copy to", &unfinished, source))?;
+            }
+        }
+        check_sealed(file)?;
+        File::open(&unfinished)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| Error::io("sync", &unfinished, source))?;
+        fs::rename(&unfinished, &target)
+            .map_err(|source| Error::io("rename to", &target, source))?;
+        // The copy, as it was written.
+        check_sealed(&SealedFile::open(&target, *store_id, checksum)?)?;
+        self.bytes += file.facts().file_len;
+        Ok(())
+    }
+
+    /// Copies the frames of an unsealed file up to the end of the backup, and returns the last one.
+    fn frames(
+        &mut self,
+        key: FileKey,
+        (raw, header): (&RawFile, &FileHeader),
+        start: LogEnd,
+    ) -> Result<LogEnd, Error> {
+        let identity = &self.disk.identity;
+        let mut walk =
+            Walk::new(raw, (identity.store_id, &identity.checksum), FIRST_FRAME_OFFSET, start);
+        let mut is_continued = false;
+        while walk.last().frame_number < self.end.frame_number {
+            match walk.step()? {
+                Step::Frame(_) => {}
+                Step::Continued => {
+                    is_continued = true;
+                    break;
+                }
+                Step::End => break,
+                Step::Damaged(reason) => {
+                    let place = raw.path.display().to_string();
+                    let position = walk.last().position + 1;
+                    return Err(Error::corrupted(place, Some(position), reason));
+                }
+            }
+        }
+        let (end, last) = (walk.offset(), walk.last());
+        let marker = if is_continued { HEADER_BYTES as u64 } else { 0 };
+        let target = key.active_path(&self.directory());
+        let unfinished = target.with_extension(files::UNFINISHED);
+        let copied = copy_range(raw, &unfinished, end + marker, header.capacity);
+        copied.map_err(|source| Error::io("copy to", &unfinished, source))?;
+        fs::rename(&unfinished, &target)
+            .map_err(|source| Error::io("rename to", &target, source))?;
+        self.bytes += end;
+        Ok(last)
+    }
+
+    /// Copies the journal of a store that has lost a part of it, which the trees make good.
+    fn journal_with_gaps(&mut self) -> Result<(), Error> {
+        let directory = self.directory();
+        let mut end = LogEnd::default();
+        let pieces = heal::chain(self.disk)?;
+        let is_gap = |piece: &Piece| matches!(piece, Piece::Gap(_));
+        let last_gap = pieces.iter().rposition(is_gap).unwrap_or(0);
+        for (index, piece) in pieces.into_iter().enumerate() {
+            match piece {
+                _ if end.frame_number >= self.end.frame_number => break,
+                Piece::Gap(gap) if self.disk.is_reading => {
+                    let place = self.disk.identity.directory.display().to_string();
+                    let position = Some(gap.first_position());
+                    let reason =
+                        "it is damaged: `annals repair --apply` makes it whole from the trees";
+                    return Err(Error::corrupted(place, position, reason));
+                }
+                Piece::Gap(gap) => {
+                    self.storage.copy_gap(self.disk, &gap, &directory)?;
+                    end = gap.end();
+                }
+                Piece::Whole(key) => {
+                    let file = open(self.disk, key)?;
+                    end = match file {
+                        // What fills a gap is a sealed file, and only such come before one.
+                        Open::Raw(..) if index < last_gap => {
+                            let gap = Gap::of_file(file.start(), self.end_of_raw(&file)?);
+                            self.storage.copy_gap(self.disk, &gap, &directory)?;
+                            gap.end()
+                        }
+                        file => self.file(key, &file, end)?,
+                    };
+                }
+            }
+        }
+        match self.reaches(end) {
+            true => files::sync_directory(&directory),
+            false => Err(self.missing(end)),
+        }
+    }
+
+    /// The last frame of a file that is whole.
+    fn end_of_raw(&self, file: &Open) -> Result<LogEnd, Error> {
+        let Open::Raw(raw, _) = file else { return Ok(file.start()) };
+        let identity = &self.disk.identity;
+        let of_store = (identity.store_id, &identity.checksum);
+        let mut walk = Walk::new(raw, of_store, FIRST_FRAME_OFFSET, file.start());
+        while let Step::Frame(_) = walk.step()? {}
+        Ok(walk.last())
+    }
+
+    /// Copies the snapshots up to the end, and removes those that the store has no more.
+    fn snapshots(&mut self) -> Result<(), Error> {
+        let (from, to) =
+            (self.disk.path().join(names::SNAPSHOTS), self.site.path.join(names::SNAPSHOTS));
+        let mut kept = BTreeSet::new();
+        for name in file_names(&from)? {
+            if position_in(&name).is_none_or(|at| at > self.end.position) {
+                continue;
+            }
+            let target = to.join(&name);
+            if !target.exists() {
+                match fs::read(from.join(&name)) {
+                    // It was superseded meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(source) => return Err(Error::io("read", from.join(&name), source)),
+                    Ok(bytes) => {
+                        files::publish(&target, &bytes)?;
+                        self.bytes += bytes.len() as u64;
+                    }
+                }
+            }
+            kept.insert(name);
+        }
+        for name in file_names(&to)? {
+            let is_stale = position_in(&name).is_some();
+            if is_stale && !kept.contains(&name) {
+                remove(&to.join(&name))?;
+            }
+        }
+        files::sync_directory(&to)
+    }
+
+    /// Says where the backup ends, and makes the directory a store.
+    fn publish_head(&self) -> Result<(), Error> {
+        let before = self.site.before;
+        let record = HeadRecord {
+            state: HeadState::Closed,
+            turn: before.map_or(1, |before| before.turn + 1),
+            end: self.end,
+            beyond: Beyond::Nothing,
+            inode: 0,
+            boot_id: Uuid::nil(),
+            is_sure: true,
+        };
+        let (slot, offset) = record.encode(&self.storage.checksum);
+        let mut bytes = vec![0; HEAD_BYTES];
+        let at = usize::try_from(offset).unwrap_or(0);
+        if let Some(place) = bytes.get_mut(at..at + slot.len()) {
+            place.copy_from_slice(&slot);
+        }
+        files::publish(&self.site.path.join(head::FILE), &bytes)?;
+        if before.is_some() {
+            return Ok(());
+        }
+        let format = FORMAT_VERSION;
+        let superblock = Superblock { format, store_id: self.storage.store_id };
+        superblock::write(&self.site.path, &superblock)
+    }
+
+    /// Removes unsealed files of an earlier backup that are there sealed now.
+    fn remove_obsolete(&self) -> Result<(), Error> {
+        let directory = self.directory();
+        let there = journal::list(&directory)?;
+        for key in there.unsealed {
+            if there.sealed.binary_search(&key).is_ok() {
+                remove(&key.active_path(&directory))?;
+            }
+        }
+        files::sync_directory(&directory)
+    }
+}
+
+/// Checks every block of a sealed file.
+fn check_sealed(file: &SealedFile) -> Result<(), Error> {
+    file.verify(&mut |part| match part {
+        Checked::Events(_) => Ok(()),
+        Checked::Damage { error, .. } => Err(error),
+    })
+}
+
+/// Copies the start of a file into a new one, which is as long as the original was made.
+fn copy_range(raw: &RawFile, target: &Path, end: u64, capacity: u64) -> io::Result<()> {
+    const STEP: u64 = 1 << 20;
+    let file = files::create_truncated(target)?;
+    let mut at = 0;
+    while at < end {
+        let mut buffer = vec![0; usize::try_from((end - at).min(STEP)).unwrap_or(0)];
+        raw.file.read_exact_at(&mut buffer, at)?;
+        file.write_all_at(&buffer, at)?;
+        at += buffer.len() as u64;
+    }
+    file.set_len(capacity)?;
+    file.sync_all()
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|source| Error::io("remove", path, source)),
+    }
+}
+
+/// The names of the files in a directory; none where it is missing.
+fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into())).collect()
+}

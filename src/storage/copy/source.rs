@@ -1,0 +1,118 @@
+//! The journal of a store that is copied while it may be in use: files are sealed meanwhile.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    Error,
+    codec::{
+        frame::{FIRST_FRAME_OFFSET, FileHeader},
+        head::LogEnd,
+    },
+    storage::{
+        disk::Disk,
+        journal::{self, FileKey, FrameBytes, Identity, RawFile, SealedFile, Step, Walk},
+        open::{end_of, start_of},
+    },
+};
+
+/// The store must have the frame that an earlier backup ends with.
+pub(super) fn check_continues(disk: &Disk, before: LogEnd, end: LogEnd) -> Result<(), Error> {
+    let refused = |reason: String| Err(Error::invalid("path", reason));
+    if before.frame_number > end.frame_number {
+        return refused(format!(
+            "the backup reaches position {}, and the store {}: it is the backup of another history",
+            before.position, end.position
+        ));
+    }
+    match frame_end(disk, before)? {
+        Some(found) if found == before => Ok(()),
+        Some(_) => refused("it is the backup of another history of the store".to_owned()),
+        None => refused(
+            "the file that the backup ends with was rewritten since: make a new backup".to_owned(),
+        ),
+    }
+}
+
+/// The frame with the number of `wanted`; `None` in a file whose frames are not the original ones.
+fn frame_end(disk: &Disk, wanted: LogEnd) -> Result<Option<LogEnd>, Error> {
+    if wanted.frame_number == 0 {
+        return Ok(Some(LogEnd::default()));
+    }
+    let identity = &disk.identity;
+    let of_store = (identity.store_id, &identity.checksum);
+    for key in keys(disk)?.into_iter().rev() {
+        let file = open(disk, key)?;
+        let start = file.start();
+        if start.frame_number >= wanted.frame_number {
+            continue;
+        }
+        let (bytes, is_rebuilt): (&dyn FrameBytes, bool) = match &file {
+            Open::Sealed(file) if end_of(file.facts()).frame_number == wanted.frame_number => {
+                return Ok(Some(end_of(file.facts())));
+            }
+            Open::Sealed(file) => (&**file, file.facts().is_rebuilt),
+            Open::Raw(raw, _) => (raw, false),
+        };
+        let mut walk = Walk::new(bytes, of_store, FIRST_FRAME_OFFSET, start);
+        return walk_to(&mut walk, wanted.frame_number, is_rebuilt);
+    }
+    Ok(None)
+}
+
+fn walk_to(walk: &mut Walk<'_>, number: u64, is_rebuilt: bool) -> Result<Option<LogEnd>, Error> {
+    while !is_rebuilt && walk.last().frame_number < number {
+        match walk.step()? {
+            Step::Frame(_) => {}
+            _ => return Ok(None),
+        }
+    }
+    Ok((!is_rebuilt).then(|| walk.last()))
+}
+
+/// A file of the journal of a store that may be in use.
+pub(super) enum Open {
+    Sealed(Arc<SealedFile>),
+    Raw(RawFile, FileHeader),
+}
+
+impl Open {
+    /// The frame before the first one.
+    pub(super) fn start(&self) -> LogEnd {
+        match self {
+            Open::Sealed(file) => start_of(file.facts()),
+            Open::Raw(_, header) => LogEnd {
+                position: header.first_position.saturating_sub(1),
+                frame_number: header.first_frame.saturating_sub(1),
+                prev_checksum: header.prev_checksum,
+            },
+        }
+    }
+}
+
+/// Every file of the journal, in order.
+pub(super) fn keys(disk: &Disk) -> Result<Vec<FileKey>, Error> {
+    let listing = journal::list(&disk.identity.directory)?;
+    let mut keys = [listing.sealed, listing.unsealed].concat();
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// Opens a file in the form that it has now. An unsealed one stays readable when it is removed.
+pub(super) fn open(disk: &Disk, key: FileKey) -> Result<Open, Error> {
+    let Identity { directory, store_id, checksum } = &disk.identity;
+    let sealed = || SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
+    if let Ok(file) = sealed() {
+        return Ok(Open::Sealed(Arc::new(file)));
+    }
+    match journal::open(directory, key, checksum) {
+        Ok((path, file, header, end)) => {
+            Ok(Open::Raw(RawFile { path, file: Arc::new(file), end }, header))
+        }
+        // It was sealed meanwhile.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            sealed().map(|file| Open::Sealed(Arc::new(file)))
+        }
+        Err(error) => Err(error),
+    }
+}
