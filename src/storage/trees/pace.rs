@@ -11,6 +11,11 @@
 //! between large ones has all of them rewritten now and then. So every few entries the writer looks
 //! at the value before the new one, and counts the entries after it with that.
 //!
+//! The first window is different: it fills a tree in key order that holds nothing else, so that
+//! the most that an entry logs is known beforehand. Its steps end when that reaches
+//! [`KNOWN_STEP_BYTES`]. They are several times as long, and the disk is waited for as much less
+//! often.
+//!
 //! A flush does not count what sled wrote on its own when a segment was full, at most one step; so
 //! a step counts at least as much as the one before it logged.
 
@@ -24,6 +29,10 @@ const SYNC_BYTES: u64 = 2 << 20;
 
 /// What a step should log, at most.
 const STEP_BYTES: u64 = 512 << 10;
+
+/// What a step logs at most where that is known beforehand. It is less than that by much, because
+/// the bounds of its entries are wide.
+const KNOWN_STEP_BYTES: u64 = 1 << 20;
 
 /// The allowance of the first step in a tree, and the least and the largest of any.
 const ALLOWANCE_FIRST: u64 = 128 << 10;
@@ -39,12 +48,27 @@ const TIMES_LOGGED: u64 = 4;
 /// Entries between two looks at the value before.
 const ENTRIES_PER_LOOK: u64 = 4;
 
+/// What an entry logs besides its key and value, at most: once each time, and a few times where its
+/// leaf is split.
+const OVERHEAD_BYTES: u64 = 16;
+
+/// How many keys a new one in a fresh tree logs. Its own; its share of two leaves of nine and of
+/// the index above, which has up to 256 keys, each time that a leaf is split, which eight keys
+/// bring about. Once in a while an index is split as well.
+const KEYS_LOGGED: u64 = 32;
+
+/// How many times a value is logged that takes the place of an empty one: by itself, and where its
+/// leaf is written anew.
+const VALUES_LOGGED: u64 = 3;
+
 /// Decides when a step ends and when to sync.
 #[derive(Debug)]
 pub(super) struct Budget {
     allowance: u64,
     /// What the entries of the current step count.
     counted: u64,
+    /// What those entries of the current step log at most of which this is known.
+    known: u64,
     /// What the steps since the last sync logged.
     unsynced: u64,
     /// What the last step logged.
@@ -53,7 +77,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new() -> Budget {
-        Budget { allowance: ALLOWANCE_FIRST, counted: 0, unsynced: 0, last: 0 }
+        Budget { allowance: ALLOWANCE_FIRST, counted: 0, known: 0, unsynced: 0, last: 0 }
     }
 
     /// Counts an entry; true when the step ends with it.
@@ -62,16 +86,25 @@ impl Budget {
         self.counted >= self.allowance
     }
 
+    /// Counts an entry that logs at most so much; true when the step ends with it.
+    pub(super) fn count_known(&mut self, bytes: u64) -> bool {
+        self.known += bytes;
+        self.known >= KNOWN_STEP_BYTES
+    }
+
     /// Whether the step has no entries yet.
     pub(super) fn is_unused(&self) -> bool {
-        self.counted == 0
+        self.counted == 0 && self.known == 0
     }
 
     /// Adds what the step logged; true when a sync is due, because another such step might be too
     /// much.
     pub(super) fn logged(&mut self, bytes: u64) -> bool {
-        self.counted = 0;
-        if bytes > STEP_BYTES {
+        let is_counted = self.counted > 0;
+        (self.counted, self.known) = (0, 0);
+        if !is_counted {
+            // It says nothing about entries that are counted.
+        } else if bytes > STEP_BYTES {
             self.allowance = (self.allowance * STEP_BYTES / bytes).max(ALLOWANCE_MIN);
         } else if bytes < STEP_BYTES / 2 {
             self.allowance = (self.allowance + self.allowance / 4).min(ALLOWANCE_MAX);
@@ -82,7 +115,7 @@ impl Budget {
     }
 
     pub(super) fn synced(&mut self) {
-        self.counted = 0;
+        (self.counted, self.known) = (0, 0);
         self.unsynced = 0;
     }
 
@@ -127,7 +160,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         key: &[u8],
         value: impl Into<sled::IVec>,
     ) -> Result<(), Error> {
-        self.enter(tree, key)?;
+        self.enter(tree)?;
+        self.look(tree, key)?;
         let value: sled::IVec = value.into();
         let bytes = key.len() + value.len();
         guarded(|| {
@@ -137,22 +171,31 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count(bytes)
     }
 
-    /// Gives an entry that is there, with an empty value, its value: no leaf grows too full by it.
-    pub(super) fn replace(
+    /// Inserts a key after all those of a tree that only [`reserve`](Self::reserve) and
+    /// [`fill`](Self::fill) have written, with an empty value. `fill` visits it.
+    pub(super) fn reserve(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
+        self.enter(tree)?;
+        guarded(|| tree.insert(key, sled::IVec::default()))?;
+        self.count_known(KEYS_LOGGED * (key.len() as u64 + OVERHEAD_BYTES))
+    }
+
+    /// Gives a reserved key its value: no leaf grows too full by it.
+    pub(super) fn fill(
         &mut self,
         tree: &'a sled::Tree,
         key: &[u8],
         value: sled::IVec,
     ) -> Result<(), Error> {
-        self.enter(tree, key)?;
-        let bytes = key.len() + value.len();
+        self.enter(tree)?;
+        let bytes = (key.len() + value.len()) as u64 + OVERHEAD_BYTES;
         guarded(|| tree.insert(key, value))?;
-        self.count(bytes)
+        self.count_known(VALUES_LOGGED * bytes)
     }
 
     /// Removes an entry and visits its place, so that sled merges its leaf now if it has to.
     pub(super) fn remove(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
-        self.enter(tree, key)?;
+        self.enter(tree)?;
+        self.look(tree, key)?;
         let removed = guarded(|| {
             let removed = tree.remove(key)?;
             tree.contains_key(key)?;
@@ -161,13 +204,18 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count(key.len() + removed.map_or(0, |value| value.len()))
     }
 
-    fn enter(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
+    fn enter(&mut self, tree: &'a sled::Tree) -> Result<(), Error> {
         if !self.tree.is_some_and(|current| std::ptr::eq(current, tree)) {
             self.end_step()?;
             self.tree = Some(tree);
             self.entries = 0;
             self.budget.enter_tree();
         }
+        Ok(())
+    }
+
+    /// Looks now and then at the value before a new one.
+    fn look(&mut self, tree: &sled::Tree, key: &[u8]) -> Result<(), Error> {
         if self.entries.is_multiple_of(ENTRIES_PER_LOOK) {
             let before = guarded(|| tree.get_lt(key))?;
             self.neighbour_bytes = before.map_or(0, |(_, value)| value.len());
@@ -179,6 +227,10 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
         let bytes = bytes.max(self.neighbour_bytes);
         if self.budget.count(bytes) { self.end_step() } else { Ok(()) }
+    }
+
+    fn count_known(&mut self, bytes: u64) -> Result<(), Error> {
+        if self.budget.count_known(bytes) { self.end_step() } else { Ok(()) }
     }
 
     /// Flushes what the step logged, and syncs when that is due.

@@ -21,8 +21,8 @@ use crate::{
 const TRAINING_BYTES_MIN: usize = 256 << 10;
 
 /// Runs are inserted in groups of at most this many, and this many bytes.
-const WAITING_RUNS: usize = 64;
-const WAITING_BYTES: usize = 128 << 10;
+const WAITING_RUNS: usize = 256;
+const WAITING_BYTES: usize = 512 << 10;
 
 /// One drain's writes. Everything is staged above the trees' head until [`finish`] moves it.
 ///
@@ -136,12 +136,12 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         let trees = self.pace.trees;
         if self.is_first_window {
             for (key, _) in &self.waiting {
-                self.pace.insert(&trees.streams, key, sled::IVec::default())?;
+                self.pace.reserve(&trees.streams, key)?;
             }
         }
         for (key, value) in self.waiting.drain(..) {
             match self.is_first_window {
-                true => self.pace.replace(&trees.streams, &key, value)?,
+                true => self.pace.fill(&trees.streams, &key, value)?,
                 false => self.pace.insert(&trees.streams, &key, value)?,
             }
         }
