@@ -144,11 +144,6 @@ impl Page {
         self.events.iter().map(|fields| RecordedEvent::new(Arc::clone(&self.bytes), *fields))
     }
 
-    /// The event with this index, to be encoded in another record.
-    pub(crate) fn to_encode(&self, index: usize) -> Option<EventToEncode<'_>> {
-        self.events.get(index).map(|fields| self.as_encodable(fields))
-    }
-
     /// Every event, to be encoded in another record.
     pub(crate) fn all_to_encode(&self) -> impl Iterator<Item = EventToEncode<'_>> {
         self.events.iter().map(|fields| self.as_encodable(fields))
@@ -165,7 +160,7 @@ impl Page {
             id: fields.id.some().and_then(|span| Uuid::from_slice(span.of(&self.bytes)).ok()),
             is_binary: fields.is_binary,
             data: fields.data.of(&self.bytes),
-            metadata: fields.metadata.some().map(text),
+            metadata: fields.metadata.some().map(|span| span.of(&self.bytes)),
         }
     }
 }

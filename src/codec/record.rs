@@ -45,14 +45,15 @@ pub(crate) struct EventToEncode<'a> {
     pub(crate) id: Option<Uuid>,
     pub(crate) is_binary: bool,
     pub(crate) data: &'a [u8],
-    pub(crate) metadata: Option<&'a str>,
+    /// Text that was checked when it was appended.
+    pub(crate) metadata: Option<&'a [u8]>,
 }
 
 impl EventToEncode<'_> {
     /// The most that the event may add to a record.
     pub(crate) fn encoded_bytes_max(&self) -> usize {
         let names = self.stream.len() + self.event_type.len();
-        names + self.data.len() + self.metadata.map_or(0, str::len) + EVENT_OVERHEAD_MAX
+        names + self.data.len() + self.metadata.map_or(0, <[u8]>::len) + EVENT_OVERHEAD_MAX
     }
 }
 
@@ -125,7 +126,7 @@ fn put_rest(out: &mut Vec<u8>, event: &EventToEncode<'_>) {
         None => out.push(0),
         Some(text) => {
             out.push(1);
-            varint::put_bytes(out, text.as_bytes());
+            varint::put_bytes(out, text);
         }
     }
 }

@@ -53,7 +53,7 @@ fn sample() -> Vec<EventToEncode<'static>> {
         id: Some(STORE_ID),
         is_binary: true,
         data: &[0, 255],
-        metadata: Some("{\"k\":1}"),
+        metadata: Some(b"{\"k\":1}"),
         ..first
     };
     let third = EventToEncode { position: 10, version: 2, ..first };

@@ -14,7 +14,7 @@ use std::{fs, sync::Arc};
 
 use crate::{
     Error,
-    codec::{record::EventToEncode, saved::Checkpoint, sealed::new_sealed_header},
+    codec::{saved::Checkpoint, sealed::new_sealed_header},
     storage::{
         Storage,
         disk::Disk,
@@ -177,10 +177,8 @@ impl Drain<'_> {
         let events = window.decode(|| self.beat())?;
         let mut staging = Staging::new(trees, || self.beat());
         staging.train(events.all())?;
-        let mut of_stream: Vec<EventToEncode<'_>> = Vec::new();
-        for stream in events.streams() {
-            events.of_stream(stream, &mut of_stream);
-            staging.stream(of_stream.iter().copied())?;
+        for of_stream in events.by_stream() {
+            staging.stream(of_stream)?;
         }
         staging.places(events.all().map(|event| (event.position, event.stream, event.version)))?;
         staging.ids(&mut window.ids())?;

@@ -9,7 +9,9 @@
 //! stored as `codec::stored` says, with the count of positions in the header. The positions of one
 //! stream have consecutive versions from its first version on.
 
-use std::{collections::HashMap, ops::Range, str};
+use std::{ops::Range, str};
+
+use foldhash::HashMap;
 
 use crate::codec::{
     Reason,

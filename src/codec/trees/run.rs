@@ -27,7 +27,7 @@ const EVENT_BYTES: usize = 24;
 
 /// About how many bytes an event adds to a run.
 pub(crate) fn bytes_of(event: &EventToEncode<'_>) -> usize {
-    EVENT_BYTES + event.data.len() + event.metadata.map_or(0, str::len)
+    EVENT_BYTES + event.data.len() + event.metadata.map_or(0, <[u8]>::len)
 }
 
 /// Encodes the events of one run under their key. `None` when they are past every limit.

@@ -103,26 +103,38 @@ pub(crate) struct RecordRef {
 }
 
 impl RecordRef {
+    pub(super) fn first_position(&self) -> u64 {
+        self.place.first_position
+    }
+
     /// The record, read from its file if it is not in memory.
     pub(crate) fn decode(self) -> Result<Page, Error> {
-        let position = Some(self.place.first_position);
-        let place = "a record that waits for the trees";
-        let bytes = match self.body {
-            Ok(bytes) => bytes,
+        let first_position = self.place.first_position;
+        let page = Page::of_record(self.read()?);
+        let page = page.map_err(|reason| damaged(first_position, reason))?;
+        match page.first_position() == first_position {
+            true => Ok(page),
+            false => Err(damaged(first_position, "it is another one")),
+        }
+    }
+
+    /// The bytes of the record, read from its file if they are not in memory.
+    pub(super) fn read(self) -> Result<Arc<[u8]>, Error> {
+        match self.body {
+            Ok(bytes) => Ok(bytes),
             Err(file) => {
                 let mut bytes = vec![0; self.place.len as usize];
                 file.read_exact_at(&mut bytes, self.place.offset)
                     .map_err(|source| Error::io("read", "a journal file", source))?;
-                Arc::from(bytes)
+                Ok(Arc::from(bytes))
             }
-        };
-        let page = Page::of_record(bytes);
-        let page = page.map_err(|reason| Error::corrupted(place, position, reason))?;
-        match page.first_position() == self.place.first_position {
-            true => Ok(page),
-            false => Err(Error::corrupted(place, position, "it is another one")),
         }
     }
+}
+
+/// The error for a record of the tail that does not hold what it should.
+pub(super) fn damaged(first_position: u64, reason: impl Into<String>) -> Error {
+    Error::corrupted("a record that waits for the trees", Some(first_position), reason)
 }
 
 /// Events of a stream that are to be read: their positions, and the records that hold them.
@@ -143,10 +155,7 @@ impl Places {
             let page = record.decode()?;
             let (first, last) = (page.first_position(), page.last_position());
             while let Some(position) = positions.next_if(|at| (first..=last).contains(at)) {
-                let missing = || {
-                    let place = "a record that waits for the trees";
-                    Error::corrupted(place, Some(position), "it does not hold the event")
-                };
+                let missing = || damaged(position, "it does not hold the event");
                 events.push(page.event_at(position).ok_or_else(missing)?);
             }
         }
@@ -326,11 +335,6 @@ impl Generation {
         let names = self.names.range::<str, _>((after, Bound::Unbounded));
         let is_there = |name: &&Arc<str>| self.version(name, head).is_some();
         names.filter(is_there).take(limit).cloned().collect()
-    }
-
-    /// Every stream, in byte order.
-    pub(super) fn all_names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.names.iter()
     }
 
     /// The positions of a stream above `position`, and the version of the first.

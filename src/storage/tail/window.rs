@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{head::LogEnd, page::Page, record::EventToEncode, saved::Checkpoint},
-    storage::tail::{FrameSource, generation::Generation},
+    codec::{
+        head::LogEnd,
+        record::{self, EventToEncode, Tables},
+        saved::Checkpoint,
+    },
+    event::{EventFields, Span, Timestamp},
+    storage::tail::{
+        FrameSource,
+        generation::{Generation, RecordRef, damaged},
+    },
 };
 
 /// The events, ids and checkpoints of some generations that the trees lack.
@@ -18,14 +27,59 @@ pub(crate) struct Window {
     generations: Vec<Arc<Generation>>,
 }
 
-/// The events of a window, decoded.
+/// The events of a window, decoded and sorted by stream.
+///
+/// A drain reads them once in the order of their streams, which is no order of the memory they lie
+/// in. So what it needs of an event lies together, and its names are not looked at again.
 #[derive(Debug)]
-pub(crate) struct WindowEvents<'a> {
-    window: &'a Window,
+pub(crate) struct WindowEvents {
     first_position: u64,
-    pages: Vec<Page>,
-    /// For each position from the first on: the number of its page, and its index in that.
-    places: Vec<(u32, u32)>,
+    records: Vec<Arc<[u8]>>,
+    /// In position order.
+    events: Vec<WindowEvent>,
+    streams: Names,
+    types: Names,
+    /// The indexes of the events, by stream in byte order of their names, then by position.
+    order: Vec<u32>,
+}
+
+/// An event of a window: numbers in its tables, and spans in its record.
+#[derive(Clone, Copy, Debug)]
+struct WindowEvent {
+    version: u64,
+    timestamp: Timestamp,
+    data: Span,
+    metadata: Span,
+    id: Span,
+    record: u32,
+    stream: u32,
+    event_type: u32,
+    is_binary: bool,
+}
+
+/// Names, each with a number.
+#[derive(Debug, Default)]
+struct Names {
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32>,
+}
+
+impl Names {
+    fn number(&mut self, name: &[u8]) -> u32 {
+        let name = str::from_utf8(name).unwrap_or_default();
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        let name: Arc<str> = Arc::from(name);
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+
+    fn get(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", |name| name)
+    }
 }
 
 impl Window {
@@ -72,62 +126,168 @@ impl Window {
     pub(crate) fn decode(
         &self,
         mut beat: impl FnMut() -> Result<(), Error>,
-    ) -> Result<WindowEvents<'_>, Error> {
-        let first_position = self.drained.position + 1;
-        let mut pages = Vec::new();
-        let mut places = Vec::new();
+    ) -> Result<WindowEvents, Error> {
+        let count = self.end().position.saturating_sub(self.drained.position);
+        let mut decoder = Decoder::new(self.drained.position + 1, count);
         for generation in &self.generations {
             for record in generation.all_records() {
-                let page = record.decode()?;
-                if page.last_position() < first_position {
-                    continue;
-                }
-                let number = u32::try_from(pages.len()).unwrap_or(u32::MAX);
-                let skipped = page.count_through(self.drained.position);
-                let indexes = (skipped..page.len()).map(|index| u32::try_from(index).unwrap_or(0));
-                places.extend(indexes.map(|index| (number, index)));
-                pages.push(page);
+                decoder.add(record)?;
             }
             beat()?;
         }
-        if first_position + places.len() as u64 != self.end().position + 1 {
-            let place = "the events that wait for the trees";
-            return Err(Error::corrupted(place, Some(first_position), "some are missing"));
+        let events = decoder.into_events();
+        match events.first_position + events.events.len() as u64 == self.end().position + 1 {
+            true => Ok(events),
+            false => {
+                let place = "the events that wait for the trees";
+                Err(Error::corrupted(place, Some(events.first_position), "some are missing"))
+            }
         }
-        Ok(WindowEvents { window: self, first_position, pages, places })
     }
 }
 
-impl WindowEvents<'_> {
-    /// The names of the streams, in byte order.
-    pub(crate) fn streams(&self) -> Vec<&Arc<str>> {
-        let generations = self.window.generations.iter();
-        let mut names: Vec<_> = generations.flat_map(|one| one.all_names()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+/// Takes the records of a window one after the other.
+struct Decoder {
+    first_position: u64,
+    records: Vec<Arc<[u8]>>,
+    events: Vec<WindowEvent>,
+    streams: Names,
+    types: Names,
+    /// Kept between records to spare allocations.
+    tables: Tables,
+    fields: Vec<EventFields>,
+    types_of_record: Vec<(Span, u32)>,
+}
+
+impl Decoder {
+    fn new(first_position: u64, count: u64) -> Decoder {
+        Decoder {
+            first_position,
+            records: Vec::new(),
+            events: Vec::with_capacity(usize::try_from(count).unwrap_or(0)),
+            streams: Names::default(),
+            types: Names::default(),
+            tables: Tables::default(),
+            fields: Vec::new(),
+            types_of_record: Vec::new(),
+        }
     }
 
-    /// The events of a stream, in order; none when all of its events are in the trees.
-    pub(crate) fn of_stream<'s>(&'s self, stream: &str, events: &mut Vec<EventToEncode<'s>>) {
-        events.clear();
-        for generation in &self.window.generations {
-            let (_, positions) = generation.positions_after(stream, self.window.drained.position);
-            events.extend(positions.iter().filter_map(|position| self.at(*position)));
+    fn add(&mut self, record: RecordRef) -> Result<(), Error> {
+        let position = record.first_position();
+        let bytes = record.read()?;
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        let decoded = record::decode(&bytes, 0..bytes.len(), &mut self.tables, &mut fields);
+        decoded.map_err(|reason| damaged(position, reason))?;
+        if fields.first().is_none_or(|first| first.position != position) {
+            return Err(damaged(position, "it is another one"));
         }
+        let number = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        self.types_of_record.clear();
+        let mut last = (Span::NONE, 0);
+        let first_position = self.first_position;
+        for event in fields.iter().filter(|event| event.position >= first_position) {
+            if event.position != first_position + self.events.len() as u64 {
+                return Err(damaged(event.position, "its events are out of order"));
+            }
+            // Neighbours are often of one stream.
+            if last.0 != event.stream {
+                last = (event.stream, self.streams.number(event.stream.of(&bytes)));
+            }
+            let event_type = self.type_of(event.event_type, &bytes);
+            self.events.push(WindowEvent {
+                version: event.version,
+                timestamp: event.timestamp,
+                data: event.data,
+                metadata: event.metadata,
+                id: event.id,
+                record: number,
+                stream: last.1,
+                event_type,
+                is_binary: event.is_binary,
+            });
+        }
+        self.records.push(bytes);
+        self.fields = fields;
+        Ok(())
+    }
+
+    /// The number of a type; its span names it in the record.
+    fn type_of(&mut self, span: Span, bytes: &[u8]) -> u32 {
+        let known = self.types_of_record.iter().find(|(known, _)| *known == span);
+        if let Some((_, number)) = known {
+            return *number;
+        }
+        let number = self.types.number(span.of(bytes));
+        self.types_of_record.push((span, number));
+        number
+    }
+
+    /// Sorts the events by stream.
+    fn into_events(self) -> WindowEvents {
+        let Decoder { first_position, records, events, streams, types, .. } = self;
+        let count = u32::try_from(streams.names.len()).unwrap_or(u32::MAX);
+        let mut sorted: Vec<u32> = (0..count).collect();
+        sorted.sort_unstable_by_key(|number| streams.get(*number));
+        let mut next = vec![0_u32; streams.names.len()];
+        let count_of = |event: &WindowEvent| event.stream as usize;
+        for event in &events {
+            if let Some(count) = next.get_mut(count_of(event)) {
+                *count += 1;
+            }
+        }
+        let mut start = 0;
+        for number in &sorted {
+            if let Some(next) = next.get_mut(*number as usize) {
+                start += std::mem::replace(next, start);
+            }
+        }
+        let mut order = vec![0; events.len()];
+        for (index, event) in (0..).zip(&events) {
+            if let Some(next) = next.get_mut(count_of(event)) {
+                if let Some(place) = order.get_mut(*next as usize) {
+                    *place = index;
+                }
+                *next += 1;
+            }
+        }
+        WindowEvents { first_position, records, events, streams, types, order }
+    }
+}
+
+impl WindowEvents {
+    /// The events of each stream in position order, the streams in byte order.
+    pub(crate) fn by_stream(
+        &self,
+    ) -> impl Iterator<Item = impl Iterator<Item = EventToEncode<'_>>> {
+        let is_same = |one: &u32, other: &u32| self.stream_of(*one) == self.stream_of(*other);
+        let streams = self.order.chunk_by(is_same);
+        streams.map(|indexes| indexes.iter().filter_map(|index| self.event(*index as usize)))
     }
 
     /// Every event, in position order.
     pub(crate) fn all(&self) -> impl Iterator<Item = EventToEncode<'_>> {
-        self.pages
-            .iter()
-            .flat_map(Page::all_to_encode)
-            .filter(|e| e.position >= self.first_position)
+        (0..self.events.len()).filter_map(|index| self.event(index))
     }
 
-    fn at(&self, position: u64) -> Option<EventToEncode<'_>> {
-        let index = usize::try_from(position.checked_sub(self.first_position)?).ok()?;
-        let (page, index) = *self.places.get(index)?;
-        self.pages.get(page as usize)?.to_encode(index as usize)
+    fn stream_of(&self, index: u32) -> Option<u32> {
+        self.events.get(index as usize).map(|event| event.stream)
+    }
+
+    fn event(&self, index: usize) -> Option<EventToEncode<'_>> {
+        let event = self.events.get(index)?;
+        let bytes = self.records.get(event.record as usize)?;
+        Some(EventToEncode {
+            position: self.first_position + index as u64,
+            stream: self.streams.get(event.stream),
+            version: event.version,
+            event_type: self.types.get(event.event_type),
+            timestamp: event.timestamp,
+            id: event.id.some().and_then(|span| Uuid::from_slice(span.of(bytes)).ok()),
+            is_binary: event.is_binary,
+            data: event.data.of(bytes),
+            metadata: event.metadata.some().map(|span| span.of(bytes)),
+        })
     }
 }

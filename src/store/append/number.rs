@@ -104,7 +104,7 @@ impl<'a> Numbering<'a> {
             id: event.id,
             is_binary: event.data.is_binary(),
             data: event.data.bytes(),
-            metadata: event.metadata.as_deref(),
+            metadata: event.metadata.as_deref().map(str::as_bytes),
         });
         if let Some(id) = event.id {
             self.ids.insert(id, self.base + self.events.len() as u64);
@@ -200,7 +200,7 @@ impl<'a> Numbering<'a> {
                 && accepted.event_type == event.event_type
                 && accepted.is_binary == event.data.is_binary()
                 && accepted.data == event.data.bytes()
-                && accepted.metadata == event.metadata.as_deref());
+                && accepted.metadata == event.metadata.as_deref().map(str::as_bytes));
         }
         let stored = self.storage.event_at(*position)?;
         Ok(stored.stream_id() == unit.stream && event.has_content_of(&stored))

@@ -54,7 +54,7 @@ fn check_events(source: &Source, file: &SealedFile) {
         assert_eq!(found.first_position(), position);
         starts.push(position);
         for index in 0..found.len() {
-            let stored = found.to_encode(index).expect("an event");
+            let stored = found.all_to_encode().nth(index).expect("an event");
             let at = usize::try_from(stored.position - source.header.first_position);
             let (given, version) = &source.events[at.expect("small")];
             assert_eq!((stored.stream, stored.version), (given.stream.as_str(), *version));
