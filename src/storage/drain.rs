@@ -7,24 +7,28 @@
 //! journal has them all.
 //!
 //! Order of a drain: freeze the tail's active generation, sync the journal, stage the window in the
-//! trees, move their head, mark the window as drained; then for each full file: seal it, note it in
-//! the trees, list it as sealed, drop it from the tail, and only then remove the original.
+//! trees, move their head, mark the window as drained; then for each full file: name its sealed
+//! form, note it in the trees, list it as sealed, drop it from the tail, and only then remove the
+//! original. The sealed forms are written while the window is staged, by a second thread.
 
-use std::{fs, sync::Arc};
+mod sealing;
+
+use std::{sync::Arc, thread};
 
 use crate::{
     Error,
-    codec::{saved::Checkpoint, sealed::new_sealed_header},
     storage::{
         Storage,
         disk::Disk,
         home::{Health, files},
-        journal::{FileKey, FullFile, RawFile, ToSeal, seal},
+        journal::{FileKey, FullFile},
         tail::{Tail, Window},
         trees::{Head, Staging, Trees},
     },
     sync,
 };
+
+use sealing::Sealed;
 
 /// A drain is due at this many events. Its cost depends on the number of entries in the trees, and
 /// in a larger window more events share an entry.
@@ -73,6 +77,8 @@ struct Drain<'a> {
     tail_bytes: u64,
     /// Nothing was drained yet since the store was opened.
     is_first: bool,
+    /// The last file of a store that is closing, sealed with its last window.
+    last_sealed: Option<Sealed>,
 }
 
 /// The thread's main loop, after it has opened the trees.
@@ -84,6 +90,7 @@ pub(super) fn run(storage: &Arc<Storage>) {
         health: &storage.health,
         tail_bytes: storage.options.tail_bytes,
         is_first: true,
+        last_sealed: None,
     };
     loop {
         let work = disk.signals.next_work();
@@ -129,15 +136,16 @@ impl Drain<'_> {
             if self.health.is_poisoned() {
                 return Ok(());
             }
-            let has_drained = self.one()?;
+            let has_drained = self.one(everything)?;
             self.seal_files()?;
             again = has_drained && (everything || is_due(self.tail, self.tail_bytes));
         }
         Ok(())
     }
 
-    /// Drains one window. False when there was nothing to drain or no space for it.
-    fn one(&mut self) -> Result<bool, Error> {
+    /// Drains one window, and seals the files that end with it. False when there was nothing to
+    /// drain or no space for it.
+    fn one(&mut self, is_closing: bool) -> Result<bool, Error> {
         self.tail.freeze();
         // Everything frozen was written before, so it is durable after this.
         self.disk.sync_journal(self.health)?;
@@ -152,17 +160,58 @@ impl Drain<'_> {
             self.disk.signals.report_no_space();
             return Ok(false);
         }
-        let trees = sync::read(&self.disk.trees);
-        let Some(trees) = trees.as_ref() else { return Ok(false) };
-        if self.is_first {
-            let streams = self.tail.undrained_streams();
-            let streams = streams.iter().map(|(name, version)| (&**name, *version));
-            trees.discard_above(trees.head()?.position, streams, || self.beat())?;
-            self.is_first = false;
+        let end = window.end();
+        let (to_seal, has_last) = self.to_seal(end, is_closing);
+        let mut sealed = {
+            let trees = sync::read(&self.disk.trees);
+            let Some(trees) = trees.as_ref() else { return Ok(false) };
+            if self.is_first {
+                self.discard(trees)?;
+            }
+            self.stage_and_seal(trees, &window, &to_seal)?
+        };
+        self.is_first = false;
+        drop(window);
+        self.tail.set_drained(end);
+        if has_last && sealed.len() == to_seal.len() {
+            self.last_sealed = sealed.pop();
         }
-        self.stage(trees, &window)?;
-        self.tail.set_drained(window.end());
+        for sealed in sealed {
+            if !self.publish(sealed)? {
+                break;
+            }
+        }
         Ok(true)
+    }
+
+    /// Removes what an unfinished drain staged.
+    fn discard(&self, trees: &Trees) -> Result<(), Error> {
+        if trees.is_blank()? {
+            return Ok(());
+        }
+        let streams = self.tail.undrained_streams();
+        let streams = streams.iter().map(|(name, version)| (&**name, *version));
+        trees.discard_above(trees.head()?.position, streams, || self.beat())
+    }
+
+    /// Stages a window while another thread seals files. Where that thread does not start, nothing
+    /// is sealed.
+    fn stage_and_seal(
+        &self,
+        trees: &Trees,
+        window: &Window,
+        to_seal: &[FullFile],
+    ) -> Result<Vec<Sealed>, Error> {
+        thread::scope(|scope| {
+            let seal = || self.seal(to_seal);
+            let is_needed = !to_seal.is_empty();
+            let builder = || thread::Builder::new().name("annals-seal".to_owned());
+            let helper = is_needed.then(|| builder().spawn_scoped(scope, seal).ok()).flatten();
+            let staged = self.stage(trees, window);
+            let sealed = helper.map_or(Ok(Vec::new()), |helper| helper.join());
+            staged?;
+            sealed.map_err(|_| Error::internal("sealing a journal file stopped"))
+        })
     }
 
     fn beat(&self) -> Result<(), Error> {
@@ -195,70 +244,8 @@ impl Drain<'_> {
         })
     }
 
-    /// Seals the full files whose frames the trees have. A file that cannot be sealed stays as it
-    /// is: that costs space, and nothing else.
-    fn seal_files(&self) -> Result<(), Error> {
-        loop {
-            let drained = self.tail.drained().frame_number;
-            let next = {
-                let mut full = sync::lock(&self.disk.full);
-                let index = full.iter().position(|file| file.last_frame <= drained);
-                index.map(|index| full.remove(index))
-            };
-            let Some(file) = next else { return Ok(()) };
-            match self.seal(&file) {
-                Ok(()) => {}
-                // Damage stays where it is, and `verify` reports it.
-                Err(Error::Corrupted { .. }) => self.tail.drop_file(file.key),
-                Err(Error::NoSpace { .. }) => {
-                    // The next drain tries again.
-                    sync::lock(&self.disk.full).insert(0, file);
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn seal(&self, file: &FullFile) -> Result<(), Error> {
-        let checkpoints = self.checkpoints_before(file.key)?;
-        let source =
-            RawFile { path: file.path.clone(), file: Arc::clone(&file.file), end: file.end };
-        let identity = &self.disk.identity;
-        let key = file.key;
-        let header = new_sealed_header(
-            (identity.store_id, key.first_position),
-            (file.first_frame, file.prev_checksum),
-            false,
-        );
-        let number = key.number;
-        let to_seal =
-            ToSeal { source: &source, header, number, checkpoints: &checkpoints, end: None };
-        let mut beat = || self.beat();
-        let facts = seal(&to_seal, &identity.directory, &identity.checksum, &mut beat)?;
-        let mut encoded = Vec::new();
-        if facts.encode(&mut encoded).is_ok()
-            && let Some(trees) = sync::read(&self.disk.trees).as_ref()
-        {
-            trees.note_sealed(key.first_position, key.number, &encoded)?;
-        }
-        self.disk.sealed.add(key, facts);
-        self.tail.drop_file(key);
-        let path = &file.path;
-        fs::remove_file(path).map_err(|source| Error::io("remove", path, source))
-    }
-
-    /// The checkpoints that hold at the start of a file.
-    fn checkpoints_before(&self, key: FileKey) -> Result<Vec<Checkpoint>, Error> {
-        let before = self.disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < key);
-        match before {
-            Some(before) => self.disk.sealed.open(before)?.checkpoints(),
-            None => Ok(Vec::new()),
-        }
-    }
-
     /// Ends the journal of a store that is closing, once everything is drained.
-    fn close_journal(&self) -> Result<(), Error> {
+    fn close_journal(&mut self) -> Result<(), Error> {
         let Some(journal) = self.disk.take_journal() else { return Ok(()) };
         if let Some(prepared) = sync::lock(&self.disk.prepared).take() {
             prepared.discard();
@@ -272,10 +259,14 @@ impl Drain<'_> {
         }
         let is_drained = self.tail.drained().frame_number == end.frame_number;
         let Some(active) = journal.into_active() else { return Ok(()) };
-        if is_drained && active.is_worth_sealing() {
-            sync::lock(&self.disk.full).push(active.into_full(end));
-            return self.seal_files();
+        if !is_drained || !active.is_worth_sealing() {
+            return active.cut();
         }
-        active.cut()
+        let is_next = sync::lock(&self.disk.full).is_empty();
+        if let Some(sealed) = self.last_sealed.take().filter(|_| is_next) {
+            return self.publish(sealed).map(drop);
+        }
+        sync::lock(&self.disk.full).push(active.to_full(end));
+        self.seal_files()
     }
 }

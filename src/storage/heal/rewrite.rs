@@ -104,7 +104,7 @@ impl GapFrames {
             checkpoints: &self.checkpoints,
             end: Some(gap.to),
         };
-        seal(&to_seal, directory, checksum, &mut || Ok(()))
+        seal(&to_seal, directory, checksum, &mut || Ok(()))?.publish(directory)
     }
 }
 

@@ -98,11 +98,11 @@ impl Active {
     }
 
     /// The file as one that takes no more frames, the last of which is `end`.
-    pub(crate) fn into_full(self, end: LogEnd) -> FullFile {
+    pub(crate) fn to_full(&self, end: LogEnd) -> FullFile {
         FullFile {
             key: self.key,
-            path: self.path,
-            file: self.file,
+            path: self.path.clone(),
+            file: Arc::clone(&self.file),
             first_frame: self.first_frame,
             prev_checksum: self.prev_checksum,
             end: self.offset,
@@ -299,7 +299,7 @@ impl Journal {
         let Some(last) = last.filter(|_| empty.is_none()) else { return Ok(None) };
         // Only now that the next file is durable, and before anything is written to it.
         self.mark_continued(&last).map_err(WriteFailure::Failed)?;
-        let full = last.into_full(self.end);
+        let full = last.to_full(self.end);
         Ok(Some(FullFile { end: full.end + HEADER_BYTES as u64, ..full }))
     }
 
@@ -364,6 +364,12 @@ impl Journal {
             .write_all_at(&marker, at.offset)
             .map_err(|source| Error::io("write to", &at.path, source))?;
         at.file.sync_data().map_err(|source| Error::io("sync", &at.path, source))
+    }
+
+    /// The active file as it will be when nothing more is written, if it is worth sealing.
+    pub(crate) fn last_file(&self) -> Option<FullFile> {
+        let active = self.active.as_ref().filter(|active| active.is_worth_sealing())?;
+        Some(active.to_full(self.end))
     }
 
     /// Ends the journal: hands over the active file, if it has frames.

@@ -17,6 +17,11 @@ const KEYS: usize = 256;
 const STREAMS_PER_BEAT: usize = 256;
 
 impl Trees {
+    /// Whether nothing was ever staged.
+    pub(crate) fn is_blank(&self) -> Result<bool, Error> {
+        guarded(|| Ok(self.streams.is_empty() && self.parts.is_empty() && self.events.is_empty()))
+    }
+
     /// Removes what is staged above `head`. `streams` are the streams with events above it, each
     /// with the first such version.
     pub(crate) fn discard_above<'s>(

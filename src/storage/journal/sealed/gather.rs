@@ -3,10 +3,9 @@
 //! The memory that this takes is about 100 bytes and the id for each stream, a few bytes for each
 //! block of a stream, and 20 bytes for each event id.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use foldhash::HashMap;
 
 use crate::{
     codec::{
@@ -57,7 +56,7 @@ impl Gathered {
         Gathered {
             first_position,
             next_position: first_position,
-            streams: HashMap::new(),
+            streams: HashMap::default(),
             ids: Vec::new(),
             checkpoints: pairs.collect(),
             times: Vec::new(),

@@ -25,5 +25,5 @@ mod units;
 mod verify;
 
 pub(crate) use file::SealedFile;
-pub(crate) use seal::{ToSeal, seal};
+pub(crate) use seal::{ToSeal, Unpublished, seal};
 pub(crate) use verify::Checked;

@@ -1,6 +1,10 @@
 //! Sealing: writing a sealed file from the frames of a journal file.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     Error,
@@ -37,10 +41,38 @@ pub(crate) struct ToSeal<'a> {
     pub(crate) end: Option<LogEnd>,
 }
 
-/// Writes a sealed file under a temporary name, reads it back, compares it with the source, and
-/// gives it its name. `progress` is called between blocks, and an error of it ends the work. The
-/// source stays as it is. On an error there is no new file, except that a failed sync of the
-/// directory leaves a whole one.
+/// A sealed file that is whole, durable and compared, under its temporary name.
+#[derive(Debug)]
+pub(crate) struct Unpublished {
+    key: FileKey,
+    path: PathBuf,
+    facts: SealedFacts,
+    checkpoints: Vec<Checkpoint>,
+}
+
+impl Unpublished {
+    /// The checkpoints that hold at its end.
+    pub(crate) fn checkpoints(&self) -> &[Checkpoint] {
+        &self.checkpoints
+    }
+
+    /// Gives the file its name. On an error there is no new file, except that a failed sync of the
+    /// directory leaves a whole one.
+    pub(crate) fn publish(self, directory: &Path) -> Result<SealedFacts, Error> {
+        let path = self.key.sealed_path(directory);
+        if let Err(source) = fs::rename(&self.path, &path) {
+            // Best effort: an unfinished file is removed at the next open as well.
+            let _ = fs::remove_file(&self.path);
+            return Err(Error::io("rename to", &path, source));
+        }
+        files::sync_directory(directory)?;
+        Ok(self.facts)
+    }
+}
+
+/// Writes a sealed file under a temporary name, reads it back and compares it with the source.
+/// `progress` is called between blocks, and an error of it ends the work. The source stays as it
+/// is. On an error there is no new file.
 ///
 /// Besides the index of the file, which [`Gathered`] bounds, this takes the memory of one block or
 /// of one larger item.
@@ -53,22 +85,17 @@ pub(crate) fn seal(
     directory: &Path,
     checksum: &Checksum,
     progress: &mut dyn FnMut() -> Result<(), Error>,
-) -> Result<SealedFacts, Error> {
+) -> Result<Unpublished, Error> {
     let key = FileKey { first_position: to_seal.header.first_position, number: to_seal.number };
-    let path = key.sealed_path(directory);
-    let unfinished = path.with_extension(files::UNFINISHED);
-    let written = write(to_seal, &unfinished, checksum, progress).and_then(|facts| {
-        let renamed = fs::rename(&unfinished, &path);
-        renamed.map_err(|source| Error::io("rename to", &path, source))?;
-        Ok(facts)
-    });
-    if written.is_err() {
-        // Best effort: an unfinished file is removed at the next open as well.
-        let _ = fs::remove_file(&unfinished);
+    let path = key.sealed_path(directory).with_extension(files::UNFINISHED);
+    match write(to_seal, &path, checksum, progress) {
+        Ok((facts, checkpoints)) => Ok(Unpublished { key, path, facts, checkpoints }),
+        Err(error) => {
+            // Best effort: an unfinished file is removed at the next open as well.
+            let _ = fs::remove_file(&path);
+            Err(error)
+        }
     }
-    let facts = written?;
-    files::sync_directory(directory)?;
-    Ok(facts)
 }
 
 fn write(
@@ -76,13 +103,16 @@ fn write(
     path: &Path,
     checksum: &Checksum,
     progress: &mut dyn FnMut() -> Result<(), Error>,
-) -> Result<SealedFacts, Error> {
+) -> Result<(SealedFacts, Vec<Checkpoint>), Error> {
     let ToSeal { source, header, checkpoints, .. } = *to_seal;
     let mut output = Output::create(path, checksum)?;
     let encoded = header.encode(checksum);
     output.append(&encoded)?;
     let gathered = Gathered::new(header.first_position, checkpoints);
     let written = blocks::write(source, (header, checksum), gathered, &mut output, progress)?;
+    let saved = written.gathered.checkpoints().iter();
+    let saved = saved.map(|(name, &position)| Checkpoint { name: Arc::clone(name), position });
+    let checkpoints = saved.collect();
     let mut footer = Footer {
         directory_offset: 0,
         directory_len: 0,
@@ -110,7 +140,7 @@ fn write(
     }
     sealed.compare(source, progress)?;
     output.sync()?;
-    Ok(facts)
+    Ok((facts, checkpoints))
 }
 
 fn last_frame(to_seal: &ToSeal<'_>, written: &Written) -> u64 {

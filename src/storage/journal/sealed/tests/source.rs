@@ -166,7 +166,8 @@ impl Source {
     ) -> Result<SealedFacts, Error> {
         let to_seal =
             ToSeal { source: self, header: self.header, number: 0, checkpoints, end: None };
-        seal(&to_seal, directory, &checksum(), &mut || Ok(()))
+        let sealed = seal(&to_seal, directory, &checksum(), &mut || Ok(()))?;
+        sealed.publish(directory)
     }
 
     pub(super) fn path_in(&self, directory: &Path) -> PathBuf {

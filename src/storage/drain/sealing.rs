@@ -1,0 +1,146 @@
+//! Sealing the journal files whose events the trees have, or will have with the window that is
+//! being drained.
+//!
+//! Reading, compressing and comparing a file takes about as long as putting its events into the
+//! trees, and neither needs the other: only the name of the sealed file waits for the trees.
+
+use std::{fs, slice, sync::Arc};
+
+use crate::{
+    Error,
+    codec::{head::LogEnd, saved::Checkpoint, sealed::new_sealed_header},
+    storage::{
+        drain::Drain,
+        journal::{FileKey, FullFile, Journal, RawFile, ToSeal, Unpublished, seal},
+    },
+    sync,
+};
+
+/// A full file, and its sealed form or why there is none.
+pub(super) type Sealed = (FullFile, Result<Unpublished, Error>);
+
+impl Drain<'_> {
+    /// The files to seal with the window that ends here, and whether the last of them is the active
+    /// file of a store that is closing. None while earlier files wait, because files are sealed in
+    /// their order.
+    pub(super) fn to_seal(&self, end: LogEnd, is_closing: bool) -> (Vec<FullFile>, bool) {
+        let drained = self.tail.drained().frame_number;
+        let mut full = self.full_through(end);
+        if full.iter().any(|file| file.last_frame <= drained) {
+            return (Vec::new(), false);
+        }
+        let last = if is_closing { self.last_file(end) } else { None };
+        let has_last = last.is_some();
+        full.extend(last);
+        (full, has_last)
+    }
+
+    /// The full files whose frames go no further than `end`.
+    fn full_through(&self, end: LogEnd) -> Vec<FullFile> {
+        let full = sync::lock(&self.disk.full);
+        full.iter().filter(|file| file.last_frame <= end.frame_number).cloned().collect()
+    }
+
+    /// The active file of a store that is closing, if the log ends with this frame and the file is
+    /// to be sealed.
+    fn last_file(&self, end: LogEnd) -> Option<FullFile> {
+        let journal = sync::lock(&self.disk.journal);
+        journal.as_ref().filter(|journal| journal.end() == end).and_then(Journal::last_file)
+    }
+
+    /// Seals the full files whose frames the trees have. A file that cannot be sealed stays as it
+    /// is: that costs space, and nothing else.
+    pub(super) fn seal_files(&self) -> Result<(), Error> {
+        // One after the other: a crash between two of them loses the work on one.
+        while let Some(file) = self.full_through(self.tail.drained()).first() {
+            for sealed in self.seal(slice::from_ref(file)) {
+                if !self.publish(sealed)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the sealed forms of these files, which are in the order of the journal, without
+    /// giving them their names. Ends with the first that fails for another reason than damage.
+    pub(super) fn seal(&self, full: &[FullFile]) -> Vec<Sealed> {
+        let mut done: Vec<Sealed> = Vec::new();
+        for file in full {
+            let before = done.iter().rev().find_map(|(_, sealed)| sealed.as_ref().ok());
+            let sealed = match before {
+                Some(before) => self.seal_one(file, before.checkpoints()),
+                None => self
+                    .checkpoints_before(file.key)
+                    .and_then(|checkpoints| self.seal_one(file, &checkpoints)),
+            };
+            let goes_on = matches!(sealed, Ok(_) | Err(Error::Corrupted { .. }));
+            done.push((file.clone(), sealed));
+            if !goes_on {
+                break;
+            }
+        }
+        done
+    }
+
+    fn seal_one(&self, file: &FullFile, checkpoints: &[Checkpoint]) -> Result<Unpublished, Error> {
+        let source =
+            RawFile { path: file.path.clone(), file: Arc::clone(&file.file), end: file.end };
+        let identity = &self.disk.identity;
+        let header = new_sealed_header(
+            (identity.store_id, file.key.first_position),
+            (file.first_frame, file.prev_checksum),
+            false,
+        );
+        let to_seal =
+            ToSeal { source: &source, header, number: file.key.number, checkpoints, end: None };
+        let mut beat = || {
+            self.disk.signals.beat();
+            Ok(())
+        };
+        seal(&to_seal, &identity.directory, &identity.checksum, &mut beat)
+    }
+
+    /// Puts the sealed form in the place of a file whose events the trees have. False when the next
+    /// drain has to try again.
+    pub(super) fn publish(&self, (file, sealed): Sealed) -> Result<bool, Error> {
+        let FullFile { key, path, .. } = file;
+        let published = sealed.and_then(|sealed| sealed.publish(&self.disk.identity.directory));
+        let facts = match published {
+            Ok(facts) => facts,
+            // Damage stays where it is, and `verify` reports it.
+            Err(Error::Corrupted { .. }) => {
+                self.forget(key);
+                self.tail.drop_file(key);
+                return Ok(true);
+            }
+            Err(Error::NoSpace { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        self.forget(key);
+        let mut encoded = Vec::new();
+        if facts.encode(&mut encoded).is_ok()
+            && let Some(trees) = sync::read(&self.disk.trees).as_ref()
+        {
+            trees.note_sealed(key.first_position, key.number, &encoded)?;
+        }
+        self.disk.sealed.add(key, facts);
+        self.tail.drop_file(key);
+        let removed = fs::remove_file(&path);
+        removed.map(|()| true).map_err(|source| Error::io("remove", path, source))
+    }
+
+    /// Takes a file off the list of those that are full and not sealed.
+    fn forget(&self, key: FileKey) {
+        sync::lock(&self.disk.full).retain(|file| file.key != key);
+    }
+
+    /// The checkpoints that hold at the start of a file.
+    fn checkpoints_before(&self, key: FileKey) -> Result<Vec<Checkpoint>, Error> {
+        let before = self.disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < key);
+        match before {
+            Some(before) => self.disk.sealed.open(before)?.checkpoints(),
+            None => Ok(Vec::new()),
+        }
+    }
+}
