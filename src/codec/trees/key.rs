@@ -37,6 +37,14 @@ pub(crate) fn run(stream: &str, first_version: u64) -> Vec<u8> {
     key
 }
 
+/// Whether two keys of `streams` are of one stream.
+pub(crate) fn is_same_stream(one: &[u8], other: &[u8]) -> bool {
+    match (one.split_last_chunk::<8>(), other.split_last_chunk::<8>()) {
+        (Some((one, _)), Some((other, _))) => one == other,
+        _ => false,
+    }
+}
+
 /// The stream id and first version in a key of `streams`.
 pub(crate) fn parse_run(key: &[u8]) -> Option<(&str, u64)> {
     let (name, version) = key.split_last_chunk::<8>()?;

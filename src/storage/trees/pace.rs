@@ -192,6 +192,20 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count_known(VALUES_LOGGED * bytes)
     }
 
+    /// Gives an entry that is there, with an empty value, its value: no leaf grows too full by it.
+    pub(super) fn replace(
+        &mut self,
+        tree: &'a sled::Tree,
+        key: &[u8],
+        value: sled::IVec,
+    ) -> Result<(), Error> {
+        self.enter(tree)?;
+        self.look(tree, key)?;
+        let bytes = key.len() + value.len();
+        guarded(|| tree.insert(key, value))?;
+        self.count(bytes)
+    }
+
     /// Removes an entry and visits its place, so that sled merges its leaf now if it has to.
     pub(super) fn remove(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
         self.enter(tree)?;

@@ -24,6 +24,9 @@ const TRAINING_BYTES_MIN: usize = 256 << 10;
 const WAITING_RUNS: usize = 256;
 const WAITING_BYTES: usize = 512 << 10;
 
+/// So many runs of one stream in a group are inserted as those of the first window are.
+const RUNS_RESERVED: usize = 8;
+
 /// One drain's writes. Everything is staged above the trees' head until [`finish`] moves it.
 ///
 /// [`finish`]: Staging::finish
@@ -128,24 +131,37 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
 
     /// Inserts the runs that wait.
     ///
-    /// Into trees without events each key goes first with an empty value, then the values. sled
-    /// splits a leaf once it has 17 entries, and logs all of it then; so the splits move empty
-    /// values, and each value is logged about once instead of three times. Later windows fall
-    /// between values that are there already, and would gain little for twice the inserts.
+    /// Where nothing lies between their keys, each key goes first with an empty value, then the
+    /// values. sled splits a leaf once it has 17 entries, and logs all of it then; so the splits
+    /// move empty values, and each value is logged about once instead of three times. That is so in
+    /// trees without events, and for many runs of one stream. Other runs fall between values that
+    /// are there already, and would gain little for twice the inserts.
     fn put_runs(&mut self) -> Result<(), Error> {
         let trees = self.pace.trees;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
         if self.is_first_window {
-            for (key, _) in &self.waiting {
+            for (key, _) in &waiting {
                 self.pace.reserve(&trees.streams, key)?;
             }
+            return waiting
+                .into_iter()
+                .try_for_each(|(key, value)| self.pace.fill(&trees.streams, &key, value));
         }
-        for (key, value) in self.waiting.drain(..) {
-            match self.is_first_window {
-                true => self.pace.fill(&trees.streams, &key, value)?,
-                false => self.pace.insert(&trees.streams, &key, value)?,
+        for runs in waiting.chunk_by(|(one, _), (next, _)| key::is_same_stream(one, next)) {
+            let is_reserved = runs.len() >= RUNS_RESERVED;
+            if is_reserved {
+                for (key, _) in runs {
+                    self.pace.insert(&trees.streams, key, sled::IVec::default())?;
+                }
+            }
+            for (key, value) in runs {
+                match is_reserved {
+                    true => self.pace.replace(&trees.streams, key, value.clone())?,
+                    false => self.pace.insert(&trees.streams, key, value.clone())?,
+                }
             }
         }
-        self.waiting_bytes = 0;
         Ok(())
     }
 
