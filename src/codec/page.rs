@@ -129,6 +129,12 @@ impl Page {
         self.events.partition_point(|event| event.position <= position)
     }
 
+    /// The position of the event with this index.
+    #[inline]
+    pub(crate) fn position_at(&self, index: usize) -> Option<u64> {
+        self.events.get(index).map(|event| event.position)
+    }
+
     #[inline]
     pub(crate) fn event(&self, index: usize) -> Option<RecordedEvent> {
         let fields = self.events.get(index)?;

@@ -126,6 +126,26 @@ impl Cursor {
         Ok(Some(event))
     }
 
+    /// Whether the next event of a read forward of all is the next one of what was read.
+    #[inline]
+    pub(super) fn is_ready(&self, storage: &Storage) -> bool {
+        self.has_page
+            && !self.is_backward
+            && self.stream.is_none()
+            && self.next <= self.last
+            && self.page.position_at(self.index) == Some(self.next)
+            && storage.check_not_closed().is_ok()
+    }
+
+    /// That event.
+    #[inline]
+    pub(super) fn take_ready(&mut self) -> Option<RecordedEvent> {
+        let index = self.index;
+        self.index += 1;
+        self.next += 1;
+        self.page.event(index)
+    }
+
     /// The next event of what was read.
     #[inline]
     fn take(&mut self) -> Option<RecordedEvent> {

@@ -25,6 +25,11 @@ impl Filter {
         types.try_for_each(|name| name::check_length("event type (bytes)", name))
     }
 
+    /// Whether every event passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.event_types.is_empty() && self.stream_prefix.is_none()
+    }
+
     pub(crate) fn passes(&self, event: &RecordedEvent) -> bool {
         let types = &self.event_types;
         (types.is_empty() || types.contains(event.event_type()))

@@ -189,6 +189,13 @@ impl Iterator for Events {
     type Item = Result<RecordedEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // Most events are read already: they are moved once, and no more.
+        if let State::Reading(cursor) = &mut self.state
+            && self.query.is_plain()
+            && cursor.is_ready(self.store.storage())
+        {
+            return cursor.take_ready().map(Ok);
+        }
         let next = self.next_event().transpose();
         if !matches!(next, Some(Ok(_))) {
             self.state = State::Ended;
@@ -200,6 +207,11 @@ impl Iterator for Events {
 impl FusedIterator for Events {}
 
 impl Query {
+    /// Whether every event passes.
+    fn is_plain(&self) -> bool {
+        self.limit.is_none() && self.filter.is_empty()
+    }
+
     fn check(&self) -> Result<(), Error> {
         match &self.stream {
             Some(stream) => {
