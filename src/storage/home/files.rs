@@ -122,14 +122,19 @@ pub(crate) fn write_zeros(
     range: Range<u64>,
     mut between: impl FnMut(&File) -> io::Result<()>,
 ) -> io::Result<()> {
-    const STEP: usize = 1 << 20;
+    const STEP: u64 = 1 << 20;
+    /// The kernel keeps what one write brings as one piece, and looks at all of a piece with every
+    /// later write into it. So the pieces are small.
+    const PIECE: usize = 16 << 10;
     let Range { start: mut offset, end } = range;
-    let len = end.saturating_sub(offset);
-    let zeros = vec![0; STEP.min(usize::try_from(len).unwrap_or(STEP))];
+    let zeros = [0; PIECE];
     while offset < end {
-        let step = usize::try_from(end - offset).unwrap_or(STEP).min(zeros.len());
-        file.write_all_at(zeros.get(..step).unwrap_or_default(), offset)?;
-        offset += step as u64;
+        let step_end = (offset + STEP).min(end);
+        while offset < step_end {
+            let len = usize::try_from(step_end - offset).unwrap_or(PIECE).min(PIECE);
+            file.write_all_at(zeros.get(..len).unwrap_or_default(), offset)?;
+            offset += len as u64;
+        }
         between(file)?;
     }
     Ok(())
