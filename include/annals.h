@@ -232,6 +232,18 @@
 #define ANNALS_IMPORT_DROP_TORN_TAIL 1
 
 /**
+ * As a flag of annals_repair: the store is repaired. Without it nothing changes, and the steps are
+ * a plan.
+ */
+#define ANNALS_REPAIR_APPLY 1
+
+/**
+ * As a flag of annals_repair, beside ANNALS_REPAIR_APPLY: what earlier repairs have set aside is
+ * removed, but for the first and the newest of each file.
+ */
+#define ANNALS_REPAIR_DISCARD_EVIDENCE 2
+
+/**
  * Why a call failed. It is immutable, belongs to the caller, may be used on any thread, outlives
  * the store, and is freed with annals_error_free.
  */
@@ -774,6 +786,23 @@ annals_status annals_options_set_create(struct annals_options *options,
 ANNALS_NOEXCEPT;
 
 /**
+ * Sets whether annals_open rebuilds trees that cannot be used from the journal; see
+ * annals_recovery.
+ *
+ * @param options The options.
+ * @param rebuild If false, such a store fails with ANNALS_E_CORRUPT and stays as it is. True at
+ * the start.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_options_set_rebuild(struct annals_options *options,
+                                         bool rebuild)
+ANNALS_NOEXCEPT;
+
+/**
  * Opens the store in a directory, which is made if need be. Whatever a crash left behind is put in
  * order: an append that was acknowledged is there, one that was not is there whole or not at all.
  * One process at a time has a store open, and has it open once.
@@ -900,18 +929,20 @@ annals_status annals_stream_version(const struct annals_store *store,
 ANNALS_NOEXCEPT;
 
 /**
- * Copies a store to a new directory while it is in use: every event up to the head of this moment,
- * checkpoints and snapshots. The copy is opened as any other store. The directory appears under
- * its name when it is complete and durable; an empty one is replaced, anything else is never
+ * Copies a store to a directory while it is in use: every event up to the head of this moment,
+ * checkpoints and snapshots. The copy is opened as any other store; the first open builds its
+ * trees. A new directory appears under its name when it is complete and durable; an empty one is
+ * replaced, an earlier backup of the same store is continued, and anything else is never
  * overwritten.
  *
  * @param store The store.
- * @param path The directory to make, UTF-8.
+ * @param path The directory, UTF-8.
  * @param len Its length, or ANNALS_NUL_TERMINATED.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something is there; ANNALS_E_CORRUPT when
- * events cannot be read; ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
- * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something else is there; ANNALS_E_LOCKED while
+ * the backup is open; ANNALS_E_CORRUPT when events cannot be read; ANNALS_E_NO_SPACE;
+ * ANNALS_E_INVALID_ARGUMENT, also for a store in memory, a path in the store itself, and the
+ * backup of another history; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: any number at once. Blocking: reads and writes files. Since: 0.1.0
  */
@@ -1900,6 +1931,106 @@ annals_status annals_verify(const struct annals_store *store,
                             uint64_t *out_events,
                             uint64_t *out_findings,
                             struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Tells what annals_open had to repair: trees that are missing or damaged are rebuilt from the
+ * journal, and the old ones are kept as trees.damaged-1 and so on.
+ *
+ * @param store The store.
+ * @param out_rebuilt_events Receives how many events the trees were rebuilt from; 0 when nothing
+ * had to be done. May be NULL.
+ * @param out_micros Receives how long that took, in microseconds. May be NULL.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+ * ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_recovery(const struct annals_store *store,
+                              uint64_t *out_rebuilt_events,
+                              uint64_t *out_micros,
+                              struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Repairs a store that is not open, or shows how: what one copy of the events has lost is written
+ * anew from the other, and where only the journal has events and is damaged, it is cut off. What
+ * is replaced is kept under its name with .damaged-1 and so on. A plan is made on a private copy in /tmp.
+ *
+ * @param path The store's directory, UTF-8.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param flags 0, or ANNALS_REPAIR_APPLY with or without ANNALS_REPAIR_DISCARD_EVIDENCE.
+ * @param finding Called for each step, and then for each thing that cannot be repaired, when the
+ * repair is over; NULL not to be called.
+ * @param user_data Handed to `finding`.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when `finding` asked to stop; ANNALS_E_CALLBACK; ANNALS_E_LOCKED
+ * while the store is open; ANNALS_E_CORRUPT when nothing of it can be used; ANNALS_E_FORMAT;
+ * ANNALS_E_NO_SPACE; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_PANIC.
+ *
+ * Threads: any. Blocking: reads and writes files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_repair(const char *path,
+                            size_t len,
+                            uint32_t flags,
+                            annals_finding_fn finding,
+                            void *user_data,
+                            struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Writes every event of a store that can be read from either copy as NDJSON, in order. The store
+ * need not open, and may be in use; nothing of it is changed. It works on a private copy in /tmp.
+ *
+ * @param path The store's directory, UTF-8.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param write Takes the bytes, in pieces that end anywhere.
+ * @param missing Called for each range of positions that is lost, when the rest is written; NULL
+ * not to be called.
+ * @param user_data Handed to `write` and `missing`.
+ * @param out_events Receives how many events were written. May be NULL.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when a callback asked to stop; ANNALS_E_CALLBACK;
+ * ANNALS_E_CORRUPT when nothing can be used; ANNALS_E_FORMAT; ANNALS_E_NO_SPACE; ANNALS_E_IO;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_PANIC.
+ *
+ * Threads: any. Blocking: reads and writes files, and for as long as `write` takes. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_salvage(const char *path,
+                             size_t len,
+                             annals_write_fn write,
+                             annals_finding_fn missing,
+                             void *user_data,
+                             uint64_t *out_events,
+                             struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Writes a store that is not open anew, and puts that in its place: small files are merged, and
+ * the events of a stream lie close together. No event is removed. Killed at any point, a whole
+ * store is at `path`.
+ *
+ * @param path The store's directory, UTF-8.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_LOCKED while the store is open; ANNALS_E_CORRUPT for a store with
+ * damage; ANNALS_E_FORMAT; ANNALS_E_NO_SPACE; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT;
+ * ANNALS_E_PANIC.
+ *
+ * Threads: any. Blocking: reads and writes files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_compact(const char *path,
+                             size_t len,
+                             struct annals_error **err)
 ANNALS_NOEXCEPT;
 
 #ifdef __cplusplus

@@ -493,6 +493,8 @@ struct options {
   std::uint64_t cache_bytes = std::uint64_t{64} << 20;
   /// Whether a store is made where there is none.
   bool create = true;
+  /// Whether trees that cannot be used are rebuilt from the journal.
+  bool rebuild = true;
 };
 
 /// What is read: everything, forwards, unless told otherwise.
@@ -1023,6 +1025,68 @@ struct verification {
   std::vector<error> findings;
 };
 
+/// What an open had to repair.
+struct recovery {
+  /// How many events the trees were rebuilt from.
+  std::uint64_t rebuilt_events = 0;
+  /// How long that took.
+  std::chrono::microseconds duration{0};
+};
+
+namespace detail {
+
+/// Calls `start` with a callback that keeps the findings, and returns them.
+template <class Start>
+returned<std::vector<error>> findings_of(Start &&start) {
+  failure failed;
+  std::vector<error> findings;
+  const auto keep = [&findings](const annals_error *finding) {
+    findings.emplace_back(annals_error_status(finding), finding);
+  };
+  using carried = detail::carried<const decltype(keep)>;
+  carried call(keep);
+  const auto thunk = [](void *data, const annals_error *finding) noexcept {
+    return (*static_cast<carried *>(data))(finding);
+  };
+  const annals_status status = start(thunk, static_cast<void *>(&call), failed.out());
+  call.rethrow();
+  return failed.or_else<std::vector<error>>(status, [&] { return std::move(findings); });
+}
+
+}  // namespace detail
+
+/// Repairs a store that is not open, or with flags 0 shows how; returns the steps, and what cannot
+/// be repaired.
+inline returned<std::vector<error>> repair(std::string_view path, std::uint32_t flags = 0) {
+  return detail::findings_of([&](annals_finding_fn find, void *data, annals_error **err) {
+    return annals_repair(path.data(), path.size(), flags, find, data, err);
+  });
+}
+
+/// Writes a store that is not open anew, smaller and in better order; returns its path.
+inline returned<std::string> compact(std::string_view path) {
+  detail::failure failure;
+  const annals_status status = annals_compact(path.data(), path.size(), failure.out());
+  return failure.or_else<std::string>(status, [&] { return std::string(path); });
+}
+
+/// Hands every event of a store that can be read to `write(std::string_view)` as NDJSON, whether
+/// the store opens or not; returns how many whole lines it has taken.
+template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
+returned<std::uint64_t> salvage(std::string_view path, Write &&write) {
+  using carried = detail::carried<std::remove_reference_t<Write>>;
+  detail::failure failure;
+  carried call(write);
+  std::uint64_t events = 0;
+  const auto thunk = [](void *data, const std::uint8_t *piece, std::size_t len) noexcept {
+    return (*static_cast<carried *>(data))(detail::text(piece, len));
+  };
+  const annals_status status = annals_salvage(path.data(), path.size(), thunk, nullptr, &call,
+                                              &events, failure.out());
+  call.rethrow();
+  return failure.or_else<std::uint64_t>(status, [&] { return events; });
+}
+
 /// An open event store. Any number of threads may use it at once.
 class store {
  public:
@@ -1046,6 +1110,7 @@ class store {
     }
     if (status >= 0) status = annals_options_set_cache_bytes(options.get(), with.cache_bytes);
     if (status >= 0) status = annals_options_set_create(options.get(), with.create);
+    if (status >= 0) status = annals_options_set_rebuild(options.get(), with.rebuild);
     annals_store *raw = nullptr;
     if (status >= 0) {
       status = annals_open(path.data(), path.size(), options.get(), &raw, failure.out());
@@ -1348,6 +1413,17 @@ class store {
         annals_verify(raw_.get(), thunk, &call, &report.events, nullptr, failure.out());
     call.rethrow();
     return failure.or_else<verification>(status, [&] { return std::move(report); });
+  }
+
+  /// What the open had to repair.
+  returned<annals::recovery> recovery() const {
+    detail::failure failure;
+    annals::recovery found;
+    std::uint64_t micros = 0;
+    const annals_status status =
+        annals_recovery(raw_.get(), &found.rebuilt_events, &micros, failure.out());
+    found.duration = std::chrono::microseconds(micros);
+    return failure.or_else<annals::recovery>(status, [&] { return found; });
   }
 
   /// The store of C, which stays this object's.

@@ -43,7 +43,7 @@ pub use event::{
 };
 pub use maintenance::{
     BackupOptions, BackupReport, RepairOptions, RepairReport, SalvageOptions, SalvageReport,
-    VerifyOptions, backup, repair, salvage, salvage_with, verify,
+    VerifyOptions, backup, compact, repair, salvage, salvage_with, verify,
 };
 pub use ndjson::{
     ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,

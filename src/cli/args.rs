@@ -53,6 +53,7 @@ pub(crate) enum Maintenance {
     Repair(RepairArgs),
     Salvage(SalvageArgs),
     Backup(BackupArgs),
+    Compact(CompactArgs),
 }
 
 /// Append one event to a stream, creating the store if it is missing
@@ -266,6 +267,13 @@ pub(crate) struct BackupArgs {
     /// of both
     #[arg(long)]
     pub(crate) link: bool,
+}
+
+/// Write the store anew, smaller and in better order; no event is removed
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompactArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
 }
 
 /// Print a script that completes commands in a shell

@@ -23,6 +23,7 @@ mod derived;
 mod error;
 mod event;
 mod glue;
+mod healing;
 mod ndjson;
 mod options;
 mod projection;
@@ -35,6 +36,6 @@ mod version;
 #[cfg(feature = "panic-injection")]
 pub use glue::panic_injection::annals_test_panic;
 pub use {
-    append::*, derived::*, error::*, event::*, ndjson::*, options::*, projection::*, read::*,
-    status::*, store::*, verify::*, version::*,
+    append::*, derived::*, error::*, event::*, healing::*, ndjson::*, options::*, projection::*,
+    read::*, status::*, store::*, verify::*, version::*,
 };

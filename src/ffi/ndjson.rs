@@ -94,7 +94,7 @@ pub unsafe extern "C" fn annals_export_ndjson(
         let store = unsafe { handle::shared(store) }?;
         // SAFETY: as promised to this function.
         let call = |bytes: &[u8]| unsafe { write(user_data, bytes.as_ptr(), bytes.len()) };
-        let mut sink = Sink { call, lines: 0, end: None };
+        let mut sink = Sink::new(call);
         let exported = store.events.export_ndjson(&mut sink, &ExportOptions::new());
         events.set(sink.lines);
         match sink.end {
@@ -267,14 +267,14 @@ fn import(
 }
 
 /// Why a callback is not called again.
-enum End {
+pub(in crate::ffi) enum End {
     Stopped,
     Failed(i32),
     Overran { len: usize, capacity: usize },
 }
 
 impl End {
-    fn outcome(self, name: &str) -> Outcome {
+    pub(in crate::ffi) fn outcome(self, name: &str) -> Outcome {
         match self {
             End::Stopped => Ok(ANNALS_DONE),
             End::Failed(code) => Err(Details::callback(name, code)),
@@ -287,11 +287,26 @@ impl End {
 }
 
 /// Hands bytes to a callback.
-struct Sink<F> {
+pub(in crate::ffi) struct Sink<F> {
     call: F,
-    /// Whole lines that it has taken.
     lines: u64,
     end: Option<End>,
+}
+
+impl<F> Sink<F> {
+    pub(in crate::ffi) fn new(call: F) -> Sink<F> {
+        Sink { call, lines: 0, end: None }
+    }
+
+    /// Whole lines that the callback has taken.
+    pub(in crate::ffi) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// How the callback has ended the export, if it has.
+    pub(in crate::ffi) fn end(self) -> Option<End> {
+        self.end
+    }
 }
 
 impl<F: FnMut(&[u8]) -> i32> Write for Sink<F> {

@@ -158,3 +158,25 @@ pub unsafe extern "C" fn annals_options_set_create(
     // SAFETY: as promised to this function.
     unsafe { set(options, |options| Ok(options.create(create))) }
 }
+
+/// Sets whether annals_open rebuilds trees that cannot be used from the journal; see
+/// annals_recovery.
+///
+/// @param options The options.
+/// @param rebuild If false, such a store fails with ANNALS_E_CORRUPT and stays as it is. True at
+/// the start.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_options_set_durability`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_options_set_rebuild(
+    options: *mut annals_options,
+    rebuild: bool,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe { set(options, |options| Ok(options.rebuild(rebuild))) }
+}

@@ -253,18 +253,20 @@ pub unsafe extern "C" fn annals_stream_version(
     })
 }
 
-/// Copies a store to a new directory while it is in use: every event up to the head of this moment,
-/// checkpoints and snapshots. The copy is opened as any other store. The directory appears under
-/// its name when it is complete and durable; an empty one is replaced, anything else is never
+/// Copies a store to a directory while it is in use: every event up to the head of this moment,
+/// checkpoints and snapshots. The copy is opened as any other store; the first open builds its
+/// trees. A new directory appears under its name when it is complete and durable; an empty one is
+/// replaced, an earlier backup of the same store is continued, and anything else is never
 /// overwritten.
 ///
 /// @param store The store.
-/// @param path The directory to make, UTF-8.
+/// @param path The directory, UTF-8.
 /// @param len Its length, or ANNALS_NUL_TERMINATED.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something is there; ANNALS_E_CORRUPT when
-/// events cannot be read; ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something else is there; ANNALS_E_LOCKED while
+/// the backup is open; ANNALS_E_CORRUPT when events cannot be read; ANNALS_E_NO_SPACE;
+/// ANNALS_E_INVALID_ARGUMENT, also for a store in memory, a path in the store itself, and the
+/// backup of another history; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Threads: any number at once. Blocking: reads and writes files. Since: 0.1.0
 ///

@@ -6,13 +6,14 @@ use crate::ffi::{
     error::annals_error,
     glue::{
         arguments::Out,
-        fault::Details,
+        fault::{Details, Outcome},
         guard::{self, ErrorOut},
         handle,
     },
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
+use crate::verify::Finding;
 
 /// Takes a finding of annals_verify: its message says what and where. The error object belongs to
 /// the library and is valid until the callback returns.
@@ -23,6 +24,30 @@ use crate::ffi::{
 pub type annals_finding_fn = Option<
     unsafe extern "C-unwind" fn(user_data: *mut c_void, finding: *const annals_error) -> i32,
 >;
+
+/// Hands findings to a callback, and returns how that ends.
+///
+/// # Safety
+/// The callback is NULL or a function that takes the user data.
+pub(in crate::ffi) unsafe fn hand_over<'a>(
+    findings: impl IntoIterator<Item = &'a Finding>,
+    finding: annals_finding_fn,
+    user_data: *mut c_void,
+) -> Outcome {
+    let Some(finding) = finding else { return Ok(ANNALS_OK) };
+    for found in findings {
+        let lend = |error: *const annals_error| {
+            // SAFETY: as promised to this function.
+            unsafe { finding(user_data, error) }
+        };
+        match handle::lend(*Details::finding(found), lend)? {
+            0 => {}
+            1.. => return Ok(ANNALS_DONE),
+            code => return Err(Details::callback("finding", code)),
+        }
+    }
+    Ok(ANNALS_OK)
+}
 
 /// Checks the whole store up to its last event and reports what is wrong; it changes nothing.
 /// Checked are every checksum, every number, every index entry, and the two copies of every event
@@ -61,23 +86,8 @@ pub unsafe extern "C" fn annals_verify(
         // SAFETY: as promised to this function.
         let store = unsafe { handle::shared(store) }?;
         let report = store.events.verify()?;
-        let mut status = ANNALS_OK;
-        if let Some(finding) = finding {
-            for found in &report.findings {
-                let tell = |error: *const annals_error| {
-                    // SAFETY: as promised to this function.
-                    unsafe { finding(user_data, error) }
-                };
-                match handle::lend(*Details::finding(found), tell)? {
-                    0 => {}
-                    1.. => {
-                        status = ANNALS_DONE;
-                        break;
-                    }
-                    code => return Err(Details::callback("finding", code)),
-                }
-            }
-        }
+        // SAFETY: as promised to this function.
+        let status = unsafe { hand_over(&report.findings, finding, user_data) }?;
         events.set(report.events);
         findings.set(report.findings.len() as u64);
         Ok(status)

@@ -11,23 +11,23 @@ use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
-    storage::{Backup, BackupSite, Storage},
+    storage::{Backup, BackupSite, CopyMode, Storage},
 };
 
 /// How a store is copied.
 ///
 /// # Examples
 /// See [`backup`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BackupOptions {
-    links: bool,
+    mode: CopyMode,
 }
 
 impl BackupOptions {
     /// Files are copied, so that the backup shares nothing with the store. On file systems that
     /// can, copies share the blocks on the disk.
     pub fn new() -> BackupOptions {
-        BackupOptions::default()
+        BackupOptions { mode: CopyMode::Copy }
     }
 
     /// Whether sealed journal files get a second name in the backup instead of a copy. That is fast
@@ -35,8 +35,14 @@ impl BackupOptions {
     /// same file system.
     #[must_use]
     pub fn link(mut self, links: bool) -> BackupOptions {
-        self.links = links;
+        self.mode = if links { CopyMode::Link } else { CopyMode::Copy };
         self
+    }
+}
+
+impl Default for BackupOptions {
+    fn default() -> BackupOptions {
+        BackupOptions::new()
     }
 }
 
@@ -103,8 +109,8 @@ impl EventStore {
             return Err(Error::invalid("path", "it lies in the store that is copied"));
         }
         let done = match BackupSite::earlier(target, storage)? {
-            Some(site) => storage.back_up(&site, options.links)?,
-            None => new_backup(storage, target, options.links)?,
+            Some(site) => storage.back_up(&site, options.mode)?,
+            None => new_backup(storage, target, options.mode)?,
         };
         let Backup { head, bytes } = done;
         Ok(BackupReport { events: head, bytes })
@@ -138,11 +144,11 @@ pub fn backup(
     EventStore::open_reading(path.as_ref())?.backup_with(directory, options)
 }
 
-fn new_backup(storage: &Storage, target: &Path, links: bool) -> Result<Backup, Error> {
+fn new_backup(storage: &Storage, target: &Path, mode: CopyMode) -> Result<Backup, Error> {
     check_free(target)?;
     let unfinished = Unfinished::beside(target)?;
     let site = BackupSite::empty(&unfinished.path)?;
-    let done = storage.back_up(&site, links)?;
+    let done = storage.back_up(&site, mode)?;
     unfinished.publish(target)?;
     Ok(done)
 }

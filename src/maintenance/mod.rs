@@ -2,12 +2,14 @@
 
 mod backup;
 mod check;
+mod compact;
 mod mend;
 mod repair;
 mod salvage;
 
 pub use backup::{BackupOptions, BackupReport, backup};
 pub use check::{VerifyOptions, verify};
+pub use compact::compact;
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use salvage::{SalvageOptions, SalvageReport, salvage, salvage_with};
 

@@ -1,7 +1,7 @@
 //! Saving what can be read of a store.
 
 use std::{
-    io::Write,
+    io::{BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,9 @@ use crate::{
     storage::{Losses, Site},
     verify::Finding,
 };
+
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// How a store is salvaged.
 #[derive(Clone, Debug)]
@@ -97,6 +100,7 @@ pub fn salvage_with(
     let site = copy.site();
     let mended = mend::mend(site).map_err(|error| about(&copy, error))?;
     let store = Options::new().create(false).losses(Losses::Gaps).open(site.path())?;
+    let writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut saved = Saved { writer, report: SalvageReport::default(), next: 1 };
     saved.all(&store)?;
     store.close()?;

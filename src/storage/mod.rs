@@ -56,8 +56,9 @@ use tail::Tail;
 
 pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
-pub(crate) use copy::{Backup, BackupSite};
+pub(crate) use copy::{Backup, BackupSite, CopyMode, exchange_directories};
 pub(crate) use heal::{CopiedSite, Healing, Site};
+pub(crate) use home::Lock as StoreLock;
 pub(crate) use journal::Cut;
 pub(crate) use read::Batch;
 
@@ -74,6 +75,8 @@ pub(crate) struct StorageOptions {
     pub(crate) rebuilds: bool,
     pub(crate) on_rebuild: OnProgress,
     pub(crate) losses: Losses,
+    /// Whether a rebuild may take much memory, for trees in better order.
+    pub(crate) rebuilds_large: bool,
 }
 
 /// What an open may give up so that the rest can be used. Only a repair gives up anything.

@@ -82,6 +82,7 @@ pub struct Options {
     rebuilds: bool,
     on_rebuild: OnProgress,
     losses: Losses,
+    rebuilds_large: bool,
     clock: Clock,
 }
 
@@ -98,6 +99,7 @@ impl Options {
             rebuilds: true,
             on_rebuild: OnProgress::default(),
             losses: Losses::None,
+            rebuilds_large: false,
             clock: Arc::new(system_clock),
         }
     }
@@ -205,7 +207,14 @@ impl Options {
             rebuilds: self.rebuilds,
             on_rebuild: self.on_rebuild.clone(),
             losses: self.losses,
+            rebuilds_large: self.rebuilds_large,
         })
+    }
+
+    /// Whether a rebuild may take up to about 1 GB of memory.
+    pub(crate) fn large_rebuild(mut self) -> Options {
+        self.rebuilds_large = true;
+        self
     }
 
     /// What a repair may give up.

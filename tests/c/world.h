@@ -107,6 +107,15 @@ static const char *unused_directory(const char *name) {
   return name;
 }
 
+/* A store on the disk that is not open. */
+static const char *closed_store(const char *name) {
+  annals_error *error = NULL;
+  annals_store *store = NULL;
+  OK(annals_open(name, NT, NULL, &store, &error));
+  OK(annals_close(store, &error));
+  return name;
+}
+
 /* A file with nothing in it. */
 static const char *empty_file(const char *name) {
   FILE *file = fopen(name, "w");

@@ -149,7 +149,28 @@ static void exchanging() {
   CHECK(report.events == 2 && report.findings.empty());
 }
 
+void mending() {
+  {
+    const annals::store store("mended.annals");
+    store.append("s", annals::no_stream, annals::new_event("T", "1"));
+    CHECK(store.recovery().rebuilt_events == 0 && store.recovery().duration.count() == 0);
+  }
+  CHECK(annals::repair("mended.annals").empty());
+  CHECK(std::remove("mended.annals/trees/conf") == 0);
+  annals::options strict;
+  strict.rebuild = false;
+  CHECK(thrown([&] { annals::store("mended.annals", strict); }).status() == ANNALS_E_CORRUPT);
+  CHECK(annals::repair("mended.annals").size() == 1);
+  std::string saved;
+  CHECK(annals::salvage("mended.annals", [&](std::string_view piece) { saved += piece; }) == 1);
+  CHECK(saved.rfind("{\"event_id\": 1, ", 0) == 0);
+  CHECK(annals::repair("mended.annals", ANNALS_REPAIR_APPLY).size() == 1);
+  CHECK(annals::compact("mended.annals") == "mended.annals");
+  CHECK(annals::store("mended.annals", strict).head() == 1);
+}
+
 int main() {
+  mending();
   opening();
   appending_and_reading();
   conflicts();

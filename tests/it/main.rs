@@ -17,6 +17,7 @@ mod checkpoints; // how far consumers have come
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files
 mod closed; //      stores that were closed: what is lost later is found, and they are small
+mod compact; //     stores written anew
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod damage; //      files that were damaged, lost, exchanged or mixed up
 mod derived_model; // random interleavings of all that is derived, against a model

@@ -14,6 +14,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -46,6 +47,16 @@ pub(crate) struct BackupSite {
     /// Where the backup ends that is there already.
     before: Option<HeadRecord>,
     _lock: Option<Lock>,
+}
+
+/// How sealed files are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CopyMode {
+    Copy,
+    /// They get a second name.
+    Link,
+    /// Small neighbours become one. Only for a store that nobody writes to, and a new copy.
+    Merge,
 }
 
 /// What a backup did.
@@ -104,7 +115,7 @@ impl Storage {
     /// # Errors
     /// `InvalidArgument` for a store in memory, and for an earlier backup that this store does not
     /// continue; `Corrupted` for damage that the trees cannot make good; `Io`, `NoSpace`.
-    pub(crate) fn back_up(&self, site: &BackupSite, links: bool) -> Result<Backup, Error> {
+    pub(crate) fn back_up(&self, site: &BackupSite, mode: CopyMode) -> Result<Backup, Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else {
             return Err(Error::invalid("store", "a store in memory has no files to copy"));
@@ -119,7 +130,8 @@ impl Storage {
         if let Some(before) = site.before {
             check_continues(disk, before.end, end)?;
         }
-        let mut copier = Copier { storage: self, disk, site, links, end, bytes: 0 };
+        let mut copier =
+            Copier { storage: self, disk, site, mode, end, group: Vec::new(), bytes: 0 };
         copier.journal()?;
         copier.snapshots()?;
         copier.publish_head()?;
@@ -128,17 +140,20 @@ impl Storage {
     }
 }
 
-struct Copier<'a> {
+/// A copy in the making.
+pub(super) struct Copier<'a> {
     storage: &'a Storage,
-    disk: &'a Disk,
+    pub(super) disk: &'a Disk,
     site: &'a BackupSite,
-    links: bool,
+    mode: CopyMode,
     end: LogEnd,
-    bytes: u64,
+    /// Sealed files that are to be merged.
+    pub(super) group: Vec<(FileKey, Arc<SealedFile>)>,
+    pub(super) bytes: u64,
 }
 
 impl Copier<'_> {
-    fn directory(&self) -> PathBuf {
+    pub(super) fn directory(&self) -> PathBuf {
         self.site.path.join(names::JOURNAL)
     }
 
@@ -196,6 +211,7 @@ impl Copier<'_> {
             end = self.file(key, &file, end)?;
             index += 1;
         }
+        self.merge()?;
         Ok(self.reaches(end))
     }
 
@@ -217,21 +233,28 @@ impl Copier<'_> {
             return Err(self.missing(before));
         }
         match file {
+            Open::Sealed(file) if self.mode == CopyMode::Merge => {
+                self.gather(key, file)?;
+                Ok(end_of(file.facts()))
+            }
             Open::Sealed(file) => {
                 self.sealed(key, file)?;
                 Ok(end_of(file.facts()))
             }
-            Open::Raw(raw, header) => self.frames(key, (raw, header), before),
+            Open::Raw(raw, header) => {
+                self.merge()?;
+                self.frames(key, (raw, header), before)
+            }
         }
     }
 
-    fn missing(&self, before: LogEnd) -> Error {
+    pub(super) fn missing(&self, before: LogEnd) -> Error {
         let place = self.disk.identity.directory.display().to_string();
         Error::corrupted(place, Some(before.position + 1), "a file is missing")
     }
 
     /// Copies a sealed file, unless the same one is there.
-    fn sealed(&mut self, key: FileKey, file: &SealedFile) -> Result<(), Error> {
+    pub(super) fn sealed(&mut self, key: FileKey, file: &SealedFile) -> Result<(), Error> {
         let Identity { store_id, checksum, .. } = &self.disk.identity;
         let target = key.sealed_path(&self.directory());
         let there = SealedFile::open(&target, *store_id, checksum);
@@ -241,10 +264,10 @@ impl Copier<'_> {
         let source = key.sealed_path(&self.disk.identity.directory);
         let unfinished = target.with_extension(files::UNFINISHED);
         remove(&unfinished)?;
-        match self.links {
-            true => fs::hard_link(&source, &unfinished)
+        match self.mode {
+            CopyMode::Link => fs::hard_link(&source, &unfinished)
                 .map_err(|source| Error::io("link to", &unfinished, source))?,
-            false => {
+            CopyMode::Copy | CopyMode::Merge => {
                 // On file systems that can, the copy shares the blocks.
                 let copied = fs::copy(&source, &unfinished);
                 copied.map_err(|source| Error::io("copy to", &unfinished, source))?;

@@ -1,8 +1,12 @@
-//! Copies of a store's directory: private ones that last for one call, and backups.
+//! Copies of a store's directory: private ones that last for one call, backups, and the new store
+//! of a compaction.
 
 mod backup;
+mod exchange;
+mod merge;
 mod private;
 mod source;
 
-pub(crate) use backup::{Backup, BackupSite};
+pub(crate) use backup::{Backup, BackupSite, CopyMode};
+pub(crate) use exchange::exchange_directories;
 pub(crate) use private::PrivateCopy;

@@ -28,6 +28,9 @@ use crate::{
 const WINDOW_EVENTS: usize = 200_000;
 const WINDOW_BYTES: u64 = 64 << 20;
 
+/// A large window is this many times as large: what lies in one window lies close together.
+const LARGE: usize = 8;
+
 /// How a store was healed when it was opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Healing {
@@ -75,6 +78,8 @@ pub(crate) struct Rebuild {
     pub(crate) files: Resolved,
     /// Whether positions may be missing that the journal has lost.
     pub(crate) accepts_gaps: bool,
+    /// Whether windows are large.
+    pub(crate) is_large: bool,
 }
 
 /// The sealed files that can be read.
@@ -107,7 +112,7 @@ impl Rebuild {
             file.verify(&mut |part| match part {
                 Checked::Events(page) => {
                     window.add(page);
-                    if window.is_full() {
+                    if window.is_full(if self.is_large { LARGE } else { 1 }) {
                         window.stage(&mut staging)?;
                         steps.done.store(page.last_position(), Ordering::Relaxed);
                     }
@@ -212,8 +217,8 @@ impl Window {
         self.pages.push(page.clone());
     }
 
-    fn is_full(&self) -> bool {
-        self.events >= WINDOW_EVENTS || self.bytes >= WINDOW_BYTES
+    fn is_full(&self, factor: usize) -> bool {
+        self.events >= WINDOW_EVENTS * factor || self.bytes >= WINDOW_BYTES * factor as u64
     }
 
     /// Stages the events and empties the window.

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
+    os::unix::fs::MetadataExt,
     path::Path,
     process,
 };
@@ -58,9 +59,21 @@ impl Lock {
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
         match file.try_lock() {
+            // The directory may have been exchanged for another between the open and the lock.
+            Ok(()) if !is_at(&file, &path)? => Err(Error::Locked { path: store.to_owned() }),
             Ok(()) => Ok(Lock { file, process: process::id() }),
             Err(TryLockError::WouldBlock) => Err(Error::Locked { path: store.to_owned() }),
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
         }
+    }
+}
+
+/// Whether a path still leads to a file that is open.
+fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
+    let inodes = file.metadata().and_then(|open| Ok((open.ino(), path.metadata()?.ino())));
+    match inodes {
+        Ok((open, there)) => Ok(open == there),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::io("lock", path, source)),
     }
 }

@@ -168,6 +168,7 @@ fn make(
         open: OpenTrees { directory, ..home.trees(options) },
         files: resolve::resolve(&identity, false)?,
         accepts_gaps: options.losses >= Losses::Gaps,
+        is_large: options.rebuilds_large,
         identity,
     };
     let made = Thread::begin(Make::Rebuild(rebuild), &options.on_rebuild);

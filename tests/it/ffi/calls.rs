@@ -3,7 +3,7 @@
 use crate::ffi::prototypes::{Param, Prototype};
 
 /// What a call may answer, as a range of statuses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due(pub(crate) &'static str, pub(crate) &'static str);
 
 pub(crate) const FINE: Due = Due("0", "INT32_MAX");
@@ -45,6 +45,9 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
     }
     let text = match (function.name.as_str(), param.ty.as_str(), param.name.as_str()) {
         ("annals_open", "const char *", _) => "\"abuse.annals\"",
+        ("annals_repair" | "annals_salvage" | "annals_compact", "const char *", _) => {
+            "closed_store(\"closed.annals\")"
+        }
         ("annals_backup", "const char *", _) => "unused_directory(\"copy.annals\")",
         ("annals_export_ndjson_file", "const char *", _) => "unused(\"out.ndjson\")",
         ("annals_import_ndjson_file", "const char *", _) => "empty_file(\"in.ndjson\")",

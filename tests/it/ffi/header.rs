@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// The files of the C ABI, in the order in which the header tells of them.
-const SOURCES: [&str; 21] = [
+const SOURCES: [&str; 22] = [
     "version.rs",
     "status.rs",
     "error.rs",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 21] = [
     "derived/reconstruct.rs",
     "ndjson.rs",
     "verify.rs",
+    "healing.rs",
 ];
 
 fn generated() -> String {

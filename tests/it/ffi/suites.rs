@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// Each is a program whose exit code says whether all of it held.
-const SUITES: [&str; 10] = [
+const SUITES: [&str; 11] = [
     "store",
     "append",
     "read",
@@ -26,6 +26,7 @@ const SUITES: [&str; 10] = [
     "threads",
     "fork",
     "findings",
+    "healing",
 ];
 
 const FLAGS: [&str; 3] = ["-std=gnu11", "-g", "-Wstrict-prototypes"];

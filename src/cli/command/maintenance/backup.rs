@@ -8,7 +8,7 @@ use crate::{
     output::{self, Output},
 };
 
-pub(in crate::command) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
     let options = BackupOptions::new().link(args.link);
     let report = backup(&args.store, &args.directory, &options)?;
     if output.is_json() {

@@ -1,6 +1,7 @@
 //! Commands on whole stores.
 
 mod backup;
+mod compact;
 mod repair;
 mod salvage;
 mod verify;
@@ -17,5 +18,6 @@ pub(super) fn run(command: Maintenance, output: &mut Output) -> Result<Exit, Fai
         Maintenance::Repair(args) => repair::run(args, output),
         Maintenance::Salvage(args) => salvage::run(args, output),
         Maintenance::Backup(args) => backup::run(&args, output),
+        Maintenance::Compact(args) => compact::run(&args),
     }
 }

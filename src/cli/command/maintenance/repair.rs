@@ -10,7 +10,7 @@ use crate::{
     output::{self, Output},
 };
 
-pub(in crate::command) fn run(args: RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) fn run(args: RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
     let options = RepairOptions::new()
         .apply(args.apply)
         .discard_evidence(args.discard_evidence)

@@ -17,7 +17,7 @@ use crate::{
     output::{self, Output},
 };
 
-pub(in crate::command) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failure> {
     let scratch = args.scratch.unwrap_or_else(env::temp_dir);
     let options = SalvageOptions::new().scratch(scratch);
     let report = match args.file.as_deref().filter(|file| !is_dash(file)) {

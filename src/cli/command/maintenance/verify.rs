@@ -10,7 +10,7 @@ use crate::{
     output::{self, Output},
 };
 
-pub(in crate::command) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let scratch = args.scratch.unwrap_or_else(env::temp_dir);
     let report = verify(&args.store, &VerifyOptions::new().scratch(scratch))?;
     if output.is_json() {

@@ -1,0 +1,124 @@
+//! Writing a store anew, smaller and in better order.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    Error, EventStore, Options,
+    storage::{BackupSite, CopyMode, Site, StoreLock, exchange_directories},
+};
+
+/// What ends the name of a directory in which a store is written anew.
+const ENDING: &str = ".compacted";
+
+/// Writes the store in the directory `path` anew, and puts that in its place: small sealed files
+/// are merged, and the trees are built at once, so that the events of a stream lie close together.
+/// No event is removed; positions, versions, event ids, checkpoints, snapshots and the id of the store
+/// stay. What damage has left aside is not taken along.
+///
+/// The new store is built beside the old one, in a directory whose name starts with a dot, checked,
+/// and then exchanged with it in one step, after which the old one is removed. Killed at any point,
+/// a whole store is at `path`; what is left beside it goes with the next call.
+///
+/// It needs as much space again as the store takes, and up to about 1 GB of memory for a large one.
+///
+/// # Errors
+/// [`Error::Locked`] while the store is open elsewhere; [`Error::Corrupted`] for a store with
+/// damage, which [`repair`](crate::repair) comes before; [`Error::NoSpace`]; [`Error::Io`], with
+/// `NotFound` when there is none, and where the file system cannot exchange two directories.
+///
+/// # Examples
+/// ```
+/// use annals::{EventStore, compact};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("orders.annals");
+/// EventStore::open(&path)?.close()?;
+/// compact(&path)?;
+/// assert_eq!(EventStore::open(&path)?.head()?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn compact(path: impl AsRef<Path>) -> Result<(), Error> {
+    let site = Site::of(path.as_ref())?;
+    let options = Options::new().create(false);
+    // A close moves everything into trees and sealed files.
+    let store = options.open(site.path())?;
+    check(&store)?;
+    let head = store.head()?;
+    store.close()?;
+    let lock = StoreLock::take(site.path())?;
+    remove_leftovers(site.path())?;
+    let beside = beside(site.path())?;
+    let made = make(site.path(), &beside, head);
+    let exchanged = made.and_then(|()| exchange_directories(&beside, site.path()));
+    drop(lock);
+    // It holds the old store now, or what was made in vain.
+    let removed = fs::remove_dir_all(&beside);
+    exchanged?;
+    removed.map_err(|source| Error::io("remove", &beside, source))
+}
+
+/// Makes the new store of one that is closed and locked.
+fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
+    let source = EventStore::open_reading(path)?;
+    let site = BackupSite::empty(beside)?;
+    source.storage().back_up(&site, CopyMode::Merge)?;
+    if source.head()? != head {
+        let place = path.display().to_string();
+        return Err(Error::corrupted(place, Some(head), "it has changed meanwhile"));
+    }
+    // The open builds the trees.
+    let store = Options::new().create(false).large_rebuild().open(beside)?;
+    check(&store)?;
+    let is_whole = store.head()? == head;
+    store.close()?;
+    match is_whole {
+        true => Ok(()),
+        false => Err(Error::internal("the store that was written anew has another head")),
+    }
+}
+
+/// Refuses a store with damage.
+fn check(store: &EventStore) -> Result<(), Error> {
+    let report = store.verify()?;
+    match report.findings.into_iter().find(|found| found.code != "snapshot-damaged") {
+        None => Ok(()),
+        Some(found) => {
+            let reason = format!("{}: `annals repair` comes before", found.message);
+            Err(Error::corrupted(found.place, found.position, reason))
+        }
+    }
+}
+
+/// A name beside the store that is free.
+fn beside(path: &Path) -> Result<PathBuf, Error> {
+    let prefix = prefix(path)?;
+    Ok(path.with_file_name(format!("{prefix}{}{ENDING}", Uuid::new_v4().simple())))
+}
+
+fn prefix(path: &Path) -> Result<String, Error> {
+    match path.file_name() {
+        Some(name) => Ok(format!(".{}.", name.to_string_lossy())),
+        None => Err(Error::invalid("path", "it has no name")),
+    }
+}
+
+/// Removes what a call that was killed has left.
+fn remove_leftovers(path: &Path) -> Result<(), Error> {
+    let (parent, prefix) = (path.parent().unwrap_or(path), prefix(path)?);
+    let failed = |source| Error::io("read the directory", parent, source);
+    for entry in fs::read_dir(parent).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let id = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
+        if id.is_some_and(|id| Uuid::try_parse(id).is_ok()) {
+            let left = entry.path();
+            fs::remove_dir_all(&left).map_err(|source| Error::io("remove", &left, source))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+/* A store that is damaged while nobody has it open: its recovery, its repair, what is saved of it. */
+
+#include "check.h"
+
+static int findings;
+
+static int32_t find(void *user_data, const annals_error *finding) {
+  CHECK(user_data == &findings);
+  findings++;
+  CHECK(annals_error_status(finding) == ANNALS_E_CORRUPT);
+  CHECK(strstr(annals_error_message(finding, NULL), "trees-damaged: ") != NULL);
+  return 0;
+}
+
+static int32_t stop(void *user_data, const annals_error *finding) {
+  (void)find(user_data, finding);
+  return 1;
+}
+
+static int32_t take(void *user_data, const uint8_t *data, size_t len) {
+  CHECK(user_data == &findings && len > 0 && data[len - 1] == '\n');
+  return 0;
+}
+
+static int32_t refuse(void *user_data, const uint8_t *data, size_t len) {
+  CHECK(user_data == &findings && data != NULL && len > 0);
+  return -7;
+}
+
+static void damage(void) { CHECK(remove("store.annals/trees/conf") == 0); }
+
+int main(void) {
+  annals_error *error = NULL;
+  annals_store *store = NULL;
+  annals_options *options = annals_options_new();
+  uint64_t events = 77, micros = 77;
+  annals_status rc;
+  CHECK(annals_options_set_rebuild(options, false) == ANNALS_OK);
+  OK(annals_open("store.annals", NT, options, &store, &error));
+  append(store, "s", "T", "1");
+  append(store, "s", "T", "2");
+  OK(annals_recovery(store, &events, &micros, &error));
+  CHECK(events == 0 && micros == 0);
+  EXPECT(ANNALS_E_LOCKED, annals_repair("store.annals", NT, 0, NULL, NULL, &error));
+  EXPECT(ANNALS_E_LOCKED, annals_compact("store.annals", NT, &error));
+  OK(annals_close(store, &error));
+
+  damage();
+  EXPECT(ANNALS_E_CORRUPT, annals_open("store.annals", NT, options, &store, &error));
+  OK(annals_repair("store.annals", NT, 0, find, &findings, &error));
+  CHECK(findings == 1);
+  EXPECT(ANNALS_DONE, annals_repair("store.annals", NT, 0, stop, &findings, &error));
+  EXPECT(ANNALS_E_CORRUPT, annals_open("store.annals", NT, options, &store, &error));
+  OK(annals_salvage("store.annals", NT, take, find, &findings, &events, &error));
+  CHECK(events == 2 && findings == 2);
+  rc = annals_salvage("store.annals", NT, refuse, NULL, &findings, &events, &error);
+  CHECK(rc == ANNALS_E_CALLBACK && annals_error_callback_code(error) == -7 && events == 0);
+  annals_error_free(error);
+  error = NULL;
+  OK(annals_repair("store.annals", NT, ANNALS_REPAIR_APPLY, NULL, NULL, &error));
+  OK(annals_repair("store.annals", NT, ANNALS_REPAIR_APPLY | ANNALS_REPAIR_DISCARD_EVIDENCE, NULL,
+                   NULL, &error));
+  OK(annals_compact("store.annals", NT, &error));
+  OK(annals_open("store.annals", NT, options, &store, &error));
+  OK(annals_close(store, &error));
+  annals_options_free(options);
+
+  /* Without the option the open does as much. */
+  damage();
+  OK(annals_open("store.annals", NT, NULL, &store, &error));
+  OK(annals_recovery(store, &events, &micros, &error));
+  CHECK(micros > 0);
+  OK(annals_recovery(store, NULL, NULL, NULL));
+  OK(annals_verify(store, NULL, NULL, NULL, &events, &error));
+  CHECK(events == 0);
+  OK(annals_close(store, &error));
+  return 0;
+}
