@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Error, EventStore, Options,
+    Error, EventStore,
     maintenance::{SCRATCH, about, mend, repair::RepairReport},
     storage::{CopiedSite, Losses, Site},
     verify::{Finding, Report},
@@ -82,8 +82,7 @@ pub fn verify(path: impl AsRef<Path>, options: &VerifyOptions) -> Result<Report,
 
 fn check(copy: &CopiedSite) -> Result<Report, Error> {
     let path = copy.site().path();
-    let options = Options::new().create(false);
-    let store = match options.open(path) {
+    let store = match mend::options(copy.site(), Losses::None).open(path) {
         Err(Error::Corrupted { .. }) => return check_what_does_not_open(copy),
         opened => opened?,
     };
@@ -102,7 +101,7 @@ fn check(copy: &CopiedSite) -> Result<Report, Error> {
 fn check_what_does_not_open(copy: &CopiedSite) -> Result<Report, Error> {
     let site = copy.site();
     let RepairReport { steps, lost, head, .. } = mend::mend(site)?;
-    let store = Options::new().create(false).losses(Losses::Gaps).open(site.path())?;
+    let store = mend::options(site, Losses::Gaps).open(site.path())?;
     let mut report = store.verify()?;
     store.close()?;
     // The events that the repair cuts off are lost unless they are known to be none.

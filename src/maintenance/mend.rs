@@ -44,6 +44,11 @@ pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
     Ok(RepairReport { applied: false, head, steps: work.steps, lost: report.findings })
 }
 
+/// How the store is opened.
+pub(super) fn options(site: &Site, losses: Losses) -> Options {
+    Options::new().create(false).losses(losses).follow_links(site.is_copy())
+}
+
 struct Work<'a> {
     site: &'a Site,
     steps: Vec<Finding>,
@@ -62,7 +67,7 @@ impl Work<'_> {
     }
 
     fn open_with(&self, losses: Losses) -> Result<EventStore, Error> {
-        Options::new().create(false).losses(losses).open(self.site.path())
+        options(self.site, losses).open(self.site.path())
     }
 
     /// Opens the store, giving up as little as possible.

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    Error, EventStore, Options,
+    Error, EventStore,
     codec::page::Page,
     event::RecordedEvent,
     maintenance::{SCRATCH, about, mend},
@@ -99,7 +99,7 @@ pub fn salvage_with(
     let copy = original.private_copy(&options.scratch)?;
     let site = copy.site();
     let mended = mend::mend(site).map_err(|error| about(&copy, error))?;
-    let store = Options::new().create(false).losses(Losses::Gaps).open(site.path())?;
+    let store = mend::options(site, Losses::Gaps).open(site.path())?;
     let writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut saved = Saved { writer, report: SalvageReport::default(), next: 1 };
     saved.all(&store)?;

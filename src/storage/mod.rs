@@ -77,6 +77,8 @@ pub(crate) struct StorageOptions {
     pub(crate) losses: Losses,
     /// Whether a rebuild may take much memory, for trees in better order.
     pub(crate) rebuilds_large: bool,
+    /// Whether files may be symbolic links: in a private copy they are.
+    pub(crate) follows_links: bool,
 }
 
 /// What an open may give up so that the rest can be used. Only a repair gives up anything.

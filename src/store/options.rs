@@ -83,6 +83,7 @@ pub struct Options {
     on_rebuild: OnProgress,
     losses: Losses,
     rebuilds_large: bool,
+    follows_links: bool,
     clock: Clock,
 }
 
@@ -100,6 +101,7 @@ impl Options {
             on_rebuild: OnProgress::default(),
             losses: Losses::None,
             rebuilds_large: false,
+            follows_links: false,
             clock: Arc::new(system_clock),
         }
     }
@@ -171,7 +173,9 @@ impl Options {
         self
     }
 
-    /// Opens the store in the directory `path`, and creates it if need be.
+    /// Opens the store in the directory `path`, and creates it if need be. A new directory has the
+    /// permissions 0700; in one that is there and empty, files and directories follow its
+    /// permissions, so that a group may be let in.
     ///
     /// An open recovers from a crash: an append that was acknowledged is there, one that was not is
     /// there whole or not at all. Damaged trees are rebuilt, see [`EventStore::recovery`]. A store
@@ -208,12 +212,19 @@ impl Options {
             on_rebuild: self.on_rebuild.clone(),
             losses: self.losses,
             rebuilds_large: self.rebuilds_large,
+            follows_links: self.follows_links,
         })
     }
 
     /// Whether a rebuild may take up to about 1 GB of memory.
     pub(crate) fn large_rebuild(mut self) -> Options {
         self.rebuilds_large = true;
+        self
+    }
+
+    /// Whether the files may be symbolic links: in a private copy they are.
+    pub(crate) fn follow_links(mut self, follows: bool) -> Options {
+        self.follows_links = follows;
         self
     }
 

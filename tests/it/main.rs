@@ -35,6 +35,7 @@ mod model; //       random operations with reopening, against a reference model
 mod ndjson; //      import and export: the exchange format
 mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
+mod permissions; // who may read the files, and links that lead away
 mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
 mod repair; //      repairs and salvage of damaged stores

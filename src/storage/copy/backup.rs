@@ -71,7 +71,7 @@ pub(crate) struct Backup {
 impl BackupSite {
     /// A directory that is empty or not there yet.
     pub(crate) fn empty(path: &Path) -> Result<BackupSite, Error> {
-        files::create_directory(path)?;
+        files::create_store_directory(path)?;
         for name in [names::JOURNAL, names::SNAPSHOTS] {
             files::create_directory(&path.join(name))?;
         }

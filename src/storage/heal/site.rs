@@ -35,6 +35,8 @@ const HEADER_BYTES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Site {
     path: PathBuf,
+    /// It is a private copy, in which files are links to those of the store.
+    is_copy: bool,
 }
 
 impl Site {
@@ -45,13 +47,20 @@ impl Site {
     pub(crate) fn of(path: &Path) -> Result<Site, Error> {
         let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
         match names::is_store(&path)? {
-            true => Ok(Site { path }),
+            true => {
+                names::refuse_links(&path)?;
+                Ok(Site { path, is_copy: false })
+            }
             false => Err(names::no_store(&path)),
         }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn is_copy(&self) -> bool {
+        self.is_copy
     }
 
     /// Refuses a store that is open elsewhere. Nothing is written, not even `LOCK`.
@@ -125,7 +134,7 @@ impl Site {
     /// A copy to try a repair on.
     pub(crate) fn private_copy(&self, scratch: &Path) -> Result<CopiedSite, Error> {
         let copy = PrivateCopy::of(&self.path, scratch)?;
-        let site = Site { path: copy.path().to_owned() };
+        let site = Site { path: copy.path().to_owned(), is_copy: true };
         Ok(CopiedSite { original: self.path.clone(), copy, site })
     }
 
@@ -204,7 +213,7 @@ impl CopiedSite {
 
     /// The last position that the store is known to have reached.
     pub(crate) fn original_head(&self) -> u64 {
-        Site { path: self.original.clone() }.known_head()
+        Site { path: self.original.clone(), is_copy: false }.known_head()
     }
 
     /// A text about the copy, as one about the store.

@@ -6,7 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     ops::Range,
-    os::unix::fs::FileExt,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -23,9 +23,22 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
         .map_err(|source| Error::io("sync the directory", path, source))
 }
 
-/// Creates a directory, unless it exists, and makes its name durable.
+/// The permissions of a store's directory, unless the caller makes it with others.
+const PRIVATE: u32 = 0o700;
+
+/// Creates the directory of a store, unless it exists, and makes its name durable.
+pub(crate) fn create_store_directory(path: &Path) -> Result<(), Error> {
+    create_with_mode(path, PRIVATE)
+}
+
+/// Creates a directory in that of a store, unless it exists, with the permissions of that, and
+/// makes its name durable.
 pub(crate) fn create_directory(path: &Path) -> Result<(), Error> {
-    match fs::create_dir(path) {
+    create_with_mode(path, mode_of_parent(path))
+}
+
+fn create_with_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         Err(source) => return Err(Error::io("create the directory", path, source)),
         Ok(()) => {}
@@ -105,9 +118,18 @@ pub(crate) fn number_of_damage(name: &str) -> u32 {
     number.unwrap_or(0)
 }
 
-/// Creates a file for reading and writing, or empties the one that is there.
+/// Creates a file for reading and writing, or empties the one that is there. Whoever may list its
+/// directory may read a new one, and nobody else: so a caller who makes the directory of a store
+/// decides for everything in it.
 pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
+    let mode = mode_of_parent(path) & 0o666;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(mode).open(path)
+}
+
+/// The permissions of the directory that holds a path.
+pub(crate) fn mode_of_parent(path: &Path) -> u32 {
+    fs::metadata(parent_of(path)).map_or(PRIVATE, |metadata| metadata.permissions().mode() & 0o777)
 }
 
 /// Opens an existing file for reading and writing.

@@ -3,12 +3,12 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     process,
 };
 
-use crate::Error;
+use crate::{Error, storage::home::files};
 
 const FILE: &str = "LOCK";
 
@@ -56,6 +56,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(files::mode_of_parent(&path) & 0o666)
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
         match file.try_lock() {

@@ -42,7 +42,7 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && creates => {
-            return files::create_directory(path);
+            return files::create_store_directory(path);
         }
         Err(error) => return Err(open(error)),
     }
@@ -60,6 +60,27 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
     // This answer creates nothing, not even a lock.
     refuse_remains(path)?;
     Err(no_store(path))
+}
+
+/// Refuses symbolic links in a store: whoever made them would decide which files an open reads and
+/// overwrites.
+pub(crate) fn refuse_links(path: &Path) -> Result<(), Error> {
+    let within = [JOURNAL, TREES, SNAPSHOTS].map(|name| path.join(name));
+    for directory in std::iter::once(path.to_owned()).chain(within) {
+        if !directory.is_dir() {
+            continue;
+        }
+        let failed = |source| Error::io("read the directory", &directory, source);
+        for entry in fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_symlink() {
+                let place = entry.path().display().to_string();
+                let reason = "a symbolic link is no part of a store: move it away";
+                return Err(Error::corrupted(place, None, reason));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a directory is a store, or was one before it lost its superblock.

@@ -70,6 +70,9 @@ impl Storage {
         names::prepare_directory(path, options.creates)?;
         // The process may change its directory while the store is open.
         let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+        if !options.follows_links {
+            names::refuse_links(&path)?;
+        }
         let lock = Lock::take(&path)?;
         // Check under the lock: only now can no other process create a store here.
         match superblock::read(&path)? {
@@ -94,6 +97,7 @@ impl Storage {
 /// nothing.
 fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
     let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+    names::refuse_links(&path)?;
     let Some(Superblock { store_id, .. }) = superblock::read(&path)? else {
         return Err(names::no_store(&path));
     };
