@@ -63,7 +63,8 @@ pub unsafe extern "C" fn annals_recovery(
 
 /// Repairs a store that is not open, or shows how: what one copy of the events has lost is written
 /// anew from the other, and where only the journal has events and is damaged, it is cut off. What
-/// is replaced is kept under its name with .damaged-1 and so on. A plan is made on a private copy in /tmp.
+/// is replaced is kept under its name with .damaged-1 and so on. A plan is made on a private copy
+/// in /tmp.
 ///
 /// @param path The store's directory, UTF-8.
 /// @param len Its length, or ANNALS_NUL_TERMINATED.

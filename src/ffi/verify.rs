@@ -13,7 +13,7 @@ use crate::ffi::{
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::verify::Finding;
+use crate::Finding;
 
 /// Takes a finding of annals_verify: its message says what and where. The error object belongs to
 /// the library and is valid until the callback returns.

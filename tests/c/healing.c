@@ -1,4 +1,5 @@
-/* A store that is damaged while nobody has it open: its recovery, its repair, what is saved of it. */
+/* A store that is damaged while nobody has it open: its recovery, its repair, what is saved of it.
+ */
 
 #include "check.h"
 

@@ -150,7 +150,8 @@ int main(void) {
   /* What is there already is continued, and nothing else is touched. */
   OK(annals_backup(store, "copy.annals", NT, &error));
   REFUSED(ANNALS_E_IO, "nothing is overwritten", annals_backup(store, ".", NT, &error));
-  REFUSED(ANNALS_E_INVALID_ARGUMENT, "in the store", annals_backup(store, "saved.annals/copy", NT, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "in the store",
+          annals_backup(store, "saved.annals/copy", NT, &error));
   close_store(store);
   OK(annals_open("copy.annals", NT, NULL, &store, &error));
   OK(annals_head(store, &position, &error));
