@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+use crate::Finding;
 use crate::ffi::{
     error::annals_error,
     glue::{
@@ -13,7 +14,6 @@ use crate::ffi::{
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::Finding;
 
 /// Takes a finding of annals_verify: its message says what and where. The error object belongs to
 /// the library and is valid until the callback returns.

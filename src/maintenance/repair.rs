@@ -73,7 +73,7 @@ pub struct RepairReport {
     /// `snapshot-damaged` and `evidence-discarded`.
     pub steps: Vec<Finding>,
     /// What no step can bring back, as [`EventStore::verify`](crate::EventStore::verify) reports it
-    /// after the repair. [`salvage`] saves the rest.
+    /// after the repair. [`salvage`](crate::salvage) saves the rest.
     pub lost: Vec<Finding>,
 }
 
