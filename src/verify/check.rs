@@ -6,12 +6,12 @@
 //! theirs.
 
 use std::{
-    collections::hash_map::DefaultHasher,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash},
     mem,
     sync::Arc,
 };
 
+use foldhash::quality::FixedState;
 use uuid::Uuid;
 
 use crate::{
@@ -69,9 +69,7 @@ struct Digest {
 
 impl Digest {
     fn add(&mut self, value: impl Hash) {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        self.sum = self.sum.wrapping_add(hasher.finish());
+        self.sum = self.sum.wrapping_add(FixedState::default().hash_one(value));
         self.count += 1;
     }
 }
