@@ -485,6 +485,9 @@ typedef int32_t (*annals_finding_fn)(void *user_data, const struct annals_error 
 /** A limit is passed; the message says which, and by how much. Split or shorten it. */
 #define ANNALS_E_LIMIT -7
 
+/** The store is open for reading alone: see annals_reader_open. */
+#define ANNALS_E_READ_ONLY -8
+
 /**
  * The stream is not at the expected version. Nothing was written: read it again and decide anew.
  * See annals_error_versions.
@@ -803,6 +806,22 @@ annals_status annals_options_set_rebuild(struct annals_options *options,
 ANNALS_NOEXCEPT;
 
 /**
+ * Sets how long annals_open waits while the store is open elsewhere, before it answers
+ * ANNALS_E_LOCKED.
+ *
+ * @param options The options.
+ * @param milliseconds The time; 0, as at the start, does not wait.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_options_set_wait_ms(struct annals_options *options,
+                                         uint32_t milliseconds)
+ANNALS_NOEXCEPT;
+
+/**
  * Opens the store in a directory, which is made if need be. Whatever a crash left behind is put in
  * order: an append that was acknowledged is there, one that was not is there whole or not at all.
  * One process at a time has a store open, and has it open once.
@@ -827,6 +846,33 @@ annals_status annals_open(const char *path,
                           const struct annals_options *options_or_null,
                           struct annals_store **out_store,
                           struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Opens a store for reading, beside the program that writes it or with nobody writing it. It takes
+ * no lock, writes nothing, and needs only read permission. It never shows what is not durable.
+ *
+ * The store takes the calls that read; calls that write answer ANNALS_E_READ_ONLY. Each call sees
+ * the last event that is durable at its time; an iterator what was there when it was made; a
+ * subscription follows what any process appends. Where the journal is damaged, ANNALS_E_CORRUPT
+ * comes after everything before the damage.
+ *
+ * @param path The directory, UTF-8.
+ * @param path_len Its length, or ANNALS_NUL_TERMINATED.
+ * @param out_store Receives the store.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_IO, with ENOENT when there is no store; ANNALS_E_CORRUPT;
+ * ANNALS_E_FORMAT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_PANIC.
+ *
+ * Ownership: the caller closes the store with annals_close. Threads: any. Blocking: reads files.
+ * Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_reader_open(const char *path,
+                                 size_t path_len,
+                                 struct annals_store **out_store,
+                                 struct annals_error **err)
 ANNALS_NOEXCEPT;
 
 /**

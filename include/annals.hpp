@@ -46,6 +46,7 @@
 #endif
 
 #include <array>
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -495,6 +496,8 @@ struct options {
   bool create = true;
   /// Whether trees that cannot be used are rebuilt from the journal.
   bool rebuild = true;
+  /// How long to wait while the store is open elsewhere.
+  std::chrono::milliseconds wait{0};
 };
 
 /// What is read: everything, forwards, unless told otherwise.
@@ -1111,10 +1114,24 @@ class store {
     if (status >= 0) status = annals_options_set_cache_bytes(options.get(), with.cache_bytes);
     if (status >= 0) status = annals_options_set_create(options.get(), with.create);
     if (status >= 0) status = annals_options_set_rebuild(options.get(), with.rebuild);
+    if (status >= 0) {
+      const auto wait = std::clamp<std::int64_t>(with.wait.count(), 0, UINT32_MAX);
+      status = annals_options_set_wait_ms(options.get(), static_cast<std::uint32_t>(wait));
+    }
     annals_store *raw = nullptr;
     if (status >= 0) {
       status = annals_open(path.data(), path.size(), options.get(), &raw, failure.out());
     }
+    return failure.or_else<store>(status, [&] { return store(raw); });
+  }
+
+  /// Opens a store for reading, beside the program that writes it; calls that write are
+  /// ANNALS_E_READ_ONLY.
+  static returned<store> open_reader(std::string_view path) {
+    detail::failure failure;
+    annals_store *raw = nullptr;
+    const annals_status status =
+        annals_reader_open(path.data(), path.size(), &raw, failure.out());
     return failure.or_else<store>(status, [&] { return store(raw); });
   }
 
@@ -1471,6 +1488,9 @@ class store {
 
   detail::owned<annals_store> raw_;
 };
+
+/// Opens a store for reading, beside the program that writes it: see store::open_reader.
+inline returned<store> reader(std::string_view path) { return store::open_reader(path); }
 
 #ifndef ANNALS_NO_EXCEPTIONS
 inline projection::projection(const store &store, std::string_view name)

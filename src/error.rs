@@ -59,6 +59,8 @@ pub enum Error {
     Locked {
         /// The store's directory.
         path: PathBuf,
+        /// The process that has it open, where it is known.
+        process: Option<u32>,
     },
     /// The files were written by a newer version of Annals: upgrade. Or by one that was never
     /// released: its stores cannot be opened.
@@ -104,6 +106,9 @@ pub enum Error {
         /// The failure.
         cause: Arc<Error>,
     },
+    /// The store is open for reading alone, through the C ABI: in Rust such a call does not
+    /// compile.
+    ReadOnly,
     /// The store was closed.
     Closed,
     /// The call was made from inside a handler whose own work it would have to wait for. Make it
@@ -153,6 +158,8 @@ pub enum Error {
 pub enum ErrorCode {
     /// See [`Error::InvalidArgument`].
     InvalidArgument = -1,
+    /// See [`Error::ReadOnly`].
+    ReadOnly = -8,
     /// See [`Error::Closed`].
     Closed = -3,
     /// See [`Error::Busy`].
@@ -198,6 +205,7 @@ impl Error {
             Error::NoSpace { .. } => ErrorCode::NoSpace,
             Error::Io { .. } => ErrorCode::Io,
             Error::Poisoned { .. } => ErrorCode::Poisoned,
+            Error::ReadOnly => ErrorCode::ReadOnly,
             Error::Closed => ErrorCode::Closed,
             Error::Busy { .. } => ErrorCode::Busy,
             Error::Forked => ErrorCode::Forked,
@@ -276,7 +284,10 @@ impl fmt::Display for Error {
             Error::DuplicateEventId { id, position } => {
                 write!(f, "event id {id} is already used{}", at_position(*position))
             }
-            Error::Locked { path } => {
+            Error::Locked { path, process: Some(process) } => {
+                write!(f, "{} is open elsewhere, in process {process}", path.display())
+            }
+            Error::Locked { path, process: None } => {
                 let rule = "one process at a time may have a store open";
                 write!(f, "{} is open elsewhere: {rule}", path.display())
             }
@@ -299,6 +310,7 @@ impl fmt::Display for Error {
             Error::Poisoned { .. } => {
                 f.write_str("the store takes no more writes after a failure: reopen it")
             }
+            Error::ReadOnly => f.write_str("the store is open for reading alone"),
             Error::Closed => f.write_str("the store is closed"),
             Error::Busy { what } => {
                 write!(f, "{what} cannot be had in a handler that it would have to wait for")

@@ -31,7 +31,8 @@ mod subscription; // events as they arrive,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
 mod verify; //   a check of the whole,
-mod maintenance; // and work on whole stores: copies, repairs
+mod maintenance; // work on whole stores: copies, repairs,
+mod reader; //   and reading beside a writer
 #[cfg(feature = "capi")]
 pub mod ffi; //  the C ABI, over the public items below
 
@@ -52,6 +53,7 @@ pub use ndjson::{
 pub use projection::{
     HandlerError, Handlers, LiveError, LiveProjection, LiveState, Projection, Restored, UpTo,
 };
+pub use reader::{ReadEvents, Reader};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
 pub use store::{Durability, EventStore, Events, Options, Recovery, Stats, StreamInfo, Streams};
 pub use subscription::{CancelHandle, Subscription};

@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Tail(TailArgs),
     Streams(StreamsArgs),
     Snapshots(SnapshotsArgs),
+    Checkpoints(CheckpointsArgs),
     Stats(StatsArgs),
     Import(ImportArgs),
     Export(ExportArgs),
@@ -78,6 +79,9 @@ pub(crate) struct AppendArgs {
     /// An id for the event, which makes the command safe to repeat
     #[arg(long, value_name = "UUID")]
     pub(crate) id: Option<Uuid>,
+    /// Wait for so many seconds while another process has the store open
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
 }
 
 /// Print events: of the whole store, or of one stream
@@ -107,16 +111,24 @@ pub(crate) struct ReadArgs {
     pub(crate) prefix: Option<String>,
 }
 
-/// Print events, and go on with those that come until interrupted
-///
-/// One process at a time has a store open, so events come only from this one.
+/// Print the last events, and go on with those that any process appends, until interrupted
 #[derive(Debug, clap::Args)]
 pub(crate) struct TailArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
+    /// Start with this many of the last events
+    #[arg(short = 'n', value_name = "N", default_value_t = 10)]
+    pub(crate) last: u64,
     /// Start at this position of the store
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "last")]
     pub(crate) from: Option<u64>,
+}
+
+/// List the checkpoints of consumers
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckpointsArgs {
+    /// The store's directory
+    pub(crate) store: PathBuf,
 }
 
 /// List the snapshots of projections and callers

@@ -78,7 +78,13 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::new(Exit::from(error.code()), error.chain())
+        let mut failure = Failure::new(Exit::from(error.code()), error.chain());
+        if error.code() == ErrorCode::Corrupted {
+            let help = "`annals repair` shows what can be done, --apply does it; `annals salvage` \
+                        saves what can be read";
+            failure.messages.push(help.to_owned());
+        }
+        failure
     }
 }
 

@@ -94,6 +94,23 @@ impl Output {
         self.line(&format!("{version:>7}{GAP}{}", printable(stream_id)))
     }
 
+    /// Prints a checkpoint: an object, or a row of a table.
+    pub(crate) fn checkpoint(&mut self, name: &str, position: u64) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Row<'a> {
+            name: &'a str,
+            position: u64,
+        }
+        if self.table_width.is_none() {
+            return self.object(&Row { name, position });
+        }
+        if !self.has_header {
+            self.has_header = true;
+            self.line("POSITION  NAME")?;
+        }
+        self.line(&format!("{position:>8}{GAP}{}", printable(name)))
+    }
+
     /// Prints a snapshot: an object, or a row of a table.
     pub(crate) fn snapshot(&mut self, snapshot: &SnapshotInfo) -> Result<(), Failure> {
         #[derive(Serialize)]

@@ -180,3 +180,25 @@ pub unsafe extern "C" fn annals_options_set_rebuild(
     // SAFETY: as promised to this function.
     unsafe { set(options, |options| Ok(options.rebuild(rebuild))) }
 }
+
+/// Sets how long annals_open waits while the store is open elsewhere, before it answers
+/// ANNALS_E_LOCKED.
+///
+/// @param options The options.
+/// @param milliseconds The time; 0, as at the start, does not wait.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_options_set_durability`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_options_set_wait_ms(
+    options: *mut annals_options,
+    milliseconds: u32,
+) -> annals_status {
+    let patience = Duration::from_millis(milliseconds.into());
+    // SAFETY: as promised to this function.
+    unsafe { set(options, |options| Ok(options.wait_for_lock(patience))) }
+}

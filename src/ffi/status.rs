@@ -37,6 +37,8 @@ pub const ANNALS_E_FORKED: annals_status = -5;
 pub const ANNALS_E_UNSUPPORTED: annals_status = -6;
 /// A limit is passed; the message says which, and by how much. Split or shorten it.
 pub const ANNALS_E_LIMIT: annals_status = -7;
+/// The store is open for reading alone: see annals_reader_open.
+pub const ANNALS_E_READ_ONLY: annals_status = -8;
 
 /// The stream is not at the expected version. Nothing was written: read it again and decide anew.
 /// See annals_error_versions.
@@ -75,7 +77,7 @@ pub const ANNALS_E_PANIC: annals_status = -98;
 pub const ANNALS_E_INTERNAL: annals_status = -99;
 
 /// Every status with its name and a message.
-const TABLE: [(annals_status, &CStr, &CStr); 25] = [
+const TABLE: [(annals_status, &CStr, &CStr); 26] = [
     (ANNALS_OK, c"ANNALS_OK", c"done"),
     (ANNALS_DONE, c"ANNALS_DONE", c"there is nothing more"),
     (ANNALS_NOT_FOUND, c"ANNALS_NOT_FOUND", c"there is no such thing"),
@@ -88,6 +90,7 @@ const TABLE: [(annals_status, &CStr, &CStr); 25] = [
     (ANNALS_E_FORKED, c"ANNALS_E_FORKED", c"the store belongs to the parent process"),
     (ANNALS_E_UNSUPPORTED, c"ANNALS_E_UNSUPPORTED", c"this version of annals does not know that"),
     (ANNALS_E_LIMIT, c"ANNALS_E_LIMIT", c"a limit is passed"),
+    (ANNALS_E_READ_ONLY, c"ANNALS_E_READ_ONLY", c"the store is open for reading alone"),
     (
         ANNALS_E_VERSION_CONFLICT,
         c"ANNALS_E_VERSION_CONFLICT",

@@ -13,7 +13,7 @@ use crate::ffi::{
     options::annals_options,
     status::{ANNALS_OK, annals_status},
 };
-use crate::{EventStore, Options};
+use crate::{EventStore, Options, Reader};
 
 /// An open event store. Any number of threads may use it at once; only annals_close wants it alone.
 #[derive(Debug)]
@@ -85,6 +85,45 @@ pub unsafe extern "C" fn annals_open(
             open(path, Some(&options))?
         };
         out.set(store);
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Opens a store for reading, beside the program that writes it or with nobody writing it. It takes
+/// no lock, writes nothing, and needs only read permission. It never shows what is not durable.
+///
+/// The store takes the calls that read; calls that write answer ANNALS_E_READ_ONLY. Each call sees
+/// the last event that is durable at its time; an iterator what was there when it was made; a
+/// subscription follows what any process appends. Where the journal is damaged, ANNALS_E_CORRUPT
+/// comes after everything before the damage.
+///
+/// @param path The directory, UTF-8.
+/// @param path_len Its length, or ANNALS_NUL_TERMINATED.
+/// @param out_store Receives the store.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_E_IO, with ENOENT when there is no store; ANNALS_E_CORRUPT;
+/// ANNALS_E_FORMAT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_PANIC.
+///
+/// Ownership: the caller closes the store with annals_close. Threads: any. Blocking: reads files.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_reader_open(
+    path: *const c_char,
+    path_len: usize,
+    out_store: *mut *mut annals_store,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        out.required("out_store")?;
+        // SAFETY: as promised to this function.
+        let path = unsafe { arguments::path(path, path_len) }?;
+        out.set(handle_of(Reader::open(path)?.into_store())?);
         Ok(ANNALS_OK)
     })
 }

@@ -134,7 +134,7 @@ impl EventStore {
 /// let copy = directory.path().join("copy.annals");
 /// let report = backup(directory.path().join("orders.annals"), &copy, &BackupOptions::new())?;
 /// assert_eq!(report.events, store.head()?);
-/// # Ok::<(), annals::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn backup(
     path: impl AsRef<Path>,

@@ -78,7 +78,7 @@ impl Storage {
     pub(crate) fn audit_journal(&self, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
-        let end = disk.durability.written();
+        let end = disk.end_of_log();
         let listing = journal::list(&disk.identity.directory)?;
         let mut keys = [listing.sealed, listing.unsealed].concat();
         keys.sort_unstable();

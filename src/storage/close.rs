@@ -16,6 +16,11 @@ impl Storage {
             return Ok(());
         }
         let Some(disk) = self.disk() else { return Ok(()) };
+        if disk.is_reading {
+            // Nothing of it is this process's.
+            disk.sealed.close();
+            return Ok(());
+        }
         // An append that has passed the check holds the journal until it is done.
         disk.wait_for_writer();
         let synced = disk.sync_journal(&self.health);

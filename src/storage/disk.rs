@@ -17,6 +17,7 @@ use crate::{
     Error,
     codec::head::{Beyond, LogEnd},
     storage::{
+        follow::Follow,
         heal::Healing,
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
@@ -42,6 +43,8 @@ pub(crate) struct Disk {
     lock: Mutex<Option<Lock>>,
     /// Whether the store was opened without a lock.
     pub(super) is_reading: bool,
+    /// How far a store is followed that is only read.
+    pub(super) follow: Mutex<Option<Follow>>,
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
@@ -78,17 +81,19 @@ pub(crate) struct DiskParts {
     pub(crate) max_delay: Option<Duration>,
     pub(crate) healing: Option<Healing>,
     pub(crate) cut: Option<Cut>,
+    pub(crate) follow: Option<Follow>,
 }
 
 impl Disk {
     pub(crate) fn new(parts: DiskParts) -> Disk {
         let snapshots = parts.path.join(names::SNAPSHOTS);
         Disk {
-            snapshots: SnapshotFiles::new(snapshots, &parts.identity),
+            snapshots: SnapshotFiles::new(snapshots, &parts.identity, parts.lock.is_none()),
             durability: Durability::new(parts.journal.end()),
             path: parts.path,
             identity: parts.identity,
             is_reading: parts.lock.is_none(),
+            follow: Mutex::new(parts.follow),
             lock: Mutex::new(parts.lock),
             head_file: Mutex::new(parts.head_file),
             journal: Mutex::new(Some(parts.journal)),
@@ -193,6 +198,10 @@ impl Disk {
         match file.sync_data() {
             Ok(()) => {
                 self.durability.note_synced(end, started);
+                // Before the next sync, so that records are published in order.
+                if let Some(head) = sync::lock(&self.head_file).as_mut() {
+                    head.publish(end);
+                }
                 Ok(())
             }
             Err(source) => {
@@ -241,6 +250,14 @@ impl Disk {
         }
     }
 
+    /// The last frame of the log, as far as this process knows it.
+    pub(super) fn end_of_log(&self) -> LogEnd {
+        match sync::lock(&self.follow).as_ref() {
+            Some(follow) => follow.end(),
+            None => self.durability.written(),
+        }
+    }
+
     /// Waits for an append that has passed the check for a closed store.
     pub(crate) fn wait_for_writer(&self) {
         drop(sync::lock(&self.journal));
@@ -254,6 +271,7 @@ impl Disk {
     /// Releases the directory for another open.
     pub(crate) fn unlock(&self) {
         self.sealed.close();
+        sync::lock(&self.head_file).take();
         sync::lock(&self.lock).take();
     }
 

@@ -4,6 +4,7 @@
 //! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
 //! * `open/`, `replay`: from a directory to an open store. `close`: back.
+//! * `follow`: a store that another process writes.
 //! * `heal/`: what one copy has lost, from the other. `copy/`: backups, and private copies.
 //! * `drain`: the background thread, from the tail to trees and sealed files. `disk/signals`: what
 //!   it and the others say to each other.
@@ -23,6 +24,7 @@ mod commit;
 mod copy;
 mod disk;
 mod drain;
+mod follow;
 mod heal;
 mod home;
 mod journal;
@@ -58,7 +60,7 @@ pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
 pub(crate) use copy::{Backup, BackupSite, CopyMode, exchange_directories};
 pub(crate) use heal::{CopiedSite, Healing, Site};
-pub(crate) use home::Lock as StoreLock;
+pub(crate) use home::{Changes, Lock as StoreLock};
 pub(crate) use journal::Cut;
 pub(crate) use read::Batch;
 
@@ -79,6 +81,8 @@ pub(crate) struct StorageOptions {
     pub(crate) rebuilds_large: bool,
     /// Whether files may be symbolic links: in a private copy they are.
     pub(crate) follows_links: bool,
+    /// How long to wait for the lock.
+    pub(crate) wait: Duration,
 }
 
 /// What an open may give up so that the rest can be used. Only a repair gives up anything.
@@ -191,6 +195,11 @@ impl Storage {
     /// Whether this is a forked child of the process that opened the store.
     pub(crate) fn is_forked(&self) -> bool {
         self.health.is_forked()
+    }
+
+    /// Shows readers everything up to a position.
+    fn show(&self, position: u64) {
+        self.head.store(position, Ordering::SeqCst);
     }
 
     /// Refuses a position that readers do not see yet.

@@ -13,7 +13,7 @@ use crate::{
     },
     event::RecordedEvent,
     storage::{
-        journal::{Frame, OpenFile, Replay},
+        journal::{Frame, Replay, Source},
         tail::{FrameSource, Tail, TailEntry, TailFrame, TailRecord},
     },
 };
@@ -26,7 +26,7 @@ pub(super) struct IntoTail<'a> {
 }
 
 impl Replay for IntoTail<'_> {
-    fn frame(&mut self, frame: &Frame<'_>, file: &OpenFile) -> Result<(), Error> {
+    fn frame(&mut self, frame: &Frame<'_>, file: Source<'_>) -> Result<(), Error> {
         let header = &frame.header;
         let damaged = |reason: String| {
             let place = file.path.display().to_string();
@@ -67,7 +67,7 @@ impl Replay for IntoTail<'_> {
             prev_checksum: header.checksum,
         };
         let end_offset = frame.offset + header.frame_bytes();
-        let source = FrameSource { key: file.key, file: Arc::clone(&file.file), end_offset };
+        let source = FrameSource { key: file.key, file: Arc::clone(file.file), end_offset };
         let entries = events.iter().map(entry_of).collect();
         self.tail.push(TailFrame { end, source: Some(source), records, entries, checkpoints });
         Ok(())

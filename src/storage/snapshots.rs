@@ -55,6 +55,8 @@ pub(crate) struct SnapshotFiles {
     directory: PathBuf,
     store_id: Uuid,
     checksum: Checksum,
+    /// Whether the directory is another process's: it is read each time, and nothing is removed.
+    is_reading: bool,
     /// Read from the directory when it is first needed.
     index: Mutex<Option<Index>>,
 }
@@ -126,9 +128,9 @@ fn kept(mut positions: Vec<u64>, new: u64, head: u64) -> Vec<u64> {
 }
 
 impl SnapshotFiles {
-    pub(crate) fn new(directory: PathBuf, identity: &Identity) -> SnapshotFiles {
+    pub(crate) fn new(directory: PathBuf, identity: &Identity, is_reading: bool) -> SnapshotFiles {
         let (store_id, checksum) = (identity.store_id, identity.checksum.clone());
-        SnapshotFiles { directory, store_id, checksum, index: Mutex::default() }
+        SnapshotFiles { directory, store_id, checksum, is_reading, index: Mutex::default() }
     }
 
     fn path(&self, place: Place) -> PathBuf {
@@ -140,9 +142,9 @@ impl SnapshotFiles {
         use_index: impl FnOnce(&mut Index) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut index = sync::lock(&self.index);
-        match index.as_mut() {
+        match index.as_mut().filter(|_| !self.is_reading) {
             Some(index) => use_index(index),
-            None => use_index(index.insert(read_directory(&self.directory)?)),
+            None => use_index(index.insert(read_directory(&self.directory, self.is_reading)?)),
         }
     }
 
@@ -251,8 +253,8 @@ impl SnapshotFiles {
     }
 }
 
-/// Lists the snapshots, and removes unfinished files.
-fn read_directory(directory: &Path) -> Result<Index, Error> {
+/// Lists the snapshots, and removes unfinished files unless it is only to read.
+fn read_directory(directory: &Path, is_reading: bool) -> Result<Index, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new()),
@@ -262,7 +264,7 @@ fn read_directory(directory: &Path) -> Result<Index, Error> {
     for entry in entries {
         let path = entry.map_err(failed)?.path();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if ending == files::UNFINISHED {
+        if ending == files::UNFINISHED && !is_reading {
             // A failure leaves a file that is never read.
             let _ = fs::remove_file(&path);
         }

@@ -18,7 +18,27 @@ impl EventStore {
     pub fn checkpoint(&self, name: impl AsRef<str>) -> Result<u64, Error> {
         let name = name.as_ref();
         name::check("checkpoint name", name)?;
+        self.look()?;
         self.storage().checkpoint_of(name)
+    }
+
+    /// The checkpoints of all consumers, in byte order of their names.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`] when a stored checkpoint is damaged, [`Error::Io`], [`Error::Closed`].
+    ///
+    /// # Examples
+    /// ```
+    /// let store = annals::EventStore::in_memory()?;
+    /// store.save_checkpoint("mailer", 0)?;
+    /// assert_eq!(store.checkpoints()?, [("mailer".to_owned(), 0)]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn checkpoints(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.look()?;
+        let storage = self.storage();
+        let names = storage.checkpoint_names()?.into_iter();
+        names.map(|name| Ok((name.to_string(), storage.checkpoint_of(&name)?))).collect()
     }
 
     /// Saves how far the consumer `name` has come. It returns once that is as durable as an append

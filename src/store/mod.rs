@@ -119,6 +119,7 @@ impl EventStore {
     /// [`Error::Closed`].
     pub fn head(&self) -> Result<u64, Error> {
         self.storage().check_open()?;
+        self.look()?;
         Ok(self.storage().head())
     }
 
@@ -131,6 +132,7 @@ impl EventStore {
     pub fn stream_version(&self, stream: impl AsRef<str>) -> Result<u64, Error> {
         let stream = stream.as_ref();
         name::check_stream_id(stream)?;
+        self.look()?;
         self.storage().stream_version(stream, self.storage().head())
     }
 
@@ -154,6 +156,12 @@ impl EventStore {
         let closed = self.storage().close();
         self.inner.arrivals.announce();
         closed
+    }
+
+    /// Reads on in a store that another process writes. Every other store is up to date.
+    pub(crate) fn look(&self) -> Result<(), Error> {
+        self.storage().refresh()?;
+        self.storage().damage_after_head().map_or(Ok(()), Err)
     }
 
     pub(crate) fn storage(&self) -> &Storage {

@@ -84,6 +84,7 @@ pub struct Options {
     losses: Losses,
     rebuilds_large: bool,
     follows_links: bool,
+    wait: Duration,
     clock: Clock,
 }
 
@@ -102,6 +103,7 @@ impl Options {
             losses: Losses::None,
             rebuilds_large: false,
             follows_links: false,
+            wait: Duration::ZERO,
             clock: Arc::new(system_clock),
         }
     }
@@ -145,6 +147,14 @@ impl Options {
     #[must_use]
     pub fn create(mut self, creates: bool) -> Options {
         self.creates = creates;
+        self
+    }
+
+    /// How long [`open`](Self::open) waits while the store is open elsewhere, before it returns
+    /// [`Error::Locked`]. Zero, the default, does not wait.
+    #[must_use]
+    pub fn wait_for_lock(mut self, patience: Duration) -> Options {
+        self.wait = patience;
         self
     }
 
@@ -213,6 +223,7 @@ impl Options {
             losses: self.losses,
             rebuilds_large: self.rebuilds_large,
             follows_links: self.follows_links,
+            wait: self.wait,
         })
     }
 

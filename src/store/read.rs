@@ -49,6 +49,8 @@ pub struct Events {
     state: State,
     /// This is known to be the process that opened the store.
     is_at_home: bool,
+    /// Why the head could not be found out.
+    failure: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -96,9 +98,10 @@ impl EventStore {
 
 impl Events {
     fn new(store: &EventStore, query: Query) -> Events {
+        let failure = store.storage().refresh().err();
         let head = store.storage().head();
         let store = store.clone();
-        Events { store, head, query, state: State::Unstarted, is_at_home: false }
+        Events { store, head, query, state: State::Unstarted, is_at_home: false, failure }
     }
 
     /// Skips the check for a forked child, for a caller that has just made it.
@@ -169,6 +172,13 @@ impl Events {
                 false => self.store.storage().check_open()?,
             }
             self.query.check()?;
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if self.query.is_backward && self.query.from_position.is_none() {
+                // The last events would come first.
+                self.check_end()?;
+            }
             self.state = State::Reading(self.query.start(&self.store, self.head)?);
         }
         let State::Reading(cursor) = &mut self.state else { return Ok(None) };
@@ -181,7 +191,15 @@ impl Events {
                 return Ok(Some(event));
             }
         }
+        if !self.query.is_backward {
+            self.check_end()?;
+        }
         Ok(None)
+    }
+
+    /// Returns an error if events are known to lie after the head that cannot be read.
+    fn check_end(&self) -> Result<(), Error> {
+        self.store.storage().damage_after_head().map_or(Ok(()), Err)
     }
 }
 

@@ -36,6 +36,11 @@ pub struct Stats {
     pub tail_bytes: u64,
     /// Damaged files and directories that were set aside: their paths in the store's directory.
     pub set_aside: Vec<String>,
+    /// Whether a process has the store open for writing: this one, or another one beside a
+    /// [`Reader`](crate::Reader).
+    pub is_written: bool,
+    /// The id of that process, where it is known.
+    pub writer: Option<u32>,
 }
 
 fn as_text<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
@@ -49,6 +54,8 @@ impl EventStore {
     /// [`Error::Closed`], [`Error::Corrupted`], [`Error::Io`].
     pub fn stats(&self) -> Result<Stats, Error> {
         let storage = self.storage();
+        self.look()?;
+        let writer = storage.writer();
         let sizes = storage.sizes()?;
         let mut streams = 0;
         for stream in self.streams() {
@@ -65,6 +72,8 @@ impl EventStore {
             snapshots_bytes: sizes.snapshots,
             tail_bytes: sizes.tail,
             set_aside: storage.set_aside()?,
+            is_written: writer.is_some(),
+            writer: writer.and_then(|writer| writer.process),
         })
     }
 }

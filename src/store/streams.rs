@@ -56,6 +56,8 @@ pub struct Streams {
     last: Option<Arc<str>>,
     fetched: vec::IntoIter<(Arc<str>, u64)>,
     has_ended: bool,
+    /// Why the head could not be found out.
+    failure: Option<Error>,
 }
 
 impl EventStore {
@@ -66,7 +68,9 @@ impl EventStore {
     /// ([`Error::Io`]), after the store was closed ([`Error::Closed`]), and in a forked child
     /// ([`Error::Forked`]).
     pub fn streams(&self) -> Streams {
+        let failure = self.look().err();
         Streams {
+            failure,
             store: self.clone(),
             head: self.storage().head(),
             prefix: String::new(),
@@ -85,6 +89,9 @@ impl Streams {
     }
 
     fn fetch(&mut self) -> Result<(), Error> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         let after = match &self.last {
             Some(last) => Bound::Excluded(&**last),
             None if self.prefix.is_empty() => Bound::Unbounded,

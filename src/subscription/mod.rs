@@ -16,6 +16,7 @@ use std::{
 use crate::{
     Error, EventStore,
     event::RecordedEvent,
+    storage::Changes,
     store::{Arrivals, Events, Filter},
 };
 
@@ -202,10 +203,29 @@ impl Subscription {
                     || self.is_cancelled()
                     || storage.check_not_closed().is_err()
             };
-            if !self.store.arrivals().wait(deadline, is_due) {
+            let has_come = match self.store.storage().changes() {
+                Some(changes) => self.wait_for_writer(&changes, deadline)?,
+                None => self.store.arrivals().wait(deadline, is_due),
+            };
+            if !has_come {
                 return Ok(None);
             }
             self.store.storage().check_open()?;
+        }
+    }
+
+    /// Waits for what another process writes; false when the deadline has passed.
+    fn wait_for_writer(&self, changes: &Changes, deadline: Option<Instant>) -> Result<bool, Error> {
+        loop {
+            self.store.look()?;
+            if self.store.storage().head() > self.position || self.is_cancelled() {
+                return Ok(true);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(false);
+            }
+            changes.wait(left);
         }
     }
 

@@ -32,7 +32,8 @@ static void damage(void) { CHECK(remove("store.annals/trees/conf") == 0); }
 
 int main(void) {
   annals_error *error = NULL;
-  annals_store *store = NULL;
+  annals_store *store = NULL, *reader = NULL, *other = NULL;
+  annals_new_event event;
   annals_options *options = annals_options_new();
   uint64_t events = 77, micros = 77;
   annals_status rc;
@@ -62,6 +63,28 @@ int main(void) {
   OK(annals_repair("store.annals", NT, ANNALS_REPAIR_APPLY | ANNALS_REPAIR_DISCARD_EVIDENCE, NULL,
                    NULL, &error));
   OK(annals_compact("store.annals", NT, &error));
+  OK(annals_open("store.annals", NT, options, &store, &error));
+  OK(annals_close(store, &error));
+
+  /* A reader beside the writer: it follows, and writes nothing. */
+  OK(annals_open("store.annals", NT, options, &store, &error));
+  OK(annals_reader_open("store.annals", NT, &reader, &error));
+  append(store, "s", "T", "3");
+  OK(annals_head(reader, &events, &error));
+  CHECK(events == 3);
+  OK(annals_stream_version(reader, "s", NT, &events, &error));
+  CHECK(events == 3);
+  event = json("T", "4");
+  EXPECT(ANNALS_E_READ_ONLY, annals_append(reader, "s", NT, ANNALS_EXPECT_ANY, &event, 1, NULL,
+                                           NULL, &error));
+  EXPECT(ANNALS_E_READ_ONLY, annals_checkpoint_save(reader, "c", NT, 1, &error));
+  EXPECT(ANNALS_E_READ_ONLY,
+         annals_snapshot_save(reader, "x", NT, 1, (const uint8_t *)"y", 1, &error));
+  EXPECT(ANNALS_E_READ_ONLY, annals_flush(reader, &error));
+  CHECK(annals_options_set_wait_ms(options, 30) == ANNALS_OK);
+  EXPECT(ANNALS_E_LOCKED, annals_open("store.annals", NT, options, &other, &error));
+  OK(annals_close(reader, &error));
+  OK(annals_close(store, &error));
   OK(annals_open("store.annals", NT, options, &store, &error));
   OK(annals_close(store, &error));
   annals_options_free(options);

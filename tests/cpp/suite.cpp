@@ -167,6 +167,12 @@ void mending() {
   CHECK(annals::repair("mended.annals", ANNALS_REPAIR_APPLY).size() == 1);
   CHECK(annals::compact("mended.annals") == "mended.annals");
   CHECK(annals::store("mended.annals", strict).head() == 1);
+  const annals::store writer("mended.annals");
+  const annals::store reader = annals::reader("mended.annals");
+  writer.append("s", 1, annals::new_event("T", "2"));
+  CHECK(reader.head() == 2);
+  CHECK(thrown([&] { reader.append("s", 2, annals::new_event("T", "3")); }).status() ==
+        ANNALS_E_READ_ONLY);
 }
 
 int main() {

@@ -38,6 +38,7 @@ mod payload; //     what data, metadata and timestamps keep
 mod permissions; // who may read the files, and links that lead away
 mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
+mod reader; //      reading beside a writer
 mod repair; //      repairs and salvage of damaged stores
 mod saved_damage; // damage and losses around what consumers saved
 mod sealed_files; // sealed journal files: damaged, lost, there in both forms

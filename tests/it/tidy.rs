@@ -82,7 +82,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("sync", &[]),
     ("error", &["event"]),
     ("event", &["error"]),
@@ -90,13 +90,27 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("storage", &["sync", "error", "event", "codec"]),
     ("store", &["sync", "error", "event", "codec", "storage"]),
     ("snapshot", &["error", "event", "codec", "storage", "store"]),
-    ("subscription", &["error", "event", "store"]),
+    ("subscription", &["error", "event", "storage", "store"]),
     ("projection", &["sync", "error", "event", "store", "snapshot"]),
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
     ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
     (
         "maintenance",
         &["error", "event", "codec", "storage", "store", "snapshot", "ndjson", "verify"],
+    ),
+    (
+        "reader",
+        &[
+            "error",
+            "event",
+            "store",
+            "snapshot",
+            "subscription",
+            "projection",
+            "ndjson",
+            "verify",
+            "maintenance",
+        ],
     ),
     ("ffi", &["sync"]),
     (
@@ -114,6 +128,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "ndjson",
             "verify",
             "maintenance",
+            "reader",
             "ffi",
         ],
     ),

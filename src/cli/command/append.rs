@@ -1,6 +1,9 @@
 //! `append`: one event to one stream.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use annals::{Error, NewEvent, limits};
 use serde::Serialize;
@@ -35,7 +38,7 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
     if let Some(id) = args.id {
         event = event.id(id);
     }
-    let store = open(&args.store, true)?;
+    let store = open(&args.store, true, Duration::from_secs(args.wait))?;
     let appended = store.append(&args.stream, args.expected, [event])?;
     store.close()?;
     let (position, version) = (*appended.positions().start(), *appended.versions().start());

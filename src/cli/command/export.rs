@@ -2,11 +2,11 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use annals::{Error, EventStore, ExportOptions, ExportReport};
+use annals::{Error, ExportOptions, ExportReport, Reader};
 
 use crate::{
     args::ExportArgs,
-    command::{is_dash, open_existing},
+    command::is_dash,
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -22,7 +22,7 @@ pub(super) fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failur
 
 fn to_file(store: &Path, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
     check_free(file)?;
-    let store = open_existing(store)?;
+    let store = Reader::open(store)?;
     let report = export(&store, |options| store.export_ndjson_file(file, options))?;
     if output.is_json() {
         output.object(&report)?;
@@ -45,7 +45,7 @@ fn check_free(file: &Path) -> Result<(), Error> {
 
 /// Standard output has the events; a report beside them could only go to standard error.
 fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
-    let store = open_existing(store)?;
+    let store = Reader::open(store)?;
     let writer = output.writer();
     match export(&store, |options| store.export_ndjson(writer, options)) {
         Ok(_) => Ok(Exit::Done),
@@ -58,7 +58,7 @@ fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
 
 /// Runs an export with a progress bar.
 fn export(
-    store: &EventStore,
+    store: &Reader,
     run: impl FnOnce(&ExportOptions) -> Result<ExportReport, Error>,
 ) -> Result<ExportReport, Error> {
     let bar = output::progress(Some(store.head()?), PROGRESS);

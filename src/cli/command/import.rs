@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use annals::{Error, EventStore, ImportError, ImportOptions, ImportReport};
@@ -66,7 +67,7 @@ fn open_input(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Error> {
 /// A dry run makes no store: where there is none, it checks against an empty one.
 fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
     if !args.dry_run {
-        open(&args.store, true)
+        open(&args.store, true, Duration::ZERO)
     } else if args.store.symlink_metadata().is_ok() {
         open_existing(&args.store)
     } else {

@@ -1,6 +1,7 @@
 //! The commands, one file each: open the store, call one function of the library, print.
 
 mod append;
+mod checkpoints;
 mod completions;
 mod export;
 mod import;
@@ -11,7 +12,7 @@ mod stats;
 mod streams;
 mod tail;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use annals::{Error, EventStore, Options};
 
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
         Command::Tail(args) => tail::run(&args, output),
         Command::Streams(args) => streams::run(&args, output),
         Command::Snapshots(args) => snapshots::run(&args, output),
+        Command::Checkpoints(args) => checkpoints::run(&args, output),
         Command::Stats(args) => stats::run(&args, output),
         Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
@@ -41,18 +43,19 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
 
 /// Opens a store that must be there: a mistyped path makes no new one.
 fn open_existing(path: &Path) -> Result<EventStore, Error> {
-    open(path, false)
+    open(path, false, Duration::ZERO)
 }
 
-/// Opens a store, and says what had to be repaired for it.
-fn open(path: &Path, creates: bool) -> Result<EventStore, Error> {
+/// Opens a store for writing, and says what had to be repaired for it.
+fn open(path: &Path, creates: bool, wait: Duration) -> Result<EventStore, Error> {
     let bar = output::progress(None, REBUILD);
     let hook = bar.clone();
     let on_rebuild = move |done, total| {
         hook.set_length(total);
         hook.set_position(done);
     };
-    let store = Options::new().create(creates).on_rebuild(on_rebuild).open(path)?;
+    let store =
+        Options::new().create(creates).wait_for_lock(wait).on_rebuild(on_rebuild).open(path)?;
     bar.finish_and_clear();
     let recovery = store.recovery();
     if let Some(reason) = recovery.reason() {

@@ -1,14 +1,15 @@
 //! `read`: events of the store or of one stream.
 
+use annals::Reader;
+
 use crate::{
     args::ReadArgs,
-    command::open_existing,
     exit::{Exit, Failure},
     output::Output,
 };
 
 pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = open_existing(&args.store)?;
+    let store = Reader::open(&args.store)?;
     let mut events = match &args.stream {
         Some(stream) => store.read_stream(stream),
         None => store.read_all(),

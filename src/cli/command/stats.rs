@@ -1,14 +1,15 @@
 //! `stats`: how much is in a store.
 
+use annals::Reader;
+
 use crate::{
     args::StatsArgs,
-    command::open_existing,
     exit::{Exit, Failure},
     output::Output,
 };
 
 pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let stats = open_existing(&args.store)?.stats()?;
+    let stats = Reader::open(&args.store)?.stats()?;
     if output.is_json() {
         output.object(&stats)?;
         return Ok(Exit::Done);
@@ -23,8 +24,14 @@ pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure
         ("snapshots bytes", stats.snapshots_bytes.to_string()),
         ("tail bytes", stats.tail_bytes.to_string()),
     ];
+    let writer = match (stats.is_written, stats.writer) {
+        (false, _) => "none".to_owned(),
+        (true, None) => "another process".to_owned(),
+        (true, Some(process)) => format!("process {process}"),
+    };
     let set_aside = stats.set_aside.iter().map(|name| ("set aside", name.clone()));
-    for (name, value) in rows.into_iter().chain(set_aside) {
+    let rows = rows.into_iter().chain([("writer", writer)]);
+    for (name, value) in rows.chain(set_aside) {
         output.text(&format!("{name:<16}{value}"))?;
     }
     Ok(Exit::Done)

@@ -1,14 +1,15 @@
 //! `streams`: the streams and their versions.
 
+use annals::Reader;
+
 use crate::{
     args::StreamsArgs,
-    command::open_existing,
     exit::{Exit, Failure},
     output::Output,
 };
 
 pub(super) fn run(args: &StreamsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = open_existing(&args.store)?;
+    let store = Reader::open(&args.store)?;
     let mut streams = store.streams();
     if let Some(prefix) = &args.prefix {
         streams = streams.prefix(prefix);

@@ -1,4 +1,4 @@
-//! `tail`: history, then what comes, until it is interrupted.
+//! `tail`: the last events, then what any process appends, until it is interrupted.
 
 use std::{
     io,
@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use annals::Reader;
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -17,7 +18,6 @@ use signal_hook::{
 
 use crate::{
     args::TailArgs,
-    command::open_existing,
     exit::{Exit, Failure},
     output::Output,
 };
@@ -32,8 +32,12 @@ pub(super) fn run(args: &TailArgs, output: &mut Output) -> Result<Exit, Failure>
             Failure::new(Exit::System, format!("cannot wait for signals: {error}"))
         })?;
     }
-    let store = open_existing(&args.store)?;
-    let mut events = store.subscribe(args.from.unwrap_or(1))?;
+    let store = Reader::open(&args.store)?;
+    let from = match args.from {
+        Some(from) => from,
+        None => store.head()?.saturating_sub(args.last) + 1,
+    };
+    let mut events = store.subscribe(from)?;
     let mut is_flushed = true;
     while !is_interrupted.load(Ordering::Relaxed) {
         let wait = if is_flushed { STEP } else { Duration::ZERO };
@@ -50,7 +54,6 @@ pub(super) fn run(args: &TailArgs, output: &mut Output) -> Result<Exit, Failure>
             None => {}
         }
     }
-    store.close()?;
     Ok(Exit::Done)
 }
 

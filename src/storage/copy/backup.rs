@@ -124,7 +124,7 @@ impl Storage {
             disk.sync_journal(&self.health)?;
         }
         let end = match disk.is_reading {
-            true => disk.durability.written(),
+            true => disk.end_of_log(),
             false => disk.durability.synced(),
         };
         if let Some(before) = site.before {

@@ -285,7 +285,7 @@ pub(in crate::storage) fn chain(disk: &Disk) -> Result<Vec<Piece>, Error> {
             }
         }
     }
-    let written = disk.durability.written();
+    let written = disk.end_of_log();
     if open.is_some() || end.frame_number < written.frame_number {
         let gap = open.unwrap_or_else(|| new_gap(end, lost()));
         pieces.push(Piece::Gap(Gap { to: written, ..gap }));

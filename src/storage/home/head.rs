@@ -19,6 +19,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
+    process,
 };
 
 use uuid::Uuid;
@@ -29,7 +30,7 @@ use crate::{
         checksum::Checksum,
         head::{Beyond, HEAD_BYTES, HeadRecord, HeadState, LogEnd},
     },
-    storage::home::files,
+    storage::home::{files, presence},
 };
 
 pub(crate) const FILE: &str = "HEAD";
@@ -43,6 +44,17 @@ pub(crate) struct HeadFile {
     turn: u64,
     inode: u64,
     boot_id: Uuid,
+    /// The process that opened it.
+    process: u32,
+}
+
+impl Drop for HeadFile {
+    fn drop(&mut self) {
+        // A forked child must not take the sign of its parent's away.
+        if self.process == process::id() {
+            presence::hide(&self.file);
+        }
+    }
 }
 
 /// Reads the record that holds; `None` if the file is missing or damaged.
@@ -87,7 +99,9 @@ impl HeadFile {
             turn: before.map_or(0, |record| record.turn),
             inode,
             boot_id: boot_id(),
+            process: process::id(),
         };
+        presence::show(&head.file).map_err(|source| Error::io("lock", &head.path, source))?;
         let was_running = before.filter(|before| before.state == HeadState::Running);
         let beyond = was_running.map(|before| before.beyond).unwrap_or_default();
         head.record(HeadState::Running, end, beyond)?;
@@ -104,16 +118,101 @@ impl HeadFile {
         self.record(HeadState::Running, end, beyond)
     }
 
+    /// Tells readers in other processes that everything up to `end` is durable. Nothing depends on
+    /// when this reaches the disk: a later open reads the log, which has the frame.
+    ///
+    /// The file that frames are added to has its full length by now, and the record says so.
+    pub(crate) fn publish(&mut self, end: LogEnd) {
+        // A failure shows readers less than there is; the next sync tries again.
+        let _ = self.write(HeadState::Running, end, Beyond::SameFile);
+    }
+
     /// Writes a record and syncs it.
     fn record(&mut self, state: HeadState, end: LogEnd, beyond: Beyond) -> Result<(), Error> {
+        self.write(state, end, beyond)
+            .and_then(|()| self.file.sync_data())
+            .map_err(|source| Error::io("write to", &self.path, source))
+    }
+
+    fn write(&mut self, state: HeadState, end: LogEnd, beyond: Beyond) -> io::Result<()> {
         self.turn += 1;
         let HeadFile { turn, inode, boot_id, .. } = *self;
         let record = HeadRecord { state, turn, end, beyond, inode, boot_id, is_sure: true };
         let (bytes, offset) = record.encode(&self.checksum);
-        self.file
-            .write_all_at(&bytes, offset)
-            .and_then(|()| self.file.sync_data())
-            .map_err(|source| Error::io("write to", &self.path, source))
+        self.file.write_all_at(&bytes, offset)
+    }
+}
+
+/// What a reader sees of a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It runs, and everything up to here is durable.
+    Running(LogEnd),
+    /// There is none, and the log ends exactly here.
+    Closed(LogEnd),
+    /// There is none, and it did not close the store; or nothing is known. The log reaches at least
+    /// to here.
+    Unknown(LogEnd),
+    /// The path leads to another directory by now.
+    Gone,
+}
+
+/// A reader's view of the file.
+#[derive(Debug)]
+pub(crate) struct HeadWatch {
+    store: PathBuf,
+    store_inode: u64,
+    file: Option<(File, u64)>,
+    checksum: Checksum,
+    boot_id: Uuid,
+}
+
+impl HeadWatch {
+    pub(crate) fn new(store: &Path, checksum: &Checksum) -> Result<HeadWatch, Error> {
+        let metadata = fs::metadata(store).map_err(|source| Error::io("open", store, source))?;
+        Ok(HeadWatch {
+            store: store.to_owned(),
+            store_inode: metadata.ino(),
+            file: None,
+            checksum: checksum.clone(),
+            boot_id: boot_id(),
+        })
+    }
+
+    /// Looks at the file of this moment. Nothing is taken or written.
+    pub(crate) fn look(&mut self) -> Result<Look, Error> {
+        match fs::metadata(&self.store) {
+            Ok(metadata) if metadata.ino() == self.store_inode => {}
+            _ => return Ok(Look::Gone),
+        }
+        let path = self.store.join(FILE);
+        let failed = |source| Error::stored("read", &path, source);
+        match fs::metadata(&path) {
+            Ok(metadata) if self.file.as_ref().is_some_and(|(_, ino)| *ino == metadata.ino()) => {}
+            Ok(_) => {
+                let file = File::open(&path).map_err(failed)?;
+                let inode = file.metadata().map_err(failed)?.ino();
+                self.file = Some((file, inode));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.file = None,
+            Err(source) => return Err(failed(source)),
+        }
+        let Some((file, inode)) = &self.file else { return Ok(Look::Unknown(LogEnd::default())) };
+        // The writer first: if it ends between the two, its last record is seen all the same.
+        let has_writer = presence::is_shown(file).map_err(failed)?;
+        let mut bytes = vec![0; HEAD_BYTES];
+        let record = match file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => HeadRecord::decode(&bytes, &self.checksum).ok(),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(source) => return Err(failed(source)),
+        };
+        let Some(record) = record else { return Ok(Look::Unknown(LogEnd::default())) };
+        let is_of_here = (record.inode, record.boot_id) == (*inode, self.boot_id);
+        Ok(match record.state {
+            HeadState::Closed => Look::Closed(record.end),
+            HeadState::Running if has_writer && is_of_here => Look::Running(record.end),
+            HeadState::Running => Look::Unknown(record.end),
+        })
     }
 }
 

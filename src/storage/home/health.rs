@@ -71,6 +71,7 @@ impl Health {
     /// The check of a close at work: [`Error::Poisoned`] after a failure.
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
         match self.failure.get() {
+            Some(cause) if matches!(**cause, Error::ReadOnly) => Err(Error::ReadOnly),
             Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),
             None => Ok(()),
         }

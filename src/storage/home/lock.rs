@@ -3,14 +3,18 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
-    process,
+    process, thread,
+    time::{Duration, Instant},
 };
 
 use crate::{Error, storage::home::files};
 
 const FILE: &str = "LOCK";
+
+/// More than the id of a process takes.
+const ID_BYTES_MAX: u64 = 32;
 
 /// Holds the store's `LOCK` file locked while it lives. The system drops the lock with the process.
 #[derive(Debug)]
@@ -34,6 +38,12 @@ impl Drop for Lock {
 }
 
 impl Lock {
+    /// The process that holds the lock, or held it last, if it has left its id.
+    pub(crate) fn holder(store: &Path) -> Option<u32> {
+        let bytes = files::read_bounded(&store.join(FILE), ID_BYTES_MAX).ok()?;
+        str::from_utf8(&bytes).ok()?.trim().parse().ok()
+    }
+
     /// Returns an error while the store is open. Nothing is written; for a moment, nobody else can
     /// open it.
     pub(crate) fn probe(store: &Path) -> Result<(), Error> {
@@ -44,8 +54,22 @@ impl Lock {
         };
         match file.try_lock() {
             Ok(()) => file.unlock().map_err(|source| Error::io("unlock", &path, source)),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: store.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(locked(store)),
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
+        }
+    }
+
+    /// Takes the lock, and waits for it at most this long.
+    pub(crate) fn wait(store: &Path, patience: Duration) -> Result<Lock, Error> {
+        const STEP: Duration = Duration::from_millis(10);
+        let started = Instant::now();
+        loop {
+            match Lock::take(store) {
+                Err(Error::Locked { .. }) if started.elapsed() < patience => {
+                    thread::sleep(STEP.min(patience));
+                }
+                taken => return taken,
+            }
         }
     }
 
@@ -61,9 +85,14 @@ impl Lock {
             .map_err(|source| Error::io("open", &path, source))?;
         match file.try_lock() {
             // The directory may have been exchanged for another between the open and the lock.
-            Ok(()) if !is_at(&file, &path)? => Err(Error::Locked { path: store.to_owned() }),
-            Ok(()) => Ok(Lock { file, process: process::id() }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: store.to_owned() }),
+            Ok(()) if !is_at(&file, &path)? => Err(locked(store)),
+            Ok(()) => {
+                let process = process::id();
+                // For messages alone, so that a failure does not matter.
+                let _ = write_id(&file, process);
+                Ok(Lock { file, process })
+            }
+            Err(TryLockError::WouldBlock) => Err(locked(store)),
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
         }
     }
@@ -77,4 +106,13 @@ fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(Error::io("lock", path, source)),
     }
+}
+
+fn write_id(file: &File, process: u32) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all_at(format!("{process}\n").as_bytes(), 0)
+}
+
+fn locked(store: &Path) -> Error {
+    Error::Locked { path: store.to_owned(), process: Lock::holder(store) }
 }

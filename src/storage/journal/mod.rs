@@ -24,7 +24,7 @@ pub(crate) use bytes::FrameBytes;
 pub(crate) use cut::Cut;
 pub(crate) use file::{FileKey, PreparedFile, list, open, remove_unfinished};
 pub(crate) use raw::RawFile;
-pub(crate) use recover::{OpenFile, Recovery, Replay, TreesEnd, recover};
+pub(crate) use recover::{Recovery, Replay, Source, TreesEnd, recover};
 pub(crate) use sealed::{Checked, SealedFile, ToSeal, Unpublished, seal};
 pub(crate) use sealed_files::SealedFiles;
 pub(crate) use walk::{Frame, Step, Walk};

@@ -77,9 +77,17 @@ pub(crate) struct Recovered {
 /// Takes what recovery finds.
 pub(crate) trait Replay {
     /// Takes a frame, which is in `file`.
-    fn frame(&mut self, frame: &Frame<'_>, file: &OpenFile) -> Result<(), Error>;
+    fn frame(&mut self, frame: &Frame<'_>, file: Source<'_>) -> Result<(), Error>;
     /// Forgets the frames so far: those that come next do not continue them.
     fn forget(&mut self);
+}
+
+/// The file that holds a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) key: FileKey,
+    pub(crate) path: &'a Path,
+    pub(crate) file: &'a Arc<File>,
 }
 
 /// A file that is being read.
@@ -324,7 +332,7 @@ impl<R: Replay> Reader<'_, R> {
             frame_number: header.number,
             prev_checksum: header.checksum,
         })?;
-        self.replay.frame(frame, open)
+        self.replay.frame(frame, Source { key: open.key, path: &open.path, file: &open.file })
     }
 
     /// What is wrong with how the intact frames of a file end.

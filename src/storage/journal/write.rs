@@ -333,6 +333,11 @@ impl Journal {
         doubled.unwrap_or(FIRST_CAPACITY).min(self.capacity_max)
     }
 
+    /// Whether a close has cut the active file, and nothing was added since.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.active.as_ref().is_some_and(Active::is_cut)
+    }
+
     /// Whether the next file should be prepared by now.
     pub(crate) fn is_half_full(&self) -> bool {
         self.active.as_ref().is_some_and(|active| active.offset > active.capacity / 2)

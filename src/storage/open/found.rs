@@ -9,6 +9,7 @@ use crate::{
         Losses, Place, Storage, StorageOptions,
         disk::{Disk, DiskParts},
         files,
+        follow::Follow,
         heal::Healing,
         home::head::HeadFile,
         journal::{self, Cut, FileKey, FullFile, Journal, Recovery, SealedFiles, TreesEnd},
@@ -20,6 +21,7 @@ use crate::{
         tail::Tail,
         trees::Trees,
     },
+    sync,
 };
 
 /// The journal, and the tail with what is not sealed.
@@ -91,6 +93,20 @@ impl Found {
         Ok(Found { tail, journal: recovered.journal, full: recovered.full, sealed, cut })
     }
 
+    /// A store that is only read.
+    pub(super) fn into_reading(
+        self,
+        home: Home,
+        options: StorageOptions,
+        follow: Follow,
+    ) -> Storage {
+        let storage = self.into_storage(home, options, (None, None), None);
+        if let Some(disk) = storage.disk() {
+            *sync::lock(&disk.follow) = Some(follow);
+        }
+        storage
+    }
+
     /// The store with what was found.
     pub(super) fn into_storage(
         self,
@@ -113,6 +129,7 @@ impl Found {
             max_delay: options.max_delay,
             healing,
             cut,
+            follow: None,
         };
         let place = Place::Disk(Box::new(Disk::new(parts)));
         let storage = Storage::new(home.store_id, options, place);

@@ -24,9 +24,10 @@ use crate::{
     },
     storage::{
         Place, Storage, StorageOptions, files,
+        follow::Follow,
         home::{
             Lock,
-            head::{self, HeadFile},
+            head::{self, HeadFile, HeadWatch},
             names, superblock,
         },
         journal::{FileKey, Identity, Journal, SealedFiles},
@@ -73,7 +74,7 @@ impl Storage {
         if !options.follows_links {
             names::refuse_links(&path)?;
         }
-        let lock = Lock::take(&path)?;
+        let lock = Lock::wait(&path, options.wait)?;
         // Check under the lock: only now can no other process create a store here.
         match superblock::read(&path)? {
             Some(Superblock { store_id, .. }) => {
@@ -102,9 +103,32 @@ fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Er
         return Err(names::no_store(&path));
     };
     let checksum = Checksum::of_store(store_id);
-    let before = head::read(&path, &checksum)?;
-    let refusal = Error::invalid("store", "it is open for reading alone");
-    read_only(Home { path, lock: None, store_id, checksum }, options, before, refusal)
+    let watch = HeadWatch::new(&path, &checksum)?;
+    let home = Home { path, lock: None, store_id, checksum };
+    let identity = home.identity();
+    if !identity.directory.is_dir() {
+        let place = identity.directory.display().to_string();
+        return Err(Error::corrupted(place, Some(1), "the directory is missing"));
+    }
+    let sealed = resolve::resolve(&identity, false)?.sealed;
+    let noted = resolve::linked(&identity, &sealed)?;
+    let end = noted.last_key_value().map(|(_, facts)| end_of(facts)).unwrap_or_default();
+    let last = sealed.last().copied();
+    let found = Found {
+        tail: Tail::new(options.tail_bytes),
+        journal: Journal::new(identity.clone(), 0, None, FileKey::default(), end),
+        full: Vec::new(),
+        sealed: SealedFiles::new(identity, sealed, noted, end.position),
+        cut: None,
+    };
+    let follow = Follow::new(watch, last, end);
+    let storage = Arc::new(found.into_reading(home, options, follow));
+    drop(storage.health.poison(Error::ReadOnly));
+    if let Some(disk) = storage.disk() {
+        disk.signals.end();
+    }
+    storage.refresh()?;
+    Ok(storage)
 }
 
 impl Home {
@@ -175,6 +199,10 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
     };
     if found.cut.is_some() {
         head_file.made(Beyond::Nothing, found.journal.end())?;
+    }
+    // What a close cut off is not there again yet, which the record must go on to say.
+    if !found.journal.is_cut() {
+        head_file.publish(found.journal.end());
     }
     let open_files = (Some(head_file), Some(trees));
     let storage = Arc::new(found.into_storage(home, options, open_files, healing));

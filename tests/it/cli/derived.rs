@@ -1,6 +1,7 @@
 //! `tail` and `snapshots`.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
 };
@@ -33,7 +34,7 @@ fn tail_prints_what_export_writes_and_ends_cleanly_when_it_is_interrupted() {
     let place = place_with_events();
     let due = place.succeed(&["export", "s.annals"]);
     for stop in ["-INT", "-TERM"] {
-        let mut child = tail(&place, &[]);
+        let mut child = tail(&place, &["--from", "1"]);
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut found = String::new();
         // History is there at once, although the program goes on.
@@ -49,6 +50,35 @@ fn tail_prints_what_export_writes_and_ends_cleanly_when_it_is_interrupted() {
         assert_eq!((output.status.code(), rest.as_str()), (Some(0), ""), "{stop}");
         assert!(output.stderr.is_empty());
         place.succeed(&["verify", "s.annals"]);
+    }
+}
+
+#[test]
+fn tail_prints_the_last_events_and_what_others_append() {
+    let place = place_with_events();
+    for (args, first) in [(&[][..], 41), (&["-n", "3"], 48), (&["-n", "0"], 51)] {
+        let mut child = tail(&place, args);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut next = || {
+            let line = lines.next().unwrap().unwrap();
+            serde_json::from_str::<serde_json::Value>(&line).unwrap()["event_id"].as_u64().unwrap()
+        };
+        for position in first..=50 {
+            assert_eq!(next(), position);
+        }
+        let store = annals::EventStore::open(place.path("s.annals")).unwrap();
+        let head = store.head().unwrap();
+        for position in head + 1..=head + 3 {
+            let event = annals::NewEvent::json("T", &position).unwrap();
+            store.append("a", annals::ExpectedVersion::Any, [event]).unwrap();
+        }
+        (head.max(first - 1) + 1..=head + 3).for_each(|position| assert_eq!(next(), position));
+        signal(&child, "-INT");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        // The next round starts anew.
+        drop(store);
+        fs::remove_dir_all(place.path("s.annals")).unwrap();
+        place.succeed(&["import", "s.annals", "in.ndjson"]);
     }
 }
 

@@ -60,6 +60,7 @@ fn wrong(function: &Prototype, param: &Param) -> Vec<(&'static str, Due)> {
         ("uint32_t", "flags" | "mode" | "durability") => {
             vec![("0x80000000u", INVALID), ("99", INVALID)]
         }
+        ("uint32_t", "milliseconds") => vec![("0", FINE), ("UINT32_MAX", FINE)],
         ("uint32_t", "version") => vec![("1", FINE), ("UINT32_MAX", FINE)],
         ("uint32_t", "up_to_kind") => vec![("4", INVALID), ("0x80000000u", INVALID)],
         ("uint32_t", _) => vec![("1", INVALID)],

@@ -45,9 +45,11 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
     }
     let text = match (function.name.as_str(), param.ty.as_str(), param.name.as_str()) {
         ("annals_open", "const char *", _) => "\"abuse.annals\"",
-        ("annals_repair" | "annals_salvage" | "annals_compact", "const char *", _) => {
-            "closed_store(\"closed.annals\")"
-        }
+        (
+            "annals_repair" | "annals_salvage" | "annals_compact" | "annals_reader_open",
+            "const char *",
+            _,
+        ) => "closed_store(\"closed.annals\")",
         ("annals_backup", "const char *", _) => "unused_directory(\"copy.annals\")",
         ("annals_export_ndjson_file", "const char *", _) => "unused(\"out.ndjson\")",
         ("annals_import_ndjson_file", "const char *", _) => "empty_file(\"in.ndjson\")",

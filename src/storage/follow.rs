@@ -1,0 +1,286 @@
+//! Following a store that another process writes: its journal is read on up to the last frame that
+//! is known to be durable.
+//!
+//! A reader takes no lock and writes nothing. The writer publishes the end of what is durable in
+//! `HEAD` after each sync; without a writer, the log ends where a recovery would end it. Files that
+//! are open stay readable when the writer removes them; a file that was sealed before the reader
+//! came to it is read in that form.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use crate::{
+    Error,
+    codec::{frame::FIRST_FRAME_OFFSET, head::LogEnd},
+    storage::{
+        Storage,
+        disk::Disk,
+        home::{
+            Changes, Lock,
+            head::{HeadWatch, Look},
+        },
+        journal::{self, FileKey, Identity, RawFile, Replay, SealedFile, Source, Step, Walk},
+        open::{end_of, start_of},
+        replay::IntoTail,
+    },
+    sync,
+};
+
+/// How far a reader is.
+#[derive(Debug)]
+pub(super) struct Follow {
+    watch: HeadWatch,
+    /// The last frame that was read.
+    end: LogEnd,
+    /// The file of that frame, unless the next one is in another file.
+    file: Option<Following>,
+    /// The last file that was begun, and those that are in the tail.
+    last: Option<FileKey>,
+    in_tail: Vec<FileKey>,
+    /// What is wrong after that frame.
+    failure: Option<Error>,
+}
+
+/// An unsealed file, and where its next frame starts.
+#[derive(Debug)]
+pub(super) struct Following {
+    pub(super) key: FileKey,
+    pub(super) raw: RawFile,
+    pub(super) offset: u64,
+}
+
+impl Follow {
+    /// Starts after the sealed files, the last of which has this key and ends with this frame.
+    pub(super) fn new(watch: HeadWatch, last: Option<FileKey>, end: LogEnd) -> Follow {
+        Follow { watch, end, file: None, last, in_tail: Vec::new(), failure: None }
+    }
+}
+
+impl Storage {
+    /// Reads on, if the store is followed: afterwards the head is that of this moment.
+    pub(crate) fn refresh(&self) -> Result<(), Error> {
+        let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return Ok(()) };
+        self.check_not_closed()?;
+        let mut follow = sync::lock(&disk.follow);
+        let Some(follow) = follow.as_mut() else { return Ok(()) };
+        let (until, least) = match follow.watch.look()? {
+            Look::Running(end) | Look::Closed(end)
+                if end.frame_number <= follow.end.frame_number =>
+            {
+                return Ok(());
+            }
+            Look::Running(end) => (Some(end), end),
+            Look::Closed(end) | Look::Unknown(end) => (None, end),
+            Look::Gone => return Err(Error::Closed),
+        };
+        let read = follow.read_on(self, disk, until, least);
+        self.show(follow.end.position);
+        follow.failure = None;
+        match read {
+            // Everything before it can be read, and a read ends with it.
+            Err(damage @ Error::Corrupted { .. }) => follow.failure = Some(damage),
+            read => read?,
+        }
+        follow.drop_sealed(self, disk)
+    }
+
+    /// What reports that the writer of a store that is followed has published something.
+    pub(crate) fn changes(&self) -> Option<Changes> {
+        let disk = self.disk().filter(|disk| disk.is_reading)?;
+        Some(Changes::of(disk.path()))
+    }
+
+    /// What is wrong after the last event of a store that is followed.
+    pub(crate) fn damage_after_head(&self) -> Option<Error> {
+        let disk = self.disk().filter(|disk| disk.is_reading)?;
+        sync::lock(&disk.follow).as_ref()?.failure.clone()
+    }
+
+    /// The process that has the store open for writing: this one, unless the store is followed.
+    pub(crate) fn writer(&self) -> Option<Writer> {
+        let process = Some(std::process::id());
+        let Some(disk) = self.disk().filter(|disk| disk.is_reading) else {
+            return Some(Writer { process });
+        };
+        let mut follow = sync::lock(&disk.follow);
+        let is_open = matches!(follow.as_mut()?.watch.look(), Ok(Look::Running(_)));
+        is_open.then(|| Writer { process: Lock::holder(disk.path()) })
+    }
+}
+
+/// The process that writes a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Writer {
+    pub(crate) process: Option<u32>,
+}
+
+impl Follow {
+    /// Reads frames up to this one, or up to the end of the log.
+    fn read_on(
+        &mut self,
+        storage: &Storage,
+        disk: &Disk,
+        until: Option<LogEnd>,
+        least: LogEnd,
+    ) -> Result<(), Error> {
+        let is_reached =
+            |end: LogEnd| until.is_some_and(|until| end.frame_number >= until.frame_number);
+        while !is_reached(self.end) {
+            if self.file.is_none() && !self.next_file(disk)? {
+                break;
+            }
+            if self.file.is_some() && !self.frames(storage, disk, &is_reached)? {
+                break;
+            }
+        }
+        if self.end.frame_number < least.frame_number {
+            let place = disk.identity.directory.display().to_string();
+            let (end, known) = (self.end.position, least.position);
+            let reason = format!("it ends at position {end}, and had reached {known}");
+            return Err(Error::corrupted(place, Some(end + 1), reason));
+        }
+        Ok(())
+    }
+
+    /// The last frame that was read.
+    pub(super) fn end(&self) -> LogEnd {
+        self.end
+    }
+
+    /// Opens the file that follows; false if there is none yet.
+    fn next_file(&mut self, disk: &Disk) -> Result<bool, Error> {
+        let Identity { directory, store_id, checksum } = &disk.identity;
+        let Some(key) = self.next_key(directory)? else { return Ok(false) };
+        // The sealed form first: it is there before the other one goes.
+        let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
+        if let Ok(file) = sealed {
+            self.check_follows(start_of(file.facts()), &key.sealed_path(directory))?;
+            disk.sealed.add(key, *file.facts());
+            self.end = end_of(file.facts());
+            self.last = Some(key);
+            return Ok(true);
+        }
+        let (path, file, header, end) = match journal::open(directory, key, checksum) {
+            // It was sealed in between: look again.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(true);
+            }
+            opened => opened?,
+        };
+        let start = LogEnd {
+            position: header.first_position.saturating_sub(1),
+            frame_number: header.first_frame.saturating_sub(1),
+            prev_checksum: header.prev_checksum,
+        };
+        self.check_follows(start, &path)?;
+        let raw = RawFile { path, file: Arc::new(file), end };
+        self.file = Some(Following { key, raw, offset: FIRST_FRAME_OFFSET });
+        self.last = Some(key);
+        self.in_tail.push(key);
+        Ok(true)
+    }
+
+    /// The file after the last one. A listing can miss a file that is renamed meanwhile, so that a
+    /// file which does not follow is believed only when it is seen again and again.
+    fn next_key(&self, directory: &Path) -> Result<Option<FileKey>, Error> {
+        const LOOKS: u32 = 3;
+        let mut earliest: Option<FileKey> = None;
+        for _ in 0..LOOKS {
+            let listing = journal::list(directory)?;
+            let keys = listing.sealed.into_iter().chain(listing.unsealed);
+            let next = keys.filter(|key| self.last.is_none_or(|last| *key > last)).min();
+            earliest = next.into_iter().chain(earliest).min();
+            if earliest.is_none_or(|key| key.first_position == self.end.position + 1) {
+                break;
+            }
+        }
+        Ok(earliest)
+    }
+
+    /// A file must follow on the last frame, or start after it: what lies between is lost, and a
+    /// read of it says so.
+    fn check_follows(&mut self, start: LogEnd, path: &Path) -> Result<(), Error> {
+        if start == self.end || start.frame_number > self.end.frame_number {
+            self.end = start;
+            return Ok(());
+        }
+        let reason = "it does not follow on the file before: it is of another history";
+        let place = path.display().to_string();
+        Err(Error::corrupted(place, Some(self.end.position + 1), reason))
+    }
+
+    /// Reads the frames of the open file; false at the end of the log.
+    fn frames(
+        &mut self,
+        storage: &Storage,
+        disk: &Disk,
+        is_reached: &dyn Fn(LogEnd) -> bool,
+    ) -> Result<bool, Error> {
+        let Some(following) = &mut self.file else { return Ok(false) };
+        // A writer may have made it longer, or a close shorter.
+        following.raw.end = length_of(&following.raw.file, &following.raw.path)?;
+        let Identity { store_id, checksum, .. } = &disk.identity;
+        let mut walk = Walk::new(&following.raw, (*store_id, checksum), following.offset, self.end);
+        let mut replay = IntoTail { tail: &storage.tail, checksum };
+        let source =
+            Source { key: following.key, path: &following.raw.path, file: &following.raw.file };
+        let goes_on = loop {
+            if is_reached(walk.last()) {
+                break true;
+            }
+            match walk.step()? {
+                Step::Frame(frame) => replay.frame(&frame, source)?,
+                Step::Continued => {
+                    (following.offset, self.end) = (walk.offset(), walk.last());
+                    self.file = None;
+                    return Ok(true);
+                }
+                Step::End => break false,
+                Step::Damaged(reason) => {
+                    let position = Some(walk.last().position + 1);
+                    let place = following.raw.path.display().to_string();
+                    (following.offset, self.end) = (walk.offset(), walk.last());
+                    return Err(Error::corrupted(place, position, reason));
+                }
+            }
+        };
+        (following.offset, self.end) = (walk.offset(), walk.last());
+        // A close seals the last file without a marker in it.
+        if !goes_on && self.has_next(disk)? {
+            self.file = None;
+            return Ok(true);
+        }
+        Ok(goes_on)
+    }
+
+    /// Whether a file follows on the one that is read.
+    fn has_next(&self, disk: &Disk) -> Result<bool, Error> {
+        let listing = journal::list(&disk.identity.directory)?;
+        let mut keys = listing.sealed.iter().chain(&listing.unsealed);
+        Ok(keys.any(|key| self.last.is_none_or(|last| *key > last)))
+    }
+
+    /// Forgets the events of files that are sealed by now.
+    fn drop_sealed(&mut self, storage: &Storage, disk: &Disk) -> Result<(), Error> {
+        if storage.tail.memory_bytes() < storage.options.tail_bytes {
+            return Ok(());
+        }
+        let Identity { directory, store_id, checksum } = &disk.identity;
+        let current = self.file.as_ref().map(|file| file.key);
+        while let Some(&key) = self.in_tail.first().filter(|key| Some(**key) != current) {
+            match SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
+                Ok(file) => {
+                    disk.sealed.add(key, *file.facts());
+                    storage.tail.drop_file(key);
+                    self.in_tail.remove(0);
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn length_of(file: &File, path: &Path) -> Result<u64, Error> {
+    let metadata = file.metadata().map_err(|source| Error::io("read", path, source))?;
+    Ok(metadata.len())
+}
