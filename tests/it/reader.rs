@@ -156,6 +156,24 @@ fn readers_amid_writers_see_whole_units_in_order() {
     assert_eq!(Reader::open(&path).unwrap().read_all().count(), 2_000);
 }
 
+#[test]
+fn a_close_that_shortens_the_file_under_a_reader_does_not_disturb_it() {
+    const ROUNDS: u64 = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    EventStore::open(&path).unwrap().close().unwrap();
+    let mut events = Reader::open(&path).unwrap().subscribe(1).unwrap();
+    let follower = thread::spawn(move || {
+        (1..=ROUNDS).for_each(|due| assert_eq!(events.next().unwrap().unwrap().position(), due));
+    });
+    for number in 0..ROUNDS {
+        let store = EventStore::open(&path).unwrap();
+        store.append("s", Any, [NewEvent::json("T", &number).unwrap()]).unwrap();
+        store.close().unwrap();
+    }
+    follower.join().unwrap();
+}
+
 /// Everything about the files of a directory that a reader might change.
 fn traces(path: &Path) -> BTreeMap<PathBuf, (u64, i64, i64, i64)> {
     let mut found = BTreeMap::new();
