@@ -349,7 +349,8 @@ impl Copier<'_> {
                     end = match file {
                         // What fills a gap is a sealed file, and only such come before one.
                         Open::Raw(..) if index < last_gap => {
-                            let gap = Gap::of_file(file.start(), self.end_of_raw(&file)?);
+                            let ends = (file.start(), self.end_of_raw(&file)?);
+                            let gap = Gap::of_file(key, ends);
                             self.storage.copy_gap(self.disk, &gap, &directory)?;
                             gap.end()
                         }

@@ -76,6 +76,8 @@ impl Piece {
 pub(in crate::storage) struct Gap {
     from: LogEnd,
     to: LogEnd,
+    /// The intact file before it.
+    after: Option<FileKey>,
     damaged: Vec<(FileKey, PathBuf)>,
     reason: String,
 }
@@ -141,22 +143,33 @@ impl Storage {
 
     fn fill(&self, disk: &Disk, gap: &Gap) -> Result<Vec<PathBuf>, Error> {
         let identity = &disk.identity;
-        let frames = self.frames_of(disk, gap, &identity.directory)?;
+        let frames = match gap.is_empty() {
+            true => None,
+            false => Some(self.frames_of(disk, gap, &identity.directory)?),
+        };
         let mut set_aside = Vec::new();
         for (_, path) in &gap.damaged {
             set_aside.push(files::set_aside(path)?);
         }
-        let facts = frames.seal(gap, &identity.directory)?;
+        let facts = frames.map(|frames| frames.seal(gap, &identity.directory)).transpose()?;
         let key = gap.key();
+        let replaced: Vec<FileKey> = gap.damaged.iter().map(|(key, _)| *key).collect();
         disk.with_trees(|trees| {
             // Files that lay in the gap are part of this one now.
-            trees.forget_sealed(key.first_position..=gap.to.position)?;
-            trees.put_sealed(key.first_position, key.number, &facts)?;
+            trees.forget_sealed(|first_position, number| {
+                let known = FileKey { first_position, number };
+                replaced.contains(&known) || gap.covers(known)
+            })?;
+            if let Some(facts) = &facts {
+                trees.put_sealed(key.first_position, key.number, facts)?;
+            }
             trees.sync()
         })?;
-        let replaced: Vec<FileKey> = gap.damaged.iter().map(|(key, _)| *key).collect();
         sync::lock(&disk.full).retain(|file| !replaced.contains(&file.key));
-        disk.sealed.replace(&replaced, key, facts);
+        disk.sealed.remove(|known| replaced.contains(&known) || gap.covers(known));
+        if let Some(facts) = facts {
+            disk.sealed.add(key, facts);
+        }
         replaced.iter().for_each(|key| self.tail.drop_file(*key));
         Ok(set_aside)
     }
@@ -168,7 +181,10 @@ impl Storage {
         gap: &Gap,
         directory: &Path,
     ) -> Result<(), Error> {
-        self.frames_of(disk, gap, directory)?.seal(gap, directory).map(drop)
+        match gap.is_empty() {
+            true => Ok(()),
+            false => self.frames_of(disk, gap, directory)?.seal(gap, directory).map(drop),
+        }
     }
 
     /// Reads the events of a gap from the trees into frames.
@@ -226,8 +242,23 @@ impl Storage {
 
 impl Gap {
     /// A file that is whole, to be written anew.
-    pub(in crate::storage) fn of_file(from: LogEnd, to: LogEnd) -> Gap {
-        Gap { from, to, damaged: Vec::new(), reason: String::new() }
+    pub(in crate::storage) fn of_file(key: FileKey, (from, to): (LogEnd, LogEnd)) -> Gap {
+        // The file before it, if that has the same first position.
+        let number = key.number.checked_sub(1);
+        let after = number.map(|number| FileKey { number, ..key });
+        Gap { from, to, after, damaged: Vec::new(), reason: String::new() }
+    }
+
+    /// Whether the intact files follow on each other: what lies between them is of another history
+    /// or of another store, and nothing takes its place.
+    fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// Whether a file with this key would lie in it.
+    fn covers(&self, key: FileKey) -> bool {
+        self.after.is_none_or(|after| key > after)
+            && (self.first_position()..=self.to.position).contains(&key.first_position)
     }
 
     /// The first position that is damaged or lost.
@@ -240,12 +271,15 @@ impl Gap {
         self.to
     }
 
-    /// The name of the file that fills it.
+    /// The name of the file that fills it. A file without events before it has the same first
+    /// position.
     fn key(&self) -> FileKey {
-        let first_position = self.from.position + 1;
+        let first_position = self.first_position();
         let known = self.damaged.iter().map(|(key, _)| *key);
         let known = known.filter(|key| key.first_position == first_position).min();
-        known.unwrap_or(FileKey { first_position, number: 0 })
+        let after = self.after.filter(|after| after.first_position == first_position);
+        let number = after.map_or(0, |after| after.number + 1);
+        known.unwrap_or(FileKey { first_position, number })
     }
 }
 
@@ -259,9 +293,9 @@ pub(in crate::storage) fn chain(disk: &Disk) -> Result<Vec<Piece>, Error> {
     keys.sort_unstable();
     keys.dedup();
     let (mut pieces, mut end) = (Vec::new(), LogEnd::default());
-    let mut open: Option<Gap> = None;
+    let (mut open, mut after): (Option<Gap>, Option<FileKey>) = (None, None);
     let lost = || "a file is missing".to_owned();
-    let new_gap = |from, reason| Gap { from, to: from, damaged: Vec::new(), reason };
+    let new_gap = |after, from, reason| Gap { from, to: from, after, damaged: Vec::new(), reason };
     for key in keys {
         let (path, link) = match sealed.binary_search(&key) {
             Ok(_) => (key.sealed_path(&identity.directory), sealed_link(disk, key)?),
@@ -270,24 +304,24 @@ pub(in crate::storage) fn chain(disk: &Disk) -> Result<Vec<Piece>, Error> {
         match link {
             Link::Whole(start, last) if start.frame_number >= end.frame_number => {
                 if start != end || open.is_some() {
-                    let gap = open.take().unwrap_or_else(|| new_gap(end, lost()));
+                    let gap = open.take().unwrap_or_else(|| new_gap(after, end, lost()));
                     pieces.push(Piece::Gap(Gap { to: start, ..gap }));
                 }
                 pieces.push(Piece::Whole(key));
-                end = last;
+                (end, after) = (last, Some(key));
             }
             Link::Whole(..) => {
                 let reason = "it does not follow on the file before".to_owned();
-                open.get_or_insert_with(|| new_gap(end, reason)).damaged.push((key, path));
+                open.get_or_insert_with(|| new_gap(after, end, reason)).damaged.push((key, path));
             }
             Link::Damaged(reason) => {
-                open.get_or_insert_with(|| new_gap(end, reason)).damaged.push((key, path));
+                open.get_or_insert_with(|| new_gap(after, end, reason)).damaged.push((key, path));
             }
         }
     }
     let written = disk.end_of_log();
     if open.is_some() || end.frame_number < written.frame_number {
-        let gap = open.unwrap_or_else(|| new_gap(end, lost()));
+        let gap = open.unwrap_or_else(|| new_gap(after, end, lost()));
         pieces.push(Piece::Gap(Gap { to: written, ..gap }));
     }
     Ok(pieces)

@@ -50,13 +50,11 @@ impl SealedFiles {
         }
     }
 
-    /// Replaces files by one that was made for all of them.
-    pub(crate) fn replace(&self, replaced: &[FileKey], key: FileKey, facts: SealedFacts) {
-        let positions = key.first_position..=facts.last_position;
-        sync::write(&self.noted).retain(|known, _| !positions.contains(&known.first_position));
-        sync::write(&self.keys).retain(|known| !replaced.contains(known));
-        sync::lock(&self.open).retain(|(known, _)| *known != key && !replaced.contains(known));
-        self.add(key, facts);
+    /// Forgets files that are replaced by one that is made for all of them.
+    pub(crate) fn remove(&self, is_gone: impl Fn(FileKey) -> bool) {
+        sync::write(&self.noted).retain(|known, _| !is_gone(*known));
+        sync::write(&self.keys).retain(|known| !is_gone(*known));
+        sync::lock(&self.open).retain(|(known, _)| !is_gone(*known));
     }
 
     /// Every file, in order.

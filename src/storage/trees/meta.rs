@@ -1,6 +1,6 @@
 //! The tree `meta`: format, store id, head, dictionary, and the facts of the sealed journal files.
 
-use std::{convert::Infallible, ops::RangeInclusive};
+use std::convert::Infallible;
 
 use sled::{
     Transactional,
@@ -146,9 +146,9 @@ impl Trees {
     }
 
     /// Forgets the facts of sealed files that start at these positions.
-    pub(crate) fn forget_sealed(&self, positions: RangeInclusive<u64>) -> Result<(), Error> {
+    pub(crate) fn forget_sealed(&self, is_gone: impl Fn(u64, u32) -> bool) -> Result<(), Error> {
         let known: Vec<SealedEntry> = self.sealed_facts().flatten().collect();
-        for entry in known.iter().filter(|entry| positions.contains(&entry.first_position)) {
+        for entry in known.iter().filter(|entry| is_gone(entry.first_position, entry.file_number)) {
             let key = meta::sealed_key(entry.first_position, entry.file_number);
             guarded(|| {
                 self.meta.remove(&key)?;
