@@ -52,10 +52,11 @@ impl Found {
             // The names of the newest files may not be durable when their writer was killed.
             files::sync_directory(&identity.directory)?;
         }
-        let files = resolve::resolve(&identity, writes)?;
         let trees_end = trees.map(trees_end).transpose()?;
+        let noted = trees.map(resolve::noted).unwrap_or_default();
+        let files = resolve::resolve(&identity, &noted, writes)?;
         let noted = match trees {
-            Some(trees) => resolve::noted(trees),
+            Some(_) => noted,
             // Nobody else knows which files belong together.
             None => resolve::linked(&identity, &files.sealed)?,
         };

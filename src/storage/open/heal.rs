@@ -21,7 +21,7 @@ use crate::{
         open::{
             Home,
             found::Found,
-            resolve::{self, end_of},
+            resolve::{self, Noted, end_of},
             thread::{Make, Thread},
         },
         trees::{self, OpenTrees, Trees},
@@ -96,13 +96,13 @@ fn check_fit(home: &Home, trees: &Trees) -> Result<(), Error> {
     if !identity.directory.is_dir() {
         return Ok(());
     }
-    let sealed = resolve::resolve(&identity, false)?.sealed;
-    let Some(last) = sealed.last() else { return Ok(()) };
-    let path = last.sealed_path(&identity.directory);
+    let sealed = resolve::resolve(&identity, &Noted::new(), false)?.sealed;
     // A damaged file says nothing of the trees.
-    let Ok(file) = SealedFile::open(&path, identity.store_id, &identity.checksum) else {
-        return Ok(());
-    };
+    let newest = sealed.iter().rev().find_map(|key| {
+        let path = key.sealed_path(&identity.directory);
+        SealedFile::open(&path, identity.store_id, &identity.checksum).ok()
+    });
+    let Some(file) = newest else { return Ok(()) };
     let sealed = end_of(file.facts());
     if head.frame_number >= sealed.frame_number {
         return Ok(());
@@ -166,7 +166,7 @@ fn make(
     let identity = home.identity();
     let rebuild = Rebuild {
         open: OpenTrees { directory, ..home.trees(options) },
-        files: resolve::resolve(&identity, false)?,
+        files: resolve::resolve(&identity, &Noted::new(), false)?,
         accepts_gaps: options.losses >= Losses::Gaps,
         is_large: options.rebuilds_large,
         identity,

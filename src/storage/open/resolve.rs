@@ -20,13 +20,16 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::storage) struct Resolved {
     pub(in crate::storage) sealed: Vec<FileKey>,
-    /// Those after the last sealed one.
+    /// Those after the last sealed one that is known to be of this store.
     pub(in crate::storage) unsealed: Vec<FileKey>,
 }
 
+/// What is known of sealed files.
+pub(super) type Noted = BTreeMap<FileKey, SealedFacts>;
+
 /// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
 /// is intact.
-pub(super) fn resolve(identity: &Identity, writes: bool) -> Result<Resolved, Error> {
+pub(super) fn resolve(identity: &Identity, noted: &Noted, writes: bool) -> Result<Resolved, Error> {
     let mut listing = journal::list(&identity.directory)?;
     let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
     let both: Vec<FileKey> =
@@ -48,9 +51,27 @@ pub(super) fn resolve(identity: &Identity, writes: bool) -> Result<Resolved, Err
     }
     // A file before a sealed one could not be sealed because it is damaged. The trees have its
     // events, and it stays as it is.
-    let last = listing.sealed.last().copied();
+    // That holds of no file that merely has such a name: one of another store hides nothing.
+    let mut last = None;
+    if !listing.unsealed.is_empty() {
+        for &key in listing.sealed.iter().rev() {
+            if noted.contains_key(&key) || is_of_store(identity, key)? {
+                last = Some(key);
+                break;
+            }
+        }
+    }
     listing.unsealed.retain(|key| last.is_none_or(|last| *key > last));
     Ok(Resolved { sealed: listing.sealed, unsealed: listing.unsealed })
+}
+
+fn is_of_store(identity: &Identity, key: FileKey) -> Result<bool, Error> {
+    let path = key.sealed_path(&identity.directory);
+    match SealedFile::open(&path, identity.store_id, &identity.checksum) {
+        Ok(_) => Ok(true),
+        Err(Error::Corrupted { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
@@ -88,7 +109,7 @@ pub(in crate::storage) fn end_of(facts: &SealedFacts) -> LogEnd {
 }
 
 /// What the trees know of sealed files.
-pub(super) fn noted(trees: &Trees) -> BTreeMap<FileKey, SealedFacts> {
+pub(super) fn noted(trees: &Trees) -> Noted {
     let mut noted = BTreeMap::new();
     // Damaged ones are missing, and a check reports them.
     for entry in trees.sealed_facts().flatten() {
@@ -102,11 +123,8 @@ pub(super) fn noted(trees: &Trees) -> BTreeMap<FileKey, SealedFacts> {
 
 /// The facts of the sealed files, each of which must follow on the one before, if that is there
 /// and whole.
-pub(super) fn linked(
-    identity: &Identity,
-    sealed: &[FileKey],
-) -> Result<BTreeMap<FileKey, SealedFacts>, Error> {
-    let mut found: BTreeMap<FileKey, SealedFacts> = BTreeMap::new();
+pub(super) fn linked(identity: &Identity, sealed: &[FileKey]) -> Result<Noted, Error> {
+    let mut found = Noted::new();
     for &key in sealed {
         let path = key.sealed_path(&identity.directory);
         let facts = match SealedFile::open(&path, identity.store_id, &identity.checksum) {
@@ -136,7 +154,9 @@ pub(super) fn sealed_end(
     let Resolved { sealed, unsealed } = files;
     // A file that is there unsealed, too, may have been set aside.
     let noted = noted.filter(|(key, _)| unsealed.first().is_none_or(|first| first > key));
-    let Some(&last) = sealed.last() else {
+    // Those after an unsealed file are of another store.
+    let is_own = |key: &&FileKey| unsealed.first().is_none_or(|first| first > *key);
+    let Some(&last) = sealed.iter().rev().find(is_own) else {
         return Ok(noted.map(|(_, end)| end).or(Some(LogEnd::default())));
     };
     if let Some((_, end)) = noted.filter(|(key, _)| *key > last) {
