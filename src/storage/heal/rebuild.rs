@@ -84,7 +84,8 @@ pub(crate) struct Rebuild {
 
 /// The sealed files that can be read.
 struct Sealed {
-    files: Vec<(FileKey, SealedFile)>,
+    /// They are opened one after the other: there may be more of them than descriptors.
+    files: Vec<FileKey>,
     /// Where they end.
     head: Head,
 }
@@ -108,7 +109,8 @@ impl Rebuild {
             Ok(())
         });
         let mut window = Window::default();
-        for (key, file) in &files {
+        for &key in &files {
+            let file = self.open_file(key)?;
             file.verify(&mut |part| match part {
                 Checked::Events(page) => {
                     window.add(page);
@@ -133,9 +135,9 @@ impl Rebuild {
     }
 
     /// The checkpoints at the end of the files, each of which has all of them as of its end.
-    fn checkpoints(&self, files: &[(FileKey, SealedFile)]) -> Result<Vec<Checkpoint>, Error> {
-        for (_, file) in files.iter().rev() {
-            match file.checkpoints() {
+    fn checkpoints(&self, files: &[FileKey]) -> Result<Vec<Checkpoint>, Error> {
+        for &key in files.iter().rev() {
+            match self.open_file(key)?.checkpoints() {
                 Err(Error::Corrupted { .. }) if self.accepts_gaps => {}
                 found => return found,
             }
@@ -145,12 +147,10 @@ impl Rebuild {
 
     /// Opens the files, each of which must follow on the one before.
     fn open_files(&self) -> Result<Sealed, Error> {
-        let Identity { directory, store_id, checksum } = &self.identity;
         let (mut files, mut end) = (Vec::new(), LogEnd::default());
         let mut head = Head::default();
         for &key in &self.files.sealed {
-            let path = key.sealed_path(directory);
-            let file = match SealedFile::open(&path, *store_id, checksum) {
+            let file = match self.open_file(key) {
                 Err(Error::Corrupted { .. }) if self.accepts_gaps => continue,
                 opened => opened?,
             };
@@ -160,17 +160,22 @@ impl Rebuild {
             if start != end && !is_gap {
                 let reason = "it does not follow on the file before, which is missing or of \
                               another history";
-                let place = path.display().to_string();
+                let place = key.sealed_path(&self.identity.directory).display().to_string();
                 return Err(Error::corrupted(place, Some(end.position + 1), reason));
             }
             end = end_of(facts);
             head = head_at(end, key, facts.end);
-            files.push((key, file));
+            files.push(key);
         }
         if self.accepts_gaps {
             head = self.head_before_unsealed(head);
         }
         Ok(Sealed { files, head })
+    }
+
+    fn open_file(&self, key: FileKey) -> Result<SealedFile, Error> {
+        let Identity { directory, store_id, checksum } = &self.identity;
+        SealedFile::open(&key.sealed_path(directory), *store_id, checksum)
     }
 
     /// Where the first unsealed file starts, if that is further than what can be read before it.
