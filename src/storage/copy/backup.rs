@@ -23,7 +23,7 @@ use crate::{
     Error,
     codec::{
         FORMAT_VERSION,
-        frame::{FIRST_FRAME_OFFSET, FileHeader, HEADER_BYTES},
+        frame::{FIRST_FRAME_OFFSET, FileHeader},
         head::{Beyond, HEAD_BYTES, HeadRecord, HeadState, LogEnd},
         superblock::Superblock,
     },
@@ -97,6 +97,8 @@ impl BackupSite {
         };
         for name in [names::JOURNAL, names::SNAPSHOTS] {
             files::create_directory(&path.join(name))?;
+            // What a killed backup left may be a second name of a file of the store.
+            journal::remove_unfinished(&path.join(name))?;
         }
         Ok(Some(BackupSite { path: path.to_owned(), before: Some(before), _lock: Some(lock) }))
     }
@@ -295,15 +297,10 @@ impl Copier<'_> {
         let identity = &self.disk.identity;
         let mut walk =
             Walk::new(raw, (identity.store_id, &identity.checksum), FIRST_FRAME_OFFSET, start);
-        let mut is_continued = false;
         while walk.last().frame_number < self.end.frame_number {
             match walk.step()? {
                 Step::Frame(_) => {}
-                Step::Continued => {
-                    is_continued = true;
-                    break;
-                }
-                Step::End => break,
+                Step::Continued | Step::End => break,
                 Step::Damaged(reason) => {
                     let place = raw.path.display().to_string();
                     let position = walk.last().position + 1;
@@ -311,12 +308,14 @@ impl Copier<'_> {
                 }
             }
         }
+        // Without the marker at its end: that would promise a file that is not there yet.
         let (end, last) = (walk.offset(), walk.last());
-        let marker = if is_continued { HEADER_BYTES as u64 } else { 0 };
         let target = key.active_path(&self.directory());
         let unfinished = target.with_extension(files::UNFINISHED);
-        let copied = copy_range(raw, &unfinished, end + marker, header.capacity);
+        let copied = copy_range(raw, &unfinished, end, header.capacity);
         copied.map_err(|source| Error::io("copy to", &unfinished, source))?;
+        // What comes before it must be durable first.
+        files::sync_directory(&self.directory())?;
         fs::rename(&unfinished, &target)
             .map_err(|source| Error::io("rename to", &target, source))?;
         self.bytes += end;
@@ -349,8 +348,7 @@ impl Copier<'_> {
                     end = match file {
                         // What fills a gap is a sealed file, and only such come before one.
                         Open::Raw(..) if index < last_gap => {
-                            let ends = (file.start(), self.end_of_raw(&file)?);
-                            let gap = Gap::of_file(key, ends);
+                            let gap = Gap::of_file(key, (file.start(), self.end_of_raw(&file)?));
                             self.storage.copy_gap(self.disk, &gap, &directory)?;
                             gap.end()
                         }
@@ -385,16 +383,15 @@ impl Copier<'_> {
                 continue;
             }
             let target = to.join(&name);
-            if !target.exists() {
-                match fs::read(from.join(&name)) {
-                    // It was superseded meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(source) => return Err(Error::io("read", from.join(&name), source)),
-                    Ok(bytes) => {
-                        files::publish(&target, &bytes)?;
-                        self.bytes += bytes.len() as u64;
-                    }
-                }
+            let bytes = match fs::read(from.join(&name)) {
+                // It was superseded meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => read.map_err(|source| Error::io("read", from.join(&name), source))?,
+            };
+            // One that was saved again has the same name.
+            if fs::read(&target).ok().as_ref() != Some(&bytes) {
+                files::publish(&target, &bytes)?;
+                self.bytes += bytes.len() as u64;
             }
             kept.insert(name);
         }
