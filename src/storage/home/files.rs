@@ -80,28 +80,49 @@ const DAMAGED: &str = ".damaged-";
 /// Renames a damaged file or directory to `<name>.damaged-<n>`, the numbers counting up, makes that
 /// durable, and returns the new path.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = 1 + numbers_set_aside(path)?.last().copied().unwrap_or(0);
-    let aside = path.with_file_name(format!("{name}{DAMAGED}{number}"));
+    let aside = aside_of(path, 1 + newest_aside(path)?);
     fs::rename(path, &aside).map_err(|source| Error::io("rename to", &aside, source))?;
     sync_directory(parent_of(path))?;
     Ok(aside)
 }
 
-/// The numbers of what was set aside of a path, in order.
-fn numbers_set_aside(path: &Path) -> Result<Vec<u32>, Error> {
+/// As [`set_aside`], of a file that is about to be replaced and stays until then.
+pub(crate) fn keep_aside(path: &Path) -> Result<PathBuf, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let newest = newest_aside(path)?;
+    let place = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    let known = aside_of(path, newest);
+    // An earlier attempt was killed after this.
+    if place(path).is_some() && place(path) == place(&known) {
+        return Ok(known);
+    }
+    let aside = aside_of(path, 1 + newest);
+    if fs::hard_link(path, &aside).is_err() {
+        // Not every file system has links.
+        return set_aside(path);
+    }
+    sync_directory(parent_of(path))?;
+    Ok(aside)
+}
+
+fn aside_of(path: &Path, number: u32) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}{DAMAGED}{number}"))
+}
+
+/// The highest number of what was set aside of a path; 0 when there is none.
+fn newest_aside(path: &Path) -> Result<u32, Error> {
     let directory = parent_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let failed = |source| Error::io("read the directory", directory, source);
-    let mut numbers = Vec::new();
+    let mut newest = 0;
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?.file_name();
         let entry = entry.to_string_lossy();
         let number = entry.strip_prefix(&*name).and_then(|rest| rest.strip_prefix(DAMAGED));
-        numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        newest = newest.max(number.and_then(|number| number.parse::<u32>().ok()).unwrap_or(0));
     }
-    numbers.sort_unstable();
-    Ok(numbers)
+    Ok(newest)
 }
 
 /// The name that something had before it was set aside.

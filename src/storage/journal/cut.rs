@@ -47,8 +47,14 @@ pub(super) fn make(
     let kept = first.filter(|_| offset > FIRST_FRAME_OFFSET);
     let kept = kept.map(|open| copy_start(&open, offset).map(|copy| (open, copy))).transpose()?;
     let mut set_aside = Vec::new();
-    for key in files.iter().rev() {
-        set_aside.push(files::set_aside(&key.active_path(&identity.directory))?);
+    // From the end, so that a cut that is killed can be repeated: until the last step the damage is
+    // where it was, with everything before it.
+    for (index, key) in files.iter().enumerate().rev() {
+        let path = key.active_path(&identity.directory);
+        set_aside.push(match kept.is_some() && index == 0 {
+            true => files::keep_aside(&path)?,
+            false => files::set_aside(&path)?,
+        });
     }
     set_aside.reverse();
     let active = match kept {
