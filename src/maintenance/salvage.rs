@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufWriter, Write},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -102,10 +103,10 @@ pub fn salvage_with(
     let store = mend::options(site, Losses::Gaps).open(site.path())?;
     let writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut saved = Saved { writer, report: SalvageReport::default(), next: 1 };
-    saved.all(&store)?;
+    saved.all(&store, &original)?;
     store.close()?;
     // What the repair of the copy has cut off.
-    original.stray_events(mended.head, &mut |event| saved.event(event))?;
+    saved.stray(&original, mended.head + 1..=u64::MAX)?;
     saved.end(mended.head.max(original.known_head()));
     let Saved { mut writer, report, .. } = saved;
     writer.flush().map_err(|source| Error::io("write to", "the output", source))?;
@@ -120,8 +121,9 @@ struct Saved<W> {
 }
 
 impl<W: Write> Saved<W> {
-    /// Saves every event that the store can read.
-    fn all(&mut self, store: &EventStore) -> Result<(), Error> {
+    /// Saves every event that the store can read, and those between them whose frames are intact in
+    /// a file that is damaged elsewhere.
+    fn all(&mut self, store: &EventStore, original: &Site) -> Result<(), Error> {
         let head = store.head()?;
         let storage = store.storage();
         let (mut position, mut page) = (1, Page::default());
@@ -129,6 +131,7 @@ impl<W: Write> Saved<W> {
             match storage.page(position, page) {
                 Ok(found) => {
                     page = found;
+                    self.stray(original, self.next..=position - 1)?;
                     while let Some(event) = page.event_at(position).filter(|_| position <= head) {
                         self.event(&event)?;
                         position += 1;
@@ -141,7 +144,15 @@ impl<W: Write> Saved<W> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        self.stray(original, self.next..=head)
+    }
+
+    /// Saves the events at these positions that intact frames hold somewhere.
+    fn stray(&mut self, original: &Site, positions: RangeInclusive<u64>) -> Result<(), Error> {
+        match positions.is_empty() {
+            true => Ok(()),
+            false => original.stray_events(positions, &mut |event| self.event(event)),
+        }
     }
 
     fn event(&mut self, event: &RecordedEvent) -> Result<(), Error> {

@@ -5,14 +5,21 @@
 //! its time stamps.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::{DirBuilderExt, symlink},
     path::{Path, PathBuf},
 };
 
 use uuid::Uuid;
 
-use crate::{Error, storage::home::names};
+use crate::{
+    Error,
+    storage::{files, home::names, journal},
+};
+
+/// More than the superblock or `HEAD` takes.
+const START_BYTES_MAX: u64 = 64 << 10;
 
 /// How often the copy is made anew because files of a store that is in use have moved.
 const ATTEMPTS: u32 = 20;
@@ -57,7 +64,10 @@ impl PrivateCopy {
         for name in ["ANNALS", "HEAD"] {
             let from = store.join(name);
             if from.symlink_metadata().is_ok() {
-                copy(&from, &self.path.join(name))?;
+                // They are never read further.
+                let bytes = files::read_bounded(&from, START_BYTES_MAX);
+                let copied = bytes.and_then(|bytes| fs::write(self.path.join(name), bytes));
+                copied.map_err(|source| Error::io("copy", &from, source))?;
             }
         }
         // Trees that are older than the journal do no harm; a journal older than the trees would.
@@ -77,17 +87,21 @@ impl PrivateCopy {
         if !from.is_dir() {
             return Ok(());
         }
+        let is_journal = name == names::JOURNAL;
         fs::create_dir(&to).map_err(|source| Error::io("create the directory", &to, source))?;
         let failed = |source| Error::io("read the directory", &from, source);
         for entry in fs::read_dir(&from).map_err(failed)? {
             let (path, name) =
                 entry.map(|entry| (entry.path(), entry.file_name())).map_err(failed)?;
             let target = to.join(&name);
-            let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-            if !is_file || path.extension().is_some_and(|ending| ending == "tmp") {
+            let metadata = path.symlink_metadata().ok().filter(|metadata| metadata.is_file());
+            let Some(metadata) = metadata else { continue };
+            if path.extension().is_some_and(|ending| ending == files::UNFINISHED) {
                 continue;
             }
-            match is_linked(&name.to_string_lossy()) {
+            // Nobody writes to a file of the journal that is longer than any may be.
+            let is_too_long = is_journal && metadata.len() > journal::CAPACITY_MAX;
+            match is_too_long || is_linked(&name.to_string_lossy()) {
                 true => symlink(&path, &target)
                     .map_err(|source| Error::io("create the link", &target, source))?,
                 false => copy(&path, &target)?,
@@ -104,6 +118,9 @@ impl Drop for PrivateCopy {
     }
 }
 
+/// Copies bytes alone: the copy can be written to even where the original cannot.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::copy(from, to).map(drop).map_err(|source| Error::io("copy", from, source))
+    let copied = File::open(from)
+        .and_then(|mut from| io::copy(&mut from, &mut File::create_new(to)?).map(drop));
+    copied.map_err(|source| Error::io("copy", from, source))
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    ops::RangeInclusive,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -168,11 +169,11 @@ impl Site {
         record.map_or(0, |record| record.end.position)
     }
 
-    /// Hands on the events after `head` that intact frames of unsealed files hold, even where the
-    /// log does not lead to them.
+    /// Hands on the events at these positions that intact frames of unsealed files hold, even where
+    /// the log does not lead to them.
     pub(crate) fn stray_events(
         &self,
-        head: u64,
+        positions: RangeInclusive<u64>,
         on_event: &mut dyn FnMut(&RecordedEvent) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let store_id = match superblock::read(&self.path) {
@@ -180,7 +181,7 @@ impl Site {
             _ => self.store_id_of_journal()?,
         };
         match store_id {
-            Some(id) => stray::events(&self.path.join(names::JOURNAL), id, head, on_event),
+            Some(id) => stray::events(&self.path.join(names::JOURNAL), id, &positions, on_event),
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Intact frames that the log does not lead to, because there is damage before them.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, ops::RangeInclusive, path::Path, sync::Arc};
 
 use uuid::Uuid;
 
@@ -15,12 +15,15 @@ use crate::{
     storage::journal::{self, FrameBytes, RawFile},
 };
 
-/// Hands on the events after `head` of all intact frames of unsealed files, in the order of the
-/// files. A position may come twice.
+/// Bytes in which headers are searched at once.
+const WINDOW: usize = 256 << 10;
+
+/// Hands on the events at these positions of all intact frames of unsealed files, in the order of
+/// the files. A position may come twice.
 pub(super) fn events(
     directory: &Path,
     store_id: Uuid,
-    head: u64,
+    positions: &RangeInclusive<u64>,
     on_event: &mut dyn FnMut(&RecordedEvent) -> Result<(), Error>,
 ) -> Result<(), Error> {
     if !directory.is_dir() {
@@ -29,10 +32,13 @@ pub(super) fn events(
     let checksum = Checksum::of_store(store_id);
     for key in journal::list(directory)?.unsealed {
         let path = key.active_path(directory);
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (end, file) = opened.map_err(|source| Error::io("open", &path, source))?;
-        let raw = RawFile { path, file: Arc::new(file), end };
-        of_file(&raw, &checksum, head, on_event)?;
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+        let (metadata, file) = opened.map_err(|source| Error::io("open", &path, source))?;
+        if metadata.is_file() {
+            let end = metadata.len().min(journal::CAPACITY_MAX);
+            let raw = RawFile { path, file: Arc::new(file), end };
+            of_file(&raw, &checksum, positions, on_event)?;
+        }
     }
     Ok(())
 }
@@ -40,14 +46,20 @@ pub(super) fn events(
 fn of_file(
     raw: &RawFile,
     checksum: &Checksum,
-    head: u64,
+    positions: &RangeInclusive<u64>,
     on_event: &mut dyn FnMut(&RecordedEvent) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut at = FIRST_FRAME_OFFSET;
-    let mut header = [0; HEADER_BYTES];
+    let (mut window, mut start) = (Vec::new(), at);
     while at + (HEADER_BYTES as u64) <= raw.end {
-        raw.read_at(at, &mut header)?;
-        let found = FrameHeader::decode(&header, checksum);
+        let mut header = header_in(&window, at - start);
+        if header.is_none() {
+            start = at;
+            window.resize(usize::try_from(raw.end - at).unwrap_or(WINDOW).min(WINDOW), 0);
+            raw.read_at(start, &mut window)?;
+            header = header_in(&window, 0);
+        }
+        let found = header.and_then(|header| FrameHeader::decode(header, checksum));
         let payload = match found {
             Some(found) => intact_payload(raw, checksum, at, &found)?,
             None => None,
@@ -57,7 +69,9 @@ fn of_file(
             continue;
         };
         at += found.frame_bytes();
-        if found.kind != FrameKind::Events || found.last_position() <= head {
+        let is_before = found.last_position() < *positions.start();
+        let is_after = found.first_position > *positions.end();
+        if found.kind != FrameKind::Events || is_before || is_after {
             continue;
         }
         for item in frame::items(&payload).unwrap_or_default() {
@@ -65,13 +79,18 @@ fn of_file(
             if item.kind == ItemKind::Record
                 && let Ok(page) = Page::of_record(Arc::from(content))
             {
-                for event in page.events().filter(|event| event.position() > head) {
+                for event in page.events().filter(|event| positions.contains(&event.position())) {
                     on_event(&event)?;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The bytes where a header may be, if all of them are in the window.
+fn header_in(window: &[u8], offset: u64) -> Option<&[u8; HEADER_BYTES]> {
+    window.get(usize::try_from(offset).ok()?..)?.first_chunk()
 }
 
 fn intact_payload(

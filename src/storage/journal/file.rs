@@ -28,7 +28,7 @@ const SEALED: &str = "sealed";
 
 /// The largest capacity of a journal file: the largest that can be asked for, plus the largest
 /// frame.
-const CAPACITY_MAX: u64 = (1 << 30) + FRAME_BYTES_MAX;
+pub(crate) const CAPACITY_MAX: u64 = (1 << 30) + FRAME_BYTES_MAX;
 
 /// Identifies a file: the position of its first frame, and its number among those with this
 /// position. All but the last of these hold only checkpoints.

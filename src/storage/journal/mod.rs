@@ -22,7 +22,7 @@ mod write;
 
 pub(crate) use bytes::FrameBytes;
 pub(crate) use cut::Cut;
-pub(crate) use file::{FileKey, PreparedFile, list, open, remove_unfinished};
+pub(crate) use file::{CAPACITY_MAX, FileKey, PreparedFile, list, open, remove_unfinished};
 pub(crate) use raw::RawFile;
 pub(crate) use recover::{Recovery, Replay, Source, TreesEnd, recover};
 pub(crate) use sealed::{Checked, SealedFile, ToSeal, Unpublished, seal};
