@@ -18,6 +18,7 @@ use crate::{
     child::{self, Answer, Checker, Job},
     faults, kernel, kill,
     marks::{Args, Setup},
+    mending,
     plan::Random,
     power_cut, rot, shim, wide,
 };
@@ -57,7 +58,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 27] = [
+const TESTS: [(&str, Test); 33] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -71,6 +72,12 @@ const TESTS: [(&str, Test); 27] = [
     ("faults::interrupted", faults::interrupted),
     ("faults::reads", faults::reads),
     ("faults::bad_sectors", faults::bad_sectors),
+    ("mending::rebuild_killed", mending::rebuild_killed),
+    ("mending::rebuild_fails", mending::rebuild_fails),
+    ("mending::repair_killed", mending::repair_killed),
+    ("mending::repair_fails", mending::repair_fails),
+    ("mending::backup_killed", mending::backup_killed),
+    ("mending::backup_fails", mending::backup_fails),
     ("kernel::lost_write_back", kernel::lost_write_back),
     ("kernel::suspended", kernel::suspended),
     ("kernel::panicked", kernel::panicked),

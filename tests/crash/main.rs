@@ -46,6 +46,12 @@ mod kill;
 #[cfg(target_os = "linux")]
 mod marks;
 #[cfg(target_os = "linux")]
+mod mended;
+#[cfg(target_os = "linux")]
+mod mender;
+#[cfg(target_os = "linux")]
+mod mending;
+#[cfg(target_os = "linux")]
 mod oracle;
 #[cfg(target_os = "linux")]
 mod plan;
@@ -72,6 +78,7 @@ fn main() -> std::process::ExitCode {
         Ok("check") => check::serve(&args, check::strict),
         Ok("rot") => served::serve(&args),
         Ok("wide") => wide::run(&args),
+        Ok("mend") => mender::run(&args),
         Ok(role) => panic!("no such role: {role}"),
         Err(_) => return harness::main(&args.0),
     }

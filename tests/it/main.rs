@@ -31,6 +31,7 @@ mod full_disk; //   a disk without space: appends are refused, reads go on
 mod healing; //     trees that are damaged or lost: rebuilt from the journal
 mod limits; //      every limit, at it and one past it
 mod live; //        live projections: up to date when an append returns
+mod mixed; //       files of other stores, files without events, several damages
 mod model; //       random operations with reopening, against a reference model
 mod ndjson; //      import and export: the exchange format
 mod open; //        opening, creating, locking, closing, reopening
