@@ -96,18 +96,18 @@ pub fn salvage_with(
     writer: impl Write,
     options: &SalvageOptions,
 ) -> Result<SalvageReport, Error> {
-    let original = Site::of(path.as_ref())?;
-    let copy = original.private_copy(&options.scratch)?;
+    let copy = Site::of(path.as_ref())?.private_copy(&options.scratch)?;
     let site = copy.site();
+    let known_head = site.known_head();
     let mended = mend::mend(site).map_err(|error| about(&copy, error))?;
     let store = mend::options(site, Losses::Gaps).open(site.path())?;
     let writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut saved = Saved { writer, report: SalvageReport::default(), next: 1 };
-    saved.all(&store, &original)?;
+    saved.all(&store, site)?;
     store.close()?;
     // What the repair of the copy has cut off.
-    saved.stray(&original, mended.head + 1..=u64::MAX)?;
-    saved.end(mended.head.max(original.known_head()));
+    saved.stray(site, mended.head + 1..=u64::MAX)?;
+    saved.end(mended.head.max(known_head));
     let Saved { mut writer, report, .. } = saved;
     writer.flush().map_err(|source| Error::io("write to", "the output", source))?;
     Ok(report)
@@ -123,7 +123,7 @@ struct Saved<W> {
 impl<W: Write> Saved<W> {
     /// Saves every event that the store can read, and those between them whose frames are intact in
     /// a file that is damaged elsewhere.
-    fn all(&mut self, store: &EventStore, original: &Site) -> Result<(), Error> {
+    fn all(&mut self, store: &EventStore, site: &Site) -> Result<(), Error> {
         let head = store.head()?;
         let storage = store.storage();
         let (mut position, mut page) = (1, Page::default());
@@ -131,7 +131,7 @@ impl<W: Write> Saved<W> {
             match storage.page(position, page) {
                 Ok(found) => {
                     page = found;
-                    self.stray(original, self.next..=position - 1)?;
+                    self.stray(site, self.next..=position - 1)?;
                     while let Some(event) = page.event_at(position).filter(|_| position <= head) {
                         self.event(&event)?;
                         position += 1;
@@ -144,14 +144,14 @@ impl<W: Write> Saved<W> {
                 Err(error) => return Err(error),
             }
         }
-        self.stray(original, self.next..=head)
+        self.stray(site, self.next..=head)
     }
 
     /// Saves the events at these positions that intact frames hold somewhere.
-    fn stray(&mut self, original: &Site, positions: RangeInclusive<u64>) -> Result<(), Error> {
+    fn stray(&mut self, site: &Site, positions: RangeInclusive<u64>) -> Result<(), Error> {
         match positions.is_empty() {
             true => Ok(()),
-            false => original.stray_events(positions, &mut |event| self.event(event)),
+            false => site.stray_events(positions, &mut |event| self.event(event)),
         }
     }
 

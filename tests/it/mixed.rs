@@ -1,11 +1,17 @@
 //! Journals in a state that no crash leaves: files of another store among them, files without
 //! events lost, damage in several places.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use annals::{
     BackupOptions, ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Options, RepairOptions,
-    SalvageReport, backup, repair, salvage,
+    SalvageReport, VerifyOptions, backup, repair, salvage, verify,
 };
 
 use crate::support::{
@@ -349,5 +355,45 @@ fn a_backup_that_was_killed_between_two_files_opens() {
         assert_eq!(store.verify().unwrap().findings, []);
         drop(store);
         fs::remove_dir_all(&copied).unwrap();
+    }
+}
+
+#[test]
+fn a_store_in_use_is_checked_copied_and_salvaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let busy = Options::new().journal_bytes(128 << 10).tail_bytes(50_000);
+    let store = busy.open(&path).unwrap();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let event = NewEvent::binary("B", vec![7; 3_000]).unwrap();
+            while !is_done.load(Ordering::Relaxed) {
+                store.append("s", Any, vec![event.clone(); 3]).unwrap();
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        // Also when an assertion fails: the scope waits for the other.
+        let _stop = Stop(&is_done);
+        for round in 0..12 {
+            let head = store.head().unwrap();
+            let report = verify(&path, &VerifyOptions::new()).unwrap();
+            assert_eq!(report.findings, [], "round {round}");
+            assert!(report.events >= head);
+            let target = directory.path().join(format!("copy-{}", round % 3));
+            assert!(backup(&path, &target, &BackupOptions::new()).unwrap().events >= head);
+            let head = store.head().unwrap();
+            let report = salvage(&path, std::io::sink()).unwrap();
+            assert_eq!(report.missing, [], "round {round}");
+            assert!(report.events >= head, "{} of {head}", report.events);
+        }
+    });
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -71,39 +71,71 @@ impl PrivateCopy {
             }
         }
         // Trees that are older than the journal do no harm; a journal older than the trees would.
-        self.directory(store, names::TREES, &|_| false)?;
-        self.directory(store, names::JOURNAL, &|name| name.ends_with(".sealed"))?;
-        self.directory(store, names::SNAPSHOTS, &|_| true)
+        self.directory(store, names::TREES, false)?;
+        self.journal(store)?;
+        self.directory(store, names::SNAPSHOTS, true)
     }
 
-    /// Copies the files of a directory, or links to those that never change.
-    fn directory(
-        &self,
-        store: &Path,
-        name: &str,
-        is_linked: &dyn Fn(&str) -> bool,
-    ) -> Result<(), Error> {
+    /// Copies the journal as it is at one moment: the files of a store that is in use are sealed
+    /// and removed, and new ones appear, while it is copied. Open files stay readable.
+    fn journal(&self, store: &Path) -> Result<(), Error> {
+        let (from, to) = (store.join(names::JOURNAL), self.path.join(names::JOURNAL));
+        if !from.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir(&to).map_err(|source| Error::io("create the directory", &to, source))?;
+        let before = journal::list(&from)?;
+        let mut opened = Vec::new();
+        for key in &before.unsealed {
+            let path = key.active_path(&from);
+            let failed = |source| Error::io("copy", &path, source);
+            let file = File::open(&path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if metadata.is_file() {
+                opened.push((path, file, metadata.len()));
+            }
+        }
+        if journal::list(&from)? != before {
+            let moved = io::Error::new(io::ErrorKind::NotFound, "its files have moved");
+            return Err(Error::io("copy", &from, moved));
+        }
+        // The newest first: the store may begin another one meanwhile.
+        for (path, mut file, len) in opened.into_iter().rev() {
+            let target = to.join(path.file_name().unwrap_or_default());
+            // Nobody writes to a file that is longer than any may be.
+            match len > journal::CAPACITY_MAX {
+                true => link(&path, &target)?,
+                false => copy_from(&mut file, &target)
+                    .map_err(|source| Error::io("copy", &path, source))?,
+            }
+        }
+        for key in before.sealed {
+            let (path, target) = (key.sealed_path(&from), key.sealed_path(&to));
+            if path.is_file() {
+                link(&path, &target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the files of a directory, or links to them if they never change.
+    fn directory(&self, store: &Path, name: &str, is_linked: bool) -> Result<(), Error> {
         let (from, to) = (store.join(name), self.path.join(name));
         if !from.is_dir() {
             return Ok(());
         }
-        let is_journal = name == names::JOURNAL;
         fs::create_dir(&to).map_err(|source| Error::io("create the directory", &to, source))?;
         let failed = |source| Error::io("read the directory", &from, source);
         for entry in fs::read_dir(&from).map_err(failed)? {
             let (path, name) =
                 entry.map(|entry| (entry.path(), entry.file_name())).map_err(failed)?;
             let target = to.join(&name);
-            let metadata = path.symlink_metadata().ok().filter(|metadata| metadata.is_file());
-            let Some(metadata) = metadata else { continue };
-            if path.extension().is_some_and(|ending| ending == files::UNFINISHED) {
+            let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+            if !is_file || path.extension().is_some_and(|ending| ending == files::UNFINISHED) {
                 continue;
             }
-            // Nobody writes to a file of the journal that is longer than any may be.
-            let is_too_long = is_journal && metadata.len() > journal::CAPACITY_MAX;
-            match is_too_long || is_linked(&name.to_string_lossy()) {
-                true => symlink(&path, &target)
-                    .map_err(|source| Error::io("create the link", &target, source))?,
+            match is_linked {
+                true => link(&path, &target)?,
                 false => copy(&path, &target)?,
             }
         }
@@ -120,7 +152,14 @@ impl Drop for PrivateCopy {
 
 /// Copies bytes alone: the copy can be written to even where the original cannot.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    let copied = File::open(from)
-        .and_then(|mut from| io::copy(&mut from, &mut File::create_new(to)?).map(drop));
+    let copied = File::open(from).and_then(|mut file| copy_from(&mut file, to));
     copied.map_err(|source| Error::io("copy", from, source))
+}
+
+fn copy_from(from: &mut File, to: &Path) -> io::Result<()> {
+    io::copy(from, &mut File::create_new(to)?).map(drop)
+}
+
+fn link(path: &Path, target: &Path) -> Result<(), Error> {
+    symlink(path, target).map_err(|source| Error::io("create the link", target, source))
 }

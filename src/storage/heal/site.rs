@@ -169,8 +169,8 @@ impl Site {
         record.map_or(0, |record| record.end.position)
     }
 
-    /// Hands on the events at these positions that intact frames of unsealed files hold, even where
-    /// the log does not lead to them.
+    /// Hands on the events at these positions that intact frames of unsealed files hold, or of
+    /// those that a repair set aside, even where the log does not lead to them.
     pub(crate) fn stray_events(
         &self,
         positions: RangeInclusive<u64>,

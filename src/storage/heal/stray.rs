@@ -1,6 +1,11 @@
 //! Intact frames that the log does not lead to, because there is damage before them.
 
-use std::{fs::File, ops::RangeInclusive, path::Path, sync::Arc};
+use std::{
+    fs::{self, File},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -12,14 +17,17 @@ use crate::{
         page::Page,
     },
     event::RecordedEvent,
-    storage::journal::{self, FrameBytes, RawFile},
+    storage::{
+        files,
+        journal::{self, FileKey, FrameBytes, RawFile},
+    },
 };
 
 /// Bytes in which headers are searched at once.
 const WINDOW: usize = 256 << 10;
 
-/// Hands on the events at these positions of all intact frames of unsealed files, in the order of
-/// the files. A position may come twice.
+/// Hands on the events at these positions of all intact frames of unsealed files, and of those that
+/// were set aside, in the order of the files. A position may come twice.
 pub(super) fn events(
     directory: &Path,
     store_id: Uuid,
@@ -30,8 +38,7 @@ pub(super) fn events(
         return Ok(());
     }
     let checksum = Checksum::of_store(store_id);
-    for key in journal::list(directory)?.unsealed {
-        let path = key.active_path(directory);
+    for path in unsealed(directory)? {
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = opened.map_err(|source| Error::io("open", &path, source))?;
         if metadata.is_file() {
@@ -86,6 +93,22 @@ fn of_file(
         }
     }
     Ok(())
+}
+
+/// The unsealed files in order, each before what was set aside of it.
+fn unsealed(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = files::name_before_damage(&name);
+        if let Some(stem) = name.strip_suffix(".journal") {
+            found.extend(FileKey::parse(stem).map(|key| (key, path.clone())));
+        }
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 /// The bytes where a header may be, if all of them are in the window.

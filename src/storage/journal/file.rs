@@ -52,7 +52,7 @@ impl FileKey {
         FileKey::parse(path.file_stem()?.to_str()?).filter(|_| is_sealed)
     }
 
-    fn parse(stem: &str) -> Option<FileKey> {
+    pub(crate) fn parse(stem: &str) -> Option<FileKey> {
         let (position, number) = match stem.split_once('-') {
             Some((position, number)) => (position, number.parse().ok()?),
             None => (stem, 0),
@@ -71,7 +71,7 @@ impl FileKey {
 }
 
 /// The files of a journal, each list in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Listing {
     pub(crate) unsealed: Vec<FileKey>,
     pub(crate) sealed: Vec<FileKey>,
