@@ -152,7 +152,7 @@ impl Follow {
         let Some(key) = self.next_key(directory)? else { return Ok(false) };
         // The sealed form first: it is there before the other one goes.
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
-        if let Ok(file) = sealed {
+        if let Ok(file) = &sealed {
             self.check_follows(start_of(file.facts()), &key.sealed_path(directory))?;
             disk.sealed.add(key, *file.facts());
             self.end = end_of(file.facts());
@@ -160,8 +160,12 @@ impl Follow {
             return Ok(true);
         }
         let (path, file, header, end) = match journal::open(directory, key, checksum) {
-            // It was sealed in between: look again.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                // It was sealed in between, and is looked at again; or its sealed form is damaged,
+                // and what is in it is lost to a reader.
+                if sealed.is_err_and(|error| matches!(error, Error::Corrupted { .. })) {
+                    self.last = Some(key);
+                }
                 return Ok(true);
             }
             opened => opened?,

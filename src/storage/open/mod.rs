@@ -23,7 +23,7 @@ use crate::{
         superblock::Superblock,
     },
     storage::{
-        Place, Storage, StorageOptions, files,
+        Losses, Place, Storage, StorageOptions, files,
         follow::Follow,
         home::{
             Lock,
@@ -110,10 +110,11 @@ fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Er
         let place = identity.directory.display().to_string();
         return Err(Error::corrupted(place, Some(1), "the directory is missing"));
     }
-    let sealed = resolve::resolve(&identity, false)?.sealed;
+    let sealed = resolve::resolve(&identity, &resolve::Noted::new(), false)?.sealed;
     let noted = resolve::linked(&identity, &sealed)?;
-    let end = noted.last_key_value().map(|(_, facts)| end_of(facts)).unwrap_or_default();
-    let last = sealed.last().copied();
+    let last = noted.last_key_value();
+    let end = last.map(|(_, facts)| end_of(facts)).unwrap_or_default();
+    let last = last.map(|(key, _)| *key);
     let found = Found {
         tail: Tail::new(options.tail_bytes),
         journal: Journal::new(identity.clone(), 0, None, FileKey::default(), end),
@@ -218,6 +219,10 @@ fn read_only(
     before: Option<HeadRecord>,
     full: Error,
 ) -> Result<Arc<Storage>, Error> {
+    if options.losses != Losses::None {
+        // A repair has to write.
+        return Err(full);
+    }
     let found = Found::recover(&home, &options, (before, None))?;
     let storage = found.into_storage(home, options, (None, None), None);
     drop(storage.health.poison(full));
