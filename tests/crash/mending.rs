@@ -128,10 +128,12 @@ fn each_call(context: &Context, works: &[Work], faults: &[Fault]) -> Outcome {
         })
         .collect();
     let total = cases.len();
-    // There are few of these, and they say most.
-    let (first, rest): (Vec<u64>, Vec<u64>) =
+    // There are few of these, and they say most: every other case is one as long as they last.
+    let (names, mut rest): (Vec<u64>, Vec<u64>) =
         cases.into_iter().partition(|&case| parts(case).1 == Fault::KillAtName);
-    let cases = [first, rest].concat();
+    let others = rest.split_off(names.len().min(rest.len()));
+    let pairs = rest.into_iter().zip(names).flat_map(|(one, other)| [one, other]);
+    let cases: Vec<u64> = pairs.chain(others).collect();
     let seen = Seen::default();
     let time = context.time(SECONDS);
     let (count, failures) = context.run_cases(cases.into_iter(), time, context.jobs, |case| {
