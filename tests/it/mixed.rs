@@ -397,3 +397,28 @@ impl Drop for Stop<'_> {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+#[test]
+fn a_sealed_file_of_another_history_replaces_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, fork) = (directory.path().join("store"), directory.path().join("fork"));
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, 1..=EVENTS - 3);
+    store.close().unwrap();
+    copy(&path, &fork);
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, EVENTS - 2..=EVENTS);
+    store.close().unwrap();
+    let store = options().open(&fork).unwrap();
+    for number in 0..300 {
+        let event = NewEvent::json("F", &format!("{number:0>200}")).unwrap();
+        store.append("fork", Any, [event]).unwrap();
+    }
+    store.close().unwrap();
+    let own = active(&path).remove(0);
+    let name = own.with_extension("sealed").file_name().unwrap().to_owned();
+    fs::copy(fork.join("journal").join(&name), path.join("journal").join(&name)).unwrap();
+    let store = options().open(&path).unwrap();
+    numbered::check_everything(&store, "of two histories");
+    assert!(own.exists() && own.with_extension("sealed.damaged-1").exists());
+}

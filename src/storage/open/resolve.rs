@@ -3,15 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    sync::Arc,
 };
 
 use crate::{
     Error,
-    codec::{head::LogEnd, sealed::SealedFacts},
+    codec::{frame::FIRST_FRAME_OFFSET, head::LogEnd, sealed::SealedFacts},
     storage::{
         files,
-        journal::{self, Checked, FileKey, Identity, SealedFile, TreesEnd},
+        journal::{self, Checked, FileKey, Identity, RawFile, SealedFile, Step, TreesEnd, Walk},
         trees::Trees,
     },
 };
@@ -28,7 +28,7 @@ pub(in crate::storage) struct Resolved {
 pub(super) type Noted = BTreeMap<FileKey, SealedFacts>;
 
 /// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
-/// is intact.
+/// is intact, and has what the other one has.
 pub(super) fn resolve(identity: &Identity, noted: &Noted, writes: bool) -> Result<Resolved, Error> {
     let mut listing = journal::list(&identity.directory)?;
     let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
@@ -36,7 +36,7 @@ pub(super) fn resolve(identity: &Identity, noted: &Noted, writes: bool) -> Resul
         listing.unsealed.iter().copied().filter(|key| sealed.contains(key)).collect();
     for key in both {
         let path = key.sealed_path(&identity.directory);
-        if is_whole(identity, &path)? {
+        if is_whole(identity, key)? {
             listing.unsealed.retain(|unsealed| *unsealed != key);
             if writes {
                 let path = key.active_path(&identity.directory);
@@ -74,20 +74,54 @@ fn is_of_store(identity: &Identity, key: FileKey) -> Result<bool, Error> {
     }
 }
 
-fn is_whole(identity: &Identity, path: &Path) -> Result<bool, Error> {
+fn is_whole(identity: &Identity, key: FileKey) -> Result<bool, Error> {
     let mut has_damage = false;
-    let opened = SealedFile::open(path, identity.store_id, &identity.checksum);
+    let path = key.sealed_path(&identity.directory);
+    let opened = SealedFile::open(&path, identity.store_id, &identity.checksum);
     let checked = opened.and_then(|file| {
         file.verify(&mut |part| {
             has_damage |= matches!(part, Checked::Damage { .. });
             Ok(())
-        })
+        })?;
+        Ok(!has_damage && has_frames_of_unsealed(identity, key, &file)?)
     });
     match checked {
-        Ok(()) => Ok(!has_damage),
         Err(Error::Corrupted { .. }) => Ok(false),
-        Err(error) => Err(error),
+        checked => checked,
     }
+}
+
+/// Whether a sealed file has the intact frames of the unsealed one. One that was copied from
+/// another history of the store has not.
+fn has_frames_of_unsealed(
+    identity: &Identity,
+    key: FileKey,
+    sealed: &SealedFile,
+) -> Result<bool, Error> {
+    let Identity { directory, store_id, checksum } = identity;
+    let facts = sealed.facts();
+    let (path, file, header, end) = match journal::open(directory, key, checksum) {
+        // It says nothing.
+        Err(Error::Corrupted { .. }) => return Ok(true),
+        opened => opened?,
+    };
+    let start = LogEnd {
+        position: header.first_position.saturating_sub(1),
+        frame_number: header.first_frame.saturating_sub(1),
+        prev_checksum: header.prev_checksum,
+    };
+    if start != start_of(facts) || facts.is_rebuilt {
+        return Ok(start == start_of(facts));
+    }
+    let raw = RawFile { path, file: Arc::new(file), end };
+    let mut walk = Walk::new(&raw, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
+    while let Step::Frame(_) = walk.step()? {}
+    let last = walk.last();
+    let mut walk = Walk::new(sealed, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
+    while walk.last().frame_number < last.frame_number
+        && let Step::Frame(_) = walk.step()?
+    {}
+    Ok(walk.last() == last)
 }
 
 /// The frame before those of a sealed file.
