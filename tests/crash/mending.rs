@@ -102,9 +102,14 @@ fn each_call(context: &Context, works: &[Work], faults: &[Fault]) -> Outcome {
     if context.library.is_none() {
         return Outcome::Skipped("no C compiler");
     }
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let start = |&work| scope.spawn(move || prepare(context, work));
+        let started: Vec<_> = works.iter().map(start).collect();
+        started.into_iter().map(|thread| thread.join().expect("no preparation panics")).collect()
+    });
     let mut prepared = Vec::new();
-    for &work in works {
-        match prepare(context, work) {
+    for ready in all {
+        match ready {
             Ok(ready) => prepared.push(ready),
             Err(text) => {
                 let failure = Failure { case: 0, text, kept: None };
