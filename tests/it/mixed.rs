@@ -422,3 +422,28 @@ fn a_sealed_file_of_another_history_replaces_no_other() {
     numbered::check_everything(&store, "of two histories");
     assert!(own.exists() && own.with_extension("sealed.damaged-1").exists());
 }
+
+#[test]
+fn a_lost_file_before_the_active_one_costs_only_its_own_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    numbered::closed(&path, &options());
+    let last = sealed(&path).pop().unwrap();
+    let lost = first_position(&last)..first_position(&active(&path)[0]);
+    fs::remove_file(&last).unwrap();
+    fs::remove_dir_all(path.join("trees")).unwrap();
+    let due: Vec<u64> = (1..=EVENTS).filter(|position| !lost.contains(position)).collect();
+    assert!(due.contains(&EVENTS));
+    assert_eq!(salvaged(&path).0, due);
+    for round in ["first", "second"] {
+        let done = repair(&path, &RepairOptions::new().apply(true)).unwrap();
+        assert_eq!(done.head, EVENTS, "{round}: {:?}", done.steps);
+        let store = options().open(&path).unwrap();
+        let is_read = |position: &u64| {
+            store.read_all().from_position(*position).limit(1).next().unwrap().is_ok()
+        };
+        let read: Vec<u64> = (1..=EVENTS).filter(is_read).collect();
+        assert_eq!(read, due, "{round}");
+        store.close().unwrap();
+    }
+}

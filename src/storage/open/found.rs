@@ -68,6 +68,15 @@ impl Found {
             }
             _ => resolve::sealed_end(&identity, &files, last_noted, trees_end)?,
         };
+        // Files that are lost before it are the trees' to answer for, whether they noted them or
+        // not.
+        let start = resolve::unsealed_start(&identity, &files)?;
+        let is_known = |start: LogEnd| {
+            let end = sealed_end.map_or(0, |end| end.frame_number);
+            let trees = trees_end.map_or(0, |trees| trees.end.frame_number);
+            (end + 1..=trees).contains(&start.frame_number)
+        };
+        let sealed_end = sealed_end.filter(|_| !start.is_some_and(is_known));
         let tail = Tail::new(options.tail_bytes);
         tail.set_drained(trees_end.map_or(LogEnd::default(), |trees| trees.end));
         let recovery = Recovery {

@@ -8,7 +8,11 @@ use std::{
 
 use crate::{
     Error,
-    codec::{frame::FIRST_FRAME_OFFSET, head::LogEnd, sealed::SealedFacts},
+    codec::{
+        frame::{FIRST_FRAME_OFFSET, FileHeader},
+        head::LogEnd,
+        sealed::SealedFacts,
+    },
     storage::{
         files,
         journal::{self, Checked, FileKey, Identity, RawFile, SealedFile, Step, TreesEnd, Walk},
@@ -105,11 +109,7 @@ fn has_frames_of_unsealed(
         Err(Error::Corrupted { .. }) => return Ok(true),
         opened => opened?,
     };
-    let start = LogEnd {
-        position: header.first_position.saturating_sub(1),
-        frame_number: header.first_frame.saturating_sub(1),
-        prev_checksum: header.prev_checksum,
-    };
+    let start = start_of_header(&header);
     if start != start_of(facts) || facts.is_rebuilt {
         return Ok(start == start_of(facts));
     }
@@ -176,6 +176,27 @@ pub(super) fn linked(identity: &Identity, sealed: &[FileKey]) -> Result<Noted, E
         found.insert(key, facts);
     }
     Ok(found)
+}
+
+/// The frame before the first unsealed file, if that file has an intact header.
+pub(super) fn unsealed_start(
+    identity: &Identity,
+    files: &Resolved,
+) -> Result<Option<LogEnd>, Error> {
+    let Some(&first) = files.unsealed.first() else { return Ok(None) };
+    match journal::open(&identity.directory, first, &identity.checksum) {
+        Ok((_, _, header, _)) => Ok(Some(start_of_header(&header))),
+        Err(Error::Corrupted { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn start_of_header(header: &FileHeader) -> LogEnd {
+    LogEnd {
+        position: header.first_position.saturating_sub(1),
+        frame_number: header.first_frame.saturating_sub(1),
+        prev_checksum: header.prev_checksum,
+    }
 }
 
 /// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
