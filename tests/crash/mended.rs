@@ -88,7 +88,7 @@ impl Prepared {
                 write(&setup, &["rounds=1", "units=15"])?;
                 write(&Setup { tail_bytes: WIDE, ..setup.clone() }, &["units=35", "leave=1"])?;
             }
-            Work::Repair(_) => write(&setup, &["rounds=2", "units=20"])?,
+            Work::Repair(_) => write(&setup, &["rounds=2", "units=25"])?,
             Work::Backup(task, there) => {
                 write(&setup, &["rounds=1", "units=15"])?;
                 if there != Earlier::None {
@@ -314,9 +314,9 @@ fn damage(work: Work, store: &Path) {
     };
     let sealed = with_ending(".sealed");
     let lose_sealed = || {
-        assert!(sealed.len() > 4, "{sealed:?}");
-        flip(&sealed[1], 100);
-        fs::remove_file(&sealed[3]).expect("a file");
+        assert!(sealed.len() > 1, "{sealed:?}");
+        flip(&sealed[(sealed.len() - 1) / 2], 100);
+        fs::remove_file(&sealed[sealed.len() - 1]).expect("a file");
     };
     match work {
         Work::Rebuild(0) => fs::remove_dir_all(&trees).expect("a directory"),
@@ -329,14 +329,15 @@ fn damage(work: Work, store: &Path) {
             flip(&trees.join("conf"), 3);
         }
         Work::Repair(_) => {
-            // In the middle of the second of several files that only the journal has.
+            // In the middle of one of several files that only the journal has.
             let files = with_ending(".journal");
-            assert!(files.len() > 3, "{files:?}");
-            let bytes = fs::read(&files[1]).expect("a file");
+            assert!(files.len() > 1, "{files:?}");
+            let file = &files[(files.len() - 1) / 2];
+            let bytes = fs::read(file).expect("a file");
             let starts = (512..bytes.len()).step_by(64);
             let frames: Vec<_> = starts.filter(|&at| bytes[at..].starts_with(b"ANFR")).collect();
             let at = frames[(frames.len() - 1) / 2];
-            flip(&files[1], at + 66);
+            flip(file, at + 66);
         }
         Work::Backup(..) => {}
     }
