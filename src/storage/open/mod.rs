@@ -198,8 +198,11 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
         Err(Unsound::Full(full)) => return read_only(home, options, before, full),
         Err(Unsound::Failed(error)) => return Err(error),
     };
-    if found.cut.is_some() {
-        head_file.made(Beyond::Nothing, found.journal.end())?;
+    if found.cut.is_some()
+        && let Err(error) = head_file.made(Beyond::Nothing, found.journal.end())
+    {
+        thread.give_up(trees);
+        return Err(error);
     }
     // What a close cut off is not there again yet, which the record must go on to say.
     if !found.journal.is_cut() {
