@@ -18,7 +18,7 @@ const ENDING: &str = ".compacted";
 /// Writes the store in the directory `path` anew, and puts that in its place: small sealed files
 /// are merged, and the trees are built at once, so that the events of a stream lie close together.
 /// No event is removed; positions, versions, event ids, checkpoints, snapshots and the id of the
-/// store stay. What damage has left aside is not taken along.
+/// store stay. Evidence that repairs have set aside is not copied.
 ///
 /// The new store is built beside the old one, in a directory whose name starts with a dot, checked,
 /// and then exchanged with it in one step, after which the old one is removed. Killed at any point,

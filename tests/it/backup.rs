@@ -240,7 +240,7 @@ fn a_damaged_file_is_not_copied() {
     let error = backup(&path, &target, &BackupOptions::new()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Corrupted);
     assert!(error.to_string().contains("annals repair"), "{error}");
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left");
     let store = EventStore::open(&path).unwrap();
     store.backup(&target).unwrap();
     assert_eq!(all(&opened(&target)), all(&store));

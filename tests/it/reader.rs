@@ -321,7 +321,7 @@ fn code_is_written_once_for_stores_and_readers() {
 }
 
 #[test]
-fn what_is_no_store_is_refused() {
+fn a_path_without_a_store_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["nothing", "empty"] {
         let path = directory.path().join(name);

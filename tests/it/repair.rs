@@ -330,7 +330,7 @@ fn the_first_and_the_newest_evidence_stay() {
 }
 
 #[test]
-fn what_is_no_store_or_in_use_is_refused() {
+fn a_path_without_a_store_and_a_store_in_use_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let apply = RepairOptions::new().apply(true);
     for options in [RepairOptions::new(), apply] {

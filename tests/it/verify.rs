@@ -99,7 +99,7 @@ fn damage_of_both_copies_is_counted() {
 }
 
 #[test]
-fn what_is_no_store_is_refused() {
+fn a_path_without_a_store_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["nothing", "empty"] {
         let path = directory.path().join(name);
