@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 
 use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
 
-use crate::support::files::{self, active, copy, copy_moment, replace_directory};
+use crate::support::files::{self, active, copy, copy_moment, replace_directory, unpublish};
 
 const FIRST: &str = "journal/00000000000000000001.journal";
 
@@ -343,6 +343,11 @@ fn event_data_that_imitates_a_frame_does_not_make_a_torn_write_damage() {
         assert!(bytes[..end].windows(64).any(|window| window == header) && end > len);
         bytes[end - lost..].fill(0);
         fs::write(path.join(FIRST), bytes).unwrap();
+        // It was acknowledged, as `HEAD` still says.
+        let head = fs::read(path.join("HEAD")).unwrap();
+        assert_eq!(code_of(&path), Some(ErrorCode::Corrupted), "{lost} bytes are lost");
+        fs::write(path.join("HEAD"), head).unwrap();
+        unpublish(&path);
         let store = options().open(&path).unwrap();
         assert_eq!(store.head().unwrap(), 1, "{lost} bytes are lost");
         append(&store, 1, "next");

@@ -10,7 +10,7 @@ use annals::{
     Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Timestamp, Unit,
 };
 
-use crate::support::files::{copy, copy_moment};
+use crate::support::files::{copy, copy_moment, unpublish};
 
 /// Small stores of each format version, which are not made anew once that is released: `clean` was
 /// closed, `killed` was not, `saved` was not and has what consumers save. Made by
@@ -312,6 +312,7 @@ fn a_write_that_never_finished_is_no_damage() {
         let mut torn = bytes.clone();
         torn[lost.clone()].fill(0);
         fs::write(path.join(name), torn).unwrap();
+        unpublish(&path);
         let store = EventStore::open(&path).unwrap();
         assert_eq!(store.head().unwrap(), 39, "{lost:?}");
         let event = NewEvent::json("Next", &1).unwrap();

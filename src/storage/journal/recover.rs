@@ -376,7 +376,10 @@ impl<R: Replay> Reader<'_, R> {
         let is_end_of_trees = self.recovery.trees.is_some_and(|trees| trees.end == last);
         match self.recovery.head {
             None => is_end_of_trees,
-            Some(head) if head.end == last => head.beyond != Beyond::SameFile,
+            // The record of the close may be the one that is damaged.
+            Some(head) if head.end == last => {
+                head.beyond != Beyond::SameFile || (is_end_of_trees && !head.is_sure)
+            }
             // A writer replaces the record of a close before it adds a frame.
             Some(head) => is_end_of_trees && (head.state == HeadState::Closed || !head.is_sure),
         }

@@ -95,6 +95,16 @@ pub(crate) fn first_position(file: &Path) -> u64 {
     stem.split('-').next().unwrap().parse().unwrap()
 }
 
+/// Takes back the newest record of `HEAD`, as if a power cut had kept it from the disk.
+pub(crate) fn unpublish(store: &Path) {
+    let path = store.join("HEAD");
+    let mut bytes = fs::read(&path).unwrap();
+    let turn = |slot: usize| u64::from_le_bytes(bytes[slot + 8..slot + 16].try_into().unwrap());
+    let newest = if turn(0) > turn(512) { 0 } else { 512 };
+    bytes[newest..newest + 64].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
 /// Changes one bit.
 pub(crate) fn flip(file: &Path, at: usize) {
     let mut bytes = fs::read(file).unwrap();
