@@ -222,7 +222,6 @@ impl Follow {
         let Some(following) = &mut self.file else { return Ok(false) };
         // A writer may have made it longer, or a close shorter.
         following.raw.end = length_of(&following.raw.file, &following.raw.path)?;
-        let end = following.raw.end;
         let Identity { store_id, checksum, .. } = &disk.identity;
         let mut walk = Walk::new(&following.raw, (*store_id, checksum), following.offset, self.end);
         let mut replay = IntoTail { tail: &storage.tail, checksum };
@@ -232,16 +231,7 @@ impl Follow {
             if is_reached(walk.last()) {
                 break true;
             }
-            let step = match walk.step() {
-                // A close has cut off what lies after the frames: look at the rest.
-                Err(error) if length_of(source.file, source.path)? < end => {
-                    drop(error);
-                    (following.offset, self.end) = (walk.offset(), walk.last());
-                    return Ok(true);
-                }
-                step => step?,
-            };
-            match step {
+            match walk.step()? {
                 Step::Frame(frame) => replay.frame(&frame, source)?,
                 Step::Continued => {
                     (following.offset, self.end) = (walk.offset(), walk.last());

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -32,8 +33,20 @@ impl FrameBytes for RawFile {
             let place = self.path.display().to_string();
             return Err(Error::corrupted(place, None, "it ends inside a frame"));
         }
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|source| Error::stored("read", &self.path, source))
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + done as u64) {
+                // A close has cut the file after its last frame since its length was taken: there
+                // were only zeros.
+                Ok(0) => {
+                    rest.fill(0);
+                    return Ok(());
+                }
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::stored("read", &self.path, source)),
+            }
+        }
+        Ok(())
     }
 }
