@@ -29,10 +29,13 @@ impl EventStore {
     ///
     /// # Examples
     /// ```
-    /// let store = annals::EventStore::in_memory()?;
-    /// store.save_checkpoint("mailer", 0)?;
-    /// assert_eq!(store.checkpoints()?, [("mailer".to_owned(), 0)]);
-    /// # Ok::<(), annals::Error>(())
+    /// use annals::{EventStore, ExpectedVersion, NewEvent};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// store.append("order-7", ExpectedVersion::Any, [NewEvent::json("OrderPlaced", &1)?])?;
+    /// store.save_checkpoint("mailer", 1)?;
+    /// assert_eq!(store.checkpoints()?, [("mailer".to_owned(), 1)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn checkpoints(&self) -> Result<Vec<(String, u64)>, Error> {
         self.look()?;
