@@ -49,7 +49,7 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
             "annals_repair" | "annals_salvage" | "annals_compact" | "annals_reader_open",
             "const char *",
             _,
-        ) => "closed_store(\"closed.annals\")",
+        ) => "CLOSED_STORE",
         ("annals_backup", "const char *", _) => "unused_directory(\"copy.annals\")",
         ("annals_export_ndjson_file", "const char *", _) => "unused(\"out.ndjson\")",
         ("annals_import_ndjson_file", "const char *", _) => "empty_file(\"in.ndjson\")",
