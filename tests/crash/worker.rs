@@ -224,7 +224,9 @@ impl Worker {
         let code = error.code();
         let text = format!("{action} answers {code:?}: {}", error.chain());
         let may_be_corrupted = code == Corrupted && self.reads_fail;
-        if matches!(code, Io | NoSpace | Poisoned) || may_be_corrupted {
+        // sled may hang when it cannot write, and is given up then.
+        let is_hung = error.chain().contains("makes no progress");
+        if matches!(code, Io | NoSpace | Poisoned) || may_be_corrupted || is_hung {
             self.marker.mark(&format!("error {text}"));
         } else {
             self.marker.mark(&format!("bad {text}"));
