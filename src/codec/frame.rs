@@ -27,7 +27,9 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use crate::codec::{FORMAT_VERSION, Reason, checksum::Checksum, u32_at, u64_at, uuid_at};
+use crate::codec::{
+    FORMAT_VERSION, Reason, checksum::Checksum, head::LogEnd, u32_at, u64_at, uuid_at,
+};
 
 /// Bytes of a file header and of a frame header; frames start at its multiples.
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -87,6 +89,15 @@ impl FileHeader {
             first_frame: u64_at(bytes, 44),
             prev_checksum: u32_at(bytes, 52),
         })
+    }
+
+    /// The frame before the first one of the file.
+    pub(crate) fn before(&self) -> LogEnd {
+        LogEnd {
+            position: self.first_position.saturating_sub(1),
+            frame_number: self.first_frame.saturating_sub(1),
+            prev_checksum: self.prev_checksum,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         Storage,
         disk::Disk,
         journal::{self, Checked, FileKey, Frame, RawFile, SealedFile, Step, Walk},
+        open::{end_of, start_of},
     },
 };
 
@@ -125,11 +126,7 @@ impl<A: Audit> JournalWalk<'_, A> {
         let path = key.active_path(&identity.directory);
         match journal::open(&identity.directory, key, &identity.checksum) {
             Ok((path, file, header, len)) => {
-                let start = LogEnd {
-                    position: header.first_position.saturating_sub(1),
-                    frame_number: header.first_frame.saturating_sub(1),
-                    prev_checksum: header.prev_checksum,
-                };
+                let start = header.before();
                 self.follows(&path, start);
                 let raw = RawFile { path, file: Arc::new(file), end: len };
                 self.raw(&raw, start, next)
@@ -160,18 +157,10 @@ impl<A: Audit> JournalWalk<'_, A> {
             Err(error) => return self.lost(error),
         };
         let facts = *file.facts();
-        let start = LogEnd {
-            position: facts.first_position.saturating_sub(1),
-            frame_number: facts.first_frame.saturating_sub(1),
-            prev_checksum: facts.prev_checksum,
-        };
+        let start = start_of(&facts);
         self.follows(&self.disk.sealed.path(key), start);
         self.blocks(&file)?;
-        self.last = Some(LogEnd {
-            position: facts.last_position,
-            frame_number: facts.last_frame,
-            prev_checksum: facts.last_checksum,
-        });
+        self.last = Some(end_of(&facts));
         Ok(())
     }
 

@@ -170,11 +170,7 @@ impl Follow {
             }
             opened => opened?,
         };
-        let start = LogEnd {
-            position: header.first_position.saturating_sub(1),
-            frame_number: header.first_frame.saturating_sub(1),
-            prev_checksum: header.prev_checksum,
-        };
+        let start = header.before();
         self.check_follows(start, &path)?;
         let raw = RawFile { path, file: Arc::new(file), end };
         self.file = Some(Following { key, raw, offset: FIRST_FRAME_OFFSET });

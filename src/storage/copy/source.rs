@@ -80,11 +80,7 @@ impl Open {
     pub(super) fn start(&self) -> LogEnd {
         match self {
             Open::Sealed(file) => start_of(file.facts()),
-            Open::Raw(_, header) => LogEnd {
-                position: header.first_position.saturating_sub(1),
-                frame_number: header.first_frame.saturating_sub(1),
-                prev_checksum: header.prev_checksum,
-            },
+            Open::Raw(_, header) => header.before(),
         }
     }
 }

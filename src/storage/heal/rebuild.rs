@@ -184,11 +184,7 @@ impl Rebuild {
         let Some(&key) = self.files.unsealed.first() else { return head };
         match journal::open(directory, key, checksum) {
             Ok((_, _, header, _)) if header.first_frame > head.frame_number + 1 => {
-                let end = LogEnd {
-                    position: header.first_position - 1,
-                    frame_number: header.first_frame - 1,
-                    prev_checksum: header.prev_checksum,
-                };
+                let end = header.before();
                 head_at(end, key, 0)
             }
             _ => head,

@@ -352,11 +352,7 @@ fn unsealed_link(identity: &Identity, key: FileKey) -> Result<Link, Error> {
         Err(error @ Error::Corrupted { .. }) => return Ok(Link::Damaged(error.to_string())),
         opened => opened?,
     };
-    let start = LogEnd {
-        position: header.first_position.saturating_sub(1),
-        frame_number: header.first_frame.saturating_sub(1),
-        prev_checksum: header.prev_checksum,
-    };
+    let start = header.before();
     let place = path.display().to_string();
     let raw = RawFile { path, file: Arc::new(file), end };
     let mut walk = Walk::new(&raw, (*store_id, checksum), FIRST_FRAME_OFFSET, start);

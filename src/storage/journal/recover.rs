@@ -248,11 +248,7 @@ impl<R: Replay> Reader<'_, R> {
             }
             opened => opened?,
         };
-        let start = LogEnd {
-            position: header.first_position - 1,
-            frame_number: header.first_frame.saturating_sub(1),
-            prev_checksum: header.prev_checksum,
-        };
+        let start = header.before();
         if self.end.is_some_and(|end| end != start) {
             let reason = "it does not follow on the file before: one is missing, or it belongs to \
                           another history";

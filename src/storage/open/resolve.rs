@@ -192,11 +192,7 @@ pub(super) fn unsealed_start(
 }
 
 fn start_of_header(header: &FileHeader) -> LogEnd {
-    LogEnd {
-        position: header.first_position.saturating_sub(1),
-        frame_number: header.first_frame.saturating_sub(1),
-        prev_checksum: header.prev_checksum,
-    }
+    header.before()
 }
 
 /// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
