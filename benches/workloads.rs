@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command, thread, time::Instant};
 
-use annals::{Durability, EventStore, ExpectedVersion, NewEvent, Unit};
+use annals::{Batch, Durability, EventStore, ExpectedVersion, NewEvent};
 use tempfile::TempDir;
 
 use crate::{
@@ -163,11 +163,11 @@ pub(crate) fn bulk(run: &Rounds) {
 pub(crate) fn append_bulk(store: &EventStore, data: &str, events: u64, streams: u64) {
     let mut state = 1_u64;
     for _ in 0..events / 1_000 {
-        let units = (0..1_000).map(|_| {
+        let batch = (0..1_000).fold(Batch::new(), |batch, _| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            Unit::to(format!("account-{}", (state >> 33) % streams), Any, [event(data)])
+            batch.append(format!("account-{}", (state >> 33) % streams), Any, [event(data)])
         });
-        store.append_multi(units).unwrap();
+        batch.commit(store).unwrap();
     }
 }
 

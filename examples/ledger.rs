@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, error::Error};
 
 use annals::{
-    AppendError, EventStore, ExpectedVersion, Handlers, LiveProjection, NewEvent, Projection, Unit,
+    AppendError, Batch, EventStore, ExpectedVersion, Handlers, LiveProjection, NewEvent, Projection,
 };
 
 /// Cents by account.
@@ -77,10 +77,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     // A transfer is one unit: both movements are there, or neither is.
-    store.append_multi([
-        Unit::to("ada", ExpectedVersion::Exact(3), [NewEvent::json("Withdrawn", &1_000)?]),
-        Unit::to("bob", ExpectedVersion::NoStream, [NewEvent::json("Deposited", &1_000)?]),
-    ])?;
+    Batch::new()
+        .append("ada", ExpectedVersion::Exact(3), [NewEvent::json("Withdrawn", &1_000)?])
+        .append("bob", ExpectedVersion::NoStream, [NewEvent::json("Deposited", &1_000)?])
+        .commit(&store)?;
     println!("after the transfer: {:?}", *balances.state());
 
     match withdraw(&store, &balances, "bob", 1_001, 1) {

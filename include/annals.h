@@ -149,7 +149,7 @@
 
 /** An annals_new_event with its size set and everything else empty. */
 #define ANNALS_NEW_EVENT_INIT \
-  { sizeof(annals_new_event), 0, NULL, NULL, 0, NULL, 0, NULL, 0, 0, 0 }
+  { sizeof(annals_new_event), 0, NULL, NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL, 0 }
 
 /** An annals_unit with its size set, ANNALS_EXPECT_ANY, and everything else empty. */
 #define ANNALS_UNIT_INIT \
@@ -244,6 +244,12 @@
 #define ANNALS_REPAIR_DISCARD_EVIDENCE 2
 
 /**
+ * One atomic unit that is being put together: events for any number of streams, requirements,
+ * conditions and checkpoints. See annals_batch_commit.
+ */
+typedef struct annals_batch annals_batch;
+
+/**
  * Why a call failed. It is immutable, belongs to the caller, may be used on any thread, outlives
  * the store, and is freed with annals_error_free.
  */
@@ -270,6 +276,9 @@ typedef struct annals_options annals_options;
  */
 typedef struct annals_projection annals_projection;
 
+/** A set of events, by what they are: an event matches when it matches one of the items. */
+typedef struct annals_query annals_query;
+
 /**
  * What is read: made by annals_read_options_new, set up, handed to annals_read_stream,
  * annals_read_all or annals_subscribe any number of times, and freed.
@@ -293,11 +302,25 @@ typedef struct annals_stream_iter annals_stream_iter;
  */
 typedef struct annals_subscription annals_subscription;
 
+/** The outcome of a batch that was submitted. It outlives its batch and its store. */
+typedef struct annals_ticket annals_ticket;
+
 /**
  * How a call went. Below 0: an error. 0: done. Above 0: a normal outcome other than the usual one.
  * Later versions may add values on either side, so compare with `rc < 0` for errors.
  */
 typedef int32_t annals_status;
+
+/**
+ * A text in an array: UTF-8. As an argument its length may be ANNALS_NUL_TERMINATED; in a result
+ * it also ends with a NUL, which the length does not count.
+ */
+typedef struct annals_string {
+  /** The bytes. */
+  const char *ptr;
+  /** How many. */
+  size_t len;
+} annals_string;
 
 /**
  * An event to append. Start from ANNALS_NEW_EVENT_INIT, which sets struct_size and leaves the rest
@@ -326,6 +349,13 @@ typedef struct annals_new_event {
   int64_t timestamp_us;
   /** With ANNALS_EVENT_HAS_TIMESTAMP: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE. */
   int32_t utc_offset_minutes;
+  /**
+   * The tags in any order, each 1 to 255 bytes of UTF-8 without NUL; NULL for none. Repeats are
+   * dropped.
+   */
+  const struct annals_string *tags;
+  /** How many tags, up to 1000 without repeats; 0 for none. */
+  size_t tag_count;
 } annals_new_event;
 
 /** One stream's share of annals_append_multi. Start from ANNALS_UNIT_INIT. */
@@ -377,6 +407,10 @@ typedef struct annals_event {
   const uint8_t *metadata;
   /** Bytes of metadata; 0 when there is none. */
   size_t metadata_len;
+  /** The tags, sorted by their bytes, each once; NULL when there are none. */
+  const struct annals_string *tags;
+  /** How many tags; 0 when there are none. */
+  size_t tag_count;
 } annals_event;
 
 /**
@@ -496,6 +530,12 @@ typedef int32_t (*annals_finding_fn)(void *user_data, const struct annals_error 
 
 /** An event id is in use, and the append is no exact repetition. Nothing was written. */
 #define ANNALS_E_DUPLICATE_ID -21
+
+/**
+ * An event matches that a condition of the batch excludes. Nothing was written: query again and
+ * decide anew. See annals_error_condition.
+ */
+#define ANNALS_E_CONDITION -22
 
 /** The operating system refused something: see annals_error_os_code. */
 #define ANNALS_E_IO -40
@@ -679,6 +719,56 @@ bool annals_error_conflict(const struct annals_error *error,
                            size_t *out_len,
                            uint64_t *out_expected,
                            uint64_t *out_actual)
+ANNALS_NOEXCEPT;
+
+/**
+ * Which entry of the batch a violated check belongs to.
+ *
+ * @param error An error object, or NULL.
+ * @param index Counted from 0, below annals_error_conflict_count.
+ * @param out_which Receives the number of the annals_batch_append or annals_batch_require, counted
+ * from 0 over both; of annals_append_multi, of the unit. May be NULL.
+ * @return Whether there is such a check; if not, the place is set to 0.
+ *
+ * Threads: any. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+bool annals_error_conflict_which(const struct annals_error *error,
+                                 size_t index,
+                                 size_t *out_which)
+ANNALS_NOEXCEPT;
+
+/**
+ * How many conditions of the batch were violated. An ANNALS_E_VERSION_CONFLICT may have some as
+ * well.
+ *
+ * @param error An error object, or NULL.
+ * @return Their number; 0 for NULL and for errors of other kinds.
+ *
+ * Threads: any. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+size_t annals_error_condition_count(const struct annals_error *error)
+ANNALS_NOEXCEPT;
+
+/**
+ * One violated condition of a batch, in the order of the calls.
+ *
+ * @param error An error object, or NULL.
+ * @param index Counted from 0, below annals_error_condition_count.
+ * @param out_which Receives the number of the annals_batch_require_none, counted from 0. May be
+ * NULL.
+ * @param out_position Receives the position of the first event after its `after` that matches. May
+ * be NULL.
+ * @return Whether there is such a condition; if not, the places are set to 0.
+ *
+ * Threads: any. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+bool annals_error_condition(const struct annals_error *error,
+                            size_t index,
+                            size_t *out_which,
+                            uint64_t *out_position)
 ANNALS_NOEXCEPT;
 
 /**
@@ -1011,9 +1101,9 @@ ANNALS_NOEXCEPT;
  * other gets ANNALS_E_VERSION_CONFLICT, reads again and decides anew.
  *
  * Repeating is safe with ids: if every event has an id, and all of them are stored already, at
- * consecutive positions, in this order, in this stream, each with the same type, data and
- * metadata, then the append succeeds again, with ANNALS_ALREADY_STORED and the original result,
- * and writes nothing, whatever the expected version. Times are not compared.
+ * consecutive positions, in this order, in this stream, each with the same type, data,
+ * metadata and tags, then the append succeeds again, with ANNALS_ALREADY_STORED and the original
+ * result, and writes nothing, whatever the expected version. Times are not compared.
  *
  * With ANNALS_E_POISONED from this very call its outcome is unknown until the store is opened
  * again; then the event ids or the version of the stream settle it.
@@ -1079,6 +1169,218 @@ annals_status annals_append_multi(const struct annals_store *store,
                                   uint64_t *out_first_position,
                                   struct annals_error **err)
 ANNALS_NOEXCEPT;
+
+/**
+ * Makes a batch without entries.
+ *
+ * @return The batch; NULL only when there is no memory.
+ *
+ * Ownership: the caller frees it with annals_batch_free. Threads: any. Blocking: never.
+ * Since: 0.1.0
+ */
+ANNALS_API ANNALS_NODISCARD struct annals_batch *annals_batch_new(void) ANNALS_NOEXCEPT;
+
+/**
+ * Adds events to append to a stream if it is as expected. The entries of a batch apply in order,
+ * and each check sees the entries before it, so that a stream may come twice.
+ *
+ * A call that fails adds nothing, and the batch is never written without that part:
+ * annals_batch_commit and annals_batch_submit then return the same status.
+ *
+ * @param batch The batch.
+ * @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param expected_version What is expected of the stream: see annals_append.
+ * @param events The events; see annals_new_event. They are copied.
+ * @param n How many: 1 to 100000.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED;
+ * ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE: also after annals_batch_commit or annals_batch_submit;
+ * ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_batch_append(struct annals_batch *batch,
+                                  const char *stream,
+                                  size_t len,
+                                  uint64_t expected_version,
+                                  const struct annals_new_event *events,
+                                  size_t n,
+                                  struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Requires that a stream is as expected, and writes nothing to it. As annals_batch_append
+ * otherwise.
+ *
+ * @param batch The batch.
+ * @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param expected_version What is expected of the stream: see annals_append.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return As annals_batch_append.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_batch_require(struct annals_batch *batch,
+                                   const char *stream,
+                                   size_t len,
+                                   uint64_t expected_version,
+                                   struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Requires that no event after a position matches a query. What a decision rests on is protected
+ * so: `after` is the head that annals_query_read gave with the events. A batch does not conflict
+ * with its own events.
+ *
+ * @param batch The batch. It may have up to 100 conditions.
+ * @param query The query, which is copied.
+ * @param after The position: 0 means that no event at all may match. One past the head is no
+ * error: nothing can match yet.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return As annals_batch_append.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_batch_require_none(struct annals_batch *batch,
+                                        const struct annals_query *query,
+                                        uint64_t after,
+                                        struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Saves the checkpoint of a consumer in the same unit, so that a restart repeats nothing. A batch
+ * may consist of checkpoints alone.
+ *
+ * @param batch The batch.
+ * @param name The name of the consumer, once in a batch: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param position How far it has come: at most the head that the batch makes.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return As annals_batch_append.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_batch_checkpoint(struct annals_batch *batch,
+                                      const char *name,
+                                      size_t len,
+                                      uint64_t position,
+                                      struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Writes a batch as one atomic unit, and returns once it is as durable as an append would be.
+ * Readers and crashes see all of it or nothing. Positions are consecutive over all events.
+ *
+ * The batch is spent, whatever the result: from then on it can only be freed. So no unit is
+ * written twice by accident. For another try build it again; with ids on its events that is safe.
+ *
+ * Faults are looked for in the order arguments, limits, ids, versions, conditions, checkpoints.
+ * Every violated check and condition is in the error object: see annals_error_conflict and
+ * annals_error_condition.
+ *
+ * An exact retry by event ids, as for annals_append, writes no event. A checkpoint in it is saved
+ * if it is ahead of the stored one, and ignored otherwise. In any other batch a checkpoint that
+ * goes back or past the new head is refused.
+ *
+ * @param batch The batch.
+ * @param store The store.
+ * @param out_first_position_or_null Receives the position of the first event; 0 for a batch of
+ * checkpoints alone.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_CONDITION: no
+ * version is violated, but a condition is; otherwise as annals_append; ANNALS_E_READ_ONLY.
+ *
+ * Threads: any, one at a time. Blocking: as annals_append. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_batch_commit(struct annals_batch *batch,
+                                  const struct annals_store *store,
+                                  uint64_t *out_first_position_or_null,
+                                  struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Queues a batch to be written, and returns at once. The ticket has the outcome, a conflict as
+ * well. So one thread has many batches in flight, which share their syncs.
+ *
+ * What one thread submits, commits and appends takes its positions in the order of its calls. Each
+ * batch is decided on its own: a refused one stops none after it. The queue holds up to 1024
+ * batches or 64 MiB of events; then the call waits for room, but never inside a callback. The
+ * first call starts a thread of the store, which also runs the callbacks of live projections for
+ * submitted batches.
+ *
+ * The batch is spent, as by annals_batch_commit.
+ *
+ * @param batch The batch.
+ * @param store The store.
+ * @param out Receives the ticket.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT and ANNALS_E_IO:
+ * a check could not read what it rests on; ANNALS_E_POISONED; ANNALS_E_READ_ONLY; ANNALS_E_CLOSED;
+ * ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
+ * ANNALS_E_PANIC.
+ *
+ * Ownership: the caller frees the ticket with annals_ticket_free. Threads: any, one at a time.
+ * Blocking: while the queue is full; may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_batch_submit(struct annals_batch *batch,
+                                  const struct annals_store *store,
+                                  struct annals_ticket **out,
+                                  struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Frees a batch.
+ *
+ * @param batch The batch, or NULL, which is nothing to do.
+ *
+ * Threads: any, with no other call on the same batch. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API void annals_batch_free(struct annals_batch *batch) ANNALS_NOEXCEPT;
+
+/**
+ * Waits for what annals_batch_commit would have returned. Asked again, it returns the same.
+ *
+ * @param ticket The ticket.
+ * @param timeout_ms How long to wait, in milliseconds; 0 does not wait; below 0 waits without a
+ * limit.
+ * @param out_first_position_or_null Receives the position of the first event; 0 for a batch of
+ * checkpoints alone.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return As annals_batch_commit; ANNALS_TIMEOUT: the outcome is not known yet; ANNALS_E_BUSY
+ * inside a callback of a live projection, for which the outcome may have to wait.
+ *
+ * Threads: any number at once. Blocking: up to the timeout. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_ticket_wait(const struct annals_ticket *ticket,
+                                 int64_t timeout_ms,
+                                 uint64_t *out_first_position_or_null,
+                                 struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Frees a ticket. It cancels nothing and waits for nothing.
+ *
+ * @param ticket The ticket, or NULL, which is nothing to do.
+ *
+ * Threads: any, with no other call on the same ticket. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API void annals_ticket_free(struct annals_ticket *ticket) ANNALS_NOEXCEPT;
 
 /**
  * Makes read options that read everything, forwards.
@@ -1199,6 +1501,115 @@ ANNALS_NODISCARD
 annals_status annals_read_options_set_stream_prefix(struct annals_read_options *options,
                                                     const char *prefix,
                                                     size_t len)
+ANNALS_NOEXCEPT;
+
+/**
+ * Reads only events that match a query. For annals_read_all and annals_subscribe, and not beside
+ * types or a stream prefix: the items of the query have types and streams.
+ *
+ * @param options The read options.
+ * @param query The query, which is copied.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_read_options_set_query(struct annals_read_options *options,
+                                            const struct annals_query *query)
+ANNALS_NOEXCEPT;
+
+/**
+ * Makes a query without items: ANNALS_E_INVALID_ARGUMENT wherever it is used, until an item is
+ * added.
+ *
+ * @return The query; NULL only when there is no memory.
+ *
+ * Ownership: the caller frees it with annals_query_free. Threads: any. Blocking: never.
+ * Since: 0.1.0
+ */
+ANNALS_API ANNALS_NODISCARD struct annals_query *annals_query_new(void) ANNALS_NOEXCEPT;
+
+/**
+ * Makes the query that every event matches. It takes no item.
+ *
+ * @return The query; NULL only when there is no memory.
+ *
+ * Ownership: the caller frees it with annals_query_free. Threads: any. Blocking: never.
+ * Since: 0.1.0
+ */
+ANNALS_API ANNALS_NODISCARD struct annals_query *annals_query_new_all(void) ANNALS_NOEXCEPT;
+
+/**
+ * Adds an item. An event matches it when its type is one of these types, it has all of these tags,
+ * and it is of this stream; each where one is given. On an error nothing is added.
+ *
+ * @param query The query. It takes up to 1000 items.
+ * @param types The types, up to 1000, which are copied; NULL with a count of 0 for any type.
+ * @param type_count How many.
+ * @param tags The tags, up to 1000, which are copied; NULL with a count of 0 where none is asked
+ * for.
+ * @param tag_count How many.
+ * @param stream The stream id, or NULL for any stream. An empty one is invalid.
+ * @param stream_len Its length, or ANNALS_NUL_TERMINATED.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT: also for an item that restricts nothing, for which
+ * there is annals_query_new_all; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+ * ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_query_add_item(struct annals_query *query,
+                                    const struct annals_string *types,
+                                    size_t type_count,
+                                    const struct annals_string *tags,
+                                    size_t tag_count,
+                                    const char *stream,
+                                    size_t stream_len,
+                                    struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Frees a query.
+ *
+ * @param query The query, or NULL, which is nothing to do.
+ *
+ * Threads: any, with no other call on the same query. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API void annals_query_free(struct annals_query *query) ANNALS_NOEXCEPT;
+
+/**
+ * Reads the events that match a query, in the order of their positions.
+ *
+ * @param store The store.
+ * @param query The query, which is copied.
+ * @param options_or_null Direction, limit and a position to start at, which are copied. Another
+ * choice in it is refused.
+ * @param out Receives the iterator.
+ * @param out_head_or_null Receives at once what a decision that rests on these events gives as
+ * `after` to annals_batch_require_none: the head of the store when the read began; forwards with a
+ * limit that is reached, the position of the last event that comes out; with a limit of 0, 0.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT and ANNALS_E_IO:
+ * the events up to the limit could not be read; ANNALS_E_CLOSED; ANNALS_E_NO_MEMORY;
+ * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. What is wrong with the events
+ * shows in annals_iter_next.
+ *
+ * Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
+ * closed. Threads: any number at once. Blocking: may read files for out_head_or_null.
+ * Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_query_read(const struct annals_store *store,
+                                const struct annals_query *query,
+                                const struct annals_read_options *options_or_null,
+                                struct annals_iter **out,
+                                uint64_t *out_head_or_null,
+                                struct annals_error **err)
 ANNALS_NOEXCEPT;
 
 /**

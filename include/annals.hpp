@@ -108,6 +108,14 @@ using event_id = std::array<std::uint8_t, 16>;
 /// A point in time, in microseconds.
 using time_point = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
 
+/// A violated condition of a batch.
+struct condition {
+  /// Which require_none of the batch, from 0.
+  std::size_t which = 0;
+  /// The position of the first event after its `after` that matches.
+  std::uint64_t position = 0;
+};
+
 /// A violated check of an append.
 struct conflict {
   /// The stream.
@@ -116,6 +124,8 @@ struct conflict {
   std::uint64_t expected = 0;
   /// The version of the stream.
   std::uint64_t actual = 0;
+  /// Which append or require of the batch, or which unit, from 0.
+  std::size_t which = 0;
 };
 
 /// Where in an input a fault lies.
@@ -144,7 +154,15 @@ class error : public std::runtime_error {
       conflict found;
       if (annals_error_conflict(failure, index, &stream, &len, &found.expected, &found.actual)) {
         found.stream.assign(stream, len);
+        annals_error_conflict_which(failure, index, &found.which);
         conflicts_.push_back(std::move(found));
+      }
+    }
+    const std::size_t conditions = annals_error_condition_count(failure);
+    for (std::size_t index = 0; index < conditions; ++index) {
+      condition found;
+      if (annals_error_condition(failure, index, &found.which, &found.position)) {
+        conditions_.push_back(found);
       }
     }
   }
@@ -157,6 +175,10 @@ class error : public std::runtime_error {
   std::int32_t callback_code() const noexcept { return callback_code_; }
   /// Whether the stream was not at the expected version.
   bool is_conflict() const noexcept { return status_ == ANNALS_E_VERSION_CONFLICT; }
+  /// Whether a condition of the batch did not hold.
+  bool is_condition() const noexcept { return status_ == ANNALS_E_CONDITION; }
+  /// Every violated condition of the batch, in order.
+  const std::vector<condition> &conditions() const noexcept { return conditions_; }
   /// Every violated check of the append, in the order of its units.
   const std::vector<conflict> &conflicts() const noexcept { return conflicts_; }
   /// Where in the input of an import the fault lies.
@@ -174,6 +196,7 @@ class error : public std::runtime_error {
   std::int32_t callback_code_;
   std::optional<place> place_;
   std::vector<conflict> conflicts_;
+  std::vector<condition> conditions_;
 };
 
 /// A value, or the error that came in its place.
@@ -234,6 +257,9 @@ struct freed {
   void operator()(annals_snapshot *object) const noexcept { annals_snapshot_free(object); }
   void operator()(annals_subscription *object) const noexcept { annals_subscription_free(object); }
   void operator()(annals_projection *object) const noexcept { annals_projection_free(object); }
+  void operator()(annals_query *object) const noexcept { annals_query_free(object); }
+  void operator()(annals_batch *object) const noexcept { annals_batch_free(object); }
+  void operator()(annals_ticket *object) const noexcept { annals_ticket_free(object); }
   void operator()(annals_store *object) const noexcept {
     // Whoever wants to know whether the last sync went well calls close().
     const annals_status closed = annals_close(object, nullptr);
@@ -335,6 +361,13 @@ inline std::string_view text(const std::uint8_t *data, std::size_t len) noexcept
   return {reinterpret_cast<const char *>(data), len};
 }
 
+inline std::vector<annals_string> strings(const std::vector<std::string> &texts) {
+  std::vector<annals_string> made;
+  made.reserve(texts.size());
+  for (const std::string &text : texts) made.push_back({text.data(), text.size()});
+  return made;
+}
+
 inline bytes data(std::string_view text) noexcept {
   return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
 }
@@ -388,6 +421,15 @@ class event {
     if (raw_->utc_offset_minutes == ANNALS_OFFSET_NAIVE) return std::nullopt;
     return std::chrono::minutes(raw_->utc_offset_minutes);
   }
+  /// The tags, sorted, each once.
+  std::vector<std::string_view> tags() const {
+    std::vector<std::string_view> found;
+    found.reserve(raw_->tag_count);
+    for (std::size_t index = 0; index < raw_->tag_count; ++index) {
+      found.emplace_back(raw_->tags[index].ptr, raw_->tags[index].len);
+    }
+    return found;
+  }
   /// The id that its writer gave it.
   std::optional<event_id> id() const noexcept {
     if ((raw_->flags & ANNALS_EVENT_HAS_ID) == 0) return std::nullopt;
@@ -437,8 +479,15 @@ class new_event {
                    std::optional<std::chrono::minutes> utc_offset = std::chrono::minutes(0)) && {
     return std::move(this->time(time, utc_offset));
   }
-  /// As annals_append takes it: a view of this event.
-  annals_new_event raw() const noexcept {
+  /// Adds a tag, which the event can be found by.
+  new_event &tag(std::string tag) & {
+    tags_.push_back(std::move(tag));
+    return *this;
+  }
+  new_event &&tag(std::string tag) && { return std::move(this->tag(std::move(tag))); }
+  /// As annals_append takes it: a view of this event, valid until the next call or change.
+  annals_new_event raw() const {
+    raw_tags_ = detail::strings(tags_);
     annals_new_event raw = ANNALS_NEW_EVENT_INIT;
     raw.flags = flags_;
     raw.id = id_ ? id_->data() : nullptr;
@@ -450,6 +499,8 @@ class new_event {
     raw.metadata_len = metadata_.size();
     raw.timestamp_us = timestamp_us_;
     raw.utc_offset_minutes = offset_;
+    raw.tags = raw_tags_.empty() ? nullptr : raw_tags_.data();
+    raw.tag_count = raw_tags_.size();
     return raw;
   }
 
@@ -461,6 +512,8 @@ class new_event {
   std::uint32_t flags_ = 0;
   std::int64_t timestamp_us_ = 0;
   std::int32_t offset_ = 0;
+  std::vector<std::string> tags_;
+  mutable std::vector<annals_string> raw_tags_;
 };
 
 /// One stream's share of append_multi; without events, a pure check of the stream.
@@ -483,6 +536,167 @@ struct appended {
   annals_status status = ANNALS_OK;
   /// Whether it was an exact retry: the events were stored already, and nothing was written.
   bool replayed() const noexcept { return status == ANNALS_ALREADY_STORED; }
+};
+
+/// A set of events, by what they are: an event matches when it matches one of the items.
+class query {
+ public:
+  /// The query that every event matches. It takes no items.
+  static query all() {
+    query made;
+    made.all_ = true;
+    return made;
+  }
+  /// Adds an item: an event matches it when its type is one of these types, it has all of these
+  /// tags, and it is of this stream; each where one is given.
+  query &item(std::vector<std::string> types, std::vector<std::string> tags = {},
+              std::string stream = {}) & {
+    items_.push_back({std::move(types), std::move(tags), std::move(stream)});
+    return *this;
+  }
+  query &&item(std::vector<std::string> types, std::vector<std::string> tags = {},
+               std::string stream = {}) && {
+    return std::move(item(std::move(types), std::move(tags), std::move(stream)));
+  }
+  /// Adds an item for events that have all of these tags.
+  query &tagged(std::vector<std::string> tags) & { return item({}, std::move(tags)); }
+  query &&tagged(std::vector<std::string> tags) && {
+    return std::move(tagged(std::move(tags)));
+  }
+
+  /// As the C functions take it; null with a status on a failure.
+  std::pair<detail::owned<annals_query>, annals_status> raw(annals_error **err) const {
+    detail::owned<annals_query> made(all_ ? annals_query_new_all() : annals_query_new());
+    annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
+    for (const item_of &item : items_) {
+      if (status < 0) break;
+      const std::vector<annals_string> types = detail::strings(item.types);
+      const std::vector<annals_string> tags = detail::strings(item.tags);
+      const char *stream = item.stream.empty() ? nullptr : item.stream.data();
+      status = annals_query_add_item(made.get(), types.data(), types.size(), tags.data(),
+                                     tags.size(), stream, item.stream.size(), err);
+    }
+    return {std::move(made), status};
+  }
+
+ private:
+  struct item_of {
+    std::vector<std::string> types;
+    std::vector<std::string> tags;
+    std::string stream;
+  };
+
+  bool all_ = false;
+  std::vector<item_of> items_;
+};
+
+/// One atomic unit over any number of streams, with conditions and checkpoints. It can be committed
+/// again, after a conflict or to settle an unknown outcome.
+class batch {
+ public:
+  /// Appends events to a stream, if it is as expected.
+  batch &append(std::string stream, expected_version expected, std::vector<new_event> events) {
+    parts_.push_back({kind::append, std::move(stream), expected.value, std::move(events), {}});
+    return *this;
+  }
+  /// Requires that a stream is as expected, and writes nothing to it.
+  batch &require(std::string stream, expected_version expected) {
+    parts_.push_back({kind::require, std::move(stream), expected.value, {}, {}});
+    return *this;
+  }
+  /// Requires that no event after a position matches a query.
+  batch &require_none(query query, std::uint64_t after) {
+    parts_.push_back({kind::require_none, {}, after, {}, std::move(query)});
+    return *this;
+  }
+  /// Saves how far a consumer has come, in the same unit.
+  batch &checkpoint(std::string name, std::uint64_t position) {
+    parts_.push_back({kind::checkpoint, std::move(name), position, {}, {}});
+    return *this;
+  }
+
+  /// As the C functions take it; null with a status on a failure.
+  std::pair<detail::owned<annals_batch>, annals_status> raw(annals_error **err) const {
+    detail::owned<annals_batch> made(annals_batch_new());
+    annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
+    for (const part &one : parts_) {
+      if (status < 0) break;
+      status = add(made.get(), one, err);
+    }
+    return {std::move(made), status};
+  }
+
+ private:
+  enum class kind { append, require, require_none, checkpoint };
+
+  struct part {
+    kind what;
+    std::string name;
+    std::uint64_t number;
+    std::vector<new_event> events;
+    query condition;
+  };
+
+  static annals_status add(annals_batch *batch, const part &one, annals_error **err) {
+    const char *name = one.name.data();
+    switch (one.what) {
+      case kind::append: {
+        std::vector<annals_new_event> raw;
+        raw.reserve(one.events.size());
+        for (const new_event &event : one.events) raw.push_back(event.raw());
+        return annals_batch_append(batch, name, one.name.size(), one.number, raw.data(),
+                                   raw.size(), err);
+      }
+      case kind::require:
+        return annals_batch_require(batch, name, one.name.size(), one.number, err);
+      case kind::checkpoint:
+        return annals_batch_checkpoint(batch, name, one.name.size(), one.number, err);
+      case kind::require_none:
+        break;
+    }
+    const auto [raw, status] = one.condition.raw(err);
+    if (status < 0) return status;
+    return annals_batch_require_none(batch, raw.get(), one.number, err);
+  }
+
+  std::vector<part> parts_;
+};
+
+/// What a batch did.
+struct committed {
+  /// The position of the first event; 0 for a batch of checkpoints alone.
+  std::uint64_t first_position = 0;
+  /// ANNALS_OK or ANNALS_ALREADY_STORED.
+  annals_status status = ANNALS_OK;
+  /// Whether it was an exact retry: the events were stored already, and none was written.
+  bool replayed() const noexcept { return status == ANNALS_ALREADY_STORED; }
+};
+
+/// The outcome of a batch that was submitted. It outlives its store.
+class ticket {
+ public:
+  /// Takes over a ticket of C.
+  explicit ticket(annals_ticket *raw) noexcept : raw_(raw) {}
+  /// Waits for the outcome. Asked again, it is the same.
+  returned<committed> wait() const {
+    detail::failure failure;
+    committed found;
+    found.status = annals_ticket_wait(raw_.get(), -1, &found.first_position, failure.out());
+    return failure.or_else<committed>(found.status, [&] { return found; });
+  }
+  /// Waits for the outcome, at most so long; nothing when it is not known by then.
+  returned<std::optional<committed>> wait_for(std::chrono::milliseconds timeout) const {
+    detail::failure failure;
+    committed found;
+    const std::int64_t limit = std::max<std::int64_t>(timeout.count(), 0);
+    found.status = annals_ticket_wait(raw_.get(), limit, &found.first_position, failure.out());
+    return failure.or_else<std::optional<committed>>(found.status, [&] {
+      return found.status == ANNALS_TIMEOUT ? std::optional<committed>() : found;
+    });
+  }
+
+ private:
+  detail::owned<annals_ticket> raw_;
 };
 
 /// How a store is opened.
@@ -519,6 +733,12 @@ class read_options {
   /// Streams whose ids start with this; only for read_all.
   read_options &stream_prefix(std::string prefix) { return set(prefix_, std::move(prefix)); }
 
+  /// Events that match a query; for read_all and subscribe, and not beside types or a prefix.
+  read_options &matching(query query) {
+    query_ = std::move(query);
+    return *this;
+  }
+
   /// As the C functions take it; null with a status on a failure.
   std::pair<detail::owned<annals_read_options>, annals_status> raw() const {
     detail::owned<annals_read_options> made(annals_read_options_new());
@@ -538,6 +758,11 @@ class read_options {
     for (const std::string &type : types_) {
       then([&] { return annals_read_options_add_type(raw, type.data(), type.size()); });
     }
+    if (query_) {
+      const auto [query, made_query] = query_->raw(nullptr);
+      then([&, status_of = made_query] { return status_of; });
+      then([&, raw_query = query.get()] { return annals_read_options_set_query(raw, raw_query); });
+    }
     const std::string &prefix = prefix_;
     then([&] { return annals_read_options_set_stream_prefix(raw, prefix.data(), prefix.size()); });
     return {std::move(made), status};
@@ -556,6 +781,7 @@ class read_options {
   std::optional<std::uint64_t> from_position_;
   std::vector<std::string> types_;
   std::string prefix_;
+  std::optional<query> query_;
 };
 
 namespace detail {
@@ -1231,6 +1457,41 @@ class store {
   returned<std::uint64_t> append_multi(std::initializer_list<unit> units,
                                        bool *replayed = nullptr) const {
     return append_multi(span<const unit>(units.begin(), units.size()), replayed);
+  }
+
+  /// Writes a batch as one atomic unit.
+  returned<committed> commit(const batch &batch) const {
+    detail::failure failure;
+    committed found;
+    const auto [raw, made] = batch.raw(failure.out());
+    if (made < 0) return failure.fail<committed>(made);
+    found.status =
+        annals_batch_commit(raw.get(), raw_.get(), &found.first_position, failure.out());
+    return failure.or_else<committed>(found.status, [&] { return found; });
+  }
+
+  /// Queues a batch to be written; the ticket has the outcome.
+  returned<ticket> submit(const batch &batch) const {
+    detail::failure failure;
+    annals_ticket *queued = nullptr;
+    const auto [raw, made] = batch.raw(failure.out());
+    if (made < 0) return failure.fail<ticket>(made);
+    const annals_status status =
+        annals_batch_submit(raw.get(), raw_.get(), &queued, failure.out());
+    return failure.or_else<ticket>(status, [&] { return ticket(queued); });
+  }
+
+  /// The events that match a query, in the order of their positions. `head`, unless it is null,
+  /// receives what a decision that rests on them gives as `after` to batch::require_none.
+  returned<annals::events> read_query(const query &query, const read_options &options = {},
+                                      std::uint64_t *head = nullptr) const {
+    detail::failure failure;
+    const auto [raw_query, made] = query.raw(failure.out());
+    if (made < 0) return failure.fail<annals::events>(made);
+    const annals_query *const wanted = raw_query.get();
+    return read(options, [&](const annals_read_options *raw, annals_iter **out, auto **err) {
+      return annals_query_read(raw_.get(), wanted, raw, out, head, err);
+    });
   }
 
   /// The events of one stream, in the order of their versions.

@@ -1,8 +1,10 @@
 //! Every error of the crate, ordered by what the caller does about it.
 //!
-//! Two types for two readers: [`AppendError`] separates the one answer that a program branches on,
-//! a version conflict, from everything that went wrong; [`Error`] is the rest. The numbers of
-//! [`ErrorCode`] are shared with the C header and are never reused.
+//! Two types for two readers: [`AppendError`] separates the two answers that a program branches on,
+//! a version conflict and a failed condition, from everything that went wrong; [`Error`] is the
+//! rest. The numbers of [`ErrorCode`] are shared with the C header and are never reused.
+
+mod violations;
 
 use std::{
     fmt, io,
@@ -12,7 +14,8 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::event::ExpectedVersion;
+pub(crate) use violations::check_violations;
+pub use violations::{ConditionFailed, Conflict, FailedCondition, VersionConflict};
 
 /// What went wrong. The variants stand in the order of what the caller does about them. Clones are
 /// cheap, and share the cause.
@@ -172,6 +175,8 @@ pub enum ErrorCode {
     VersionConflict = -20,
     /// See [`Error::DuplicateEventId`].
     DuplicateEventId = -21,
+    /// See [`AppendError::Condition`].
+    Condition = -22,
     /// See [`Error::Io`].
     Io = -40,
     /// See [`Error::NoSpace`].
@@ -368,6 +373,10 @@ pub enum AppendError {
     /// anew.
     #[error(transparent)]
     Conflict(#[from] VersionConflict),
+    /// An event matches that a condition of the batch excludes, and every expected version held.
+    /// Nothing was written: query again and decide anew.
+    #[error(transparent)]
+    Condition(#[from] ConditionFailed),
     /// Anything else.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -378,52 +387,8 @@ impl AppendError {
     pub fn code(&self) -> ErrorCode {
         match self {
             AppendError::Conflict(_) => ErrorCode::VersionConflict,
+            AppendError::Condition(_) => ErrorCode::Condition,
             AppendError::Failed(error) => error.code(),
         }
     }
 }
-
-/// A stream is not at the version that an append expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct VersionConflict {
-    /// The stream.
-    pub stream: String,
-    /// What the append expected of it.
-    pub expected: ExpectedVersion,
-    /// The version it has: the number of its events.
-    pub actual: u64,
-    /// The other violated checks of the same append, in the order of its units.
-    pub others: Vec<VersionConflict>,
-}
-
-impl VersionConflict {
-    /// Every violated check of the append, this one first.
-    pub fn all(&self) -> impl Iterator<Item = &VersionConflict> {
-        std::iter::once(self).chain(&self.others)
-    }
-
-    pub(crate) fn new(stream: &str, expected: ExpectedVersion, actual: u64) -> VersionConflict {
-        VersionConflict { stream: stream.to_owned(), expected, actual, others: Vec::new() }
-    }
-
-    /// Makes one value of all the violated checks of an append; `None` when there were none.
-    pub(crate) fn collect(conflicts: Vec<VersionConflict>) -> Option<VersionConflict> {
-        let mut conflicts = conflicts.into_iter();
-        let first = conflicts.next()?;
-        Some(VersionConflict { others: conflicts.collect(), ..first })
-    }
-}
-
-impl fmt::Display for VersionConflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, conflict) in self.all().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            let VersionConflict { stream, expected, actual, .. } = conflict;
-            write!(f, "{separator}stream {stream:?} is at version {actual}, expected {expected}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for VersionConflict {}

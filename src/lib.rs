@@ -37,10 +37,12 @@ mod reader; //   and reading beside a writer
 pub mod ffi; //  the C ABI, over the public items below
 
 pub use codec::FORMAT_VERSION;
-pub use error::{AppendError, Error, ErrorCode, VersionConflict};
+pub use error::{
+    AppendError, ConditionFailed, Conflict, Error, ErrorCode, FailedCondition, VersionConflict,
+};
 pub use event::{
-    Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, RecordedEvent, SnapshotKey,
-    SnapshotOwner, Timestamp, Unit, UtcOffset, limits,
+    Appended, ExpectedVersion, NewEvent, ParseExpectedVersionError, Query, QueryItem,
+    RecordedEvent, SnapshotKey, SnapshotOwner, Tags, Timestamp, UtcOffset, limits,
 };
 pub use maintenance::{
     BackupOptions, BackupReport, RepairOptions, RepairReport, SalvageOptions, SalvageReport,
@@ -55,7 +57,10 @@ pub use projection::{
 };
 pub use reader::{ReadEvents, Reader};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
-pub use store::{Durability, EventStore, Events, Options, Recovery, Stats, StreamInfo, Streams};
+pub use store::{
+    Batch, Committed, Durability, EventStore, Events, Found, Options, Recovery, Stats, StreamInfo,
+    Streams, Ticket,
+};
 pub use subscription::{CancelHandle, Subscription};
 pub use verify::{Finding, Report};
 

@@ -79,6 +79,9 @@ pub(crate) struct AppendArgs {
     /// An id for the event, which makes the command safe to repeat
     #[arg(long, value_name = "UUID")]
     pub(crate) id: Option<Uuid>,
+    /// A tag of the event; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
     /// Wait for so many seconds while another process has the store open
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,

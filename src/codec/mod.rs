@@ -26,7 +26,7 @@ mod tests;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
-pub(crate) use trees::{dictionary, key, meta, places, run, stored};
+pub(crate) use trees::{dictionary, key, meta, places, run, stored, tagged};
 
 /// The version of the format that this library writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;

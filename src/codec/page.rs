@@ -167,6 +167,7 @@ impl Page {
             is_binary: fields.is_binary,
             data: fields.data.of(&self.bytes),
             metadata: fields.metadata.some().map(|span| span.of(&self.bytes)),
+            tags: fields.tag_list(&self.bytes),
         }
     }
 }

@@ -2,16 +2,20 @@
 //! encoded. The journal has records of consecutive positions, the trees records of one stream.
 //!
 //! ```text
-//! record = bincode { first_position u64, streams [stream], types [bytes], events [event] }
+//! record = bincode { first_position u64, streams [stream], types [bytes], tags bytes,
+//!                    events [event] }
 //! stream = bincode { name bytes, first_version u64 }
 //! event  = bincode { stream u32, event_type u32, gap u64, micros i64, zone Option<i16>,
-//!                    id Option<[u8; 16]>, is_binary bool, data bytes, metadata Option<bytes> }
+//!                    id Option<[u8; 16]>, is_binary bool, data bytes, metadata Option<bytes>,
+//!                    tags bytes }
 //! ```
 //! `stream` and `event_type` are indexes into the two tables. Each name ends with a NUL, so that C
 //! gets a terminated string without a copy. The first event has `first_position`; each later one
 //! has the position before it + 1 + `gap`. The events of one stream have consecutive versions from
 //! its `first_version` on. `micros` is the difference from the event before (the first: from 0),
-//! wrapping. `zone` is the offset in minutes, or none for a naive time.
+//! wrapping. `zone` is the offset in minutes, or none for a naive time. The `tags` of the record
+//! are those of all its events, sorted by their bytes, each once and with its NUL. The `tags` of an
+//! event are numbers in that table: u16 in two bytes, little-endian, ascending.
 //!
 //! The bytes are those of bincode 2 with its standard configuration; a test compares. The decoder
 //! is our own because every read of an event goes through it. A record has no checksum: whatever
@@ -28,11 +32,14 @@ use crate::{
         Reason,
         varint::{self, Reader},
     },
-    event::{EventFields, Span, Timestamp, UtcOffset},
+    event::{EventFields, Span, TagList, Timestamp, UtcOffset, tags::NUMBER_BYTES},
 };
 
 /// Bytes of an event apart from its names, data and metadata, at most.
 pub(crate) const EVENT_OVERHEAD_MAX: usize = 96;
+
+/// What a tag takes besides its text: its NUL, and its number in the event.
+const TAG_BYTES: usize = 1 + NUMBER_BYTES;
 
 /// One event on its way into a record.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +54,23 @@ pub(crate) struct EventToEncode<'a> {
     pub(crate) data: &'a [u8],
     /// Text that was checked when it was appended.
     pub(crate) metadata: Option<&'a [u8]>,
+    pub(crate) tags: TagList<'a>,
 }
 
 impl EventToEncode<'_> {
+    /// The most that the tags of the event add to a record.
+    pub(crate) fn tag_bytes_max(&self) -> usize {
+        self.tags.bytes() + self.tags.len() * TAG_BYTES
+    }
+
     /// The most that the event may add to a record.
     pub(crate) fn encoded_bytes_max(&self) -> usize {
         let names = self.stream.len() + self.event_type.len();
-        names + self.data.len() + self.metadata.map_or(0, <[u8]>::len) + EVENT_OVERHEAD_MAX
+        names
+            + self.data.len()
+            + self.metadata.map_or(0, <[u8]>::len)
+            + self.tag_bytes_max()
+            + EVENT_OVERHEAD_MAX
     }
 }
 
@@ -85,6 +102,8 @@ pub(crate) fn encode(events: &[EventToEncode<'_>], out: &mut Vec<u8>) {
     }
     varint::put(out, types.len() as u64);
     types.iter().for_each(|name| put_name(out, name));
+    let tags = tags_of(events);
+    put_tag_table(out, &tags);
     varint::put(out, events.len() as u64);
     let (mut next, mut micros) = (first_position, 0_i64);
     for (event, (stream, event_type)) in events.iter().zip(numbers) {
@@ -96,6 +115,37 @@ pub(crate) fn encode(events: &[EventToEncode<'_>], out: &mut Vec<u8>) {
         varint::put_signed(out, time.wrapping_sub(micros));
         micros = time;
         put_rest(out, event);
+        put_tags(out, event.tags, &tags);
+    }
+}
+
+/// The tags of some events, sorted, each once.
+fn tags_of<'a>(events: &[EventToEncode<'a>]) -> Vec<&'a str> {
+    let mut tags: Vec<&str> = Vec::new();
+    for event in events.iter().filter(|event| event.tags.len() > 0) {
+        tags.extend(event.tags.iter());
+    }
+    tags.sort_unstable();
+    tags.dedup();
+    tags
+}
+
+fn put_tag_table(out: &mut Vec<u8>, tags: &[&str]) {
+    let bytes: usize = tags.iter().map(|tag| tag.len() + 1).sum();
+    varint::put(out, bytes as u64);
+    for tag in tags {
+        out.extend_from_slice(tag.as_bytes());
+        out.push(0);
+    }
+}
+
+/// Appends the numbers of an event's tags in `table`. It has fewer than 65 536: a record ends at
+/// some KiB, or holds one event.
+fn put_tags(out: &mut Vec<u8>, tags: TagList<'_>, table: &[&str]) {
+    varint::put(out, (tags.len() * NUMBER_BYTES) as u64);
+    for tag in tags.iter() {
+        let number = table.partition_point(|known| *known < tag);
+        out.extend_from_slice(&u16::try_from(number).unwrap_or(u16::MAX).to_le_bytes());
     }
 }
 
@@ -137,6 +187,8 @@ pub(crate) struct Tables {
     /// Each stream with the version that its next event has.
     streams: Vec<(Span, u64)>,
     types: Vec<Span>,
+    /// Where the table of tags starts, and how many it has.
+    tags: (u32, usize),
 }
 
 /// Decodes the record in `range` of `bytes` and appends the places of its events to `out`. On an
@@ -155,8 +207,8 @@ pub(crate) fn decode(
     if count == 0 || position == 0 {
         return Err("it holds no event".to_owned());
     }
-    // An event takes at least nine bytes, so a false count allocates little.
-    out.reserve((count as usize).min(reader.left() / 9 + 1));
+    // An event takes at least ten bytes, so a false count allocates little.
+    out.reserve((count as usize).min(reader.left() / 10 + 1));
     let mut micros = 0;
     for index in 0..count {
         let fields = decode_event(&mut reader, tables, &mut position, &mut micros);
@@ -182,7 +234,28 @@ fn decode_tables(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<(), Rea
         let name = decode_name(reader)?;
         tables.types.push(name);
     }
+    tables.tags = decode_tag_table(reader).ok_or_else(malformed)?;
     Ok(())
+}
+
+/// Where the table of tags starts, and how many it has.
+fn decode_tag_table(reader: &mut Reader<'_>) -> Option<(u32, usize)> {
+    let table = reader.bytes()?;
+    let start = u32::try_from(reader.at() - table.len()).ok()?;
+    match table.last() {
+        None => Some((start, 0)),
+        Some(0) => Some((start, table.iter().filter(|byte| **byte == 0).count())),
+        Some(_) => None,
+    }
+}
+
+/// Whether these are numbers in a table of `count` tags, in ascending order.
+fn are_tags(numbers: &[u8], count: usize) -> bool {
+    let (numbers, rest) = numbers.as_chunks::<NUMBER_BYTES>();
+    let numbers = || numbers.iter().map(|bytes| u16::from_le_bytes(*bytes));
+    rest.is_empty()
+        && numbers().is_sorted_by(|one, next| one < next)
+        && numbers().next_back().is_none_or(|last| usize::from(last) < count)
 }
 
 /// The span of a name without its NUL.
@@ -242,6 +315,12 @@ fn decode_event(
         }
         _ => return None,
     };
+    let tags = reader.bytes()?;
+    let (tag_table, count) = tables.tags;
+    if !tags.is_empty() && !are_tags(tags, count) {
+        return None;
+    }
+    let tags = span(reader.at() - tags.len(), tags.len())?;
     Some(EventFields {
         position: at,
         version,
@@ -251,6 +330,8 @@ fn decode_event(
         data,
         metadata: metadata.unwrap_or(Span::NONE),
         id: id.unwrap_or(Span::NONE),
+        tags,
+        tag_table,
         is_binary,
     })
 }

@@ -19,7 +19,7 @@ use crate::{
         saved::{self, Checkpoint, StoredSnapshot},
         superblock::{Superblock, UNRELEASED_FORMAT},
     },
-    event::{SnapshotKey, Timestamp, UtcOffset},
+    event::{SnapshotKey, TagList, Timestamp, UtcOffset},
 };
 
 const STORE_ID: Uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
@@ -44,6 +44,7 @@ fn sample() -> Vec<EventToEncode<'static>> {
         is_binary: false,
         data: b"{}",
         metadata: None,
+        tags: TagList::NONE,
     };
     let second = EventToEncode {
         position: 9,
@@ -54,10 +55,20 @@ fn sample() -> Vec<EventToEncode<'static>> {
         is_binary: true,
         data: &[0, 255],
         metadata: Some(b"{\"k\":1}"),
+        tags: TagList::NONE,
         ..first
     };
     let third = EventToEncode { position: 10, version: 2, ..first };
     vec![first, second, third]
+}
+
+fn tagged() -> Vec<EventToEncode<'static>> {
+    let base = sample()[0];
+    let one = vec!["b:1".to_owned(), "\u{fc}".to_owned()].leak();
+    let other = vec!["a".to_owned(), "b:1".to_owned()].leak();
+    let second = EventToEncode { position: 8, version: 2, tags: TagList::Given(other), ..base };
+    let third = EventToEncode { position: 9, version: 3, ..base };
+    vec![EventToEncode { tags: TagList::Given(one), ..base }, second, third]
 }
 
 fn encoded() -> Vec<u8> {
@@ -77,16 +88,59 @@ fn a_record_has_these_bytes() {
         "02026100010262",
         "00fb2c01",   // streams with their first versions
         "01025400",   // types
+        "00",         // tags
         "03",         // events
         "0000000200", // stream, type, gap, micros, zone
-        "0000027b7d00",
+        "0000027b7d0000",
         "0100010301b301",
         "00112233445566778899aabbccddeeff",
-        "010200ff01077b226b223a317d",
+        "010200ff01077b226b223a317d00",
         "0000000400",
-        "0000027b7d00",
+        "0000027b7d0000",
     );
     assert_eq!(hex(&encoded()), expected);
+}
+
+#[test]
+fn a_record_with_tags_has_these_bytes() {
+    let mut bytes = Vec::new();
+    record::encode(&tagged(), &mut bytes);
+    let expected = concat!(
+        "07",
+        "0102610001",
+        "01025400",
+        "096100623a3100c3bc00", // tags, sorted by their bytes
+        "03",
+        "00000002000000027b7d00",
+        "0401000200", // the tags of the first event: numbers 1 and 2
+        "00000000000000027b7d00",
+        "0400000100",
+        "00000000000000027b7d00",
+        "00",
+    );
+    assert_eq!(hex(&bytes), expected);
+    let page = decode(&bytes).expect("it was encoded so");
+    let tags: Vec<Vec<String>> =
+        page.events().map(|event| event.tags().map(str::to_owned).collect()).collect();
+    assert_eq!(tags, [vec!["b:1", "\u{fc}"], vec!["a", "b:1"], vec![]]);
+    let mut again = Vec::new();
+    record::encode(&page.all_to_encode().collect::<Vec<_>>(), &mut again);
+    assert_eq!(hex(&again), hex(&bytes), "stored tags are encoded as given ones are");
+}
+
+#[test]
+fn tags_that_are_no_numbers_of_the_table_are_refused() {
+    let mut bytes = Vec::new();
+    record::encode(&tagged(), &mut bytes);
+    let numbers = hex(&bytes).find("0401000200").expect("those of the first event") / 2 + 1;
+    for wrong in [[1, 0, 1, 0], [2, 0, 1, 0], [1, 0, 3, 0], [1, 0, 2, 1]] {
+        let mut altered = bytes.clone();
+        altered[numbers..numbers + 4].copy_from_slice(&wrong);
+        assert!(decode(&altered).is_err(), "{wrong:?}");
+    }
+    let table = hex(&bytes).find("6100623a31").expect("the table") / 2;
+    bytes[table + 8] = b'x';
+    assert!(decode(&bytes).is_err(), "the last tag has no NUL");
 }
 
 /// A record as bincode sees it.
@@ -97,6 +151,8 @@ struct Record<'a> {
     streams: Vec<(Bytes<'a>, u64)>,
     #[serde(borrow)]
     types: Vec<Bytes<'a>>,
+    #[serde(borrow)]
+    tags: Bytes<'a>,
     #[serde(borrow)]
     events: Vec<Event<'a>>,
 }
@@ -114,6 +170,8 @@ struct Event<'a> {
     data: Bytes<'a>,
     #[serde(borrow)]
     metadata: Option<Bytes<'a>>,
+    #[serde(borrow)]
+    tags: Bytes<'a>,
 }
 
 #[test]
@@ -131,7 +189,7 @@ fn a_record_is_what_bincode_writes() {
             ..base
         })
         .collect();
-    for events in [events, sample()] {
+    for events in [events, sample(), tagged()] {
         let mut bytes = Vec::new();
         record::encode(&events, &mut bytes);
         let record: Record<'_> = codec::decode(&bytes).expect("bincode reads it");

@@ -4,11 +4,11 @@
 
 use crate::Error;
 
-/// Bytes of UTF-8 in a stream id, an event type, or the name of a projection, snapshot or
+/// Bytes of UTF-8 in a stream id, an event type, a tag, or the name of a projection, snapshot or
 /// checkpoint. The smallest is 1, and none may hold a NUL.
 pub const NAME_BYTES_MAX: usize = 255;
 
-/// Bytes of one event: stream id, event type, data and metadata together.
+/// Bytes of one event: stream id, event type, data, metadata and tags together.
 pub const EVENT_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of one append, over all its events, counted as for [`EVENT_BYTES_MAX`].
@@ -16,6 +16,21 @@ pub const APPEND_BYTES_MAX: usize = 64 << 20;
 
 /// Events in one append.
 pub const APPEND_EVENTS_MAX: usize = 100_000;
+
+/// Tags of one event.
+pub const TAGS_MAX: usize = 1_000;
+
+/// Items of one query.
+pub const QUERY_ITEMS_MAX: usize = 1_000;
+
+/// Types of one item of a query.
+pub const QUERY_TYPES_MAX: usize = 1_000;
+
+/// Tags of one item of a query.
+pub const QUERY_TAGS_MAX: usize = 1_000;
+
+/// Conditions of one batch.
+pub const CONDITIONS_MAX: usize = 100;
 
 /// How deep arrays and objects nest in the data or the metadata of one event. Deeper JSON is an
 /// invalid argument.

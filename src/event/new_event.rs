@@ -6,8 +6,9 @@ use uuid::Uuid;
 use crate::{
     Error,
     event::{
-        RecordedEvent, Timestamp,
+        RecordedEvent, TagList, Timestamp,
         json::{self, Fault},
+        tags,
     },
 };
 
@@ -32,6 +33,8 @@ pub struct NewEvent {
     pub(crate) metadata: Option<String>,
     pub(crate) id: Option<Uuid>,
     pub(crate) timestamp: Option<Timestamp>,
+    /// Sorted, each once.
+    pub(crate) tags: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +144,26 @@ impl NewEvent {
         self
     }
 
+    /// Adds a tag, which the event can be found by: see [`Query`](crate::Query). Tags are content:
+    /// a retry must have the same ones. A repeated tag counts once.
+    ///
+    /// The append checks it: 1 to 255 bytes of UTF-8 without a NUL, and at most
+    /// [`TAGS_MAX`](crate::limits::TAGS_MAX) tags for each event.
+    #[must_use]
+    pub fn tag(self, tag: impl Into<String>) -> NewEvent {
+        self.tags([tag])
+    }
+
+    /// Adds several tags: see [`tag`](Self::tag).
+    ///
+    /// # Examples
+    /// See [`Tags`](crate::Tags).
+    #[must_use]
+    pub fn tags(mut self, more: impl IntoIterator<Item = impl Into<String>>) -> NewEvent {
+        tags::add(&mut self.tags, more.into_iter().map(Into::into));
+        self
+    }
+
     /// The name of the fact.
     pub fn event_type(&self) -> &str {
         &self.event_type
@@ -154,21 +177,27 @@ impl NewEvent {
     /// Takes a payload, and metadata that the caller sets later, which have been normalized
     /// already.
     pub(crate) fn from_normalized(event_type: String, data: Payload) -> NewEvent {
-        NewEvent { event_type, data, metadata: None, id: None, timestamp: None }
+        NewEvent { event_type, data, metadata: None, id: None, timestamp: None, tags: Vec::new() }
     }
 
-    /// Whether a stored event says the same: type, data and metadata, but not the time.
+    /// Whether a stored event says the same: type, data, metadata and tags, but not the time.
     pub(crate) fn has_content_of(&self, stored: &RecordedEvent) -> bool {
         self.event_type == stored.event_type()
             && self.data.is_binary() == stored.is_binary()
             && self.data.bytes() == stored.data()
             && self.metadata.as_deref() == stored.metadata()
+            && self.tags.iter().map(String::as_str).eq(stored.tags())
+    }
+
+    pub(crate) fn tag_list(&self) -> TagList<'_> {
+        TagList::Given(&self.tags)
     }
 
     /// What the event counts against the limits of an event and of an append, with its stream id.
     pub(crate) fn counted_bytes(&self, stream: &str) -> usize {
         let metadata = self.metadata.as_ref().map_or(0, String::len);
-        stream.len() + self.event_type.len() + self.data.bytes().len() + metadata
+        let tags = self.tag_list().bytes();
+        stream.len() + self.event_type.len() + self.data.bytes().len() + metadata + tags
     }
 }
 

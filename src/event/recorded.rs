@@ -5,7 +5,10 @@ use std::{fmt, str, sync::Arc};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::{Error, event::Timestamp};
+use crate::{
+    Error,
+    event::{TagList, Tags, Timestamp},
+};
 
 /// An event as it was recorded. It is immutable, shares the buffer of the page that it was read
 /// with, and is cheap to clone. Keeping one alive keeps its whole page: at most 64 KiB, or one
@@ -42,7 +45,24 @@ pub(crate) struct EventFields {
     pub(crate) metadata: Span,
     /// [`Span::NONE`] without an id, else 16 bytes.
     pub(crate) id: Span,
+    /// The numbers of its tags.
+    pub(crate) tags: Span,
+    /// Where the table of tags starts that these are numbers in.
+    pub(crate) tag_table: u32,
     pub(crate) is_binary: bool,
+}
+
+impl EventFields {
+    /// The table of tags and the numbers in it, of an event that lies in these bytes.
+    fn tag_parts<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        (bytes.get(self.tag_table as usize..).unwrap_or_default(), self.tags.of(bytes))
+    }
+
+    /// The tags of an event that lies in these bytes.
+    pub(crate) fn tag_list<'a>(&self, bytes: &'a [u8]) -> TagList<'a> {
+        let (table, numbers) = self.tag_parts(bytes);
+        TagList::Stored { table, numbers }
+    }
 }
 
 /// A range of bytes of a page. A page is at most some MiB long, so that 32 bits are enough.
@@ -166,6 +186,17 @@ impl RecordedEvent {
         Uuid::from_slice(id).ok()
     }
 
+    /// The tags of the event, in byte order.
+    pub fn tags(&self) -> Tags<'_> {
+        let (table, numbers) = self.fields.tag_parts(&self.bytes);
+        Tags::new(table, numbers)
+    }
+
+    /// The tags, for an index.
+    pub(crate) fn tag_list(&self) -> TagList<'_> {
+        self.fields.tag_list(&self.bytes)
+    }
+
     fn wrong_form(&self, what: &'static str, reason: impl fmt::Display) -> Error {
         Error::InvalidArgument {
             argument: what,
@@ -192,6 +223,7 @@ impl fmt::Debug for RecordedEvent {
             .field("metadata", &self.metadata())
             .field("timestamp", &self.timestamp())
             .field("id", &self.id())
+            .field("tags", &self.tags())
             .finish()
     }
 }
@@ -208,6 +240,7 @@ impl PartialEq for RecordedEvent {
             && self.event_type() == other.event_type()
             && self.data() == other.data()
             && self.metadata() == other.metadata()
+            && self.tags().eq(other.tags())
     }
 }
 

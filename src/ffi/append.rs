@@ -5,6 +5,7 @@ use std::{ffi::c_char, slice};
 use uuid::Uuid;
 
 use crate::ffi::{
+    batch,
     error::annals_error,
     event::{
         ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID, ANNALS_EVENT_HAS_TIMESTAMP, ANNALS_OFFSET_NAIVE,
@@ -21,7 +22,7 @@ use crate::ffi::{
     store::annals_store,
 };
 use crate::{
-    Appended, ExpectedVersion, NewEvent, Timestamp, Unit, UtcOffset,
+    Appended, Batch, ExpectedVersion, NewEvent, Timestamp, UtcOffset,
     limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
 };
 
@@ -47,9 +48,9 @@ const EVENT_FLAGS: u32 = ANNALS_EVENT_BINARY | ANNALS_EVENT_HAS_ID | ANNALS_EVEN
 /// other gets ANNALS_E_VERSION_CONFLICT, reads again and decides anew.
 ///
 /// Repeating is safe with ids: if every event has an id, and all of them are stored already, at
-/// consecutive positions, in this order, in this stream, each with the same type, data and
-/// metadata, then the append succeeds again, with ANNALS_ALREADY_STORED and the original result,
-/// and writes nothing, whatever the expected version. Times are not compared.
+/// consecutive positions, in this order, in this stream, each with the same type, data,
+/// metadata and tags, then the append succeeds again, with ANNALS_ALREADY_STORED and the original
+/// result, and writes nothing, whatever the expected version. Times are not compared.
 ///
 /// With ANNALS_E_POISONED from this very call its outcome is unknown until the store is opened
 /// again; then the event ids or the version of the stream settle it.
@@ -146,23 +147,27 @@ pub unsafe extern "C" fn annals_append_multi(
     guard::call(err, || {
         // SAFETY: as promised to this function.
         let (store, units) = unsafe { (handle::shared(store)?, Array::new(units, n)?) };
-        let mut taken = arguments::with_capacity(n, "the units")?;
+        let mut batch = Batch::new();
         let mut intake = Intake::new();
         for (index, unit) in units.enumerate() {
-            let unit: Result<Unit, Fault> = unit.and_then(|unit: annals_unit| {
+            let unit: Result<Batch, Fault> = unit.and_then(|unit: annals_unit| {
                 // SAFETY: as promised to this function.
                 let (stream, events) = unsafe {
                     let stream = arguments::text(unit.stream, unit.stream_len, "stream id")?;
                     (stream, intake.events(unit.events, unit.event_count)?)
                 };
-                Ok(Unit::to(stream, expected(unit.expected_version), events))
+                let expected = expected(unit.expected_version);
+                Ok(match events.is_empty() {
+                    true => Batch::new().require(stream, expected),
+                    false => Batch::new().append(stream, expected, events),
+                })
             });
-            taken.push(unit.map_err(|fault| fault.of(format_args!("units[{index}]")))?);
+            let unit = unit.map_err(|fault| fault.of(format_args!("units[{index}]")))?;
+            batch = batch.and(unit);
         }
-        let appended = store.events.append_multi(taken)?;
-        let Some(first) = appended.first() else { return Ok(ANNALS_OK) };
-        position.set(*first.positions().start());
-        Ok(status_of(first))
+        let committed = batch.commit(&store.events)?;
+        position.set(*committed.positions().start());
+        Ok(batch::status_of(&committed))
     })
 }
 
@@ -170,7 +175,7 @@ fn status_of(appended: &Appended) -> annals_status {
     if appended.is_replay() { ANNALS_ALREADY_STORED } else { ANNALS_OK }
 }
 
-fn expected(version: u64) -> ExpectedVersion {
+pub(in crate::ffi) fn expected(version: u64) -> ExpectedVersion {
     match version {
         ANNALS_EXPECT_ANY => ExpectedVersion::Any,
         ANNALS_EXPECT_STREAM_EXISTS => ExpectedVersion::StreamExists,
@@ -181,19 +186,19 @@ fn expected(version: u64) -> ExpectedVersion {
 
 /// Takes in the events of one append, and stops early where a count or size is past every limit, so
 /// that a wrong length costs no memory.
-struct Intake {
+pub(in crate::ffi) struct Intake {
     events: usize,
     bytes: usize,
 }
 
 impl Intake {
-    fn new() -> Intake {
+    pub(in crate::ffi) fn new() -> Intake {
         Intake { events: 0, bytes: 0 }
     }
 
     /// # Safety
     /// `events` is NULL or leads to `count` events, whose pointers are NULL or what they should be.
-    unsafe fn events(
+    pub(in crate::ffi) unsafe fn events(
         &mut self,
         events: *const annals_new_event,
         count: usize,
@@ -216,11 +221,12 @@ impl Intake {
     unsafe fn event(&mut self, event: &annals_new_event) -> Result<NewEvent, Fault> {
         arguments::check_flags(event.flags, EVENT_FLAGS)?;
         // SAFETY: the caller keeps the promise.
-        let (event_type, data, metadata) = unsafe {
+        let (event_type, data, metadata, tags) = unsafe {
             (
                 arguments::text(event.r#type, event.type_len, "event type")?,
                 arguments::bytes(event.data, event.data_len, "data")?,
                 arguments::bytes(event.metadata, event.metadata_len, "metadata")?,
+                arguments::texts(event.tags, event.tag_count, usize::MAX, "tags")?,
             )
         };
         let mut taken = self.data(event_type, data, event.flags & ANNALS_EVENT_BINARY != 0)?;
@@ -228,6 +234,8 @@ impl Intake {
             let metadata = self.json(metadata, "metadata")?;
             taken = taken.raw_metadata(metadata)?;
         }
+        self.count(tags.iter().map(|tag| tag.len()).sum())?;
+        taken = taken.tags(tags);
         // SAFETY: the caller keeps the promise.
         if let Some(id) = unsafe { id_of(event) }? {
             taken = taken.id(id);

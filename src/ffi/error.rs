@@ -190,6 +190,86 @@ pub unsafe extern "C" fn annals_error_conflict(
     }
 }
 
+/// Which entry of the batch a violated check belongs to.
+///
+/// @param error An error object, or NULL.
+/// @param index Counted from 0, below annals_error_conflict_count.
+/// @param out_which Receives the number of the annals_batch_append or annals_batch_require, counted
+/// from 0 over both; of annals_append_multi, of the unit. May be NULL.
+/// @return Whether there is such a check; if not, the place is set to 0.
+///
+/// Threads: any. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_error_status`; the place is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn annals_error_conflict_which(
+    error: *const annals_error,
+    index: usize,
+    out_which: *mut usize,
+) -> bool {
+    // SAFETY: as promised to this function.
+    let which = unsafe { Out::cleared(out_which, 0) };
+    // SAFETY: as promised to this function.
+    unsafe {
+        read(error, false, |details| {
+            let Some(conflict) = details.conflicts.get(index) else { return false };
+            which.set(conflict.index);
+            true
+        })
+    }
+}
+
+/// How many conditions of the batch were violated. An ANNALS_E_VERSION_CONFLICT may have some as
+/// well.
+///
+/// @param error An error object, or NULL.
+/// @return Their number; 0 for NULL and for errors of other kinds.
+///
+/// Threads: any. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_error_status`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn annals_error_condition_count(error: *const annals_error) -> usize {
+    // SAFETY: as promised to this function.
+    unsafe { read(error, 0, |details| details.conditions.len()) }
+}
+
+/// One violated condition of a batch, in the order of the calls.
+///
+/// @param error An error object, or NULL.
+/// @param index Counted from 0, below annals_error_condition_count.
+/// @param out_which Receives the number of the annals_batch_require_none, counted from 0. May be
+/// NULL.
+/// @param out_position Receives the position of the first event after its `after` that matches. May
+/// be NULL.
+/// @return Whether there is such a condition; if not, the places are set to 0.
+///
+/// Threads: any. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_error_status`; the places are NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn annals_error_condition(
+    error: *const annals_error,
+    index: usize,
+    out_which: *mut usize,
+    out_position: *mut u64,
+) -> bool {
+    // SAFETY: as promised to this function.
+    let (which, position) = unsafe { (Out::cleared(out_which, 0), Out::cleared(out_position, 0)) };
+    // SAFETY: as promised to this function.
+    unsafe {
+        read(error, false, |details| {
+            let Some(condition) = details.conditions.get(index) else { return false };
+            which.set(condition.index);
+            position.set(condition.position);
+            true
+        })
+    }
+}
+
 /// Where in an input the fault lies, for an import that failed.
 ///
 /// @param error An error object, or NULL.

@@ -27,6 +27,20 @@ pub const ANNALS_EVENT_HAS_TIMESTAMP: u32 = 4;
 /// As an offset from UTC: the time was written without a zone. It counts as if it were UTC.
 pub const ANNALS_OFFSET_NAIVE: i32 = i32::MIN;
 
+/// A text in an array: UTF-8. As an argument its length may be ANNALS_NUL_TERMINATED; in a result
+/// it also ends with a NUL, which the length does not count.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct annals_string {
+    /// The bytes.
+    pub ptr: *const c_char,
+    /// How many.
+    pub len: usize,
+}
+
+// SAFETY: it points into an event that is kept beside it, which may move between threads.
+unsafe impl Send for annals_string {}
+
 /// An event as it was recorded: a view into memory of the library. Each function that hands one out
 /// says how long it is valid. Its layout is fixed within an ABI version.
 #[repr(C)]
@@ -60,11 +74,15 @@ pub struct annals_event {
     pub metadata: *const u8,
     /// Bytes of metadata; 0 when there is none.
     pub metadata_len: usize,
+    /// The tags, sorted by their bytes, each once; NULL when there are none.
+    pub tags: *const annals_string,
+    /// How many tags; 0 when there are none.
+    pub tag_count: usize,
 }
 
 impl annals_event {
-    /// A view of `event`, which must outlive it.
-    pub(in crate::ffi) fn of(event: &RecordedEvent) -> annals_event {
+    /// A view of `event` and of its tags, which must outlive it.
+    pub(in crate::ffi) fn of(event: &RecordedEvent, tags: &[annals_string]) -> annals_event {
         let (stream, event_type) = (event.stream_id_with_nul(), event.event_type_with_nul());
         let (data, metadata) = (event.data(), event.metadata_bytes());
         let (timestamp, id) = (event.timestamp(), event.id());
@@ -88,7 +106,23 @@ impl annals_event {
             data_len: data.len(),
             metadata: pointer_of(metadata),
             metadata_len: metadata.map_or(0, <[u8]>::len),
+            tags: if tags.is_empty() { ptr::null() } else { tags.as_ptr() },
+            tag_count: tags.len(),
         }
+    }
+
+    /// The tags of `event`, which must outlive them.
+    pub(in crate::ffi) fn tags_of(event: &RecordedEvent) -> Box<[annals_string]> {
+        let mut tags = event.tags();
+        let texts = std::iter::from_fn(|| tags.next_with_nul());
+        texts.map(annals_string::of).collect()
+    }
+}
+
+impl annals_string {
+    /// A view of a text with its NUL.
+    fn of(text: &[u8]) -> annals_string {
+        annals_string { ptr: text.as_ptr().cast(), len: text.len().saturating_sub(1) }
     }
 }
 
@@ -119,6 +153,11 @@ pub struct annals_new_event {
     pub timestamp_us: i64,
     /// With ANNALS_EVENT_HAS_TIMESTAMP: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE.
     pub utc_offset_minutes: i32,
+    /// The tags in any order, each 1 to 255 bytes of UTF-8 without NUL; NULL for none. Repeats are
+    /// dropped.
+    pub tags: *const annals_string,
+    /// How many tags, up to 1000 without repeats; 0 for none.
+    pub tag_count: usize,
 }
 
 impl Default for annals_new_event {
@@ -135,6 +174,8 @@ impl Default for annals_new_event {
             metadata_len: 0,
             timestamp_us: 0,
             utc_offset_minutes: 0,
+            tags: ptr::null(),
+            tag_count: 0,
         }
     }
 }

@@ -19,6 +19,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::arithmetic_side_effects)]
 
 mod append;
+mod batch;
 mod derived;
 mod error;
 mod event;
@@ -36,6 +37,6 @@ mod version;
 #[cfg(feature = "panic-injection")]
 pub use glue::panic_injection::annals_test_panic;
 pub use {
-    append::*, derived::*, error::*, event::*, healing::*, ndjson::*, options::*, projection::*,
-    read::*, status::*, store::*, verify::*, version::*,
+    append::*, batch::*, derived::*, error::*, event::*, healing::*, ndjson::*, options::*,
+    projection::*, read::*, status::*, store::*, verify::*, version::*,
 };

@@ -46,6 +46,10 @@ pub const ANNALS_E_VERSION_CONFLICT: annals_status = -20;
 /// An event id is in use, and the append is no exact repetition. Nothing was written.
 pub const ANNALS_E_DUPLICATE_ID: annals_status = -21;
 
+/// An event matches that a condition of the batch excludes. Nothing was written: query again and
+/// decide anew. See annals_error_condition.
+pub const ANNALS_E_CONDITION: annals_status = -22;
+
 /// The operating system refused something: see annals_error_os_code.
 pub const ANNALS_E_IO: annals_status = -40;
 /// The disk is full. Nothing was written; the store stays usable: free some space and repeat.
@@ -77,7 +81,7 @@ pub const ANNALS_E_PANIC: annals_status = -98;
 pub const ANNALS_E_INTERNAL: annals_status = -99;
 
 /// Every status with its name and a message.
-const TABLE: [(annals_status, &CStr, &CStr); 26] = [
+const TABLE: [(annals_status, &CStr, &CStr); 27] = [
     (ANNALS_OK, c"ANNALS_OK", c"done"),
     (ANNALS_DONE, c"ANNALS_DONE", c"there is nothing more"),
     (ANNALS_NOT_FOUND, c"ANNALS_NOT_FOUND", c"there is no such thing"),
@@ -97,6 +101,7 @@ const TABLE: [(annals_status, &CStr, &CStr); 26] = [
         c"the stream is not at the expected version",
     ),
     (ANNALS_E_DUPLICATE_ID, c"ANNALS_E_DUPLICATE_ID", c"an event id is already used"),
+    (ANNALS_E_CONDITION, c"ANNALS_E_CONDITION", c"a condition of the batch does not hold"),
     (ANNALS_E_IO, c"ANNALS_E_IO", c"the operating system refused"),
     (ANNALS_E_NO_SPACE, c"ANNALS_E_NO_SPACE", c"no space left on the disk"),
     (ANNALS_E_LOCKED, c"ANNALS_E_LOCKED", c"the store is open elsewhere"),

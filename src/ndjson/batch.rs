@@ -4,7 +4,7 @@ use std::mem;
 
 use uuid::Uuid;
 
-use crate::{ExpectedVersion, NewEvent, Unit};
+use crate::{ExpectedVersion, NewEvent, store::Unit};
 
 /// Events in one batch: enough that a batch's sync costs little per event, few enough that a fault
 /// or a crash costs little work.

@@ -19,6 +19,7 @@ pub(super) struct Envelope<'a> {
     pub(super) timestamp: Option<&'a str>,
     pub(super) metadata: Option<&'a str>,
     pub(super) id: Option<&'a str>,
+    pub(super) tags: Option<&'a str>,
     pub(super) data_base64: Option<&'a str>,
 }
 
@@ -45,6 +46,7 @@ impl<'a> Envelope<'a> {
             "timestamp" => &mut self.timestamp,
             "metadata" => &mut self.metadata,
             "id" => &mut self.id,
+            "tags" => &mut self.tags,
             "data_base64" => &mut self.data_base64,
             _ => return None,
         })

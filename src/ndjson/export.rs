@@ -103,6 +103,13 @@ impl RecordedEvent {
         if let Some(id) = self.id() {
             write!(out, ", \"id\": \"{id}\"")?;
         }
+        for (index, tag) in self.tags().enumerate() {
+            out.write_all(if index == 0 { b", \"tags\": [" } else { b", " })?;
+            dumps::write_string(&mut out, tag)?;
+        }
+        if self.tags().len() > 0 {
+            out.write_all(b"]")?;
+        }
         if self.is_binary() {
             write!(out, ", \"data_base64\": \"{}\"", BASE64_STANDARD.encode(self.data()))?;
         }

@@ -13,6 +13,7 @@ use crate::{
         line::Line,
         lines::{Lines, RawLine},
     },
+    store::Contents,
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -195,7 +196,8 @@ impl<'a> Import<'a> {
             let keeps_positions = self.options.mode != ImportMode::Append;
             let first_id = units.first().and_then(|unit| unit.events.first()?.id);
             let head = keeps_positions.then_some(self.head);
-            let written = self.store.append_units(units, head).map_err(failed);
+            let written =
+                self.store.append_contents(Contents::of_units(units), head).map_err(failed);
             if let Err(Error::DuplicateEventId { id, .. }) = &written {
                 // The last line with it: an earlier one may be the id's first use.
                 self.fault_line = lines.iter().rev().find(|(known, _)| known == id).map(|l| l.1);
@@ -242,10 +244,10 @@ fn at_line(line: u64, fault: Fault) -> Error {
     Error::Parse { line, column: fault.offset as u64 + 1, reason: fault.reason }
 }
 
-/// No batch expects a version, so that nothing but a failure can be.
+/// No batch expects a version or has a condition, so that nothing but a failure can be.
 fn failed(error: AppendError) -> Error {
     match error {
         AppendError::Failed(error) => error,
-        AppendError::Conflict(conflict) => Error::internal(conflict.to_string()),
+        other => Error::internal(other.to_string()),
     }
 }

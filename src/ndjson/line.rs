@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use base64::{DecodeError, Engine, prelude::BASE64_STANDARD};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
@@ -10,8 +11,8 @@ use crate::{
     event::{
         Payload,
         json::{self, Fault},
-        limits::{self, EVENT_BYTES_MAX},
-        name,
+        limits::{self, EVENT_BYTES_MAX, TAGS_MAX},
+        name, tags,
     },
     ndjson::envelope::{Envelope, offset_in},
 };
@@ -28,6 +29,8 @@ pub(super) struct Line<'a> {
     metadata: Option<Cow<'a, str>>,
     timestamp: Timestamp,
     id: Option<Uuid>,
+    /// Sorted, each once.
+    tags: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,7 @@ impl<'a> Line<'a> {
             timestamp: values.timestamp(timestamp)?,
             metadata: raw.metadata.map_or(Ok(None), |raw| values.metadata(raw))?,
             id: raw.id.map(|raw| values.id(raw)).transpose()?,
+            tags: raw.tags.map_or(Ok(Vec::new()), |raw| values.tags(raw))?,
         };
         line.check_size()?;
         Ok(line)
@@ -86,6 +90,7 @@ impl<'a> Line<'a> {
         event.metadata = self.metadata.map(Cow::into_owned);
         event.id = self.id;
         event.timestamp = Some(self.timestamp);
+        event.tags = self.tags;
         (self.stream_id, event)
     }
 
@@ -114,6 +119,9 @@ impl<'a> Line<'a> {
         if self.id != stored.id() {
             return differs("id", self.raw.id);
         }
+        if !stored.tags().eq(&self.tags) {
+            return differs("tags", self.raw.tags);
+        }
         None
     }
 
@@ -126,7 +134,8 @@ impl<'a> Line<'a> {
     fn check_size(&self) -> Result<(), Fault> {
         let metadata = self.metadata.as_ref().map_or(0, |text| text.len());
         let names = self.stream_id.len() + self.event_type.len();
-        let actual = names + self.data.bytes().len() + metadata;
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        let actual = names + self.data.bytes().len() + metadata + tags;
         limits::check("event (bytes)", actual, EVENT_BYTES_MAX)
             .map_err(|past| self.fault_at(self.raw.data_base64.or(self.raw.data), past.to_string()))
     }
@@ -177,10 +186,14 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// A stream id or an event type.
+    /// A stream id, an event type or a tag.
     fn name(&self, key: &str, what: &'static str, raw: &'a str) -> Result<Cow<'a, str>, Fault> {
         let text = self.string(key, raw)?;
-        let argument = if key == "stream_id" { "stream id" } else { "event type" };
+        let argument = match key {
+            "stream_id" => "stream id",
+            "event_type" => "event type",
+            _ => "tag",
+        };
         name::check_form(argument, &text)
             .and_then(|()| name::check_length(what, &text))
             .or_else(|error| self.fault(raw, error.to_string()))?;
@@ -224,6 +237,22 @@ impl<'a> Values<'a> {
     fn id(&self, raw: &'a str) -> Result<Uuid, Fault> {
         let text = self.string("id", raw)?;
         Uuid::try_parse(&text).or_else(|_| self.fault(raw, format!("id {text:?} is not a UUID")))
+    }
+
+    /// The tags in order, without repeats.
+    fn tags(&self, raw: &'a str) -> Result<Vec<String>, Fault> {
+        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw) else {
+            return self.fault(raw, "tags must be an array of strings");
+        };
+        let mut found = Vec::new();
+        for item in items {
+            found.push(self.name("a tag", "tag (bytes)", item.get())?.into_owned());
+        }
+        let mut all = Vec::new();
+        tags::add(&mut all, found);
+        limits::check("event (tags)", all.len(), TAGS_MAX)
+            .or_else(|past| self.fault(raw, past.to_string()))?;
+        Ok(all)
     }
 
     /// Moves the offset of a fault in a value to the line, and says which value it is.

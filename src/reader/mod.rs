@@ -5,8 +5,8 @@ mod read_events;
 use std::path::Path;
 
 use crate::{
-    BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Handlers,
-    Report, Snapshot, SnapshotKey, Snapshots, Stats, Streams, Subscription, UpTo,
+    BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Found,
+    Handlers, Query, Report, Snapshot, SnapshotKey, Snapshots, Stats, Streams, Subscription, UpTo,
 };
 
 pub use read_events::ReadEvents;
@@ -91,6 +91,11 @@ impl Reader {
     /// As [`EventStore::read_stream`].
     pub fn read_stream(&self, stream: impl AsRef<str>) -> Events {
         self.store.read_stream(stream)
+    }
+
+    /// As [`EventStore::query`].
+    pub fn query(&self, query: &Query) -> Found {
+        self.store.query(query)
     }
 
     /// As [`EventStore::streams`].

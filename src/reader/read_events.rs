@@ -1,6 +1,8 @@
 //! What a store and a reader have in common.
 
-use crate::{Error, EventStore, Events, Handlers, Reader, Streams, Subscription, UpTo};
+use crate::{
+    Error, EventStore, Events, Found, Handlers, Query, Reader, Streams, Subscription, UpTo,
+};
 
 /// Reading, of a store that is open for writing or of a [`Reader`]: a handler, an export or a query
 /// is written once for both. It cannot be implemented elsewhere.
@@ -34,6 +36,9 @@ pub trait ReadEvents: sealed::Sealed {
 
     /// As [`EventStore::read_stream`].
     fn read_stream(&self, stream: &str) -> Events;
+
+    /// As [`EventStore::query`].
+    fn query(&self, query: &Query) -> Found;
 
     /// As [`EventStore::streams`].
     fn streams(&self) -> Streams;
@@ -86,6 +91,10 @@ macro_rules! read_events {
 
             fn read_stream(&self, stream: &str) -> Events {
                 <$type>::read_stream(self, stream)
+            }
+
+            fn query(&self, query: &Query) -> Found {
+                <$type>::query(self, query)
             }
 
             fn streams(&self) -> Streams {

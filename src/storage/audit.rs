@@ -29,6 +29,8 @@ pub(crate) trait Audit {
     fn place(&mut self, position: u64, stream: &str, version: u64);
     /// An entry of the index of event ids.
     fn id(&mut self, id: Uuid, position: u64);
+    /// An entry of the index of tags.
+    fn tag(&mut self, tag: &str, position: u64);
     /// Something is wrong at a place, from `position` on.
     fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String);
 }
@@ -69,6 +71,15 @@ impl Storage {
                     Ok((id, position)) if position <= head => audit.id(id, position),
                     Ok(_) => {}
                     Err(error) => damaged(audit, "id-index", error)?,
+                }
+            }
+            for run in trees.tagged_runs() {
+                match run {
+                    Ok((tag, positions)) => {
+                        let below = positions.iter().filter(|position| **position <= head);
+                        below.for_each(|position| audit.tag(&tag, *position));
+                    }
+                    Err(error) => damaged(audit, "tag-index", error)?,
                 }
             }
             Ok(())

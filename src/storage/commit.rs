@@ -57,6 +57,7 @@ impl<'a> Frame<'a> {
             version: event.version,
             position: event.position,
             id: event.id,
+            tags: event.tags,
         };
         Frame {
             records: pack::cut(events).map(Record::of).collect(),

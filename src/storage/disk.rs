@@ -4,6 +4,7 @@
 //! Order of locks: the journal, then its sync lock, then those of `Durability` and `Health`.
 
 mod durability;
+mod second_thread;
 mod signals;
 
 use std::{
@@ -31,6 +32,7 @@ use crate::{
 };
 
 use durability::Durability;
+use second_thread::SecondThread;
 use signals::Signals;
 
 pub(crate) use signals::{Patience, Room};
@@ -62,6 +64,7 @@ pub(crate) struct Disk {
     pub(super) trees: RwLock<Option<Trees>>,
     pub(super) snapshots: SnapshotFiles,
     pub(super) signals: Signals,
+    pub(super) second_thread: SecondThread,
     pub(super) healing: Option<Healing>,
     pub(super) cut: Option<Cut>,
 }
@@ -104,6 +107,7 @@ impl Disk {
             sealed: parts.sealed,
             trees: RwLock::new(parts.trees),
             signals: Signals::default(),
+            second_thread: SecondThread::default(),
             healing: parts.healing,
             cut: parts.cut,
         }

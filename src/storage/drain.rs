@@ -191,11 +191,12 @@ impl Drain<'_> {
         }
         let streams = self.tail.undrained_streams();
         let streams = streams.iter().map(|(name, version)| (&**name, *version));
-        trees.discard_above(trees.head()?.position, streams, || self.beat())
+        let tags = self.tail.undrained_tags();
+        trees.discard_above(trees.head()?.position, streams, &tags, || self.beat())
     }
 
-    /// Stages a window while another thread seals files. Where that thread does not start, nothing
-    /// is sealed.
+    /// Stages a window while the second thread seals files. Where there is none, nothing is sealed
+    /// yet.
     fn stage_and_seal(
         &self,
         trees: &Trees,
@@ -204,11 +205,15 @@ impl Drain<'_> {
     ) -> Result<Vec<Sealed>, Error> {
         thread::scope(|scope| {
             let seal = || self.seal(to_seal);
-            let is_needed = !to_seal.is_empty();
+            let second = &self.disk.second_thread;
+            let has_second = !to_seal.is_empty() && second.try_take_to_seal();
             let builder = || thread::Builder::new().name("annals-seal".to_owned());
-            let helper = is_needed.then(|| builder().spawn_scoped(scope, seal).ok()).flatten();
+            let helper = has_second.then(|| builder().spawn_scoped(scope, seal).ok()).flatten();
             let staged = self.stage(trees, window);
             let sealed = helper.map_or(Ok(Vec::new()), |helper| helper.join());
+            if has_second {
+                second.give_back();
+            }
             staged?;
             sealed.map_err(|_| Error::internal("sealing a journal file stopped"))
         })
@@ -231,6 +236,7 @@ impl Drain<'_> {
         }
         staging.places(events.all().map(|event| (event.position, event.stream, event.version)))?;
         staging.ids(&mut window.ids())?;
+        staging.tags(events.all().filter(|event| event.tags.len() > 0))?;
         staging.checkpoints(&window.checkpoints())?;
         let (end, source) = (window.end(), window.source());
         let key = source.map_or(FileKey::default(), |source| source.key);

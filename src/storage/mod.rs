@@ -1,7 +1,7 @@
 //! Where the bytes are. What is in which file:
 //!
 //! * `commit`: room, then journal, then tail, then the head that readers see.
-//! * `read`, `saved`: the tail first, then the copy that serves the question. `source` is what the
+//! * `read/`, `saved`: the tail first, then the copy that serves the question. `source` is what the
 //!   two copies have in common.
 //! * `open/`, `replay`: from a directory to an open store. `close`: back.
 //! * `follow`: a store that another process writes.
@@ -33,7 +33,6 @@ mod read;
 mod replay;
 mod saved;
 mod snapshots;
-mod source;
 mod tail;
 mod trees;
 
@@ -83,6 +82,13 @@ pub(crate) struct StorageOptions {
     pub(crate) follows_links: bool,
     /// How long to wait for the lock.
     pub(crate) wait: Duration,
+}
+
+/// In which direction of the log a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
 }
 
 /// What an open may give up so that the rest can be used. Only a repair gives up anything.
@@ -190,6 +196,23 @@ impl Storage {
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         self.health.check_open()
+    }
+
+    /// Takes the second thread of the store to commit what is submitted, once it does not seal.
+    pub(crate) fn take_second_thread(&self) {
+        if let Some(disk) = self.disk() {
+            disk.second_thread.take_to_commit();
+        }
+    }
+
+    pub(crate) fn return_second_thread(&self) {
+        if let Some(disk) = self.disk() {
+            disk.second_thread.give_back();
+        }
+    }
+
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.disk().is_none()
     }
 
     /// Whether this is a forked child of the process that opened the store.

@@ -84,5 +84,6 @@ fn entry_of(event: &RecordedEvent) -> TailEntry<'_> {
         version: event.version(),
         position: event.position(),
         id: event.id(),
+        tags: event.tag_list(),
     }
 }

@@ -1,8 +1,6 @@
 //! Checkpoints: how far a named consumer has come.
 
-use std::sync::Arc;
-
-use crate::{Error, EventStore, codec::saved::Checkpoint, event::name};
+use crate::{AppendError, Error, EventStore, event::name, store::Contents};
 
 impl EventStore {
     /// The position that the consumer `name` saved last: everything at or below it is done. 0 if it
@@ -77,7 +75,10 @@ impl EventStore {
         self.storage().check_open()?;
         name::check("checkpoint name", name)?;
         self.storage().check_writable()?;
-        let checkpoint = Checkpoint { name: Arc::from(name), position };
-        self.inner.commits.save(&self.inner, checkpoint)
+        match self.append_contents(Contents::of_checkpoint(name, position), None) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Failed(error)) => Err(error),
+            Err(other) => Err(Error::internal(other.to_string())),
+        }
     }
 }

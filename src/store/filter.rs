@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     Error,
-    event::{RecordedEvent, name},
+    event::{Query, RecordedEvent, name},
 };
 
 #[derive(Clone, Debug, Default)]
@@ -12,24 +12,35 @@ pub(crate) struct Filter {
     /// None at all filter nothing.
     pub(crate) event_types: HashSet<String>,
     pub(crate) stream_prefix: Option<String>,
+    /// Not beside others.
+    pub(crate) query: Option<Query>,
 }
 
 impl Filter {
     /// The form of the arguments; their lengths come later, as with every call.
     pub(crate) fn check_form(&self) -> Result<(), Error> {
+        if let Some(query) = &self.query {
+            if !self.event_types.is_empty() || self.stream_prefix.is_some() {
+                let reason = "it goes with no other filter; its items have types and streams";
+                return Err(Error::invalid("query", reason));
+            }
+            query.check_form()?;
+        }
         self.event_types.iter().try_for_each(|name| name::check_form("event type", name))
     }
 
     pub(crate) fn check_length(&self) -> Result<(), Error> {
+        self.query.iter().try_for_each(Query::check_limits)?;
         let mut types = self.event_types.iter();
         types.try_for_each(|name| name::check_length("event type (bytes)", name))
     }
 
     /// Whether every event passes.
     pub(crate) fn is_empty(&self) -> bool {
-        self.event_types.is_empty() && self.stream_prefix.is_none()
+        self.event_types.is_empty() && self.stream_prefix.is_none() && self.query.is_none()
     }
 
+    /// Whether an event passes all but the query, which is searched for.
     pub(crate) fn passes(&self, event: &RecordedEvent) -> bool {
         let types = &self.event_types;
         (types.is_empty() || types.contains(event.event_type()))

@@ -1,17 +1,19 @@
 //! The engine: an open store, to append to and to read from.
 
 mod append;
+mod batch;
 mod checkpoints;
 mod cursor;
 mod filter;
 mod live;
 mod options;
+mod query;
 mod read;
 mod recovery;
 mod stats;
 mod streams;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, thread};
 
 use crate::{
     Error,
@@ -19,11 +21,14 @@ use crate::{
     storage::{Storage, StorageOptions},
 };
 
+pub(crate) use append::{Contents, Unit, Written};
 use append::{GroupCommit, Versions};
+pub use batch::{Batch, Committed, Ticket};
 pub(crate) use filter::Filter;
 use live::Followers;
 pub(crate) use live::{Arrivals, Follower, Waits};
 pub use options::{Durability, Options};
+pub use query::Found;
 pub use read::Events;
 pub use recovery::Recovery;
 pub use stats::Stats;
@@ -53,7 +58,7 @@ pub struct EventStore {
 #[derive(Debug)]
 struct Inner {
     storage: Arc<Storage>,
-    commits: GroupCommit,
+    commits: Arc<GroupCommit>,
     versions: Versions,
     arrivals: Arc<Arrivals>,
     followers: Followers,
@@ -62,6 +67,10 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if !self.storage.is_forked() {
+            // Nothing is submitted any more: batches that wait keep the store open.
+            let _ = self.commits.finish(false);
+        }
         // Nobody is left to report an error to; the journal has every acknowledged event anyway.
         drop(self.storage.close());
     }
@@ -104,7 +113,7 @@ impl EventStore {
     fn new(storage: Arc<Storage>, options: Options) -> EventStore {
         let inner = Inner {
             storage,
-            commits: GroupCommit::default(),
+            commits: Arc::default(),
             versions: Versions::default(),
             arrivals: Arc::default(),
             followers: Followers::default(),
@@ -145,14 +154,20 @@ impl EventStore {
         self.storage().flush()
     }
 
-    /// Makes everything durable, drains it into the trees, and releases the directory so that it
-    /// can be opened again. Every later call on the store, its clones and iterators answers
-    /// [`Error::Closed`]; closing again does nothing.
+    /// Completes what was [submitted](crate::Batch::submit), makes everything durable, drains it
+    /// into the trees, and releases the directory so that it can be opened again. Every later call
+    /// on the store, its clones and iterators answers [`Error::Closed`]; closing again does
+    /// nothing.
     ///
     /// # Errors
-    /// The error of the last sync, or [`Error::Poisoned`]. The store is closed all the same, and no
-    /// acknowledged event depends on the outcome.
+    /// [`Error::Busy`] inside a handler of a live projection while submitted batches wait: the
+    /// store stays open. The error of the last sync, or [`Error::Poisoned`]. The store is closed
+    /// all the same, and no acknowledged event depends on the outcome.
     pub fn close(&self) -> Result<(), Error> {
+        if !self.storage().is_forked() {
+            let is_inside = self.inner.followers.is_inside(thread::current().id());
+            self.inner.commits.finish(is_inside)?;
+        }
         let closed = self.storage().close();
         self.inner.arrivals.announce();
         closed

@@ -1,11 +1,12 @@
 //! Reading events: of one stream or of all, in either direction.
 
-use std::iter::FusedIterator;
+use std::{iter::FusedIterator, ops::RangeInclusive};
 
 use crate::{
     Error, EventStore,
-    event::{RecordedEvent, name},
-    store::{cursor::Cursor, filter::Filter},
+    event::{Query, RecordedEvent, name},
+    storage::Direction,
+    store::{cursor::Cursor, filter::Filter, query::Search},
 };
 
 /// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before
@@ -45,7 +46,7 @@ pub struct Events {
     store: EventStore,
     /// The head when the iterator was created.
     head: u64,
-    query: Query,
+    wanted: Wanted,
     state: State,
     /// This is known to be the process that opened the store.
     is_at_home: bool,
@@ -54,7 +55,7 @@ pub struct Events {
 }
 
 #[derive(Debug, Default)]
-struct Query {
+struct Wanted {
     stream: Option<String>,
     from_version: Option<u64>,
     from_position: Option<u64>,
@@ -67,6 +68,7 @@ struct Query {
 enum State {
     Unstarted,
     Reading(Cursor),
+    Searching(Box<Search>),
     Ended,
 }
 
@@ -77,7 +79,7 @@ impl EventStore {
     /// See [`Events`].
     pub fn read_stream(&self, stream: impl AsRef<str>) -> Events {
         let stream = Some(stream.as_ref().to_owned());
-        Events::new(self, Query { stream, ..Query::default() })
+        Events::new(self, Wanted { stream, ..Wanted::default() })
     }
 
     /// All events, in the order of their positions.
@@ -92,16 +94,16 @@ impl EventStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_all(&self) -> Events {
-        Events::new(self, Query::default())
+        Events::new(self, Wanted::default())
     }
 }
 
 impl Events {
-    fn new(store: &EventStore, query: Query) -> Events {
+    fn new(store: &EventStore, wanted: Wanted) -> Events {
         let failure = store.storage().refresh().err();
         let head = store.storage().head();
         let store = store.clone();
-        Events { store, head, query, state: State::Unstarted, is_at_home: false, failure }
+        Events { store, head, wanted, state: State::Unstarted, is_at_home: false, failure }
     }
 
     /// Skips the check for a forked child, for a caller that has just made it.
@@ -113,39 +115,57 @@ impl Events {
     /// Starts at this version of the stream, inclusive. Unset: the first one, or backwards the
     /// last. Only for [`read_stream`](EventStore::read_stream).
     pub fn from_version(mut self, version: u64) -> Events {
-        self.query.from_version = Some(version);
+        self.wanted.from_version = Some(version);
         self
     }
 
     /// Starts at this global position, inclusive. Unset: the first one, or backwards the last.
     pub fn from_position(mut self, position: u64) -> Events {
-        self.query.from_position = Some(position);
+        self.wanted.from_position = Some(position);
         self
     }
 
     /// Reads from the last event to the first.
     pub fn backward(mut self) -> Events {
-        self.query.is_backward = true;
+        self.wanted.is_backward = true;
         self
     }
 
     /// Ends after this many events that pass the filters. 0 reads nothing.
     pub fn limit(mut self, events: u64) -> Events {
-        self.query.limit = Some(events);
+        self.wanted.limit = Some(events);
         self
     }
 
     /// Keeps only events of these types. No types at all filter nothing.
     pub fn event_types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Events {
-        self.query.filter.event_types = types.into_iter().map(Into::into).collect();
+        self.wanted.filter.event_types = types.into_iter().map(Into::into).collect();
         self
     }
 
     /// Keeps only events of streams whose ids start with this text. Only for
     /// [`read_all`](EventStore::read_all).
     pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Events {
-        self.query.filter.stream_prefix = Some(prefix.into());
+        self.wanted.filter.stream_prefix = Some(prefix.into());
         self
+    }
+
+    /// Keeps only events that match a query. Only for [`read_all`](EventStore::read_all), and not
+    /// beside other filters. [`EventStore::query`] also says what a decision that rests on the
+    /// events is to be guarded with.
+    pub fn query(mut self, query: &Query) -> Events {
+        self.wanted.filter.query = Some(query.clone());
+        self
+    }
+
+    /// The head that bounds the read.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Bounds the read by an earlier head.
+    pub(crate) fn bounded_by(self, head: u64) -> Events {
+        Events { head, ..self }
     }
 
     /// Checks the arguments, for a caller that wants to know before the first event.
@@ -162,7 +182,7 @@ impl Events {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn check(&self) -> Result<(), Error> {
-        self.query.check()
+        self.wanted.check()
     }
 
     fn next_event(&mut self) -> Result<Option<RecordedEvent>, Error> {
@@ -171,27 +191,35 @@ impl Events {
                 true => self.store.storage().check_not_closed()?,
                 false => self.store.storage().check_open()?,
             }
-            self.query.check()?;
+            self.wanted.check()?;
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            if self.query.is_backward && self.query.from_position.is_none() {
+            if self.wanted.is_backward && self.wanted.from_position.is_none() {
                 // The last events would come first.
                 self.check_end()?;
             }
-            self.state = State::Reading(self.query.start(&self.store, self.head)?);
+            self.state = self.wanted.start(&self.store, self.head)?;
         }
-        let State::Reading(cursor) = &mut self.state else { return Ok(None) };
-        if self.query.limit == Some(0) {
+        if self.wanted.limit == Some(0) {
             return Ok(None);
         }
-        while let Some(event) = cursor.next(self.store.storage())? {
-            if self.query.filter.passes(&event) {
-                self.query.limit = self.query.limit.map(|limit| limit - 1);
-                return Ok(Some(event));
-            }
+        let storage = self.store.storage();
+        let found = match &mut self.state {
+            State::Unstarted | State::Ended => return Ok(None),
+            State::Searching(search) => search.next(storage)?,
+            State::Reading(cursor) => loop {
+                match cursor.next(storage)? {
+                    Some(event) if !self.wanted.filter.passes(&event) => {}
+                    found => break found,
+                }
+            },
+        };
+        if found.is_some() {
+            self.wanted.limit = self.wanted.limit.map(|limit| limit - 1);
+            return Ok(found);
         }
-        if !self.query.is_backward {
+        if !self.wanted.is_backward {
             self.check_end()?;
         }
         Ok(None)
@@ -209,7 +237,7 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Self::Item> {
         // Most events are read already: they are moved once, and no more.
         if let State::Reading(cursor) = &mut self.state
-            && self.query.is_plain()
+            && self.wanted.is_plain()
             && cursor.is_ready(self.store.storage())
         {
             return cursor.take_ready().map(Ok);
@@ -224,7 +252,11 @@ impl Iterator for Events {
 
 impl FusedIterator for Events {}
 
-impl Query {
+fn searching(query: &Query, range: RangeInclusive<u64>, direction: Direction) -> State {
+    State::Searching(Box::new(Search::new(query.clone(), range, direction)))
+}
+
+impl Wanted {
     /// Whether every event passes.
     fn is_plain(&self) -> bool {
         self.limit.is_none() && self.filter.is_empty()
@@ -237,6 +269,10 @@ impl Query {
                 if self.filter.stream_prefix.is_some() {
                     let reason = "a single stream is read, so it filters nothing";
                     return Err(Error::invalid("stream prefix", reason));
+                }
+                if self.filter.query.is_some() {
+                    let reason = "a single stream is read; an item of a query can name a stream";
+                    return Err(Error::invalid("query", reason));
                 }
             }
             None if self.from_version.is_some() => {
@@ -253,17 +289,22 @@ impl Query {
     }
 
     /// The first and last number to read, in the direction of reading.
-    fn start(&self, store: &EventStore, head: u64) -> Result<Cursor, Error> {
+    fn start(&self, store: &EventStore, head: u64) -> Result<State, Error> {
         let Some(stream) = &self.stream else {
             let from = self.from_position;
-            return Ok(Cursor::of_all(self.bounds(from, from, head), self.is_backward));
+            let (first, last) = self.bounds(from, from, head);
+            return Ok(match (&self.filter.query, self.is_backward) {
+                (Some(query), false) => searching(query, first..=last, Direction::Forward),
+                (Some(query), true) => searching(query, last..=first, Direction::Backward),
+                (None, _) => State::Reading(Cursor::of_all((first, last), self.is_backward)),
+            });
         };
         let storage = store.storage();
         if !self.is_backward
             && self.from_position.is_none()
             && let Some(cursor) = Cursor::of_runs(storage, stream, self.from_version, head)
         {
-            return Ok(cursor);
+            return Ok(State::Reading(cursor));
         }
         let last = storage.stream_version(stream, head)?;
         // A position stands for the first version at or after it, in the direction of reading.
@@ -278,7 +319,8 @@ impl Query {
             }
         };
         let bounds = self.bounds(self.from_version, by_position, last);
-        Ok(Cursor::of_stream(stream.clone(), bounds, self.is_backward, head))
+        let cursor = Cursor::of_stream(stream.clone(), bounds, self.is_backward, head);
+        Ok(State::Reading(cursor))
     }
 
     /// First and last number of a read between 1 and `last`. Of two starts, the one that is further

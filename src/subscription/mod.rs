@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     Error, EventStore,
-    event::RecordedEvent,
+    event::{Query, RecordedEvent},
     storage::Changes,
     store::{Arrivals, Events, Filter},
 };
@@ -147,6 +147,13 @@ impl Subscription {
         self
     }
 
+    /// Delivers only events that match a query. Not beside other filters.
+    pub fn query(mut self, query: &Query) -> Subscription {
+        self.filter.query = Some(query.clone());
+        self.is_checked = false;
+        self
+    }
+
     /// The last position that it is past: every event up to it was delivered or did not pass the
     /// filters. It is what a consumer saves as its checkpoint once it is done with what it got.
     pub fn position(&self) -> u64 {
@@ -232,7 +239,14 @@ impl Subscription {
     /// Reads on up to the head of this moment, unless it is cancelled.
     fn read(&mut self) -> Result<Option<RecordedEvent>, Error> {
         let start = self.position.saturating_add(1);
-        let events = self.events.get_or_insert_with(|| self.store.read_all().from_position(start));
+        let events = self.events.get_or_insert_with(|| {
+            let events = self.store.read_all().from_position(start);
+            match &self.filter.query {
+                Some(query) => events.query(query),
+                None => events,
+            }
+        });
+        let head = events.head();
         for event in events.by_ref() {
             let event = event?;
             self.position = event.position();
@@ -244,6 +258,8 @@ impl Subscription {
             }
         }
         self.events = None;
+        // What did not match was passed over without being delivered to the filters.
+        self.position = self.position.max(head);
         Ok(None)
     }
 }

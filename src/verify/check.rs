@@ -69,8 +69,13 @@ struct Digest {
 
 impl Digest {
     fn add(&mut self, value: impl Hash) {
-        self.sum = self.sum.wrapping_add(FixedState::default().hash_one(value));
+        self.add_more(value);
         self.count += 1;
+    }
+
+    /// Adds a part of an element that is counted already.
+    fn add_more(&mut self, value: impl Hash) {
+        self.sum = self.sum.wrapping_add(FixedState::default().hash_one(value));
     }
 }
 
@@ -80,6 +85,7 @@ struct Contents {
     events: Digest,
     places: Digest,
     ids: Digest,
+    tags: Digest,
 }
 
 impl Contents {
@@ -88,6 +94,10 @@ impl Contents {
         let content = (event.is_binary(), event.event_type(), event.data(), event.metadata());
         self.events.add((position, stream, version, content, event.timestamp(), event.id()));
         self.places.add((position, stream, version));
+        for tag in event.tags() {
+            self.events.add_more((position, tag));
+            self.tags.add((tag, position));
+        }
         if let Some(id) = event.id() {
             self.ids.add((id, position));
         }
@@ -108,6 +118,7 @@ struct Walks {
     /// The indexes of the trees.
     places: Digest,
     ids: Digest,
+    tags: Digest,
     /// The last run that was walked: its stream and its last version.
     stream: Option<(Arc<str>, u64)>,
     /// The run after that one is damaged.
@@ -163,6 +174,10 @@ impl Audit for Walks {
         self.ids.add((id, position));
     }
 
+    fn tag(&mut self, tag: &str, position: u64) {
+        self.tags.add((tag, position));
+    }
+
     fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String) {
         self.is_run_lost |= code == DAMAGED_RUN;
         self.find(code, place, position, reason);
@@ -203,7 +218,7 @@ impl Check<'_> {
         // Of the events that both copies should have, as many as the better one has.
         let of_journal = walks.journal.events.count;
         self.report.events = walks.events - of_journal + of_journal.max(walks.runs.events.count);
-        let Walks { journal, runs, places, ids, .. } = walks;
+        let Walks { journal, runs, places, ids, tags, .. } = walks;
         let journal_is_whole = journal.events.count == both;
         let mut differs = Vec::new();
         if trees_are_whole && both > 0 {
@@ -214,6 +229,10 @@ impl Check<'_> {
             if ids != runs.ids {
                 let message = "it does not lead to the events that have these ids";
                 differs.push(("id-index", "the index of event ids", message));
+            }
+            if tags != runs.tags {
+                let message = "it does not lead to the events that have these tags";
+                differs.push(("tag-index", "the index of tags", message));
             }
             if journal_is_whole && journal.events != runs.events {
                 let message = "the journal and the trees hold different events";

@@ -21,6 +21,10 @@ typedef struct world {
   annals_snapshot *snapshot;
   annals_subscription *subscription;
   annals_projection *projection;
+  annals_query *query;
+  annals_batch *batch;
+  annals_ticket *ticket;
+  annals_string text;
   annals_new_event event;
   annals_unit unit;
 } world;
@@ -57,6 +61,16 @@ static void make_world(world *w) {
   OK(annals_snapshot_load(w->store, "text", NT, &w->snapshot, &error));
   OK(annals_subscribe(w->store, 1, NULL, &w->subscription, &error));
   OK(annals_projection_new(w->store, "text", NT, &w->projection, &error));
+  w->text.ptr = "text";
+  w->text.len = NT;
+  w->query = annals_query_new();
+  OK(annals_query_add_item(w->query, NULL, 0, &w->text, 1, NULL, 0, &error));
+  w->batch = annals_batch_new();
+  OK(annals_batch_append(w->batch, "text", NT, ANNALS_EXPECT_ANY, &w->event, 1, &error));
+  OK(annals_batch_submit(w->batch, w->store, &w->ticket, &error));
+  annals_batch_free(w->batch);
+  w->batch = annals_batch_new();
+  OK(annals_batch_append(w->batch, "other", NT, ANNALS_EXPECT_ANY, &w->event, 1, &error));
 }
 
 static void end_world(world *w) {
@@ -68,6 +82,9 @@ static void end_world(world *w) {
   annals_snapshot_free(w->snapshot);
   annals_subscription_free(w->subscription);
   annals_projection_free(w->projection);
+  annals_query_free(w->query);
+  annals_batch_free(w->batch);
+  annals_ticket_free(w->ticket);
   if (annals_close(w->store, NULL) == ANNALS_E_BUSY) exit(2);
 }
 

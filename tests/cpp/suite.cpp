@@ -30,6 +30,48 @@ static void opening() {
   CHECK(std::string_view(invalid.what()) == "an argument is invalid");
 }
 
+static void batches_and_queries() {
+  annals::store store("batches.annals");
+  const annals::query name = annals::query().tagged({"name:ada"});
+  annals::batch batch;
+  const annals::new_event named = annals::new_event("Named", "1").tag("name:ada").tag("a");
+  batch.append("user-1", annals::no_stream, {named})
+      .require("user-2", annals::no_stream)
+      .require_none(name, 0)
+      .checkpoint("names", 1);
+  const annals::committed done = store.commit(batch);
+  CHECK(done.first_position == 1 && !done.replayed() && store.checkpoint("names") == 1);
+
+  std::uint64_t head = 0;
+  annals::events found = store.read_query(name, {}, &head);
+  const std::optional<annals::event> event = found.step();
+  CHECK(head == 1 && event && event->tags() == (std::vector<std::string_view>{"a", "name:ada"}));
+  CHECK(!found.step());
+  annals::read_options options;
+  options.matching(annals::query().item({"Named"}, {}, "user-1"));
+  CHECK(store.read_all(options).step().has_value());
+  CHECK(store.read_query(annals::query::all()).step().has_value());
+
+  annals::batch second;
+  second.append("user-2", annals::no_stream, {annals::new_event("Named", "1").tag("name:ada")})
+      .require_none(name, 0);
+  const annals::error failed = thrown([&] { store.commit(second); });
+  CHECK(failed.is_condition() && failed.conditions().size() == 1);
+  CHECK(failed.conditions()[0].which == 0 && failed.conditions()[0].position == 1);
+  const annals::error conflict = thrown([&] { store.commit(batch); });
+  CHECK(conflict.is_conflict() && conflict.conflicts()[0].which == 0);
+  CHECK(conflict.conditions().size() == 1);
+
+  annals::batch third;
+  third.append("user-3", annals::any_version, {annals::new_event("Named", "2")});
+  const annals::ticket ticket = store.submit(third);
+  CHECK(ticket.wait().first_position == 2);
+  store.close();
+  CHECK(ticket.wait_for(std::chrono::milliseconds(0))->first_position == 2);
+  CHECK(thrown([&] { store.commit(annals::batch().require("", 0)); }).status() ==
+        ANNALS_E_INVALID_ARGUMENT);
+}
+
 static void appending_and_reading() {
   annals::store store = annals::store::in_memory();
   const annals::event_id id{1, 2, 3};
@@ -179,6 +221,7 @@ int main() {
   mending();
   opening();
   appending_and_reading();
+  batches_and_queries();
   conflicts();
   repeating();
   exchanging();

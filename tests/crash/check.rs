@@ -12,6 +12,7 @@ use std::{
 
 use annals::{EventStore, ExpectedVersion};
 
+use crate::units::AppendUnits;
 use crate::{
     marks::{Args, Expected, Setup},
     oracle::{self, Fault, Found, refused, wrong},

@@ -67,6 +67,8 @@ mod served;
 mod shim;
 #[cfg(target_os = "linux")]
 mod wide;
+#[path = "../it/support/units.rs"]
+mod units;
 #[cfg(target_os = "linux")]
 mod worker;
 

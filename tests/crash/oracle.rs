@@ -12,6 +12,7 @@ use annals::{AppendError, Appended, Error, EventStore, ExpectedVersion, Recorded
 
 use crate::marks::Expected;
 use crate::plan::{Origin, Plan, PlannedUnit, Random, digest};
+use crate::units::AppendUnits;
 
 /// Why a store is not as it should be.
 #[derive(Clone, Debug)]

@@ -5,7 +5,8 @@
 //! carries its origin in its type ("Moved:1.17.3/5": thread 1, unit 17, event 3 of 5), by which the
 //! checker recognises units and their order.
 
-use annals::{Error, ExpectedVersion, NewEvent, RecordedEvent, Timestamp, Unit, UtcOffset};
+use crate::units::Unit;
+use annals::{Error, ExpectedVersion, NewEvent, RecordedEvent, Timestamp, UtcOffset};
 use uuid::Uuid;
 
 /// The time that the injected clock shows, so that stored times can be compared as well.

@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use annals::{Durability, EventStore, ExpectedVersion, NewEvent, Options, Unit};
+use crate::units::{AppendUnits, Unit};
+use annals::{Durability, EventStore, ExpectedVersion, NewEvent, Options};
 
 use crate::{
     child::{self, DEADLINE, Life},

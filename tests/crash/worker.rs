@@ -10,6 +10,7 @@ use std::{path::Path, time::Duration};
 
 use annals::{AppendError, Durability, Error, ErrorCode, EventStore, ExpectedVersion, Options};
 
+use crate::units::AppendUnits;
 use crate::{
     marks::{Args, Marker, Setup},
     oracle,

@@ -1,7 +1,8 @@
 //! One append: where it lands, what it refuses, and what it answers to a retry.
 
+use crate::support::units::{AppendUnits, Unit};
 use annals::{
-    AppendError, Appended, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Timestamp, Unit,
+    AppendError, Appended, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Timestamp,
 };
 use uuid::Uuid;
 
@@ -28,8 +29,9 @@ fn check_conflicts(answer: Result<Vec<Appended>, AppendError>, due: &[(&str, u64
     let Err(AppendError::Conflict(conflict)) = answer else {
         panic!("a conflict was due, not {answer:?}")
     };
-    let told: Vec<(&str, u64)> = conflict.all().map(|c| (c.stream.as_str(), c.actual)).collect();
-    assert_eq!(told, due);
+    let found: Vec<(&str, u64)> =
+        conflict.conflicts().iter().map(|c| (c.stream.as_str(), c.actual)).collect();
+    assert_eq!(found, due);
 }
 
 #[track_caller]
@@ -88,7 +90,7 @@ fn expected_versions_are_exact() {
         let Err(AppendError::Conflict(conflict)) = answer else { panic!("{stream} {expected}") };
         assert_eq!((conflict.stream.as_str(), conflict.actual), (stream, actual));
         assert_eq!(conflict.expected, expected);
-        assert!(conflict.others.is_empty());
+        assert_eq!(conflict.conflicts().len(), 1);
     }
     assert_eq!(store.head().unwrap(), head, "a refused append uses no position");
 }

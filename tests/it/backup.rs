@@ -7,9 +7,9 @@ use std::{
     thread,
 };
 
+use crate::support::units::{AppendUnits, Unit};
 use annals::{
-    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Unit,
-    backup,
+    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, backup,
 };
 use uuid::Uuid;
 

@@ -10,9 +10,8 @@ use std::{
     time::Duration,
 };
 
-use annals::{
-    AppendError, Durability, Error, EventStore, ExpectedVersion, NewEvent, Options, Unit,
-};
+use crate::support::units::{AppendUnits, Unit};
+use annals::{AppendError, Durability, Error, EventStore, ExpectedVersion, NewEvent, Options};
 
 use ExpectedVersion::{Any, Exact};
 

@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::support::units::{AppendUnits, Unit};
 use annals::{
-    Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, Timestamp, Unit,
+    Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Query, QueryItem,
+    SnapshotKey, Timestamp,
 };
 
 use crate::support::files::{copy, copy_moment, unpublish};
@@ -31,6 +33,7 @@ fn units(round: u64) -> Vec<Vec<Unit>> {
     let binary = binary.timestamp(time("2024-05-01T14:30:00+02:00"));
     let id = uuid::Uuid::from_u128(u128::from(round) + 1);
     let with_id = NewEvent::json("Paid", &round).unwrap().id(id).timestamp(naive);
+    let with_id = with_id.tags([format!("round:{round}"), "paid".to_owned()]);
     let empty = NewEvent::binary("Closed", []).unwrap().timestamp(time("1969-12-31T23:59:59Z"));
     let order = format!("order-{round}");
     vec![
@@ -61,6 +64,8 @@ fn check_contents(store: &EventStore) {
         assert_eq!(one.unwrap(), other.unwrap());
     }
     assert_eq!(store.read_stream("caf\u{e9}").count() as u64, ROUNDS);
+    let by_tag = |tag: &str| store.query(&Query::new().item(QueryItem::new().tags([tag]))).count();
+    assert_eq!((by_tag("paid") as u64, by_tag("round:7")), (ROUNDS, 1));
     assert_eq!(store.verify().unwrap().findings, []);
 }
 
@@ -75,6 +80,7 @@ fn stores_of_format_1_open() {
             check_contents(&store);
             // An exact retry finds the ids.
             let paid = NewEvent::json("Paid", &0).unwrap().id(uuid::Uuid::from_u128(1));
+            let paid = paid.tags(["paid", "round:0"]);
             let again = store.append("order-0", ExpectedVersion::NoStream, [paid]).unwrap();
             assert_eq!((again.positions(), again.versions()), (3..=3, 3..=3));
         }

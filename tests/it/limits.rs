@@ -1,7 +1,8 @@
 //! Every limit: at it an append is stored, one past it nothing is.
 
+use crate::support::units::{AppendUnits, Unit};
 use annals::{
-    AppendError, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent, Unit,
+    AppendError, Error, ErrorCode, EventStore, ExpectedVersion, NewEvent,
     limits::{
         APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX, JSON_DEPTH_MAX, NAME_BYTES_MAX,
     },

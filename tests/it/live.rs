@@ -13,9 +13,10 @@ use std::{
     time::Duration,
 };
 
+use crate::support::units::{AppendUnits, Unit};
 use annals::{
     Durability, Error, ErrorCode, EventStore, ExpectedVersion, Handlers, LiveProjection, NewEvent,
-    Options, Projection, Unit,
+    Options, Projection,
 };
 
 use ExpectedVersion::Any;

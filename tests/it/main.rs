@@ -13,6 +13,8 @@
 
 mod append; //      one append: its answer, its checks, retries by event id, several streams
 mod backup; //      copies of a store that is in use
+mod batch; //       several streams, conditions and checkpoints as one unit
+mod batch_model; // random batches with conditions and retries, against a model
 mod checkpoints; // how far consumers have come
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files
@@ -46,6 +48,8 @@ mod sealed_files; // sealed journal files: damaged, lost, there in both forms
 mod snapshots; //   saved bytes: kept, replaced, found again, left aside
 mod streams; //     listing streams
 mod subscriptions; // history, then what comes
+mod tags; //        tags, and queries by them
+mod tickets; //     many batches in flight from one thread
 mod support; //     helpers that several of the others use
 mod tidy; //        the rules of the code itself
 mod verify; //      checks by path, of what opens and of what does not

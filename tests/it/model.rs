@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::support::units::{AppendUnits, Unit};
 use annals::{
     AppendError, Durability, Error, EventStore, ExpectedVersion, NewEvent, Options, RecordedEvent,
-    Unit,
 };
 use proptest::prelude::*;
 use uuid::Uuid;

@@ -38,6 +38,7 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
     if let Some(id) = args.id {
         event = event.id(id);
     }
+    event = event.tags(args.tags);
     let store = open(&args.store, true, Duration::from_secs(args.wait))?;
     let appended = store.append(&args.stream, args.expected, [event])?;
     store.close()?;

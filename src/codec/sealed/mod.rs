@@ -22,8 +22,8 @@
 //! active file. Blocks cut this range before an item of a frame or before a frame. What follows the
 //! last item of a frame belongs to the block of that item, and the header of a frame to the block
 //! of its first item. The sections are `blocks` and `times` ([`blocks`]), and the tables `streams`,
-//! `ids` and `checkpoints` ([`table`]), whose entries lie in the chunks. A reader skips sections
-//! whose name it does not know.
+//! `ids`, `tags` and `checkpoints` ([`table`]), whose entries lie in the chunks. A reader skips
+//! sections whose name it does not know.
 
 pub(crate) mod blocks;
 pub(crate) mod parts;

@@ -6,10 +6,12 @@
 //! chunk      = entry*
 //! stream     = id bytes, first version, events, blocks bytes
 //! blocks     = number of the first block with it, the difference to each later one
+//! tag        = tag bytes, first position, events, blocks bytes
 //! id         = id 16, position - first position of the file u32                       20 bytes
 //! checkpoint = name bytes, position
 //! ```
-//! `first version` is that of the first event of the stream in this file. The checkpoints are all
+//! `first version` is that of the first event of the stream in this file, `first position` that of
+//! the first event with the tag. The checkpoints are all
 //! that hold at the end of the file.
 
 use crate::codec::{
@@ -63,7 +65,8 @@ pub(crate) fn chunk_of(chunks: &[Chunk], key: &[u8]) -> Option<usize> {
     chunks.partition_point(|chunk| &*chunk.first_key <= key).checked_sub(1)
 }
 
-/// What a file holds of one stream.
+/// What a file holds of one stream; or of one tag, with the first position in the place of the
+/// first version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamInFile<'a> {
     pub(crate) id: &'a str,

@@ -5,6 +5,7 @@
 //! parts        first position of the split run u64, number of the part u32
 //! events       first position of the chunk u64
 //! ids          event id, 16 bytes
+//! tags         tag, 0x00, first position of the run u64      (no tag holds a NUL)
 //! checkpoints  name
 //! meta         see `codec::meta`
 //! ```
@@ -28,7 +29,7 @@ pub(crate) fn part(position: u64, number: u32) -> [u8; 12] {
     key
 }
 
-/// Key of a run in `streams`.
+/// Key of a run in `streams`, by its first version, or in `tags`, by its first position.
 pub(crate) fn run(stream: &str, first_version: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(stream.len() + 9);
     key.extend_from_slice(stream.as_bytes());
@@ -37,7 +38,7 @@ pub(crate) fn run(stream: &str, first_version: u64) -> Vec<u8> {
     key
 }
 
-/// Whether two keys of `streams` are of one stream.
+/// Whether two keys of `streams` are of one stream, or two of `tags` of one tag.
 pub(crate) fn is_same_stream(one: &[u8], other: &[u8]) -> bool {
     match (one.split_last_chunk::<8>(), other.split_last_chunk::<8>()) {
         (Some((one, _)), Some((other, _))) => one == other,
@@ -45,7 +46,8 @@ pub(crate) fn is_same_stream(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// The stream id and first version in a key of `streams`.
+/// The stream id and first version in a key of `streams`, or the tag and first position in one of
+/// `tags`.
 pub(crate) fn parse_run(key: &[u8]) -> Option<(&str, u64)> {
     let (name, version) = key.split_last_chunk::<8>()?;
     let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;

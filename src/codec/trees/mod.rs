@@ -6,6 +6,7 @@ pub(crate) mod meta;
 pub(crate) mod places;
 pub(crate) mod run;
 pub(crate) mod stored;
+pub(crate) mod tagged;
 #[cfg(test)]
 #[expect(
     clippy::expect_used,

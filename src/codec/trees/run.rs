@@ -22,12 +22,13 @@ use crate::codec::{
 /// A run is closed before it passes this size, unless it holds a single event.
 pub(crate) const RUN_BYTES: usize = 16 << 10;
 
-/// What an event counts besides its data and metadata.
+/// What an event counts besides its data, metadata and tags.
 const EVENT_BYTES: usize = 24;
 
 /// About how many bytes an event adds to a run.
 pub(crate) fn bytes_of(event: &EventToEncode<'_>) -> usize {
-    EVENT_BYTES + event.data.len() + event.metadata.map_or(0, <[u8]>::len)
+    let metadata = event.metadata.map_or(0, <[u8]>::len);
+    EVENT_BYTES + event.data.len() + metadata + event.tag_bytes_max()
 }
 
 /// Encodes the events of one run under their key. `None` when they are past every limit.

@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Run = 5,
     /// Streams and versions of consecutive positions.
     Places = 6,
+    /// Positions of events with one tag.
+    Tagged = 7,
 }
 
 /// Added to the number of the kind in a split value.

@@ -17,7 +17,7 @@ use crate::{
         stored::{Body, Dictionary, PART_BYTES},
         varint,
     },
-    event::Timestamp,
+    event::{TagList, Timestamp},
 };
 
 fn checksum() -> Checksum {
@@ -39,6 +39,7 @@ fn event(position: u64, version: u64, data: &[u8]) -> EventToEncode<'_> {
         is_binary: false,
         data,
         metadata: None,
+        tags: TagList::NONE,
     }
 }
 
@@ -71,18 +72,18 @@ fn a_run_has_these_bytes() {
     let (key, value) = encode(&[event(7, 3, b"{}"), event(9, 4, b"[]")], None);
     assert_eq!(hex(&key), "73000000000000000003");
     let expected = concat!(
-        "77a005b1", // checksum of key and rest
+        "136ba8a6", // checksum of key and rest
         "05",       // a whole run
         "07",
         "02",
         "02", // positions 7 to 9, two events
         "00",
         "00",
-        "23",                     // stored raw, no dictionary, 35 bytes
-        "0701027300030102540002", // the record: position, stream, type, count
+        "26",                       // stored raw, no dictionary, 38 bytes
+        "070102730003010254000002", // the record: position, stream, type, no tags, count
         "0000000a0100000002",
-        "7b7d00", // the first event
-        "0000010001000000025b5d00",
+        "7b7d0000", // the first event
+        "0000010001000000025b5d0000",
     );
     assert_eq!(hex(&value), expected);
 }

@@ -61,7 +61,8 @@ impl Callback {
     /// Hands over an event and returns what the callback does.
     pub(in crate::ffi) fn run(&self, store: &SharedStore, event: &RecordedEvent) -> i32 {
         let Some(call) = self.call else { return 0 };
-        let view = annals_event::of(event);
+        let tags = annals_event::tags_of(event);
+        let view = annals_event::of(event, &tags);
         let _running = store.in_callback();
         // SAFETY: `new` was promised a function that takes this, and the event outlives the call.
         unsafe { call(self.user_data, &raw const view) }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::ffi::{
     error::annals_error,
-    event::annals_event,
+    event::{annals_event, annals_string},
     glue::{
         arguments::Out,
         fault::{Details, Fault, Outcome},
@@ -42,10 +42,11 @@ struct Reader {
     /// How many further events are delivered, if that is limited.
     left: Option<u64>,
     held: Option<RecordedEvent>,
+    tags: Box<[annals_string]>,
     view: Option<Box<annals_event>>,
 }
 
-// SAFETY: the view points into `held`, which moves with it and shares its bytes.
+// SAFETY: the view points into `held` and `tags`, whose memory moves with it and shares its bytes.
 unsafe impl Send for Reader {}
 
 impl Opaque for annals_subscription {
@@ -71,7 +72,8 @@ impl Reader {
             Some(event) => {
                 self.left = self.left.map(|left| left.saturating_sub(1));
                 let event = self.held.insert(event);
-                self.view = Some(Box::new(annals_event::of(event)));
+                self.tags = annals_event::tags_of(event);
+                self.view = Some(Box::new(annals_event::of(event, &self.tags)));
                 Ok(ANNALS_OK)
             }
             None if self.events.is_cancelled() => Ok(ANNALS_DONE),
@@ -121,7 +123,8 @@ pub unsafe extern "C" fn annals_subscribe(
             (events, left) = options.apply_to_subscription(events)?;
         }
         let cancel = events.cancel_handle();
-        let reader = Mutex::new(Reader { events, left, held: None, view: None });
+        let reader =
+            Mutex::new(Reader { events, left, held: None, tags: Box::default(), view: None });
         out.set(handle::make(Subscribed { store: Arc::clone(&store), cancel, reader })?);
         Ok(ANNALS_OK)
     })

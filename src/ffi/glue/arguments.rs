@@ -5,7 +5,11 @@ use std::{
     ptr, slice,
 };
 
-use crate::ffi::glue::fault::{Details, Fault};
+use crate::ffi::{
+    event::annals_string,
+    glue::fault::{Details, Fault},
+};
+use crate::limits;
 
 /// As a length: the string ends at its NUL.
 pub(in crate::ffi) const NUL_TERMINATED: usize = usize::MAX;
@@ -63,6 +67,46 @@ pub(in crate::ffi) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, F
         let offset = error.valid_up_to();
         Details::invalid(name, format_args!("it is not UTF-8 at byte offset {offset}"))
     })
+}
+
+/// The texts of an array, up to `limit` of them.
+///
+/// # Safety
+/// `texts` is NULL, or leads to `count` texts, each of which can be read as `text` needs it.
+pub(in crate::ffi) unsafe fn texts<'a>(
+    texts: *const annals_string,
+    count: usize,
+    limit: usize,
+    name: &'static str,
+) -> Result<Vec<&'a str>, Fault> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if texts.is_null() {
+        return Err(Details::invalid(
+            name,
+            format_args!("the array is NULL with a count of {count}"),
+        ));
+    }
+    if !texts.is_aligned() {
+        return Err(Details::invalid(name, "the array is not aligned"));
+    }
+    limits::check(name, count, limit)?;
+    if count
+        .checked_mul(size_of::<annals_string>())
+        .is_none_or(|bytes| isize::try_from(bytes).is_err())
+    {
+        return Err(Details::invalid(name, format_args!("no memory has {count} texts")));
+    }
+    // SAFETY: the caller keeps the promise, and the length is one that memory can have.
+    let texts = unsafe { slice::from_raw_parts(texts, count) };
+    let mut taken = with_capacity(count, name)?;
+    for (index, one) in texts.iter().enumerate() {
+        // SAFETY: the caller keeps the promise.
+        let text = unsafe { text(one.ptr, one.len, name) };
+        taken.push(text.map_err(|fault| fault.of(format_args!("{name}[{index}]")))?);
+    }
+    Ok(taken)
 }
 
 /// A name for the file system.

@@ -10,12 +10,12 @@ use std::{
 use crate::ffi::{
     append::{ANNALS_EXPECT_ANY, ANNALS_EXPECT_NO_STREAM, ANNALS_EXPECT_STREAM_EXISTS},
     status::{
-        ANNALS_E_BUSY, ANNALS_E_CALLBACK, ANNALS_E_CORRUPT, ANNALS_E_FORKED,
+        ANNALS_E_BUSY, ANNALS_E_CALLBACK, ANNALS_E_CONDITION, ANNALS_E_CORRUPT, ANNALS_E_FORKED,
         ANNALS_E_INVALID_ARGUMENT, ANNALS_E_MISUSE, ANNALS_E_NO_MEMORY, ANNALS_E_PANIC,
         ANNALS_E_UNSUPPORTED, ANNALS_E_VERSION_CONFLICT, annals_status,
     },
 };
-use crate::{AppendError, Error, ExpectedVersion, Finding, ImportError, VersionConflict};
+use crate::{AppendError, Error, ExpectedVersion, FailedCondition, Finding, ImportError};
 
 /// A failure on its way to the caller.
 pub(in crate::ffi) type Fault = Box<Details>;
@@ -31,6 +31,7 @@ pub(in crate::ffi) struct Details {
     pub(in crate::ffi) message: Vec<u8>,
     pub(in crate::ffi) os_code: i32,
     pub(in crate::ffi) conflicts: Vec<Conflict>,
+    pub(in crate::ffi) conditions: Vec<FailedCondition>,
     pub(in crate::ffi) place: Option<Place>,
     pub(in crate::ffi) callback_code: i32,
 }
@@ -40,6 +41,8 @@ pub(in crate::ffi) struct Details {
 pub(in crate::ffi) struct Conflict {
     /// Ends with a NUL.
     pub(in crate::ffi) stream: Vec<u8>,
+    /// Which entry of the append.
+    pub(in crate::ffi) index: usize,
     pub(in crate::ffi) expected: u64,
     pub(in crate::ffi) actual: u64,
 }
@@ -173,7 +176,13 @@ impl From<AppendError> for Fault {
             AppendError::Failed(error) => error.into(),
             AppendError::Conflict(conflict) => {
                 let mut fault = Details::new(ANNALS_E_VERSION_CONFLICT, &conflict);
-                fault.conflicts = conflict.all().map(Conflict::from).collect();
+                fault.conflicts = conflict.conflicts().iter().map(Conflict::from).collect();
+                fault.conditions = conflict.conditions().to_vec();
+                fault
+            }
+            AppendError::Condition(failed) => {
+                let mut fault = Details::new(ANNALS_E_CONDITION, &failed);
+                fault.conditions = failed.conditions().to_vec();
                 fault
             }
         }
@@ -195,15 +204,16 @@ impl From<ImportError> for Fault {
     }
 }
 
-impl From<&VersionConflict> for Conflict {
-    fn from(conflict: &VersionConflict) -> Conflict {
+impl From<&crate::Conflict> for Conflict {
+    fn from(conflict: &crate::Conflict) -> Conflict {
         let expected = match conflict.expected {
             ExpectedVersion::Any => ANNALS_EXPECT_ANY,
             ExpectedVersion::NoStream => ANNALS_EXPECT_NO_STREAM,
             ExpectedVersion::StreamExists => ANNALS_EXPECT_STREAM_EXISTS,
             ExpectedVersion::Exact(version) => version,
         };
-        Conflict { stream: terminated(&conflict.stream), expected, actual: conflict.actual }
+        let stream = terminated(&conflict.stream);
+        Conflict { stream, index: conflict.index, expected, actual: conflict.actual }
     }
 }
 

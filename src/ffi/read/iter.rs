@@ -4,18 +4,18 @@ use std::{ffi::c_char, ptr, sync::Arc};
 
 use crate::ffi::{
     error::annals_error,
-    event::annals_event,
+    event::{annals_event, annals_string},
     glue::{
         arguments::{self, Out},
         fault::{Details, Fault, Outcome},
         guard::{self, ErrorOut},
-        handle::{self, Opaque, SharedStore},
+        handle::{self, Opaque, Shared, SharedStore},
     },
     read::annals_read_options,
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::{EventStore, Events, RecordedEvent};
+use crate::{Error, EventStore, Events, Found, RecordedEvent};
 
 /// A batch ends at this many events or bytes, whatever the caller allows.
 const BATCH_EVENTS_MAX: usize = 4_096;
@@ -31,11 +31,27 @@ pub struct annals_iter {
 #[derive(Debug)]
 pub(in crate::ffi) struct Iter {
     store: Arc<SharedStore>,
-    events: Events,
+    events: Source,
     /// What the views point into.
-    held: Vec<RecordedEvent>,
+    held: Vec<(RecordedEvent, Box<[annals_string]>)>,
     views: Vec<annals_event>,
     end: Option<End>,
+}
+
+/// Where the events come from.
+#[derive(Debug)]
+enum Source {
+    Read(Box<Events>),
+    Found(Box<Found>),
+}
+
+impl Source {
+    fn next(&mut self) -> Option<Result<RecordedEvent, Error>> {
+        match self {
+            Source::Read(events) => events.next(),
+            Source::Found(found) => found.next(),
+        }
+    }
 }
 
 /// How an iterator ended, to be told again.
@@ -65,10 +81,11 @@ impl Iter {
         while self.end.is_none() && self.held.len() < max && bytes < BATCH_BYTES_MAX {
             match self.events.next() {
                 Some(Ok(event)) => {
-                    let view = annals_event::of(&event);
+                    let tags = annals_event::tags_of(&event);
+                    let view = annals_event::of(&event, &tags);
                     bytes = bytes.saturating_add(view.data_len).saturating_add(view.metadata_len);
                     self.views.push(view);
-                    self.held.push(event);
+                    self.held.push((event, tags));
                 }
                 Some(Err(error)) => self.end = Some(End::Failed(error.into())),
                 // The end is looked at anew by the call that tells it.
@@ -107,7 +124,19 @@ unsafe fn start(
         events = options.apply(events);
     }
     events.check()?;
-    let store = Arc::clone(&store);
+    make(&store, Source::Read(Box::new(events)))
+}
+
+/// Makes an iterator over the events that a query has found.
+pub(super) fn over(
+    store: &Shared<'_, annals_store>,
+    found: Found,
+) -> Result<*mut annals_iter, Fault> {
+    make(store, Source::Found(Box::new(found)))
+}
+
+fn make(store: &Shared<'_, annals_store>, events: Source) -> Result<*mut annals_iter, Fault> {
+    let store = Arc::clone(store);
     handle::make(Iter { store, events, held: Vec::new(), views: Vec::new(), end: None })
 }
 

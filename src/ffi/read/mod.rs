@@ -2,6 +2,7 @@
 
 mod iter;
 mod options;
+mod query;
 mod streams;
 
-pub use {iter::*, options::*, streams::*};
+pub use {iter::*, options::*, query::*, streams::*};

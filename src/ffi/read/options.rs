@@ -9,10 +9,11 @@ use crate::ffi::{
         guard,
         handle::{self, Opaque, SharedStore},
     },
+    read::annals_query,
     status::{ANNALS_OK, annals_status},
 };
 use crate::{
-    Events, Subscription,
+    Events, Found, Query, Subscription,
     limits::{self, NAME_BYTES_MAX},
 };
 
@@ -32,6 +33,7 @@ pub(in crate::ffi) struct ReadOptions {
     from_position: Option<u64>,
     event_types: Vec<String>,
     stream_prefix: Option<String>,
+    query: Option<Query>,
 }
 
 impl Opaque for annals_read_options {
@@ -60,10 +62,38 @@ impl ReadOptions {
         if let Some(position) = self.from_position {
             events = events.from_position(position);
         }
+        if let Some(query) = &self.query {
+            events = events.query(query);
+        }
         match &self.stream_prefix {
             Some(prefix) => events.stream_prefix(prefix.as_str()),
             None => events,
         }
+    }
+
+    /// Applies the choices to a query, which has the others itself.
+    pub(in crate::ffi) fn apply_to_query(&self, found: Found) -> Result<Found, Fault> {
+        let refused = |what: &str| Err(Details::invalid("options", what));
+        if !self.event_types.is_empty() || self.stream_prefix.is_some() {
+            return refused("a query names types and streams in its items");
+        }
+        if self.from_version.is_some() {
+            return refused("versions count within a stream; a query starts at a position");
+        }
+        if self.query.is_some() {
+            return refused("the query is an argument of its own");
+        }
+        let mut found = found;
+        if self.is_backward {
+            found = found.backward();
+        }
+        if let Some(limit) = self.limit {
+            found = found.limit(limit);
+        }
+        if let Some(position) = self.from_position {
+            found = found.from_position(position);
+        }
+        Ok(found)
     }
 }
 
@@ -84,6 +114,10 @@ impl ReadOptions {
             return refused("where a subscription starts is an argument of annals_subscribe");
         }
         let events = events.event_types(self.event_types.iter().cloned());
+        let events = match &self.query {
+            Some(query) => events.query(query),
+            None => events,
+        };
         let events = match &self.stream_prefix {
             Some(prefix) => events.stream_prefix(prefix.as_str()),
             None => events,
@@ -295,6 +329,36 @@ pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
             let prefix = arguments::text(prefix, len, "stream prefix")?;
             limits::check("stream prefix (bytes)", prefix.len(), NAME_BYTES_MAX)?;
             options.stream_prefix = (!prefix.is_empty()).then(|| prefix.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// Reads only events that match a query. For annals_read_all and annals_subscribe, and not beside
+/// types or a stream prefix: the items of the query have types and streams.
+///
+/// @param options The read options.
+/// @param query The query, which is copied.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// As for `annals_read_options_set_backward`; `query` is NULL or a query that is not freed
+/// meanwhile.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_read_options_set_query(
+    options: *mut annals_read_options,
+    query: *const annals_query,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    unsafe {
+        set(options, |options| {
+            let query = handle::shared(query)?;
+            query.check()?;
+            options.query = Some(query.clone());
             Ok(())
         })
     }

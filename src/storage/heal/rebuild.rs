@@ -248,6 +248,7 @@ impl Window {
         }
         staging.places(all().map(|event| (event.position, event.stream, event.version)))?;
         staging.ids(&mut ids)?;
+        staging.tags(all().filter(|event| event.tags.len() > 0))?;
         staging.end_window();
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     path::PathBuf,
     sync::{Arc, Mutex, RwLock},
 };
@@ -9,7 +10,10 @@ use std::{
 use crate::{
     Error,
     codec::sealed::SealedFacts,
-    storage::journal::{FileKey, Identity, SealedFile},
+    storage::{
+        Direction,
+        journal::{FileKey, Identity, SealedFile},
+    },
     sync,
 };
 
@@ -99,6 +103,55 @@ impl SealedFiles {
         open.insert(0, (key, Arc::clone(&file)));
         open.truncate(OPEN_FILES);
         Ok(file)
+    }
+
+    /// The files that a range of positions touches, in this direction. Where one is missing there
+    /// is an error: what the others hold does not answer whether there is something.
+    pub(crate) fn over(
+        &self,
+        range: &RangeInclusive<u64>,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
+        let keys = self.keys();
+        let first = keys.partition_point(|key| key.first_position <= *range.start());
+        let end = keys.partition_point(|key| key.first_position <= *range.end());
+        let mut keys = keys.get(first.saturating_sub(1)..end).unwrap_or_default().to_vec();
+        // Where the files so far have left off.
+        let (start, end) = (*range.start(), (*range.end()).min(self.reached));
+        let mut next = start;
+        if direction == Direction::Backward {
+            keys.reverse();
+            next = end;
+        }
+        let mut keys = keys.into_iter();
+        let mut has_ended = false;
+        std::iter::from_fn(move || {
+            if has_ended {
+                return None;
+            }
+            let Some(key) = keys.next() else {
+                has_ended = true;
+                let is_whole = match direction {
+                    Direction::Forward => next > end,
+                    Direction::Backward => next < start,
+                };
+                return (!is_whole).then(|| Err(self.missing(next)));
+            };
+            let file = self.open(key).and_then(|file| {
+                let (first, last) = (file.facts().first_position, file.facts().last_position);
+                let follows = match direction {
+                    Direction::Forward => first <= next,
+                    Direction::Backward => last >= next,
+                };
+                match direction {
+                    Direction::Forward => next = next.max(last.saturating_add(1)),
+                    Direction::Backward => next = next.min(first.saturating_sub(1)),
+                }
+                if follows { Ok(file) } else { Err(self.missing(next)) }
+            });
+            has_ended = file.is_err();
+            Some(file)
+        })
     }
 
     /// The files, the newest first. Where one is missing there is an error: what the others hold

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    ops::Bound,
+    ops::{Bound, RangeInclusive},
     os::unix::fs::FileExt,
     sync::{Arc, RwLock},
 };
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     Error,
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
-    event::RecordedEvent,
+    event::{RecordedEvent, TagList},
     storage::{journal::FileKey, tail::TailFrame},
     sync,
 };
@@ -43,6 +43,7 @@ pub(crate) struct TailEntry<'a> {
     pub(crate) version: u64,
     pub(crate) position: u64,
     pub(crate) id: Option<Uuid>,
+    pub(crate) tags: TagList<'a>,
 }
 
 /// The file that holds a frame.
@@ -87,6 +88,7 @@ pub(crate) struct Generation {
     streams: HashMap<Arc<str>, Stream>,
     names: BTreeSet<Arc<str>>,
     ids: HashMap<Uuid, u64>,
+    tags: HashMap<Arc<str>, Vec<u64>>,
     checkpoints: BTreeMap<Arc<str>, u64>,
     /// How many of its events were in the trees when recovery added them.
     drained_events: u64,
@@ -190,6 +192,9 @@ impl Generation {
             if let Some(id) = entry.id {
                 self.ids.insert(id, entry.position);
                 self.index_bytes += 2 * EVENT_BYTES;
+            }
+            for tag in entry.tags.iter() {
+                push_tag(&mut self.tags, &mut self.index_bytes, tag, entry.position);
             }
         }
         for Checkpoint { name, position } in frame.checkpoints {
@@ -364,6 +369,20 @@ impl Generation {
         self.ids.iter().map(|(id, position)| (*id, *position))
     }
 
+    /// The positions of events with a tag that lie in a range, in order.
+    pub(super) fn tagged(&self, tag: &str, range: &RangeInclusive<u64>) -> &[u64] {
+        let positions = self.tags.get(tag).map(Vec::as_slice).unwrap_or_default();
+        let start = positions.partition_point(|position| position < range.start());
+        let end = positions.partition_point(|position| position <= range.end());
+        positions.get(start..end).unwrap_or_default()
+    }
+
+    /// The tags of events above `position`.
+    pub(super) fn tags_after(&self, position: u64) -> impl Iterator<Item = Arc<str>> {
+        let is_above = move |at: &Vec<u64>| at.last().is_some_and(|last| *last > position);
+        self.tags.iter().filter(move |(_, at)| is_above(at)).map(|(tag, _)| Arc::clone(tag))
+    }
+
     pub(super) fn checkpoint(&self, name: &str) -> Option<u64> {
         self.checkpoints.get(name).copied()
     }
@@ -376,6 +395,17 @@ impl Generation {
         let checkpoint =
             |(name, &position): (&Arc<str>, &u64)| Checkpoint { name: Arc::clone(name), position };
         self.checkpoints.iter().map(checkpoint)
+    }
+}
+
+fn push_tag(tags: &mut HashMap<Arc<str>, Vec<u64>>, bytes: &mut u64, tag: &str, position: u64) {
+    *bytes += size_of::<u64>() as u64;
+    match tags.get_mut(tag) {
+        Some(positions) => positions.push(position),
+        None => {
+            *bytes += ENTRY_BYTES + tag.len() as u64;
+            tags.insert(Arc::from(tag), vec![position]);
+        }
     }
 }
 

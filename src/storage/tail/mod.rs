@@ -15,7 +15,7 @@ mod window;
 
 use std::{
     collections::BTreeSet,
-    ops::Bound,
+    ops::{Bound, RangeInclusive},
     sync::{Arc, RwLock},
 };
 
@@ -25,7 +25,7 @@ use crate::{
     Error,
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
     event::RecordedEvent,
-    storage::journal::FileKey,
+    storage::{Direction, journal::FileKey},
     sync,
 };
 
@@ -183,10 +183,7 @@ impl Tail {
 
     /// The position before the first event of the tail: everything at or below it is elsewhere.
     pub(crate) fn floor(&self) -> u64 {
-        let inner = sync::read(&self.inner);
-        let mut generations = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
-        let first = generations.find_map(Generation::first_position);
-        first.map_or(inner.active.end().position, |first| first - 1)
+        sync::read(&self.inner).floor()
     }
 
     /// About how much memory the tail takes.
@@ -254,6 +251,37 @@ impl Tail {
         inner.newest_first().find_map(|generation| generation.position_of(id))
     }
 
+    /// The position before the first event of the tail, and up to `limit` positions of the tail's
+    /// events with a tag that lie in a range, in this direction.
+    pub(crate) fn tagged(
+        &self,
+        tag: &str,
+        range: &RangeInclusive<u64>,
+        direction: Direction,
+        limit: usize,
+    ) -> (u64, Vec<u64>) {
+        let inner = sync::read(&self.inner);
+        let found = match direction {
+            Direction::Forward => {
+                let oldest_first = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
+                oldest_first.flat_map(|one| one.tagged(tag, range)).take(limit).copied().collect()
+            }
+            Direction::Backward => {
+                let newest_first = inner.newest_first();
+                let found = newest_first.flat_map(|one| one.tagged(tag, range).iter().rev());
+                found.take(limit).copied().collect()
+            }
+        };
+        (inner.floor(), found)
+    }
+
+    /// The tags of events above the drained head, for a discard.
+    pub(crate) fn undrained_tags(&self) -> BTreeSet<Arc<str>> {
+        let inner = sync::read(&self.inner);
+        let drained = inner.drained.position;
+        inner.newest_first().flat_map(|one| one.tags_after(drained)).collect()
+    }
+
     /// The checkpoint of a name, if it was saved in the tail.
     pub(crate) fn checkpoint(&self, name: &str) -> Option<u64> {
         let inner = sync::read(&self.inner);
@@ -270,6 +298,12 @@ impl Tail {
 impl Inner {
     fn newest_first(&self) -> impl Iterator<Item = &Generation> {
         [&self.active].into_iter().chain(self.frozen.iter().rev().map(|one| &**one))
+    }
+
+    fn floor(&self) -> u64 {
+        let mut generations = self.frozen.iter().map(|one| &**one).chain([&self.active]);
+        let first = generations.find_map(Generation::first_position);
+        first.map_or(self.active.end().position, |first| first - 1)
     }
 
     fn freeze(&mut self) {

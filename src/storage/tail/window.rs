@@ -12,7 +12,7 @@ use crate::{
         record::{self, EventToEncode, Tables},
         saved::Checkpoint,
     },
-    event::{EventFields, Span, Timestamp},
+    event::{EventFields, Span, TagList, Timestamp},
     storage::tail::{
         FrameSource,
         generation::{Generation, RecordRef, damaged},
@@ -51,6 +51,8 @@ struct WindowEvent {
     data: Span,
     metadata: Span,
     id: Span,
+    tags: Span,
+    tag_table: u32,
     record: u32,
     stream: u32,
     event_type: u32,
@@ -202,6 +204,8 @@ impl Decoder {
                 data: event.data,
                 metadata: event.metadata,
                 id: event.id,
+                tags: event.tags,
+                tag_table: event.tag_table,
                 record: number,
                 stream: last.1,
                 event_type,
@@ -288,6 +292,10 @@ impl WindowEvents {
             is_binary: event.is_binary,
             data: event.data.of(bytes),
             metadata: event.metadata.some().map(|span| span.of(bytes)),
+            tags: TagList::Stored {
+                table: bytes.get(event.tag_table as usize..).unwrap_or_default(),
+                numbers: event.tags.of(bytes),
+            },
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Ids and checkpoints stay: the journal holds what they say, and the next drain writes them again.
 
-use std::{ops::RangeBounds, sync::Arc};
+use std::{collections::BTreeSet, ops::RangeBounds, sync::Arc};
 
 use crate::{
     Error,
@@ -13,7 +13,8 @@ use crate::{
 /// Keys that are gathered at a time.
 const KEYS: usize = 256;
 
-/// A beat comes at least after this many streams, whether or not there was anything to remove.
+/// A beat comes at least after this many streams or tags, whether or not there was anything to
+/// remove.
 const STREAMS_PER_BEAT: usize = 256;
 
 impl Trees {
@@ -23,11 +24,12 @@ impl Trees {
     }
 
     /// Removes what is staged above `head`. `streams` are the streams with events above it, each
-    /// with the first such version.
+    /// with the first such version; `tags` are the tags of these events.
     pub(crate) fn discard_above<'s>(
         &self,
         head: u64,
         streams: impl IntoIterator<Item = (&'s str, u64)>,
+        tags: &BTreeSet<Arc<str>>,
         beat: impl FnMut() -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut pace = Pace::new(self, beat);
@@ -37,6 +39,13 @@ impl Trees {
         for (number, (stream, first_version)) in streams.into_iter().enumerate() {
             let range = key::run(stream, first_version)..=key::run(stream, u64::MAX);
             remove_range(&mut pace, &self.streams, range)?;
+            if number % STREAMS_PER_BEAT == 0 {
+                pace.beat()?;
+            }
+        }
+        for (number, tag) in tags.iter().enumerate() {
+            let range = key::run(tag, above)..=key::run(tag, u64::MAX);
+            remove_range(&mut pace, &self.tags, range)?;
             if number % STREAMS_PER_BEAT == 0 {
                 pace.beat()?;
             }
@@ -61,6 +70,12 @@ impl Trees {
         let runs: Vec<RunPlace> = self.run_places().filter_map(staged).collect();
         for run in runs {
             pace.remove(&self.streams, &run.key)?;
+        }
+        let keys = guarded(|| self.tags.iter().keys().collect::<Result<Vec<_>, _>>())?;
+        let is_staged =
+            |key: &&sled::IVec| key::parse_run(key).is_none_or(|(_, first)| first > head);
+        for key in keys.iter().filter(is_staged) {
+            pace.remove(&self.tags, key)?;
         }
         let ids: Vec<_> = self.ids().flatten().filter(|(_, position)| *position > head).collect();
         for (id, _) in ids {

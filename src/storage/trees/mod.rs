@@ -22,6 +22,7 @@ mod places;
 mod read;
 mod space;
 mod stage;
+mod tags;
 #[cfg(test)]
 #[expect(
     clippy::expect_used,
@@ -62,6 +63,8 @@ pub(crate) struct Trees {
     events: sled::Tree,
     /// Positions by event id.
     ids: sled::Tree,
+    /// Positions by tag.
+    tags: sled::Tree,
     /// Checkpoints of consumers by name.
     checkpoints: sled::Tree,
     /// Format, store id, head, dictionary, facts of sealed journal files.
@@ -77,9 +80,10 @@ pub(crate) struct Trees {
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
     pub(crate) fn close(self) {
-        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, directory, .. } =
-            self;
-        if close((db, streams, parts, events, ids, checkpoints, meta), &data) {
+        let Trees {
+            db, streams, parts, events, ids, tags, checkpoints, meta, data, directory, ..
+        } = self;
+        if close((db, streams, parts, events, ids, tags, checkpoints, meta), &data) {
             // A failure costs space.
             let _ = space::punch_zeros(&directory.join("db"));
         }
@@ -87,8 +91,8 @@ impl Trees {
 
     /// As [`close`](Self::close), and leaves the files as they are.
     pub(crate) fn abandon(self) {
-        let Trees { db, streams, parts, events, ids, checkpoints, meta, data, .. } = self;
-        close((db, streams, parts, events, ids, checkpoints, meta), &data);
+        let Trees { db, streams, parts, events, ids, tags, checkpoints, meta, data, .. } = self;
+        close((db, streams, parts, events, ids, tags, checkpoints, meta), &data);
     }
 
     /// The trees after their directory was renamed: sled has its files open.

@@ -1,5 +1,6 @@
 //! Writing the trees: the steps of a drain, called by its thread alone.
 
+use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         run::{self, RUN_BYTES},
         saved::Checkpoint,
         stored::PART_BYTES,
+        tagged::{self, RUN_POSITIONS},
     },
     storage::trees::{Trees, pace::Pace},
 };
@@ -200,6 +202,32 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         for (id, position) in ids {
             let position = key::position(*position);
             self.pace.insert(&self.pace.trees.ids, id.as_bytes(), &position)?;
+        }
+        Ok(())
+    }
+
+    /// Stages the index of tags: the positions of each tag in the window, in order.
+    pub(crate) fn tags<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = EventToEncode<'e>>,
+    ) -> Result<(), Error> {
+        let mut positions: HashMap<&str, Vec<u64>> = HashMap::default();
+        for event in events {
+            for tag in event.tags.iter() {
+                positions.entry(tag).or_default().push(event.position);
+            }
+        }
+        let mut sorted: Vec<_> = positions.into_iter().collect();
+        sorted.sort_unstable_by_key(|(tag, _)| *tag);
+        let trees = self.pace.trees;
+        for (tag, positions) in sorted {
+            for run in positions.chunks(RUN_POSITIONS) {
+                let encoded = tagged::encode(tag, run, &trees.checksum);
+                let (key, value) = encoded.ok_or_else(|| {
+                    trees.damaged("a run of the positions of a tag is past every limit")
+                })?;
+                self.pace.insert(&trees.tags, &key, value)?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! The trees over a directory of their own: windows, discards, large events, damage.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -8,8 +12,11 @@ use uuid::Uuid;
 use crate::{
     Error,
     codec::{checksum::Checksum, key, page::Page, record::EventToEncode, saved::Checkpoint},
-    event::{RecordedEvent, Timestamp},
-    storage::trees::{Head, OpenTrees, Staging, Trees, pace::Budget},
+    event::{RecordedEvent, TagList, Timestamp},
+    storage::{
+        Direction,
+        trees::{Head, OpenTrees, Staging, Trees, pace::Budget},
+    },
 };
 
 #[derive(Clone)]
@@ -18,6 +25,7 @@ struct Event {
     version: u64,
     position: u64,
     data: Vec<u8>,
+    tags: Vec<String>,
 }
 
 /// A store of trees alone, with the events that it should serve.
@@ -68,7 +76,8 @@ impl Home {
             *version += 1;
             let data =
                 format!("{{\"customer\":\"c-{position}\",\"currency\":\"EUR\"}}").into_bytes();
-            window.push(Event { stream, version: *version, position, data });
+            let tags = tags_of(position);
+            window.push(Event { stream, version: *version, position, data, tags });
         }
         window
     }
@@ -94,6 +103,7 @@ impl Home {
         let mut ids: Vec<_> =
             window.iter().map(|event| (id_of(event.position), event.position)).collect();
         staging.ids(&mut ids).expect("the disk is well");
+        staging.tags(window.iter().map(to_encode)).expect("the disk is well");
         let position = window.last().map_or(0, |event| event.position);
         let saved = [Checkpoint { name: "mailer".into(), position }];
         staging.checkpoints(&saved).expect("the disk is well");
@@ -145,6 +155,7 @@ impl Home {
             let found = self.trees.position_of(id_of(event.position)).expect("intact");
             assert_eq!(found, Some(event.position));
         }
+        self.check_tags(head);
         let listed = self.trees.streams(Bound::Unbounded, head, usize::MAX).expect("intact");
         let listed: Vec<_> = listed.iter().map(|(name, version)| (&**name, *version)).collect();
         let expected = by_stream.iter().map(|(name, events)| (*name, events.len() as u64));
@@ -165,6 +176,27 @@ impl Home {
         assert_eq!(self.trees.flush().ok(), Some(0), "reading wrote something");
     }
 
+    /// Asks for tags in both directions, over ranges that begin and end inside of runs.
+    fn check_tags(&self, head: u64) {
+        let tags: BTreeSet<&str> =
+            self.events.iter().flat_map(|event| event.tags.iter().map(String::as_str)).collect();
+        for tag in tags.into_iter().chain(["missing"]) {
+            for (range, limit) in [(1..=head, 5_000), (head / 3..=head / 2, 5_000), (1..=head, 7)] {
+                let of_tag = self.events.iter().filter(|event| event.tags.iter().any(|t| t == tag));
+                let mut expected: Vec<u64> = of_tag.map(|event| event.position).collect();
+                expected.retain(|position| range.contains(position));
+                let ask = |direction| self.trees.tagged(tag, &range, direction, limit);
+                let forward = ask(Direction::Forward).expect("intact");
+                assert!(forward.iter().eq(expected.iter().take(limit)), "{tag} {range:?}");
+                let backward = ask(Direction::Backward).expect("intact");
+                assert!(backward.iter().eq(expected.iter().rev().take(limit)), "{tag} {range:?}");
+            }
+        }
+        let found: usize = self.trees.tagged_runs().map(|run| run.expect("intact").1.len()).sum();
+        let expected: usize = self.events.iter().map(|event| event.tags.len()).sum();
+        assert_eq!(found, expected, "nothing stale is left");
+    }
+
     fn discard(&self) {
         let head = self.trees.head().expect("it is intact").position;
         let staged: Vec<_> = self.trees.runs().filter_map(Result::ok).collect();
@@ -174,18 +206,30 @@ impl Home {
                 above.entry(stream).or_insert(*first_version);
             }
         }
+        // The tail has the tags of everything that was staged.
+        let tags: BTreeSet<Arc<str>> =
+            (0..40).flat_map(tags_of).map(|tag| Arc::from(tag.as_str())).collect();
         let mut beats = 0;
         let beat = || {
             beats += 1;
             Ok(())
         };
-        self.trees.discard_above(head, above, beat).expect("the disk is well");
+        self.trees.discard_above(head, above, &tags, beat).expect("the disk is well");
         assert!(beats > 0);
     }
 }
 
 fn id_of(position: u64) -> Uuid {
     Uuid::from_u128(u128::from(position).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+}
+
+/// Every event has the tag of its class, some have two, and one is in every third.
+fn tags_of(position: u64) -> Vec<String> {
+    match position % 40 {
+        0 => Vec::new(),
+        class if class % 3 == 0 => vec!["all".to_owned(), format!("class:{class}")],
+        class => vec![format!("class:{class}")],
+    }
 }
 
 fn to_encode(event: &Event) -> EventToEncode<'_> {
@@ -199,6 +243,7 @@ fn to_encode(event: &Event) -> EventToEncode<'_> {
         is_binary: false,
         data: &event.data,
         metadata: None,
+        tags: TagList::Given(&event.tags),
     }
 }
 

@@ -4,12 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Written,
-    group::{Answer, Request, Slot},
+    group::{Answer, Slot},
     number::Numbering,
+    request::AppendRequest,
     versions::Versions,
 };
 use crate::{
-    AppendError, Error,
+    Error,
     codec::saved::Checkpoint,
     storage::{Frame, Storage},
 };
@@ -52,32 +53,47 @@ impl<'a> Accepted<'a> {
         }
     }
 
-    fn add(&mut self, request: &'a Request) -> Answer {
-        match request {
-            Request::Append(append) => self.numbering.add(append),
-            Request::Checkpoint(checkpoint) => {
-                self.add_checkpoint(checkpoint)?;
-                Ok(Written { appended: Vec::new(), is_replay: false })
+    /// Accepts a request, recognizes a retry, or refuses it, leaving no trace.
+    fn add(&mut self, request: &'a AppendRequest) -> Answer {
+        let replayed = self.numbering.check(request)?;
+        let events = if replayed.is_some() { 0 } else { request.contents.events() };
+        let head = self.numbering.head() + events;
+        let mut saved = Vec::new();
+        for checkpoint in &request.contents.checkpoints {
+            if self.moves(checkpoint, head, replayed.is_some())? {
+                saved.push(checkpoint);
             }
         }
+        let is_replay = replayed.is_some();
+        let appended = match replayed {
+            Some(appended) => appended,
+            None => self.numbering.accept(request)?,
+        };
+        for checkpoint in saved {
+            self.positions.insert(&checkpoint.name, checkpoint.position);
+            self.checkpoints.push(checkpoint.clone());
+        }
+        Ok(Written { appended, is_replay })
     }
 
-    fn add_checkpoint(&mut self, new: &'a Checkpoint) -> Result<(), AppendError> {
+    /// Whether a checkpoint is ahead of the one that is stored. One at the same position writes
+    /// nothing. One that goes back is refused, except in a retry of a batch, whose first try has
+    /// saved it, and others may have gone on since.
+    fn moves(&self, new: &Checkpoint, head: u64, is_replay: bool) -> Result<bool, Error> {
         let Checkpoint { name, position } = new;
-        self.storage.check_reached(*position)?;
+        if *position > head {
+            let reason = format!("{position} is past the head of the store, which is {head}");
+            return Err(Error::invalid("position", reason));
+        }
         let current = match self.positions.get(&**name) {
             Some(&position) => position,
             None => self.storage.checkpoint_of(name)?,
         };
-        if *position < current {
+        if *position < current && !is_replay {
             let reason = format!("the checkpoint {name:?} is at {current}, and never goes back");
-            return Err(Error::invalid("position", reason).into());
+            return Err(Error::invalid("position", reason));
         }
-        if *position > current {
-            self.positions.insert(name, *position);
-            self.checkpoints.push(new.clone());
-        }
-        Ok(())
+        Ok(*position > current)
     }
 
     /// The frame to write, if there is anything to write.

@@ -1,33 +1,32 @@
-//! Group commit: concurrent appends and saves share one journal write and one sync.
+//! Group commit: concurrent appends, batches and saves share one journal write and one sync.
 //!
 //! The first to arrive leads: it takes everything that has queued up, numbers it, writes it and
 //! answers it, then hands the lead to the next in the queue. While it waits for the disk the next
-//! group gathers, so there is no artificial wait.
+//! group gathers, so there is no artificial wait. Submitted batches are in the same queue, so that
+//! the order of one thread's calls holds for all of them; see `submitted.rs`.
 
 use std::{
     collections::VecDeque,
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
-use super::{AppendRequest, Written, commit::commit};
-use crate::{AppendError, Error, codec::saved::Checkpoint, storage::Storage, store::Inner, sync};
+use super::{
+    Written,
+    commit::commit,
+    outcome::Outcome,
+    request::AppendRequest,
+    submitted::{Committer, Submitted},
+};
+use crate::{AppendError, Error, EventStore, storage::Storage, store::Inner, sync};
 
 /// A group takes requests up to these limits: enough to keep the disk busy, few enough to keep the
 /// first one's wait short.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_REQUESTS: usize = 1_024;
 
-/// The answer to a request; that of a checkpoint has no appended events.
+/// The answer to a request.
 pub(super) type Answer = Result<Written, AppendError>;
-
-/// What is to be written.
-#[derive(Debug)]
-pub(super) enum Request {
-    Append(AppendRequest),
-    Checkpoint(Checkpoint),
-}
 
 /// The queue of requests.
 #[derive(Debug, Default)]
@@ -37,72 +36,116 @@ pub(crate) struct GroupCommit {
     /// written the next one gathers, so the two rarely wait at the same place, and one wake-up
     /// reaches a whole group. Requests that did not fit into a group keep the place of their round.
     answered: [Condvar; 2],
+    pub(super) committer: Committer,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+pub(super) struct Queue {
     waiting: VecDeque<Arc<Slot>>,
     has_leader: bool,
     /// Counts the groups that were taken.
     round: usize,
+    pub(super) submitted: Submitted,
 }
 
 /// One request in the queue.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) request: Request,
-    bytes: usize,
-    /// Which of the two condition variables its owner waits at.
-    place: usize,
+    pub(super) request: AppendRequest,
+    pub(super) bytes: usize,
+    owner: Owner,
     /// Set before the queue is locked to wake its owner.
     answer: Mutex<Option<Answer>>,
 }
 
-impl GroupCommit {
-    /// Queues an append and returns its answer.
-    pub(crate) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
-        let bytes = request
-            .units
-            .iter()
-            .flat_map(|unit| unit.events.iter().map(|event| event.counted_bytes(&unit.stream)))
-            .sum();
-        self.submit(inner, Request::Append(request), bytes)
-    }
+/// Who gets the answer.
+#[derive(Debug)]
+enum Owner {
+    /// A thread that waits at one of the two condition variables.
+    Caller { place: usize },
+    /// A ticket. The store stays open until it is answered.
+    Ticket { outcome: Arc<Outcome>, store: EventStore },
+}
 
-    /// Queues a checkpoint, and returns once it is as durable as appends are.
-    pub(crate) fn save(&self, inner: &Inner, checkpoint: Checkpoint) -> Result<(), Error> {
-        match self.submit(inner, Request::Checkpoint(checkpoint), 0) {
-            Ok(_) => Ok(()),
-            Err(AppendError::Failed(error)) => Err(error),
-            Err(AppendError::Conflict(_)) => Err(lost(&inner.storage)),
+impl Slot {
+    fn place(&self) -> Option<usize> {
+        match self.owner {
+            Owner::Caller { place } => Some(place),
+            Owner::Ticket { .. } => None,
         }
     }
 
-    fn submit(&self, inner: &Inner, request: Request, bytes: usize) -> Answer {
+    /// The ticket's outcome, its store, and the answer that it is to be given.
+    pub(super) fn ticket(&self) -> Option<(&Outcome, &EventStore, Answer)> {
+        let Owner::Ticket { outcome, store } = &self.owner else { return None };
+        let answer = sync::lock(&self.answer).take();
+        let answer = answer.unwrap_or_else(|| Err(lost(&store.inner.storage).into()));
+        Some((outcome, store, answer))
+    }
+}
+
+impl Queue {
+    /// Whether somebody should lead.
+    pub(super) fn needs_leader(&self) -> bool {
+        !self.has_leader && !self.waiting.is_empty()
+    }
+
+    /// The store of a batch that waits, if one does.
+    pub(super) fn first_store(&self) -> Option<EventStore> {
+        self.waiting.iter().find_map(|slot| match &slot.owner {
+            Owner::Caller { .. } => None,
+            Owner::Ticket { store, .. } => Some(store.clone()),
+        })
+    }
+
+    /// Adds a batch whose outcome a ticket waits for.
+    pub(super) fn submit(
+        &mut self,
+        request: AppendRequest,
+        bytes: usize,
+        outcome: &Arc<Outcome>,
+        store: &EventStore,
+    ) {
+        let owner = Owner::Ticket { outcome: Arc::clone(outcome), store: store.clone() };
+        self.waiting.push_back(Arc::new(Slot { request, bytes, owner, answer: Mutex::default() }));
+        self.submitted.entered(bytes);
+    }
+}
+
+impl GroupCommit {
+    /// Queues a request and returns its answer.
+    pub(crate) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
+        let bytes = request.contents.bytes();
         let mut queue = self.lock();
         let place = queue.round % 2;
-        let slot = Arc::new(Slot { request, bytes, place, answer: Mutex::default() });
+        let (owner, answer) = (Owner::Caller { place }, Mutex::default());
+        let slot = Arc::new(Slot { request, bytes, owner, answer });
         queue.waiting.push_back(Arc::clone(&slot));
         loop {
             if let Some(answer) = sync::lock(&slot.answer).take() {
                 return answer;
             }
-            if mem::replace(&mut queue.has_leader, true) {
+            if queue.has_leader {
                 let Some(changed) = self.answered.get(place) else {
                     return Err(lost(&inner.storage).into());
                 };
                 queue = sync::wait(changed, queue);
                 continue;
             }
-            drop(queue);
-            self.lead(inner, &slot);
-            queue = self.lock();
+            queue = self.lead(inner, queue, Some(&slot));
         }
     }
 
     /// Takes a group from the queue, answers all of it, and gives up the lead. The group need not
     /// hold the request of the thread that leads, `own`.
-    fn lead(&self, inner: &Inner, own: &Arc<Slot>) {
+    pub(super) fn lead<'a>(
+        &'a self,
+        inner: &Inner,
+        mut queue: MutexGuard<'a, Queue>,
+        own: Option<&Arc<Slot>>,
+    ) -> MutexGuard<'a, Queue> {
+        queue.has_leader = true;
+        drop(queue);
         let storage = &inner.storage;
         let group = self.take_group();
         // A panic would leave the others waiting forever; what it left on the disk is unknown.
@@ -113,20 +156,27 @@ impl GroupCommit {
         for (slot, answer) in group.iter().zip(answers) {
             *sync::lock(&slot.answer) = Some(answer);
         }
-        let next = {
-            let mut queue = self.lock();
-            queue.has_leader = false;
-            queue.waiting.front().map(|slot| slot.place)
-        };
+        let mut queue = self.lock();
+        queue.has_leader = false;
+        let tickets = group.iter().filter(|slot| slot.place().is_none());
+        queue.submitted.finished.extend(tickets.map(Arc::clone));
+        // Callers lead before the committer does, which may be busy with handlers.
+        let next = queue.waiting.iter().find_map(|slot| slot.place());
+        if !queue.submitted.finished.is_empty() || (next.is_none() && queue.needs_leader()) {
+            self.committer.wake();
+        }
+        drop(queue);
         // A wake-up is a system call, so none is made where nobody waits.
         for (place, changed) in self.answered.iter().enumerate() {
-            if group.iter().any(|slot| slot.place == place && !Arc::ptr_eq(slot, own)) {
+            let is_other = |slot: &&Arc<Slot>| !own.is_some_and(|own| Arc::ptr_eq(slot, own));
+            if group.iter().filter(is_other).any(|slot| slot.place() == Some(place)) {
                 changed.notify_all();
             } else if next == Some(place) {
                 // Whoever still waits here has no answer, so any of them may lead.
                 changed.notify_one();
             }
         }
+        self.lock()
     }
 
     /// The next group.
@@ -141,10 +191,15 @@ impl GroupCommit {
             count += 1;
         }
         queue.round += 1;
-        queue.waiting.drain(..count).collect()
+        let group: Vec<_> = queue.waiting.drain(..count).collect();
+        for slot in group.iter().filter(|slot| slot.place().is_none()) {
+            queue.submitted.left(slot.bytes);
+            self.committer.make_room();
+        }
+        group
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         sync::lock(&self.queue)
     }
 }

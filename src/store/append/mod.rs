@@ -1,40 +1,34 @@
 //! Appending: what is checked before an append queues for its group, and its answer.
 //!
-//! Faults are looked for in the order arguments, limits, ids, versions; the latter two need the
-//! order of the group, and are in `number.rs`.
+//! Faults are looked for in the order arguments, limits, ids, versions, conditions, checkpoints;
+//! all but the first two need the order of the group, and are in `number.rs` and `commit.rs`.
 
 mod commit;
+mod conditions;
 mod group;
 mod number;
+mod outcome;
+mod request;
+mod submitted;
 mod versions;
+
+use std::{sync::Arc, thread};
 
 use crate::{
     AppendError, Error, EventStore,
-    event::{
-        Appended, ExpectedVersion, NewEvent, Timestamp, Unit,
-        limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
-        name,
-    },
+    event::{Appended, ExpectedVersion, NewEvent},
 };
+use conditions::SeenConditions;
 use number::SeenIds;
+use request::AppendRequest;
 
 pub(super) use group::GroupCommit;
+pub(crate) use outcome::Outcome;
+pub(crate) use request::{Condition, Contents, Unit};
 pub(super) use versions::Versions;
 
-/// What an append asks for.
-#[derive(Debug)]
-pub(crate) struct AppendRequest {
-    pub(crate) units: Vec<Unit>,
-    /// The head that the store must have, for an import that continues it.
-    pub(crate) head: Option<u64>,
-    /// The timestamp of events that bring none.
-    pub(crate) now: Timestamp,
-    /// What was looked up before the append queued.
-    pub(crate) seen: SeenIds,
-}
-
 /// What an append did.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Written {
     /// One for each unit with events.
     pub(crate) appended: Vec<Appended>,
@@ -42,24 +36,32 @@ pub(crate) struct Written {
     pub(crate) is_replay: bool,
 }
 
+impl Written {
+    /// The position of the last event.
+    fn last_position(&self) -> Option<u64> {
+        self.appended.last().map(|appended| *appended.positions().end())
+    }
+}
+
 impl EventStore {
-    /// Appends events to a stream: all of them or none, also through a crash.
+    /// Appends events to a stream: all of them or none, also through a crash. For several streams,
+    /// conditions and checkpoints in one unit see [`Batch`](crate::Batch).
     ///
     /// With [`Durability::Sync`](crate::Durability::Sync) it returns once the events survive a
     /// power cut. Concurrent appends share one write and one sync. Readers see the events before it
     /// returns, and see none of them before they are as durable as promised.
     ///
     /// **Retries.** If every event has an [id](NewEvent::id), and all of them are stored already,
-    /// at consecutive positions, in this order, in this stream, each with the same type, data and
-    /// metadata, then the append succeeds again with the original result and writes nothing,
-    /// whatever the expected version; [`Appended::is_replay`] is then true. Timestamps are not
-    /// compared.
+    /// at consecutive positions, in this order, in this stream, each with the same type, data,
+    /// metadata and tags, then the append succeeds again with the original result and writes
+    /// nothing, whatever the expected version; [`Appended::is_replay`] is then true. Timestamps are
+    /// not compared.
     ///
     /// # Errors
     /// Nothing is written when the answer is
     /// * [`AppendError::Conflict`]: the stream is not at the expected version;
-    /// * [`Error::InvalidArgument`]: no events, or a stream id or event type that is empty or has a
-    ///   NUL;
+    /// * [`Error::InvalidArgument`]: no events, or a stream id, event type or tag that is empty or
+    ///   has a NUL;
     /// * [`Error::LimitExceeded`]: past one of the [limits];
     /// * [`Error::DuplicateEventId`]: an id is used already, and this is not an exact retry; the
     ///   error names the first event that does not fit;
@@ -88,86 +90,61 @@ impl EventStore {
         expected: ExpectedVersion,
         events: impl IntoIterator<Item = NewEvent>,
     ) -> Result<Appended, AppendError> {
-        let written = self.append_units(vec![Unit::to(stream.as_ref(), expected, events)], None)?;
+        let unit = Unit::to(stream.as_ref(), expected, events);
+        let written = self.append_contents(Contents::of_units(vec![unit]), None)?;
         // There is a unit with events, so there is an answer.
-        written.appended.first().copied().ok_or_else(|| no_events().into())
+        let missing = || Error::invalid("events", "there are none");
+        written.appended.first().copied().ok_or_else(|| missing().into())
     }
 
-    /// Appends to several streams as one atomic unit: readers and crashes see all of it or nothing.
-    ///
-    /// The units apply in order, and each check sees the units before it, so that a stream may come
-    /// twice. A unit without events is a pure check. The answer has one [`Appended`] for each unit
-    /// with events; positions are consecutive over all of them.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append); a conflict lists every violated check. Without any event the
-    /// answer is [`Error::InvalidArgument`].
-    ///
-    /// # Examples
-    /// See [`Unit`].
-    pub fn append_multi(
+    /// Writes one atomic unit; refused unless the store's head is `head` where that is given.
+    pub(crate) fn append_contents(
         &self,
-        units: impl IntoIterator<Item = Unit>,
-    ) -> Result<Vec<Appended>, AppendError> {
-        Ok(self.append_units(units.into_iter().collect(), None)?.appended)
-    }
-
-    /// As [`append_multi`](Self::append_multi), and refused unless the store's head is `head` where
-    /// that is given.
-    pub(crate) fn append_units(
-        &self,
-        units: Vec<Unit>,
+        contents: Contents,
         head: Option<u64>,
     ) -> Result<Written, AppendError> {
-        self.storage().check_open()?;
-        check_arguments(&units)?;
-        check_limits(&units)?;
-        self.storage().check_sound()?;
         let inner = &self.inner;
-        // The clock is the caller's code: call it here, where it can delay or fail this append
-        // alone.
-        let now = inner.options.now();
-        for unit in &units {
-            inner.versions.prefetch(&inner.storage, &unit.stream)?;
-        }
-        let seen = SeenIds::look(self.storage(), &units)?;
-        let request = AppendRequest { units, head, now, seen };
-        let written = inner.commits.append(inner, request)?;
-        let last = written.appended.last().map_or(0, |appended| *appended.positions().end());
-        inner.followers.follow(last);
+        let written = inner.commits.append(inner, self.prepare(contents, head)?)?;
+        inner.followers.follow(written.last_position().unwrap_or(0));
         Ok(written)
     }
-}
 
-fn no_events() -> Error {
-    Error::invalid("events", "there are none")
-}
-
-fn check_arguments(units: &[Unit]) -> Result<(), Error> {
-    if units.iter().all(|unit| unit.events.is_empty()) {
-        return Err(no_events());
-    }
-    for unit in units {
-        name::check_form("stream id", &unit.stream)?;
-        for event in &unit.events {
-            name::check_form("event type", &event.event_type)?;
+    /// Queues one atomic unit, and returns where its outcome will be.
+    pub(super) fn submit_contents(&self, contents: Contents) -> Result<Arc<Outcome>, Error> {
+        let inner = &self.inner;
+        let request = self.prepare(contents, None)?;
+        let outcome = Arc::new(Outcome::default());
+        let unqueued = match inner.storage.is_in_memory() {
+            true => Some(request),
+            false => {
+                let caller = thread::current().id();
+                let is_inside = || inner.followers.is_inside(caller);
+                inner.commits.submit(self, request, &outcome, is_inside)?
+            }
+        };
+        let Some(request) = unqueued else { return Ok(outcome) };
+        let answer = inner.commits.append(inner, request);
+        if let Ok(written) = &answer {
+            inner.followers.follow(written.last_position().unwrap_or(0));
         }
+        Ok(Arc::new(Outcome::known(answer)))
     }
-    Ok(())
-}
 
-fn check_limits(units: &[Unit]) -> Result<(), Error> {
-    let (mut count, mut total) = (0, 0);
-    for unit in units {
-        name::check_length("stream id (bytes)", &unit.stream)?;
-        count += unit.events.len();
-        for event in &unit.events {
-            name::check_length("event type (bytes)", &event.event_type)?;
-            let bytes = event.counted_bytes(&unit.stream);
-            limits::check("event (bytes)", bytes, EVENT_BYTES_MAX)?;
-            total += bytes;
+    /// Checks what does not depend on the order of the queue, and looks up what the leader of the
+    /// group would otherwise have to read, which would hold up everybody.
+    fn prepare(&self, contents: Contents, head: Option<u64>) -> Result<AppendRequest, Error> {
+        let storage = self.storage();
+        storage.check_open()?;
+        contents.check()?;
+        storage.check_sound()?;
+        // The clock is the caller's code: call it here, where it can delay or fail this append
+        // alone.
+        let now = self.inner.options.now();
+        for unit in &contents.units {
+            self.inner.versions.prefetch(storage, &unit.stream)?;
         }
+        let seen = SeenIds::look(storage, &contents.units)?;
+        let seen_conditions = SeenConditions::look(storage, &contents.conditions)?;
+        Ok(AppendRequest { contents, head, now, seen, seen_conditions })
     }
-    limits::check("append (events)", count, APPEND_EVENTS_MAX)?;
-    limits::check("append (bytes)", total, APPEND_BYTES_MAX)
 }

@@ -6,11 +6,15 @@
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
 
-use super::{AppendRequest, Written, versions::Versions};
+use super::{
+    request::{AppendRequest, Unit},
+    versions::Versions,
+};
 use crate::{
-    AppendError, Error, VersionConflict,
+    AppendError, Error,
     codec::record::EventToEncode,
-    event::{Appended, NewEvent, Timestamp, Unit},
+    error::{Conflict, check_violations},
+    event::{Appended, NewEvent, Timestamp},
     storage::Storage,
 };
 
@@ -66,35 +70,52 @@ impl<'a> Numbering<'a> {
         &self.events
     }
 
-    /// Accepts an append, recognizes a retry, or refuses it, leaving no trace.
-    pub(super) fn add(&mut self, request: &'a AppendRequest) -> Result<Written, AppendError> {
+    /// Refuses a request, or finds out that its events are stored already: then the answer is
+    /// where.
+    pub(super) fn check(
+        &mut self,
+        request: &'a AppendRequest,
+    ) -> Result<Option<Vec<Appended>>, AppendError> {
         if let Some(expected) = request.head.filter(|&expected| expected != self.head()) {
             let reason = format!("the store is at {}, not at {expected}", self.head());
             return Err(Error::invalid("head", reason).into());
         }
         if let Some(appended) = self.check_ids(request)? {
-            return Ok(Written { appended, is_replay: true });
+            return Ok(Some(appended));
         }
-        self.check_versions(request)?;
+        let conflicts = self.conflicts(request)?;
+        let conditions = request.seen_conditions.violated(
+            self.storage,
+            &request.contents.conditions,
+            self.base,
+            &self.events,
+        )?;
+        check_violations(conflicts, conditions)?;
+        Ok(None)
+    }
+
+    /// Accepts a request that was checked.
+    pub(super) fn accept(&mut self, request: &'a AppendRequest) -> Result<Vec<Appended>, Error> {
         let mut appended = Vec::new();
-        for unit in request.units.iter().filter(|unit| !unit.events.is_empty()) {
+        for unit in request.contents.units.iter().filter(|unit| !unit.events.is_empty()) {
             let first_position = self.head() + 1;
             let first_version = self.version_of(&unit.stream)? + 1;
             for (version, event) in (first_version..).zip(&unit.events) {
-                self.accept(&unit.stream, version, event, request.now);
+                self.push(&unit.stream, version, event, request.now);
             }
             let count = unit.events.len() as u64;
             self.versions.insert(&unit.stream, first_version - 1 + count);
             appended.push(Appended::new(first_position, first_version, count));
         }
-        Ok(Written { appended, is_replay: false })
+        Ok(appended)
     }
 
-    fn head(&self) -> u64 {
+    /// The head once what was accepted is written.
+    pub(super) fn head(&self) -> u64 {
         self.base + self.events.len() as u64
     }
 
-    fn accept(&mut self, stream: &'a str, version: u64, event: &'a NewEvent, now: Timestamp) {
+    fn push(&mut self, stream: &'a str, version: u64, event: &'a NewEvent, now: Timestamp) {
         self.events.push(EventToEncode {
             position: self.head() + 1,
             stream,
@@ -105,6 +126,7 @@ impl<'a> Numbering<'a> {
             is_binary: event.data.is_binary(),
             data: event.data.bytes(),
             metadata: event.metadata.as_deref().map(str::as_bytes),
+            tags: event.tag_list(),
         });
         if let Some(id) = event.id {
             self.ids.insert(id, self.base + self.events.len() as u64);
@@ -125,26 +147,26 @@ impl<'a> Numbering<'a> {
         self.versions.iter().map(|(stream, version)| (*stream, *version))
     }
 
-    /// Checks every unit, each as if the ones before it were stored.
-    fn check_versions(&mut self, request: &'a AppendRequest) -> Result<(), AppendError> {
+    /// The units whose expected versions do not hold, each as if the ones before it were stored.
+    fn conflicts(&mut self, request: &'a AppendRequest) -> Result<Vec<Conflict>, Error> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
-        for unit in &request.units {
+        for (index, unit) in request.contents.units.iter().enumerate() {
             let stored = self.version_of(&unit.stream)?;
             let added = ahead.entry(&unit.stream).or_default();
             let actual = stored + *added;
             if !unit.expected.is_satisfied_by(actual) {
-                conflicts.push(VersionConflict::new(&unit.stream, unit.expected, actual));
+                conflicts.push(Conflict::new(index, &unit.stream, unit.expected, actual));
             }
             *added += unit.events.len() as u64;
         }
-        VersionConflict::collect(conflicts).map_or(Ok(()), |conflict| Err(conflict.into()))
+        Ok(conflicts)
     }
 
     /// The original answer if all events are stored as this append would store them; `None` if none
     /// of their ids is known.
     fn check_ids(&self, request: &AppendRequest) -> Result<Option<Vec<Appended>>, Error> {
-        let units = &request.units;
+        let units = &request.contents.units;
         let events = || units.iter().flat_map(|unit| unit.events.iter().map(move |e| (unit, e)));
         let mut seen = HashSet::new();
         for id in events().filter_map(|(_, event)| event.id) {
@@ -200,7 +222,8 @@ impl<'a> Numbering<'a> {
                 && accepted.event_type == event.event_type
                 && accepted.is_binary == event.data.is_binary()
                 && accepted.data == event.data.bytes()
-                && accepted.metadata == event.metadata.as_deref().map(str::as_bytes));
+                && accepted.metadata == event.metadata.as_deref().map(str::as_bytes)
+                && accepted.tags.iter().eq(event.tag_list().iter()));
         }
         let stored = self.storage.event_at(*position)?;
         Ok(stored.stream_id() == unit.stream && event.has_content_of(&stored))
@@ -239,6 +262,7 @@ impl Known<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{conditions::SeenConditions, request::Contents};
     use super::*;
     use crate::{EventStore, ExpectedVersion};
 
@@ -247,9 +271,10 @@ mod tests {
         let event =
             |&(id, json): &(u128, &str)| Ok(NewEvent::raw_json("T", json)?.id(Uuid::from_u128(id)));
         let events: Vec<NewEvent> = events.iter().map(event).collect::<Result<_, Error>>()?;
-        let units = vec![Unit::to(stream, ExpectedVersion::NoStream, events)];
-        let seen = SeenIds::default();
-        Ok(AppendRequest { units, head: None, now: Timestamp::utc(0)?, seen })
+        let contents =
+            Contents::of_units(vec![Unit::to(stream, ExpectedVersion::NoStream, events)]);
+        let (seen, seen_conditions) = (SeenIds::default(), SeenConditions::default());
+        Ok(AppendRequest { contents, head: None, now: Timestamp::utc(0)?, seen, seen_conditions })
     }
 
     #[test]
@@ -263,10 +288,14 @@ mod tests {
         let known = Versions::default();
         let mut group = Numbering::new(store.storage(), &known);
         let mut answer = |request| {
-            let written = group.add(request)?;
-            let places =
-                written.appended.first().map(|first| (first.positions(), first.versions()));
-            Ok::<_, AppendError>((places, written.is_replay))
+            let replayed = group.check(request)?;
+            let is_replay = replayed.is_some();
+            let appended = match replayed {
+                Some(appended) => appended,
+                None => group.accept(request)?,
+            };
+            let places = appended.first().map(|first| (first.positions(), first.versions()));
+            Ok::<_, AppendError>((places, is_replay))
         };
         assert!(matches!(answer(&first), Ok((Some(places), false)) if places == (1..=2, 1..=2)));
         assert!(matches!(answer(&again), Ok((Some(places), true)) if places == (1..=2, 1..=2)));

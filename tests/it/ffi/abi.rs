@@ -4,7 +4,7 @@
 
 use std::{fs, mem::offset_of, process::Command};
 
-use annals::ffi::{ANNALS_ABI_VERSION, annals_event, annals_new_event, annals_unit};
+use annals::ffi::{ANNALS_ABI_VERSION, annals_event, annals_new_event, annals_string, annals_unit};
 
 use crate::{
     ffi::prototypes::{header, prototypes},
@@ -78,11 +78,13 @@ fn layout() -> String {
         timestamp_us as "timestamp_us", utc_offset_minutes as "utc_offset_minutes",
         flags as "flags", id as "id", stream as "stream", stream_len as "stream_len",
         r#type as "type", type_len as "type_len", data as "data", data_len as "data_len",
-        metadata as "metadata", metadata_len as "metadata_len");
+        metadata as "metadata", metadata_len as "metadata_len", tags as "tags",
+        tag_count as "tag_count");
+    layout!(text, annals_string: ptr as "ptr", len as "len");
     layout!(text, annals_new_event: struct_size as "struct_size", flags as "flags", id as "id",
         r#type as "type", type_len as "type_len", data as "data", data_len as "data_len",
         metadata as "metadata", metadata_len as "metadata_len", timestamp_us as "timestamp_us",
-        utc_offset_minutes as "utc_offset_minutes");
+        utc_offset_minutes as "utc_offset_minutes", tags as "tags", tag_count as "tag_count");
     layout!(text, annals_unit: struct_size as "struct_size", stream as "stream",
         stream_len as "stream_len", expected_version as "expected_version", events as "events",
         event_count as "event_count");

@@ -50,11 +50,16 @@ fn wrong(function: &Prototype, param: &Param) -> Vec<(&'static str, Due)> {
             vec![null, ("\"\"", INVALID), ("\"\\xFF\"", INVALID), ("\"a\\xE2\\x82\"", INVALID)]
         }
         // With the text "text", or one struct.
-        ("size_t", "len" | "path_len") => vec![("0", ANYTHING), ("SIZE_MAX - 1", INVALID)],
+        ("size_t", "len" | "path_len" | "stream_len") => {
+            vec![("0", ANYTHING), ("SIZE_MAX - 1", INVALID)]
+        }
         ("size_t", "n") if function.name.contains("snapshot") => {
             vec![("0", FINE), ("SIZE_MAX", Due("-7", "-1"))]
         }
         ("size_t", "n") => vec![("0", INVALID), ("SIZE_MAX", Due("-7", "-1"))],
+        ("size_t", "type_count" | "tag_count") => {
+            vec![("0", FINE), ("SIZE_MAX", Due("-7", "-1"))]
+        }
         ("size_t", "max") => vec![("0", INVALID), ("SIZE_MAX", FINE)],
         ("size_t", "index") => vec![("1", ANYTHING), ("SIZE_MAX", ANYTHING)],
         ("uint32_t", "flags" | "mode" | "durability") => {
@@ -105,8 +110,11 @@ fn abuse(function: &Prototype) -> String {
 
 /// A call in a forked child. It ends without a word to the files it shares with its parent.
 fn in_a_child(function: &Prototype) -> String {
-    let is_of_store = ["w.store", "w.iter", "w.streams", "w.subscription", "w.projection"]
-        .contains(&function.params.first().and_then(object).unwrap_or_default());
+    let of_store = ["w.store", "w.iter", "w.streams", "w.subscription", "w.projection", "w.ticket"];
+    let is_of_store = function
+        .params
+        .iter()
+        .any(|param| !is_out(param) && object(param).is_some_and(|one| of_store.contains(&one)));
     let due = if is_of_store { FORKED } else { FINE };
     let fork = "pid_t child = fork(); int status = 0;\n    if (child != 0) {\n      \
                 CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);\n      \

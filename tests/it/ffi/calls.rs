@@ -25,6 +25,9 @@ pub(crate) fn object(param: &Param) -> Option<&'static str> {
         "annals_snapshot *" => "w.snapshot",
         "annals_subscription *" => "w.subscription",
         "annals_projection *" => "w.projection",
+        "annals_query *" => "w.query",
+        "annals_batch *" => "w.batch",
+        "annals_ticket *" => "w.ticket",
         _ => return None,
     })
 }
@@ -54,8 +57,9 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
         ("annals_export_ndjson_file", "const char *", _) => "unused(\"out.ndjson\")",
         ("annals_import_ndjson_file", "const char *", _) => "empty_file(\"in.ndjson\")",
         (_, "const char *", _) => "\"text\"",
-        (_, "size_t", "len" | "path_len") => "NT",
-        (_, "size_t", "n" | "max") => "1",
+        (_, "size_t", "len" | "path_len" | "stream_len") => "NT",
+        (_, "size_t", "n" | "max" | "type_count" | "tag_count") => "1",
+        (_, "const annals_string *", _) => "&w.text",
         (_, "size_t", "index") => "0",
         (_, "uint64_t", "expected_version") => "ANNALS_EXPECT_ANY",
         ("annals_reconstruct_state", "uint64_t", "up_to") => "0",
@@ -110,8 +114,8 @@ pub(crate) fn block(
     code.push_str(&format!("    make_world(&w);\n    {before}\n"));
     if function.can_fail() {
         code.push_str(&judged(function, &arguments, &call, &what, due));
-    } else if function.name.ends_with("_new") {
-        let free = function.name.replace("_new", "_free");
+    } else if function.name.ends_with("_new") || function.name.ends_with("_new_all") {
+        let free = function.name.replace("_new_all", "_new").replace("_new", "_free");
         code.push_str(&format!("    {free}({call});\n    judged++;\n"));
     } else {
         code.push_str(&format!("    (void){call};\n    judged++;\n"));
@@ -141,6 +145,7 @@ fn judged(function: &Prototype, arguments: &[String], call: &str, what: &str, du
             "annals_stream_iter **" => "if (rc >= 0) annals_stream_iter_free",
             "annals_snapshot **" => "if (rc >= 0) annals_snapshot_free",
             "annals_subscription **" => "if (rc >= 0) annals_subscription_free",
+            "annals_ticket **" => "if (rc >= 0) annals_ticket_free",
             "annals_projection **" => "if (rc >= 0) annals_projection_free",
             _ => continue,
         };

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// The files of the C ABI, in the order in which the header tells of them.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 25] = [
     "version.rs",
     "status.rs",
     "error.rs",
@@ -18,7 +18,10 @@ const SOURCES: [&str; 22] = [
     "options.rs",
     "store.rs",
     "append.rs",
+    "batch/object.rs",
+    "batch/ticket.rs",
     "read/options.rs",
+    "read/query.rs",
     "read/iter.rs",
     "read/streams.rs",
     "derived/callback.rs",

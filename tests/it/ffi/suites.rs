@@ -15,9 +15,10 @@ use crate::support::{
 };
 
 /// Each is a program whose exit code says whether all of it held.
-const SUITES: [&str; 11] = [
+const SUITES: [&str; 12] = [
     "store",
     "append",
+    "batch",
     "read",
     "saved",
     "subscribe",

@@ -10,3 +10,4 @@ pub(crate) mod program;
 pub(crate) mod samples;
 pub(crate) mod seed;
 pub(crate) mod system;
+pub(crate) mod units;

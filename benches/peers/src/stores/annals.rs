@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use annals::{
-    AppendError, Durability, EventStore, Events, ExpectedVersion, NewEvent, Options, Timestamp,
-    Unit,
+    AppendError, Batch, Durability, EventStore, Events, ExpectedVersion, NewEvent, Options,
+    Timestamp,
 };
 
 use crate::store::{Conflict, Event, Mode, Seen, Store};
@@ -33,7 +33,10 @@ impl Store for Annals {
             }
             (first, second) => {
                 let units = first.into_iter().chain(second).chain(units);
-                self.0.append_multi(units.map(|(s, e, events)| Unit::to(s, e, events))).map(drop)
+                let batch = units.fold(Batch::new(), |batch, (stream, expected, events)| {
+                    batch.append(stream, expected, events)
+                });
+                batch.commit(&self.0).map(drop)
             }
         };
         match answer {

@@ -50,6 +50,7 @@ pub(crate) struct SealedFile {
 pub(super) struct Tables {
     pub(super) streams: OnceLock<Box<[Chunk]>>,
     pub(super) ids: OnceLock<Box<[Chunk]>>,
+    pub(super) tags: OnceLock<Box<[Chunk]>>,
     pub(super) checkpoints: OnceLock<Box<[Chunk]>>,
 }
 

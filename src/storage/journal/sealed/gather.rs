@@ -32,6 +32,7 @@ pub(super) struct Gathered {
     next_position: u64,
     streams: HashMap<Box<str>, Stream>,
     ids: Vec<([u8; 16], u32)>,
+    tags: HashMap<Box<str>, Stream>,
     checkpoints: BTreeMap<Arc<str>, u64>,
     times: Vec<u8>,
     /// The smallest and the largest time of the block.
@@ -58,6 +59,7 @@ impl Gathered {
             next_position: first_position,
             streams: HashMap::default(),
             ids: Vec::new(),
+            tags: HashMap::default(),
             checkpoints: pairs.collect(),
             times: Vec::new(),
             of_block: None,
@@ -109,6 +111,9 @@ impl Gathered {
                 let ahead = ahead.map_err(|_| "it holds too many events".to_owned())?;
                 self.ids.push((id, ahead));
             }
+            for tag in event.tag_list(bytes).iter() {
+                self.take_tag(tag, event.position, block);
+            }
             // Neighbours are often of one stream: count them together.
             last = match last {
                 (stream, count) if stream == event.stream => (stream, count + 1),
@@ -142,13 +147,21 @@ impl Gathered {
         match self.streams.get_mut(id) {
             Some(stream) => stream.add((version, count), block),
             None => {
-                let mut blocks = Vec::with_capacity(4);
-                table::put_block(&mut blocks, 0, block);
-                let stream = Stream { first_version: version, count, blocks, last_block: block };
-                self.streams.insert(id.into(), stream);
+                self.streams.insert(id.into(), Stream::new((version, count), block));
                 Ok(())
             }
         }
+    }
+
+    /// Takes the tag of an event. An entry of the table of tags is like one of the table of
+    /// streams, with the position of its first event in the place of a version.
+    fn take_tag(&mut self, tag: &str, position: u64, block: u32) {
+        if let Some(known) = self.tags.get_mut(tag) {
+            known.count += 1;
+            known.enter(block);
+            return;
+        }
+        self.tags.insert(tag.into(), Stream::new((position, 1), block));
     }
 
     fn take_time(&mut self, micros: i64) {
@@ -178,12 +191,12 @@ impl Gathered {
 
     /// The streams, sorted by id.
     pub(super) fn sorted_streams(&self) -> Vec<StreamInFile<'_>> {
-        let entries = self.streams.iter().map(|(id, stream)| {
-            StreamInFile::new(id, (stream.first_version, stream.count), &stream.blocks)
-        });
-        let mut sorted: Vec<_> = entries.collect();
-        sorted.sort_unstable_by_key(|stream| stream.id);
-        sorted
+        sorted(&self.streams)
+    }
+
+    /// The tags, sorted, each with the position of its first event.
+    pub(super) fn sorted_tags(&self) -> Vec<StreamInFile<'_>> {
+        sorted(&self.tags)
     }
 
     /// The event ids, sorted, each with how far its position is from the first one.
@@ -198,16 +211,35 @@ impl Gathered {
     }
 }
 
+fn sorted(entries: &HashMap<Box<str>, Stream>) -> Vec<StreamInFile<'_>> {
+    let entries = entries.iter().map(|(name, entry)| {
+        StreamInFile::new(name, (entry.first_version, entry.count), &entry.blocks)
+    });
+    let mut sorted: Vec<_> = entries.collect();
+    sorted.sort_unstable_by_key(|entry| entry.id);
+    sorted
+}
+
 impl Stream {
+    fn new((first_version, count): (u64, u64), block: u32) -> Stream {
+        let mut blocks = Vec::with_capacity(4);
+        table::put_block(&mut blocks, 0, block);
+        Stream { first_version, count, blocks, last_block: block }
+    }
+
     fn add(&mut self, (version, count): (u64, u64), block: u32) -> Result<(), Reason> {
         if self.first_version.checked_add(self.count) != Some(version) {
             return Err(format!("version {version} of a stream is out of order"));
         }
         self.count += count;
+        self.enter(block);
+        Ok(())
+    }
+
+    fn enter(&mut self, block: u32) {
         if block != self.last_block {
             table::put_block(&mut self.blocks, self.last_block, block);
             self.last_block = block;
         }
-        Ok(())
     }
 }

@@ -3,7 +3,10 @@
 //! A lookup reads one chunk of some KiB after the index of its table, so its memory does not depend
 //! on the size of the file. An answer that something is absent is checked as much as any other.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, OnceLock},
+};
 
 use uuid::Uuid;
 
@@ -11,13 +14,15 @@ use crate::{
     Error,
     codec::{
         Reason,
+        page::Page,
+        record::EventToEncode,
         saved::Checkpoint,
         sealed::{
             blocks::{self, BlockTimes},
             table::{self, Chunk, StreamInFile},
         },
     },
-    storage::journal::sealed::file::SealedFile,
+    storage::{Direction, journal::sealed::file::SealedFile},
 };
 
 /// What a file holds of a stream.
@@ -69,6 +74,55 @@ impl SealedFile {
             }
         }
         Ok(found)
+    }
+
+    /// Appends the positions of events with a tag that lie in a range, in this direction, until
+    /// there are `limit` of them.
+    pub(crate) fn tagged(
+        &self,
+        tag: &str,
+        range: &RangeInclusive<u64>,
+        direction: Direction,
+        limit: usize,
+        found: &mut Vec<u64>,
+    ) -> Result<(), Error> {
+        let mut blocks = self.blocks_tagged(tag)?;
+        if direction == Direction::Backward {
+            blocks.reverse();
+        }
+        let mut page = Page::default();
+        for block in blocks.into_iter().filter(|first| first <= range.end()) {
+            if found.len() >= limit {
+                break;
+            }
+            page = self.page(block, page)?.unwrap_or_default();
+            if page.last_position() < *range.start() {
+                continue;
+            }
+            let has_tag = |event: &EventToEncode<'_>| {
+                range.contains(&event.position) && event.tags.iter().any(|one| one == tag)
+            };
+            let mut positions: Vec<u64> =
+                page.all_to_encode().filter(has_tag).map(|event| event.position).collect();
+            if direction == Direction::Backward {
+                positions.reverse();
+            }
+            found.extend(positions);
+        }
+        Ok(())
+    }
+
+    /// The first position of each block with events that have a tag, in order.
+    fn blocks_tagged(&self, tag: &str) -> Result<Vec<u64>, Error> {
+        let chunks = self.table("tags", &self.tables.tags)?;
+        let Some(chunk) = self.chunk_with(chunks, tag.as_bytes())? else { return Ok(Vec::new()) };
+        for entry in table::streams(&chunk) {
+            let entry = entry.map_err(|reason| self.damaged_index(reason))?;
+            if entry.id == tag {
+                return self.placed(&entry).map(|placed| placed.blocks);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// The position of the event with an id, if the file holds it.

@@ -165,6 +165,11 @@ fn write_index(
         |(id, _)| id.as_slice(),
         |(id, ahead), out| table::put_id(out, id, *ahead),
     )?;
+    let tags = output.put_table(
+        gathered.sorted_tags(),
+        |tag| tag.id.as_bytes(),
+        |tag, out| tag.put(out),
+    )?;
     let checkpoints = output.put_table(
         gathered.checkpoints(),
         |(name, _)| name.as_bytes(),
@@ -176,6 +181,7 @@ fn write_index(
         ("times", Some(gathered.times())),
         ("streams", streams.as_deref()),
         ("ids", ids.as_deref()),
+        ("tags", tags.as_deref()),
         ("checkpoints", checkpoints.as_deref()),
     ];
     let mut directory = Vec::new();

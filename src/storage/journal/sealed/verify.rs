@@ -68,6 +68,7 @@ impl SealedFile {
         let tables = [
             ("streams", &tables.streams),
             ("ids", &tables.ids),
+            ("tags", &tables.tags),
             ("checkpoints", &tables.checkpoints),
         ];
         for (name, read) in tables {

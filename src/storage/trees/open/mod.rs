@@ -130,7 +130,8 @@ impl OpenTrees {
     fn assemble(&self, db: &sled::Db, data: &File) -> Result<Trees, Error> {
         let tree = |name: &str| guarded(|| db.open_tree(name));
         let (streams, parts, events) = (tree("streams")?, tree("parts")?, tree("events")?);
-        let (ids, checkpoints, meta) = (tree("ids")?, tree("checkpoints")?, tree("meta")?);
+        let (ids, tags) = (tree("ids")?, tree("tags")?);
+        let (checkpoints, meta) = (tree("checkpoints")?, tree("meta")?);
         let failed = |source| Error::io("open", self.directory.join("db"), source);
         let trees = Trees {
             db: db.clone(),
@@ -138,6 +139,7 @@ impl OpenTrees {
             parts,
             events,
             ids,
+            tags,
             checkpoints,
             meta,
             dictionary: OnceLock::new(),

@@ -11,8 +11,10 @@ use crate::{
         page::Page,
         sealed::{self, FOOTER_BYTES, Footer, Place, blocks, table},
     },
-    storage::journal::Checked,
-    storage::journal::{bytes::FrameBytes, sealed::SealedFile},
+    storage::{
+        Direction,
+        journal::{Checked, bytes::FrameBytes, sealed::SealedFile},
+    },
 };
 
 /// Everything that a file answers, as text.
@@ -29,6 +31,10 @@ fn answers(path: &Path) -> Result<Vec<String>, Error> {
         all.push(format!("{:?}", file.position_of(Uuid::from_u128(id))?));
     }
     all.push(format!("{:?} {:?}", file.checkpoints()?, file.times()?));
+    let mut tagged = Vec::new();
+    file.tagged("billing", &(0..=u64::MAX), Direction::Forward, 10, &mut tagged)?;
+    file.tagged("other", &(0..=u64::MAX), Direction::Forward, 10, &mut tagged)?;
+    all.push(format!("{tagged:?}"));
     let mut bytes = vec![0; usize::try_from(file.end()).unwrap_or(0) - 512];
     file.read_at(512, &mut bytes)?;
     all.push(format!("{bytes:?}"));
@@ -43,7 +49,7 @@ fn every_flipped_byte_is_found() {
     let path = source.path_in(directory.path());
     let sound = fs::read(&path).expect("read");
     let expected = answers(&path).expect("sound");
-    assert_eq!(expected.len(), 10);
+    assert_eq!(expected.len(), 11);
     for at in 0..sound.len() {
         for flip in [1, 0x80, 0xff] {
             let mut bytes = sound.clone();
@@ -236,7 +242,7 @@ fn unknown_sections_are_skipped() {
     let file = SealedFile::open(&path, STORE_ID, &checksum()).expect("opened");
     let mut entries = Vec::new();
     let place = Place { offset: 64, stored: 5, raw: 5, codec: sealed::Codec::Raw, checksum: 0 };
-    sealed::put_section(&mut entries, "tags", &place);
+    sealed::put_section(&mut entries, "of a later version", &place);
     for (name, place) in &file.sections {
         sealed::put_section(&mut entries, name, place);
     }

@@ -1,6 +1,6 @@
 //! What a sealed file hands out is what was sealed, whatever the shape of the frames.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use uuid::Uuid;
 
@@ -12,8 +12,10 @@ use crate::{
         saved::Checkpoint,
         sealed::SealedFacts,
     },
-    storage::journal::Checked,
-    storage::journal::{bytes::FrameBytes, sealed::SealedFile},
+    storage::{
+        Direction,
+        journal::{Checked, bytes::FrameBytes, sealed::SealedFile},
+    },
 };
 
 /// Checks every answer of a sealed file against its source.
@@ -24,6 +26,7 @@ fn check(source: &Source) -> SealedFile {
     check_events(source, &file);
     check_streams(source, &file);
     check_ids(source, &file);
+    check_tags(source, &file);
     check_bytes(source, &file);
     let mut damages = 0;
     let verified = file.verify(&mut |part| {
@@ -76,6 +79,29 @@ fn check_events(source: &Source, file: &SealedFile) {
         let micros = || events.iter().map(|(given, _)| given.micros);
         assert_eq!(Some(of_block.smallest), micros().min());
         assert_eq!(Some(of_block.largest), micros().max());
+    }
+}
+
+/// Events with an id have tags.
+fn check_tags(source: &Source, file: &SealedFile) {
+    let all = source.events.iter().zip(source.header.first_position..);
+    let expected: Vec<u64> =
+        all.filter(|((given, _), _)| given.id.is_some()).map(|(_, position)| position).collect();
+    let ask = |tag: &str, range: RangeInclusive<u64>, direction, limit| {
+        let mut found = Vec::new();
+        file.tagged(tag, &range, direction, limit, &mut found).expect("a table");
+        found
+    };
+    assert_eq!(ask("\u{fc}", 0..=u64::MAX, Direction::Forward, usize::MAX), expected);
+    assert_eq!(ask("billing", 0..=u64::MAX, Direction::Forward, usize::MAX), expected);
+    let mut backward = expected.clone();
+    backward.reverse();
+    assert_eq!(ask("billing", 0..=u64::MAX, Direction::Backward, usize::MAX), backward);
+    assert_eq!(ask("bill", 0..=u64::MAX, Direction::Forward, usize::MAX), [0; 0]);
+    if let Some(&middle) = expected.get(expected.len() / 2) {
+        let below: Vec<u64> = expected.iter().copied().filter(|at| *at <= middle).collect();
+        assert_eq!(ask("billing", 0..=middle, Direction::Forward, usize::MAX), below);
+        assert!(ask("billing", middle..=middle, Direction::Backward, 1).contains(&middle));
     }
 }
 

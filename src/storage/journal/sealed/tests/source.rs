@@ -16,7 +16,7 @@ use crate::{
         saved::Checkpoint,
         sealed::{SealedFacts, SealedHeader, new_sealed_header},
     },
-    event::Timestamp,
+    event::{TagList, Timestamp},
     storage::journal::FileKey,
     storage::journal::{
         bytes::FrameBytes,
@@ -136,6 +136,8 @@ impl Source {
                 *version
             })
             .collect();
+        // Events with an id have tags.
+        let tags = ["billing".to_owned(), "\u{fc}".to_owned()];
         let encodable = |((given, version), position)| -> EventToEncode<'_> {
             let given: &Given = given;
             EventToEncode {
@@ -148,6 +150,7 @@ impl Source {
                 is_binary: false,
                 data: &given.data,
                 metadata: None,
+                tags: TagList::Given(if given.id.is_some() { &tags } else { &[] }),
             }
         };
         let events_with_versions = events.iter().zip(versions.iter().copied());

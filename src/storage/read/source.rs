@@ -2,7 +2,11 @@
 //! no answer. The trees are fast by stream and by id, the sealed files by position; each answers
 //! all of them, the rest slowly, in case the other copy fails.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, RangeInclusive},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -14,6 +18,7 @@ use crate::{
         saved::Checkpoint,
     },
     storage::{
+        Direction,
         journal::{SealedFile, SealedFiles},
         trees::Trees,
     },
@@ -36,6 +41,15 @@ pub(crate) trait Source {
 
     /// Where the event with this id lies.
     fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error>;
+
+    /// Up to `limit` positions of events with a tag that lie in a range, in this direction.
+    fn tagged(
+        &self,
+        tag: &str,
+        range: &RangeInclusive<u64>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<u64>, Error>;
 
     /// Up to `limit` streams after `after`, in byte order, with their versions at `head`.
     fn streams(
@@ -70,6 +84,16 @@ impl Source for Trees {
 
     fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
         self.position_of(id)
+    }
+
+    fn tagged(
+        &self,
+        tag: &str,
+        range: &RangeInclusive<u64>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<u64>, Error> {
+        self.tagged(tag, range, direction, limit)
     }
 
     fn streams(
@@ -178,6 +202,24 @@ impl Source for SealedFiles {
             }
         }
         Ok(None)
+    }
+
+    fn tagged(
+        &self,
+        tag: &str,
+        range: &RangeInclusive<u64>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<u64>, Error> {
+        let mut found = Vec::new();
+        let mut files = self.over(range, direction);
+        while found.len() < limit
+            && let Some(file) = files.next()
+        {
+            file?.tagged(tag, range, direction, limit, &mut found)?;
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn streams(

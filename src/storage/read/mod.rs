@@ -1,6 +1,9 @@
 //! Reading: the tail first, then the copy that answers best, so that nothing is missed while events
 //! move from one to the other; and the other copy when that one fails.
 
+mod source;
+mod tagged;
+
 use std::{ops::Bound, sync::Arc};
 
 use uuid::Uuid;
@@ -9,9 +12,10 @@ use crate::{
     Error,
     codec::page::Page,
     event::RecordedEvent,
-    storage::{Storage, disk::Disk, source::Source, trees::Trees},
+    storage::{Storage, disk::Disk, trees::Trees},
     sync,
 };
+use source::Source;
 
 /// Events of a stream that the tail hands out at once.
 const TAIL_EVENTS: usize = 256;

@@ -1,0 +1,79 @@
+//! The conditions of a batch: whether an event after some position matches a query.
+//!
+//! Whoever submits a batch searches up to the head of that moment, so that the leader, for whom the
+//! whole group waits, looks only at what came since: the tail has it. A match that was found stays
+//! one, because nothing that is committed is ever removed.
+
+use crate::{
+    Error,
+    codec::record::EventToEncode,
+    error::FailedCondition,
+    storage::{Direction, Storage},
+    store::{append::request::Condition, query::Search},
+};
+
+/// What was found out about conditions before their batch queued.
+#[derive(Debug, Default)]
+pub(crate) struct SeenConditions {
+    /// The head at that time.
+    head: u64,
+    /// For each condition the first event after its position that matches.
+    matches: Vec<Option<u64>>,
+}
+
+impl SeenConditions {
+    pub(super) fn look(
+        storage: &Storage,
+        conditions: &[Condition],
+    ) -> Result<SeenConditions, Error> {
+        let head = storage.head();
+        let first = |condition: &Condition| first_match(storage, condition, condition.after, head);
+        let matches = conditions.iter().map(first).collect::<Result<_, Error>>()?;
+        Ok(SeenConditions { head, matches })
+    }
+
+    /// The conditions that do not hold at `base`, the head before the group, with the events that
+    /// the group has before this batch.
+    pub(super) fn violated(
+        &self,
+        storage: &Storage,
+        conditions: &[Condition],
+        base: u64,
+        group: &[EventToEncode<'_>],
+    ) -> Result<Vec<FailedCondition>, Error> {
+        let mut violated = Vec::new();
+        for (index, condition) in conditions.iter().enumerate() {
+            let seen = self.matches.get(index).copied().flatten();
+            let start = condition.after.max(self.head);
+            let found = match seen {
+                Some(position) => Some(position),
+                None => first_match(storage, condition, start, base)?,
+            };
+            let found = found.or_else(|| {
+                let is_match = |event: &&EventToEncode<'_>| {
+                    event.position > condition.after
+                        && condition.query.matches(event.stream, event.event_type, event.tags)
+                };
+                group.iter().find(is_match).map(|event| event.position)
+            });
+            if let Some(position) = found {
+                violated.push(FailedCondition { index, position });
+            }
+        }
+        Ok(violated)
+    }
+}
+
+/// The first event after `after` and up to `head` that matches.
+fn first_match(
+    storage: &Storage,
+    condition: &Condition,
+    after: u64,
+    head: u64,
+) -> Result<Option<u64>, Error> {
+    if after >= head {
+        return Ok(None);
+    }
+    let mut search = Search::new(condition.query.clone(), after + 1..=head, Direction::Forward);
+    search.next_position(storage)
+}

@@ -1,0 +1,74 @@
+//! Where the outcome of a submitted batch is waited for.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Condvar, Mutex},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use super::group::Answer;
+use crate::sync;
+
+/// The answer to a submitted batch, once there is one. It stays, and any number may ask.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    answer: Option<Answer>,
+    wakers: Vec<Waker>,
+}
+
+impl Outcome {
+    pub(crate) fn known(answer: Answer) -> Outcome {
+        let outcome = Outcome::default();
+        sync::lock(&outcome.state).answer = Some(answer);
+        outcome
+    }
+
+    pub(super) fn set(&self, answer: Answer) {
+        let wakers = {
+            let mut state = sync::lock(&self.state);
+            state.answer = Some(answer);
+            std::mem::take(&mut state.wakers)
+        };
+        self.changed.notify_all();
+        for waker in wakers {
+            // It is code of the caller's executor.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<Answer> {
+        sync::lock(&self.state).answer.clone()
+    }
+
+    /// Waits for the answer, until the deadline; `None` waits forever.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Answer> {
+        let state = sync::lock(&self.state);
+        let is_open = |state: &mut State| state.answer.is_none();
+        let state = match deadline {
+            None => sync::wait_while(&self.changed, state, is_open),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                sync::wait_timeout_while(&self.changed, state, left, is_open).0
+            }
+        };
+        state.answer.clone()
+    }
+
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Answer> {
+        let mut state = sync::lock(&self.state);
+        if let Some(answer) = &state.answer {
+            return Poll::Ready(answer.clone());
+        }
+        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.wakers.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,142 @@
+//! What an append or a batch asks for, and what is checked before it queues.
+
+use std::sync::Arc;
+
+use crate::{
+    Error,
+    codec::saved::Checkpoint,
+    event::{
+        ExpectedVersion, NewEvent, Query, Timestamp,
+        limits::{
+            self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, CONDITIONS_MAX, EVENT_BYTES_MAX, TAGS_MAX,
+        },
+        name,
+    },
+    store::append::{conditions::SeenConditions, number::SeenIds},
+};
+
+/// A stream, what is expected of it, and the events to append to it; without events, a check.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    pub(crate) stream: String,
+    pub(crate) expected: ExpectedVersion,
+    pub(crate) events: Vec<NewEvent>,
+}
+
+impl Unit {
+    pub(crate) fn to(
+        stream: impl Into<String>,
+        expected: ExpectedVersion,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Unit {
+        Unit { stream: stream.into(), expected, events: events.into_iter().collect() }
+    }
+}
+
+/// No event after a position may match a query.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) query: Query,
+    pub(crate) after: u64,
+}
+
+/// What is to become one atomic unit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) units: Vec<Unit>,
+    pub(crate) conditions: Vec<Condition>,
+    /// Each name once.
+    pub(crate) checkpoints: Vec<Checkpoint>,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+pub(crate) struct AppendRequest {
+    pub(crate) contents: Contents,
+    /// The head that the store must have, for an import that continues it.
+    pub(crate) head: Option<u64>,
+    /// The timestamp of events that bring none.
+    pub(crate) now: Timestamp,
+    /// What was looked up before the request queued.
+    pub(crate) seen: SeenIds,
+    pub(crate) seen_conditions: SeenConditions,
+}
+
+impl Contents {
+    pub(crate) fn of_units(units: Vec<Unit>) -> Contents {
+        Contents { units, ..Contents::default() }
+    }
+
+    pub(crate) fn of_checkpoint(name: &str, position: u64) -> Contents {
+        let checkpoints = vec![Checkpoint { name: Arc::from(name), position }];
+        Contents { checkpoints, ..Contents::default() }
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.units.iter().map(|unit| unit.events.len() as u64).sum()
+    }
+
+    /// Bytes of the events, as they count against the limit of an append.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes_of = |unit: &Unit| {
+            unit.events.iter().map(|event| event.counted_bytes(&unit.stream)).sum::<usize>()
+        };
+        self.units.iter().map(bytes_of).sum()
+    }
+
+    /// Checks everything that does not depend on the store: arguments first, then limits.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.events() == 0 && self.checkpoints.is_empty() {
+            return Err(Error::invalid("events", "there are none, and no checkpoint"));
+        }
+        self.check_entries()
+    }
+
+    /// As [`check`](Self::check), for contents that may not be complete.
+    pub(crate) fn check_entries(&self) -> Result<(), Error> {
+        self.check_arguments()?;
+        self.check_limits()
+    }
+
+    fn check_arguments(&self) -> Result<(), Error> {
+        for unit in &self.units {
+            name::check_form("stream id", &unit.stream)?;
+            for event in &unit.events {
+                name::check_form("event type", &event.event_type)?;
+                event.tags.iter().try_for_each(|tag| name::check_form("tag", tag))?;
+            }
+        }
+        self.conditions.iter().try_for_each(|condition| condition.query.check_form())?;
+        for (index, checkpoint) in self.checkpoints.iter().enumerate() {
+            let name = &checkpoint.name;
+            name::check_form("checkpoint name", name)?;
+            if self.checkpoints.iter().take(index).any(|other| other.name == *name) {
+                let reason = format!("the checkpoint {name:?} comes twice in the batch");
+                return Err(Error::invalid("checkpoint name", reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let (mut count, mut total) = (0, 0);
+        for unit in &self.units {
+            name::check_length("stream id (bytes)", &unit.stream)?;
+            count += unit.events.len();
+            for event in &unit.events {
+                name::check_length("event type (bytes)", &event.event_type)?;
+                event.tags.iter().try_for_each(|tag| name::check_length("tag (bytes)", tag))?;
+                limits::check("event (tags)", event.tags.len(), TAGS_MAX)?;
+                let bytes = event.counted_bytes(&unit.stream);
+                limits::check("event (bytes)", bytes, EVENT_BYTES_MAX)?;
+                total += bytes;
+            }
+        }
+        limits::check("append (events)", count, APPEND_EVENTS_MAX)?;
+        limits::check("append (bytes)", total, APPEND_BYTES_MAX)?;
+        limits::check("batch (conditions)", self.conditions.len(), CONDITIONS_MAX)?;
+        self.conditions.iter().try_for_each(|condition| condition.query.check_limits())?;
+        let mut checkpoints = self.checkpoints.iter();
+        checkpoints.try_for_each(|saved| name::check_length("checkpoint name (bytes)", &saved.name))
+    }
+}

@@ -1,0 +1,200 @@
+//! Submitted batches: a thread of the store commits them, which the first one starts.
+//!
+//! They are queued with everything else. Whoever leads a group commits the submitted ones in it as
+//! well; the committer leads where no caller does. After a group is durable the committer brings
+//! the live projections forward, and then answers the tickets: only it runs handlers for them, so
+//! that a slow handler delays no caller.
+//!
+//! The thread keeps the queue alive, and the batches in it keep the store open. So the last handle
+//! of a store may go while batches wait, and the thread ends after them.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use super::{
+    group::{GroupCommit, Slot},
+    outcome::Outcome,
+    request::AppendRequest,
+};
+use crate::{Error, EventStore, store::Inner, sync};
+
+/// Batches, and bytes of them, that wait in the queue.
+const QUEUE_BATCHES: usize = 1_024;
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// The part of the queue that is about submitted batches.
+#[derive(Debug, Default)]
+pub(super) struct Submitted {
+    /// How many wait, and their bytes.
+    batches: usize,
+    bytes: usize,
+    /// How many wait or are being committed or answered.
+    unanswered: usize,
+    /// Committed, and not answered yet.
+    pub(super) finished: Vec<Arc<Slot>>,
+    /// Nothing more is taken.
+    is_closing: bool,
+}
+
+impl Submitted {
+    pub(super) fn entered(&mut self, bytes: usize) {
+        self.batches += 1;
+        self.bytes += bytes;
+        self.unanswered += 1;
+    }
+
+    pub(super) fn left(&mut self, bytes: usize) {
+        self.batches -= 1;
+        self.bytes -= bytes;
+    }
+
+    fn is_full_for(&self, bytes: usize) -> bool {
+        self.batches >= QUEUE_BATCHES || (self.batches > 0 && self.bytes + bytes > QUEUE_BYTES)
+    }
+}
+
+/// The thread that commits, and where it and others wait.
+#[derive(Debug, Default)]
+pub(super) struct Committer {
+    /// Where the thread waits.
+    work: Condvar,
+    /// Where those wait who submit.
+    room: Condvar,
+    /// Where those wait who close.
+    done: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Committer {
+    pub(super) fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    pub(super) fn make_room(&self) {
+        self.room.notify_all();
+    }
+}
+
+impl GroupCommit {
+    /// Queues a batch, and waits while the queue is full, unless `is_inside` a handler. The request
+    /// comes back where there is no thread to commit it.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        store: &EventStore,
+        request: AppendRequest,
+        outcome: &Arc<Outcome>,
+        is_inside: impl Fn() -> bool,
+    ) -> Result<Option<AppendRequest>, Error> {
+        if !self.start(&store.inner) {
+            return Ok(Some(request));
+        }
+        let bytes = request.contents.bytes();
+        let mut queue = self.lock();
+        while queue.submitted.is_full_for(bytes) && !queue.submitted.is_closing && !is_inside() {
+            queue = sync::wait(&self.committer.room, queue);
+        }
+        if queue.submitted.is_closing {
+            return Err(Error::Closed);
+        }
+        queue.submit(request, bytes, outcome, store);
+        if queue.needs_leader() {
+            self.committer.wake();
+        }
+        Ok(None)
+    }
+
+    /// Starts the thread, unless it runs. False when the system has none.
+    fn start(self: &Arc<Self>, inner: &Inner) -> bool {
+        let mut thread = sync::lock(&self.committer.thread);
+        if thread.is_none() {
+            inner.storage.take_second_thread();
+            let commits = Arc::clone(self);
+            let builder = thread::Builder::new().name("annals-commit".to_owned());
+            *thread = builder.spawn(move || commits.run()).ok();
+            if thread.is_none() {
+                inner.storage.return_second_thread();
+            }
+        }
+        thread.is_some()
+    }
+
+    fn run(&self) {
+        let mut queue = self.lock();
+        loop {
+            if !queue.submitted.finished.is_empty() {
+                let finished = std::mem::take(&mut queue.submitted.finished);
+                drop(queue);
+                answer(&finished);
+                queue = self.lock();
+                queue.submitted.unanswered -= finished.len();
+                if queue.submitted.unanswered == 0 {
+                    self.committer.done.notify_all();
+                }
+                // Not under the lock, and not before they are counted as answered: they may hold
+                // the last handle of the store.
+                drop(queue);
+                drop(finished);
+                queue = self.lock();
+                continue;
+            }
+            if queue.needs_leader()
+                && let Some(store) = queue.first_store()
+            {
+                queue = self.lead(&store.inner, queue, None);
+                // Not under the lock: it may be the last handle of the store.
+                drop(queue);
+                drop(store);
+                queue = self.lock();
+                continue;
+            }
+            if queue.submitted.is_closing && queue.submitted.unanswered == 0 {
+                return;
+            }
+            queue = sync::wait(&self.committer.work, queue);
+        }
+    }
+
+    /// Takes nothing more, and returns once everything that was submitted is answered.
+    ///
+    /// # Errors
+    /// `Busy` inside a handler, which the answers would wait for.
+    pub(crate) fn finish(&self, is_inside: bool) -> Result<(), Error> {
+        let mut queue = self.lock();
+        if is_inside && queue.submitted.unanswered > 0 {
+            return Err(Error::Busy {
+                what: "the end of a store with batches that were submitted",
+            });
+        }
+        queue.submitted.is_closing = true;
+        self.committer.work.notify_all();
+        self.committer.room.notify_all();
+        while queue.submitted.unanswered > 0 {
+            queue = sync::wait(&self.committer.done, queue);
+        }
+        drop(queue);
+        let thread = sync::lock(&self.committer.thread).take();
+        // The thread itself may hold the last handle of the store.
+        if let Some(thread) = thread.filter(|one| one.thread().id() != thread::current().id()) {
+            // Its panics are caught where they can happen.
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+}
+
+/// Brings the live projections forward, and answers tickets whose batches are durable.
+fn answer(finished: &[Arc<Slot>]) {
+    let answers: Vec<_> = finished.iter().filter_map(|slot| slot.ticket()).collect();
+    let written = answers.iter().filter_map(|(_, _, answer)| answer.as_ref().ok());
+    let last = written.filter_map(|written| written.last_position()).max();
+    if let (Some(last), Some((_, store, _))) = (last, answers.first()) {
+        // What a handler does must not leave tickets without an answer.
+        let _ = catch_unwind(AssertUnwindSafe(|| store.followers().follow(last)));
+    }
+    for (outcome, _, answer) in answers {
+        outcome.set(answer);
+    }
+}

@@ -1,0 +1,110 @@
+//! The outcome of a submitted batch.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Committed, Places};
+use crate::{
+    AppendError, Error, EventStore,
+    store::{Inner, Written, append::Outcome},
+};
+
+/// What a submitted batch will answer: waited for, polled, or awaited as a [`Future`] on any
+/// executor.
+///
+/// Every ticket gets its answer, also when the store is poisoned or closed: closing completes what
+/// was submitted. The answer stays; any number of threads may ask. Dropping a ticket cancels
+/// nothing. A ticket does not keep the store open, but a batch that waits does.
+///
+/// # Examples
+/// ```
+/// use annals::{Batch, EventStore, ExpectedVersion, NewEvent};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = EventStore::open(directory.path().join("meters.annals"))?;
+/// let mut tickets = Vec::new();
+/// for value in 0..100 {
+///     let measured = NewEvent::json("Measured", &value)?;
+///     let batch = Batch::new().append("meter-1", ExpectedVersion::Any, [measured]);
+///     tickets.push(batch.submit(&store)?);
+/// }
+/// for (ticket, position) in tickets.iter().zip(1..) {
+///     assert_eq!(ticket.wait()?.positions(), position..=position);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "the outcome of the batch is in it"]
+pub struct Ticket {
+    outcome: Arc<Outcome>,
+    places: Places,
+    store: Weak<Inner>,
+}
+
+impl Ticket {
+    pub(super) fn new(outcome: Arc<Outcome>, places: Places, store: &EventStore) -> Ticket {
+        Ticket { outcome, places, store: Arc::downgrade(&store.inner) }
+    }
+
+    /// Waits for what [`Batch::commit`](crate::Batch::commit) would answer.
+    ///
+    /// # Errors
+    /// As for [`Batch::commit`](crate::Batch::commit). [`Error::Busy`] inside a handler, which the
+    /// outcome may wait for: the ticket can be asked again later.
+    pub fn wait(&self) -> Result<Committed, AppendError> {
+        self.check()?;
+        let answer = self.outcome.wait(None);
+        // Without a deadline there is an answer.
+        answer.map_or_else(|| Err(Error::Closed.into()), |answer| self.committed(answer))
+    }
+
+    /// As [`wait`](Self::wait), and `None` when the outcome is not known within `timeout`. A
+    /// timeout of zero does not wait.
+    ///
+    /// # Errors
+    /// As for [`wait`](Self::wait).
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<Committed>, AppendError> {
+        if !timeout.is_zero() {
+            self.check()?;
+        }
+        // A deadline past the end of time is none.
+        let answer = match timeout.is_zero() {
+            true => self.outcome.get(),
+            false => self.outcome.wait(Instant::now().checked_add(timeout)),
+        };
+        answer.map(|answer| self.committed(answer)).transpose()
+    }
+
+    /// Refuses to wait where that would never end.
+    fn check(&self) -> Result<(), Error> {
+        if self.outcome.get().is_some() {
+            return Ok(());
+        }
+        let Some(inner) = self.store.upgrade() else { return Ok(()) };
+        if inner.storage.is_forked() {
+            return Err(Error::Forked);
+        }
+        match inner.followers.is_inside(thread::current().id()) {
+            true => Err(Error::Busy { what: "the outcome of a submitted batch" }),
+            false => Ok(()),
+        }
+    }
+
+    fn committed(&self, answer: Result<Written, AppendError>) -> Result<Committed, AppendError> {
+        Ok(self.places.committed(answer?))
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<Committed, AppendError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.outcome.poll(context).map(|answer| self.committed(answer))
+    }
+}

@@ -1,0 +1,8 @@
+//! Queries: events by what they are, whatever their streams are.
+
+mod found;
+mod postings;
+mod search;
+
+pub use found::Found;
+pub(crate) use search::Search;

@@ -1,0 +1,225 @@
+//! Finding the events that match a query, in the order of their positions or against it.
+//!
+//! An item with tags is looked up in the index of tags, an item with a stream and no tags in the
+//! stream. Where an item has neither, every event is looked at.
+
+use std::{mem, ops::RangeInclusive};
+
+use super::{super::cursor::Cursor, postings::Intersection};
+use crate::{
+    Error,
+    codec::page::Page,
+    event::{Query, QueryItem, RecordedEvent},
+    storage::{Direction, Storage},
+};
+
+/// A search in a range of positions.
+#[derive(Debug)]
+pub(crate) struct Search {
+    query: Query,
+    range: RangeInclusive<u64>,
+    direction: Direction,
+    /// The next position that may match.
+    next: u64,
+    state: State,
+    /// What was read last.
+    page: Page,
+}
+
+#[derive(Debug)]
+enum State {
+    Unstarted,
+    Scan(Cursor),
+    Items(Vec<Item>),
+}
+
+/// The events that one item may match.
+#[derive(Debug)]
+enum Item {
+    /// Those with all of its tags. Whether that is all that it asks for.
+    Tagged(Intersection, bool),
+    /// Those of its stream: the cursor, and what it returned last.
+    Stream(Box<Cursor>, Option<RecordedEvent>),
+}
+
+/// The first position that an item may match.
+struct Candidate {
+    position: u64,
+    event: Option<RecordedEvent>,
+    /// It does match.
+    is_certain: bool,
+}
+
+impl Search {
+    /// A search in `range`, which ends at or below the head.
+    pub(crate) fn new(query: Query, range: RangeInclusive<u64>, direction: Direction) -> Search {
+        let next = match direction {
+            Direction::Forward => *range.start(),
+            Direction::Backward => *range.end(),
+        };
+        let (state, page) = (State::Unstarted, Page::default());
+        Search { query, range, direction, next, state, page }
+    }
+
+    /// The next event that matches.
+    pub(crate) fn next(&mut self, storage: &Storage) -> Result<Option<RecordedEvent>, Error> {
+        loop {
+            let Some(found) = self.candidate(storage)? else { return Ok(None) };
+            let event = match found.event {
+                Some(event) => event,
+                None => self.event_at(storage, found.position)?,
+            };
+            if found.is_certain || self.is_match(&event) {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// The position of the next event that matches, which is not read where the index can tell.
+    pub(crate) fn next_position(&mut self, storage: &Storage) -> Result<Option<u64>, Error> {
+        loop {
+            let Some(found) = self.candidate(storage)? else { return Ok(None) };
+            let is_match = found.is_certain
+                || match &found.event {
+                    Some(event) => self.is_match(event),
+                    None => {
+                        let event = self.event_at(storage, found.position)?;
+                        self.is_match(&event)
+                    }
+                };
+            if is_match {
+                return Ok(Some(found.position));
+            }
+        }
+    }
+
+    fn is_match(&self, event: &RecordedEvent) -> bool {
+        self.query.matches(event.stream_id(), event.event_type(), event.tag_list())
+    }
+
+    /// The next event that may match.
+    fn candidate(&mut self, storage: &Storage) -> Result<Option<Candidate>, Error> {
+        if self.range.is_empty() || !self.range.contains(&self.next) {
+            return Ok(None);
+        }
+        if let State::Unstarted = self.state {
+            self.state = self.start(storage)?;
+        }
+        let mut best: Option<Candidate> = None;
+        match &mut self.state {
+            State::Unstarted => {}
+            State::Scan(cursor) => {
+                let event = cursor.next(storage)?;
+                best = event.map(|event| Candidate::of(event, false));
+            }
+            State::Items(items) => {
+                for item in items {
+                    let Some(found) = item.seek(storage, self.next, self.direction)? else {
+                        continue;
+                    };
+                    best = Some(match best {
+                        Some(best) if !found.precedes(&best, self.direction) => best,
+                        _ => found,
+                    });
+                }
+            }
+        }
+        // Past the last position the range contains it no more.
+        self.next = match (&best, self.direction) {
+            (Some(found), Direction::Forward) => found.position.saturating_add(1),
+            (Some(found), Direction::Backward) => found.position.saturating_sub(1),
+            (None, Direction::Forward) => u64::MAX,
+            (None, Direction::Backward) => 0,
+        };
+        Ok(best)
+    }
+
+    fn start(&self, storage: &Storage) -> Result<State, Error> {
+        let (first, last) = (*self.range.start(), *self.range.end());
+        if self.query.needs_scan() {
+            let bounds = match self.direction {
+                Direction::Forward => (first, last),
+                Direction::Backward => (last, first),
+            };
+            return Ok(State::Scan(Cursor::of_all(bounds, self.direction == Direction::Backward)));
+        }
+        let items = self.query.items.iter().map(|item| self.start_item(storage, item));
+        items.collect::<Result<_, Error>>().map(State::Items)
+    }
+
+    fn start_item(&self, storage: &Storage, item: &QueryItem) -> Result<Item, Error> {
+        let Some(stream) = item.stream.as_ref().filter(|_| item.tags.is_empty()) else {
+            let is_certain = item.types.is_empty() && item.stream.is_none();
+            let tagged = Intersection::new(&item.tags, &self.range, self.direction);
+            return Ok(Item::Tagged(tagged, is_certain));
+        };
+        let (first, last) = (*self.range.start(), *self.range.end());
+        let version = storage.stored_version(stream, last)?;
+        let before = storage.stored_version(stream, first.saturating_sub(1))?;
+        let bounds = match self.direction {
+            Direction::Forward => (before + 1, version),
+            Direction::Backward => (version, before + 1),
+        };
+        let is_backward = self.direction == Direction::Backward;
+        let cursor = Cursor::of_stream(stream.clone(), bounds, is_backward, last);
+        Ok(Item::Stream(Box::new(cursor), None))
+    }
+
+    fn event_at(&mut self, storage: &Storage, position: u64) -> Result<RecordedEvent, Error> {
+        if let Some(event) = self.page.event_at(position) {
+            return Ok(event);
+        }
+        self.page = storage.page(position, mem::take(&mut self.page))?;
+        self.page.event_at(position).ok_or_else(|| {
+            Error::corrupted("the journal", Some(position), "neither copy holds the event")
+        })
+    }
+}
+
+impl Item {
+    /// The first event that is not before `start`, in this direction.
+    fn seek(
+        &mut self,
+        storage: &Storage,
+        start: u64,
+        direction: Direction,
+    ) -> Result<Option<Candidate>, Error> {
+        match self {
+            Item::Tagged(tagged, is_certain) => {
+                let position = tagged.seek(storage, start)?;
+                let is_certain = *is_certain;
+                Ok(position.map(|position| Candidate { position, event: None, is_certain }))
+            }
+            Item::Stream(cursor, last) => loop {
+                let is_ahead = |event: &RecordedEvent| match direction {
+                    Direction::Forward => event.position() >= start,
+                    Direction::Backward => event.position() <= start,
+                };
+                if let Some(event) = last.as_ref().filter(|event| is_ahead(event)) {
+                    return Ok(Some(Candidate::of(event.clone(), false)));
+                }
+                *last = cursor.next(storage)?;
+                if last.is_none() {
+                    return Ok(None);
+                }
+            },
+        }
+    }
+}
+
+impl Candidate {
+    fn of(event: RecordedEvent, is_certain: bool) -> Candidate {
+        Candidate { position: event.position(), event: Some(event), is_certain }
+    }
+
+    /// Whether this one comes first in the direction, or says more about the same event.
+    fn precedes(&self, other: &Candidate, direction: Direction) -> bool {
+        if self.position == other.position {
+            return self.is_certain && !other.is_certain;
+        }
+        match direction {
+            Direction::Forward => self.position < other.position,
+            Direction::Backward => self.position > other.position,
+        }
+    }
+}
