@@ -17,6 +17,7 @@
 )]
 
 mod bare; //      what writing costs at least
+mod batches; //   conditions, queries by tag, tickets
 #[cfg(feature = "capi")]
 mod c_abi; //     the C ABI beside Rust
 mod derived; //   projections, subscriptions, what is saved
@@ -45,6 +46,10 @@ fn main() {
     workloads::scan(&run);
     workloads::stream_reads(&run);
     workloads::open(&run);
+    batches::guarded(&run);
+    batches::query(&run);
+    batches::tickets(&run);
+    batches::tag_bytes(&run);
     derived::catch_up(&run);
     derived::live(&run);
     derived::delivery(&run);

@@ -44,12 +44,17 @@ impl Rounds {
 }
 
 impl Rounds {
-    /// Tells a time that is no average: of what, and the median of the rounds.
+    /// Prints a time that is no average.
     pub(crate) fn tell(&self, workload: &str, name: &str, micros: f64) {
-        eprintln!("{workload:<20} {name:<60} {micros:>10.2} us");
+        self.report(workload, name, micros, "micros");
+    }
+
+    /// Prints a figure that is no average, with its unit.
+    pub(crate) fn report(&self, workload: &str, name: &str, value: f64, unit: &str) {
+        eprintln!("{workload:<20} {name:<60} {value:>10.2} {unit}");
         println!(
             "{{\"workload\": \"{workload}\", \"contender\": \"{name}\", \"rounds\": {}, \
-             \"micros\": {micros:.3}}}",
+             \"{unit}\": {value:.3}}}",
             self.count
         );
     }

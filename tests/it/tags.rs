@@ -190,6 +190,27 @@ fn a_query_that_means_nothing_is_refused() {
     }
 }
 
+#[test]
+fn queries_find_events_of_which_none_is_in_the_tail() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    let large = NewEvent::binary("T", vec![7; 4 << 20]).unwrap();
+    append(&store, large.clone().tag("a")).unwrap();
+    append(&store, large.tag("b")).unwrap();
+    store.close().unwrap();
+    let files = std::fs::read_dir(path.join("journal")).unwrap();
+    let names: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    assert!(names.iter().all(|name| name.extension().is_some_and(|end| end == "sealed")));
+    let query = Query::new().item(QueryItem::new().tags(["a"]));
+    assert_eq!(Reader::open(&path).unwrap().query(&query).count(), 1);
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(store.query(&query).count(), 1);
+    let batch = annals::Batch::new().append("s", ExpectedVersion::Any, [plain()]);
+    let refused = batch.require_none(&query, 0).commit(&store).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Condition);
+}
+
 /// A query as a list of what its items ask for, matched without any of the library's code.
 #[derive(Clone, Debug)]
 struct Asked {

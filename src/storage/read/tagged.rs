@@ -21,7 +21,8 @@ impl Storage {
         self.check_not_closed()?;
         // First, so that what leaves the tail meanwhile is in the trees.
         let (floor, in_tail) = self.tail.tagged(tag, &range, direction, limit);
-        let below = *range.start()..=floor.min(*range.end());
+        let end = floor.map_or(*range.end(), |floor| floor.min(*range.end()));
+        let below = *range.start()..=end;
         let ask = |limit: usize| match below.is_empty() || limit == 0 {
             true => Ok(Vec::new()),
             false => {

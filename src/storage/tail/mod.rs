@@ -251,15 +251,15 @@ impl Tail {
         inner.newest_first().find_map(|generation| generation.position_of(id))
     }
 
-    /// The position before the first event of the tail, and up to `limit` positions of the tail's
-    /// events with a tag that lie in a range, in this direction.
+    /// The position before the first event of the tail, if it has any, and up to `limit` positions of
+    /// the tail's events with a tag that lie in a range, in this direction.
     pub(crate) fn tagged(
         &self,
         tag: &str,
         range: &RangeInclusive<u64>,
         direction: Direction,
         limit: usize,
-    ) -> (u64, Vec<u64>) {
+    ) -> (Option<u64>, Vec<u64>) {
         let inner = sync::read(&self.inner);
         let found = match direction {
             Direction::Forward => {
@@ -272,7 +272,7 @@ impl Tail {
                 found.take(limit).copied().collect()
             }
         };
-        (inner.floor(), found)
+        (inner.first_position().map(|first| first - 1), found)
     }
 
     /// The tags of events above the drained head, for a discard.
@@ -301,9 +301,12 @@ impl Inner {
     }
 
     fn floor(&self) -> u64 {
+        self.first_position().map_or(self.active.end().position, |first| first - 1)
+    }
+
+    fn first_position(&self) -> Option<u64> {
         let mut generations = self.frozen.iter().map(|one| &**one).chain([&self.active]);
-        let first = generations.find_map(Generation::first_position);
-        first.map_or(self.active.end().position, |first| first - 1)
+        generations.find_map(Generation::first_position)
     }
 
     fn freeze(&mut self) {
