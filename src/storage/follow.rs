@@ -154,6 +154,7 @@ impl Follow {
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
         if let Ok(file) = &sealed {
             self.check_follows(start_of(file.facts()), &key.sealed_path(directory))?;
+            self.note_sealed(disk);
             disk.sealed.add(key, *file.facts());
             self.end = end_of(file.facts());
             self.last = Some(key);
@@ -257,6 +258,18 @@ impl Follow {
         let listing = journal::list(&disk.identity.directory)?;
         let mut keys = listing.sealed.iter().chain(&listing.unsealed);
         Ok(keys.any(|key| self.last.is_none_or(|last| *key > last)))
+    }
+
+    /// Lists the files that were read before they were sealed, when one after them is: the list of
+    /// sealed files has no gaps.
+    fn note_sealed(&self, disk: &Disk) {
+        let Identity { directory, store_id, checksum } = &disk.identity;
+        for key in self.in_tail.iter().filter(|key| !disk.sealed.has(**key)) {
+            // A damaged one stays a gap: the tail has its events for now.
+            if let Ok(file) = SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
+                disk.sealed.add(*key, *file.facts());
+            }
+        }
     }
 
     /// Forgets the events of files that are sealed by now.

@@ -80,6 +80,28 @@ fn what_an_append_has_made_durable_is_seen_at_once() {
     assert!(sealed(&path).len() > 3, "files were sealed under the reader");
 }
 
+/// A reader has the start of the log in memory, and comes to a later file when that is sealed. What
+/// lies before its memory must still be found.
+#[test]
+fn files_that_are_sealed_between_two_looks_leave_no_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, 1..=EVENTS / 2);
+    store.close().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, EVENTS / 2 + 1..=EVENTS / 2 + 1);
+    assert_eq!(reader.head().unwrap(), EVENTS / 2 + 1);
+    let before = sealed(&path).len();
+    let mut events = EVENTS / 2 + 1;
+    while sealed(&path).len() < before + 2 {
+        numbered::append(&store, events + 1..=events + 50);
+        events += 50;
+    }
+    check(&reader, events);
+}
+
 #[test]
 fn what_is_not_durable_yet_is_not_seen() {
     let directory = tempfile::tempdir().unwrap();

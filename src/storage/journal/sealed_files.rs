@@ -61,6 +61,11 @@ impl SealedFiles {
         sync::lock(&self.open).retain(|(known, _)| !is_gone(*known));
     }
 
+    /// Whether a file is in the list.
+    pub(crate) fn has(&self, key: FileKey) -> bool {
+        sync::read(&self.keys).binary_search(&key).is_ok()
+    }
+
     /// Every file, in order.
     pub(crate) fn keys(&self) -> Vec<FileKey> {
         sync::read(&self.keys).clone()
