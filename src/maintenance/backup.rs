@@ -108,11 +108,11 @@ impl EventStore {
         if storage.contains(target) {
             return Err(Error::invalid("path", "it lies in the store that is copied"));
         }
-        let done = match BackupSite::earlier(target, storage)? {
-            Some(site) => storage.back_up(&site, options.mode)?,
-            None => new_backup(storage, target, options.mode)?,
-        };
-        let Backup { head, bytes } = done;
+        let done = storage.across_exchange(|| match BackupSite::earlier(target, storage)? {
+            Some(site) => storage.back_up(&site, options.mode),
+            None => new_backup(storage, target, options.mode),
+        });
+        let Backup { head, bytes } = done?;
         Ok(BackupReport { events: head, bytes })
     }
 }

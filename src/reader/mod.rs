@@ -24,8 +24,11 @@ pub use read_events::ReadEvents;
 ///
 /// Where the journal is damaged, reads return everything before it and then [`Error::Corrupted`],
 /// even if the trees still have the events: [`repair`](crate::repair) makes the journal whole from
-/// them. When the store is compacted while a reader is open, its calls return [`Error::Closed`]:
-/// open it again.
+/// them.
+///
+/// When [`compact`](crate::compact) writes the store anew, its readers go on in the new one, in the
+/// middle of a read too. When the path leads to anything else that does not continue the store that
+/// was opened, calls return [`Error::Closed`].
 ///
 /// Clones are cheap; any number of threads may use one. In memory it takes an index of the files
 /// that are not sealed yet, at most about what the tail of a writer takes.

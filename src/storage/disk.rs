@@ -18,7 +18,7 @@ use crate::{
     Error,
     codec::head::{Beyond, LogEnd},
     storage::{
-        follow::Follow,
+        follow::{Exchanges, Follow},
         heal::Healing,
         home::{Health, Lock, files, head::HeadFile, names},
         journal::{
@@ -47,6 +47,7 @@ pub(crate) struct Disk {
     pub(super) is_reading: bool,
     /// How far a store is followed that is only read.
     pub(super) follow: Mutex<Option<Follow>>,
+    pub(super) exchanges: Exchanges,
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
@@ -97,6 +98,7 @@ impl Disk {
             identity: parts.identity,
             is_reading: parts.lock.is_none(),
             follow: Mutex::new(parts.follow),
+            exchanges: Exchanges::default(),
             lock: Mutex::new(parts.lock),
             head_file: Mutex::new(parts.head_file),
             journal: Mutex::new(Some(parts.journal)),

@@ -4,9 +4,19 @@
 //! A reader takes no lock and writes nothing. The writer publishes the end of what is durable in
 //! `HEAD` after each sync; without a writer, the log ends where a recovery would end it. Files that
 //! are open stay readable when the writer removes them; a file that was sealed before the reader
-//! came to it is read in that form.
+//! came to it is read in that form. When the path leads to another directory, which is what a
+//! compaction does, the reader goes on there (`reopen`).
 
-use std::{fs::File, path::Path, sync::Arc};
+mod reopen;
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::{
     Error,
@@ -18,12 +28,17 @@ use crate::{
             Changes, Lock,
             head::{HeadWatch, Look},
         },
-        journal::{self, FileKey, Identity, RawFile, Replay, SealedFile, Source, Step, Walk},
+        journal::{
+            self, FileKey, Identity, RawFile, Replay, SealedFile, SealedFiles, Source, Step, Walk,
+        },
         open::{end_of, start_of},
         replay::IntoTail,
+        tail::Tail,
     },
     sync,
 };
+
+pub(super) use reopen::begin;
 
 /// How far a reader is.
 #[derive(Debug)]
@@ -48,6 +63,28 @@ pub(super) struct Following {
     pub(super) offset: u64,
 }
 
+/// How often the store has been exchanged under its reader.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges(AtomicU64);
+
+impl Exchanges {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn note(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Where the events go that are read.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    identity: &'a Identity,
+    sealed: &'a SealedFiles,
+    tail: &'a Tail,
+}
+
 impl Follow {
     /// Starts after the sealed files, the last of which has this key and ends with this frame.
     pub(super) fn new(watch: HeadWatch, last: Option<FileKey>, end: LogEnd) -> Follow {
@@ -62,23 +99,15 @@ impl Storage {
         self.check_not_closed()?;
         let mut follow = sync::lock(&disk.follow);
         let Some(follow) = follow.as_mut() else { return Ok(()) };
-        let (until, least) = match follow.watch.look()? {
-            Look::Running(end) | Look::Closed(end)
-                if end.frame_number <= follow.end.frame_number =>
-            {
-                return Ok(());
-            }
-            Look::Running(end) => (Some(end), end),
-            Look::Closed(end) | Look::Unknown(end) => (None, end),
-            Look::Gone => return Err(Error::Closed),
+        let look = match follow.watch.look()? {
+            Look::Gone => follow.reopen(self, disk)?,
+            look => look,
         };
-        let read = follow.read_on(self, disk, until, least);
+        let target = Target { identity: &disk.identity, sealed: &disk.sealed, tail: &self.tail };
+        let read = follow.read_to(look, target);
         self.show(follow.end.position);
-        follow.failure = None;
-        match read {
-            // Everything before it can be read, and a read ends with it.
-            Err(damage @ Error::Corrupted { .. }) => follow.failure = Some(damage),
-            read => read?,
+        if !read? {
+            return Ok(());
         }
         follow.drop_sealed(self, disk)
     }
@@ -114,26 +143,46 @@ pub(crate) struct Writer {
 }
 
 impl Follow {
+    /// Reads everything that is durable by a look at `HEAD`, up to the first damage; false if there
+    /// is nothing new.
+    fn read_to(&mut self, look: Look, target: Target<'_>) -> Result<bool, Error> {
+        let (until, least) = match look {
+            Look::Running(end) | Look::Closed(end) if end.frame_number <= self.end.frame_number => {
+                return Ok(false);
+            }
+            Look::Running(end) => (Some(end), end),
+            Look::Closed(end) | Look::Unknown(end) => (None, end),
+            Look::Gone => return Err(Error::Closed),
+        };
+        self.failure = None;
+        match self.read_on(target, until, least) {
+            // Everything before it can be read, and a read ends with it.
+            Err(damage @ Error::Corrupted { .. }) => self.failure = Some(damage),
+            read => read?,
+        }
+        Ok(true)
+    }
+
     /// Reads frames up to this one, or up to the end of the log.
     fn read_on(
         &mut self,
-        storage: &Storage,
-        disk: &Disk,
+        target: Target<'_>,
         until: Option<LogEnd>,
         least: LogEnd,
     ) -> Result<(), Error> {
+        let directory = &target.identity.directory;
         let is_reached =
             |end: LogEnd| until.is_some_and(|until| end.frame_number >= until.frame_number);
         while !is_reached(self.end) {
-            if self.file.is_none() && !self.next_file(disk)? {
+            if self.file.is_none() && !self.next_file(target)? {
                 break;
             }
-            if self.file.is_some() && !self.frames(storage, disk, &is_reached)? {
+            if self.file.is_some() && !self.frames(target, &is_reached)? {
                 break;
             }
         }
         if self.end.frame_number < least.frame_number {
-            let place = disk.identity.directory.display().to_string();
+            let place = directory.display().to_string();
             let (end, known) = (self.end.position, least.position);
             let reason = format!("it ends at position {end}, and had reached {known}");
             return Err(Error::corrupted(place, Some(end + 1), reason));
@@ -147,15 +196,15 @@ impl Follow {
     }
 
     /// Opens the file that follows; false if there is none yet.
-    fn next_file(&mut self, disk: &Disk) -> Result<bool, Error> {
-        let Identity { directory, store_id, checksum } = &disk.identity;
+    fn next_file(&mut self, target: Target<'_>) -> Result<bool, Error> {
+        let Identity { directory, store_id, checksum } = target.identity;
         let Some(key) = self.next_key(directory)? else { return Ok(false) };
         // The sealed form first: it is there before the other one goes.
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
         if let Ok(file) = &sealed {
             self.check_follows(start_of(file.facts()), &key.sealed_path(directory))?;
-            self.note_sealed(disk);
-            disk.sealed.add(key, *file.facts());
+            self.note_sealed(target);
+            target.sealed.add(key, *file.facts());
             self.end = end_of(file.facts());
             self.last = Some(key);
             return Ok(true);
@@ -212,16 +261,15 @@ impl Follow {
     /// Reads the frames of the open file; false at the end of the log.
     fn frames(
         &mut self,
-        storage: &Storage,
-        disk: &Disk,
+        target: Target<'_>,
         is_reached: &dyn Fn(LogEnd) -> bool,
     ) -> Result<bool, Error> {
         let Some(following) = &mut self.file else { return Ok(false) };
         // A writer may have made it longer, or a close shorter.
         following.raw.end = length_of(&following.raw.file, &following.raw.path)?;
-        let Identity { store_id, checksum, .. } = &disk.identity;
+        let Identity { directory, store_id, checksum } = target.identity;
         let mut walk = Walk::new(&following.raw, (*store_id, checksum), following.offset, self.end);
-        let mut replay = IntoTail { tail: &storage.tail, checksum };
+        let mut replay = IntoTail { tail: target.tail, checksum };
         let source =
             Source { key: following.key, path: &following.raw.path, file: &following.raw.file };
         let goes_on = loop {
@@ -246,7 +294,7 @@ impl Follow {
         };
         (following.offset, self.end) = (walk.offset(), walk.last());
         // A close seals the last file without a marker in it.
-        if !goes_on && self.has_next(disk)? {
+        if !goes_on && self.has_next(directory)? {
             self.file = None;
             return Ok(true);
         }
@@ -254,20 +302,20 @@ impl Follow {
     }
 
     /// Whether a file follows on the one that is read.
-    fn has_next(&self, disk: &Disk) -> Result<bool, Error> {
-        let listing = journal::list(&disk.identity.directory)?;
+    fn has_next(&self, directory: &Path) -> Result<bool, Error> {
+        let listing = journal::list(directory)?;
         let mut keys = listing.sealed.iter().chain(&listing.unsealed);
         Ok(keys.any(|key| self.last.is_none_or(|last| *key > last)))
     }
 
     /// Lists the files that were read before they were sealed, when one after them is: the list of
     /// sealed files has no gaps.
-    fn note_sealed(&self, disk: &Disk) {
-        let Identity { directory, store_id, checksum } = &disk.identity;
-        for key in self.in_tail.iter().filter(|key| !disk.sealed.has(**key)) {
+    fn note_sealed(&self, target: Target<'_>) {
+        let Identity { directory, store_id, checksum } = target.identity;
+        for key in self.in_tail.iter().filter(|key| !target.sealed.has(**key)) {
             // A damaged one stays a gap: the tail has its events for now.
             if let Ok(file) = SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
-                disk.sealed.add(*key, *file.facts());
+                target.sealed.add(*key, *file.facts());
             }
         }
     }

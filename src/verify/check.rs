@@ -30,6 +30,7 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
     let storage = store.storage();
     let mut check = Check { store, storage, report: Report::default() };
     let head = store.head()?;
+    let exchanges = storage.exchanges()?;
     match storage.trees_head() {
         Ok(Some(trees_head)) => check.copies(head, trees_head)?,
         Ok(None) => check.memory(head)?,
@@ -51,6 +52,7 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
     check.checkpoints()?;
     check.snapshots()?;
     check.count_unreadable(head)?;
+    storage.check_exchanges(exchanges)?;
     Ok(check.report)
 }
 

@@ -73,6 +73,6 @@ impl EventStore {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn verify(&self) -> Result<Report, Error> {
-        check::run(self)
+        self.storage().across_exchange(|| check::run(self))
     }
 }

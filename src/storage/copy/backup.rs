@@ -122,6 +122,7 @@ impl Storage {
         let Some(disk) = self.disk() else {
             return Err(Error::invalid("store", "a store in memory has no files to copy"));
         };
+        let exchanges = self.exchanges()?;
         if !disk.is_reading {
             disk.sync_journal(&self.health)?;
         }
@@ -130,12 +131,13 @@ impl Storage {
             false => disk.durability.synced(),
         };
         if let Some(before) = site.before {
-            check_continues(disk, before.end, end)?;
+            check_continues(&disk.identity, before.end, end)?;
         }
         let mut copier =
             Copier { storage: self, disk, site, mode, end, group: Vec::new(), bytes: 0 };
         copier.journal()?;
         copier.snapshots()?;
+        self.check_exchanges(exchanges)?;
         copier.publish_head()?;
         copier.remove_obsolete()?;
         Ok(Backup { head: copier.end.position, bytes: copier.bytes })
@@ -162,7 +164,7 @@ impl Copier<'_> {
     fn journal(&mut self) -> Result<(), Error> {
         let mut before = None;
         loop {
-            let mut keys = keys(self.disk)?;
+            let mut keys = keys(&self.disk.identity)?;
             keys.retain(|key| key.first_position <= self.end.position + 1);
             self.check_known(&keys)?;
             match self.files(&keys) {
@@ -199,7 +201,7 @@ impl Copier<'_> {
         while let Some(&key) = keys.get(index)
             && end.frame_number < self.end.frame_number
         {
-            let file = open(self.disk, key)?;
+            let file = open(&self.disk.identity, key)?;
             match (&file, unsealed) {
                 (Open::Sealed(_), Some((first, before))) => {
                     (index, end, again, unsealed) = (first, before, Some(first), None);
@@ -344,7 +346,7 @@ impl Copier<'_> {
                     end = gap.end();
                 }
                 Piece::Whole(key) => {
-                    let file = open(self.disk, key)?;
+                    let file = open(&self.disk.identity, key)?;
                     end = match file {
                         // What fills a gap is a sealed file, and only such come before one.
                         Open::Raw(..) if index < last_gap => {

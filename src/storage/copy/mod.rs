@@ -10,3 +10,4 @@ mod source;
 pub(crate) use backup::{Backup, BackupSite, CopyMode};
 pub(crate) use exchange::exchange_directories;
 pub(crate) use private::PrivateCopy;
+pub(crate) use source::frame_end;

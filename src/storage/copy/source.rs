@@ -9,14 +9,17 @@ use crate::{
         head::LogEnd,
     },
     storage::{
-        disk::Disk,
         journal::{self, FileKey, FrameBytes, Identity, RawFile, SealedFile, Step, Walk},
         open::{end_of, start_of},
     },
 };
 
 /// The store must have the frame that an earlier backup ends with.
-pub(super) fn check_continues(disk: &Disk, before: LogEnd, end: LogEnd) -> Result<(), Error> {
+pub(super) fn check_continues(
+    identity: &Identity,
+    before: LogEnd,
+    end: LogEnd,
+) -> Result<(), Error> {
     let refused = |reason: String| Err(Error::invalid("path", reason));
     if before.frame_number > end.frame_number {
         return refused(format!(
@@ -24,7 +27,7 @@ pub(super) fn check_continues(disk: &Disk, before: LogEnd, end: LogEnd) -> Resul
             before.position, end.position
         ));
     }
-    match frame_end(disk, before)? {
+    match frame_end(identity, before)? {
         Some(found) if found == before => Ok(()),
         Some(_) => refused("it is the backup of another history of the store".to_owned()),
         None => refused(
@@ -34,14 +37,13 @@ pub(super) fn check_continues(disk: &Disk, before: LogEnd, end: LogEnd) -> Resul
 }
 
 /// The frame with the number of `wanted`; `None` in a file whose frames are not the original ones.
-fn frame_end(disk: &Disk, wanted: LogEnd) -> Result<Option<LogEnd>, Error> {
+pub(crate) fn frame_end(identity: &Identity, wanted: LogEnd) -> Result<Option<LogEnd>, Error> {
     if wanted.frame_number == 0 {
         return Ok(Some(LogEnd::default()));
     }
-    let identity = &disk.identity;
     let of_store = (identity.store_id, &identity.checksum);
-    for key in keys(disk)?.into_iter().rev() {
-        let file = open(disk, key)?;
+    for key in keys(identity)?.into_iter().rev() {
+        let file = open(identity, key)?;
         let start = file.start();
         if start.frame_number >= wanted.frame_number {
             continue;
@@ -86,8 +88,8 @@ impl Open {
 }
 
 /// Every file of the journal, in order.
-pub(super) fn keys(disk: &Disk) -> Result<Vec<FileKey>, Error> {
-    let listing = journal::list(&disk.identity.directory)?;
+pub(super) fn keys(identity: &Identity) -> Result<Vec<FileKey>, Error> {
+    let listing = journal::list(&identity.directory)?;
     let mut keys = [listing.sealed, listing.unsealed].concat();
     keys.sort_unstable();
     keys.dedup();
@@ -95,8 +97,8 @@ pub(super) fn keys(disk: &Disk) -> Result<Vec<FileKey>, Error> {
 }
 
 /// Opens a file in the form that it has now. An unsealed one stays readable when it is removed.
-pub(super) fn open(disk: &Disk, key: FileKey) -> Result<Open, Error> {
-    let Identity { directory, store_id, checksum } = &disk.identity;
+pub(super) fn open(identity: &Identity, key: FileKey) -> Result<Open, Error> {
+    let Identity { directory, store_id, checksum } = identity;
     let sealed = || SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
     if let Ok(file) = sealed() {
         return Ok(Open::Sealed(Arc::new(file)));

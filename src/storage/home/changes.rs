@@ -1,6 +1,11 @@
 //! Waiting for a writer in another process: for a change of the file `HEAD`.
 
-use std::{os::fd::OwnedFd, path::Path, thread, time::Duration};
+use std::{
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -20,20 +25,20 @@ const POLL: Duration = Duration::from_millis(2);
 pub(crate) struct Changes {
     /// `None` where the system does not report them.
     queue: Option<OwnedFd>,
+    file: PathBuf,
 }
 
 impl Changes {
     /// Starts to watch: what changes from here on ends a [`wait`](Self::wait).
     pub(crate) fn of(store: &Path) -> Changes {
         let made = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
-        let queue = made.ok().filter(|queue| {
-            let watched = WatchFlags::MODIFY | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
-            inotify::add_watch(queue, store.join(head::FILE), watched).is_ok()
-        });
-        Changes { queue }
+        let file = store.join(head::FILE);
+        let queue = made.ok().filter(|queue| watch(queue, &file));
+        Changes { queue, file }
     }
 
-    /// Waits for a change, at most this long and at most some milliseconds.
+    /// Waits for a change, at most this long and at most some milliseconds. Afterwards it watches
+    /// the file of that moment: another one may have the name by now.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let timeout = timeout.map_or(WAIT, |timeout| timeout.min(WAIT));
         let Some(queue) = &self.queue else { return thread::sleep(timeout.min(POLL)) };
@@ -45,5 +50,13 @@ impl Changes {
             let mut buffer = [0; 4 << 10];
             while matches!(rustix::io::read(queue, &mut buffer), Ok(1..)) {}
         }
+        // While it is missing, every wait lasts its full time.
+        watch(queue, &self.file);
     }
+}
+
+/// Watches a file, unless it is watched already; false if that is not possible.
+fn watch(queue: &OwnedFd, file: &Path) -> bool {
+    let watched = WatchFlags::MODIFY | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+    inotify::add_watch(queue, file, watched).is_ok()
 }

@@ -2,9 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     ops::RangeInclusive,
     path::PathBuf,
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{
@@ -28,7 +32,7 @@ pub(crate) struct SealedFiles {
     /// What was noted of files when they were sealed.
     noted: RwLock<BTreeMap<FileKey, SealedFacts>>,
     /// The files, and those that are sealed later, reach at least to this position.
-    reached: u64,
+    reached: AtomicU64,
     /// The files that were used last, the newest use first.
     open: Mutex<Vec<(FileKey, Arc<SealedFile>)>>,
 }
@@ -41,6 +45,7 @@ impl SealedFiles {
         reached: u64,
     ) -> SealedFiles {
         let (keys, noted) = (RwLock::new(keys), RwLock::new(noted));
+        let reached = AtomicU64::new(reached);
         SealedFiles { identity, keys, noted, reached, open: Mutex::default() }
     }
 
@@ -59,6 +64,20 @@ impl SealedFiles {
         sync::write(&self.noted).retain(|known, _| !is_gone(*known));
         sync::write(&self.keys).retain(|known| !is_gone(*known));
         sync::lock(&self.open).retain(|(known, _)| !is_gone(*known));
+    }
+
+    /// Takes the files of another list in place of these.
+    pub(crate) fn replace(&self, other: &SealedFiles) {
+        self.reached.store(other.reached(), Ordering::SeqCst);
+        *sync::write(&self.noted) = mem::take(&mut *sync::write(&other.noted));
+        *sync::write(&self.keys) = other.keys();
+        // Last: one that was opened meanwhile is in it, or does not fit what is noted now.
+        sync::lock(&self.open).clear();
+    }
+
+    /// The position that the files reach at least.
+    pub(crate) fn reached(&self) -> u64 {
+        self.reached.load(Ordering::SeqCst)
     }
 
     /// Whether a file is in the list.
@@ -99,12 +118,12 @@ impl SealedFiles {
         let path = self.path(key);
         let file = Arc::new(SealedFile::open(&path, *store_id, checksum)?);
         let is_other = |noted: &SealedFacts| noted.edges() != file.facts().edges();
+        open = sync::lock(&self.open);
         if sync::read(&self.noted).get(&key).is_some_and(is_other) {
             let (place, position) = (path.display().to_string(), Some(key.first_position));
             let reason = "it is not the file that was sealed here: it is of another history";
             return Err(Error::corrupted(place, position, reason));
         }
-        open = sync::lock(&self.open);
         open.insert(0, (key, Arc::clone(&file)));
         open.truncate(OPEN_FILES);
         Ok(file)
@@ -122,7 +141,7 @@ impl SealedFiles {
         let end = keys.partition_point(|key| key.first_position <= *range.end());
         let mut keys = keys.get(first.saturating_sub(1)..end).unwrap_or_default().to_vec();
         // Where the files so far have left off.
-        let (start, end) = (*range.start(), (*range.end()).min(self.reached));
+        let (start, end) = (*range.start(), (*range.end()).min(self.reached()));
         let mut next = start;
         if direction == Direction::Backward {
             keys.reverse();
@@ -171,13 +190,13 @@ impl SealedFiles {
             }
             let Some(key) = keys.next() else {
                 has_ended = true;
-                let first = newer.map_or(self.reached + 1, |newer| newer.first_position);
+                let first = newer.map_or(self.reached() + 1, |newer| newer.first_position);
                 return (first > 1).then(|| Err(self.missing(1)));
             };
             let next = self.open(key).and_then(|file| {
                 let facts = *file.facts();
                 let follows = match newer {
-                    None => facts.last_position >= self.reached,
+                    None => facts.last_position >= self.reached(),
                     Some(newer) => facts.last_frame + 1 == newer.first_frame,
                 };
                 newer = Some(facts);

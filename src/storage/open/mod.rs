@@ -23,11 +23,10 @@ use crate::{
         superblock::Superblock,
     },
     storage::{
-        Losses, Place, Storage, StorageOptions, files,
-        follow::Follow,
+        Losses, Place, Storage, StorageOptions, files, follow,
         home::{
             Lock,
-            head::{self, HeadFile, HeadWatch},
+            head::{self, HeadFile},
             names, superblock,
         },
         journal::{FileKey, Identity, Journal, SealedFiles},
@@ -39,7 +38,7 @@ use crate::{
 
 use found::Found;
 use heal::{Sound, Unsound};
-pub(super) use resolve::{Resolved, end_of, start_of};
+pub(super) use resolve::{Noted, Resolved, end_of, linked, resolve, start_of};
 use thread::{Make, Thread};
 
 /// A directory whose lock is taken.
@@ -103,26 +102,16 @@ fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Er
         return Err(names::no_store(&path));
     };
     let checksum = Checksum::of_store(store_id);
-    let watch = HeadWatch::new(&path, &checksum)?;
     let home = Home { path, lock: None, store_id, checksum };
     let identity = home.identity();
-    if !identity.directory.is_dir() {
-        let place = identity.directory.display().to_string();
-        return Err(Error::corrupted(place, Some(1), "the directory is missing"));
-    }
-    let sealed = resolve::resolve(&identity, &resolve::Noted::new(), false)?.sealed;
-    let noted = resolve::linked(&identity, &sealed)?;
-    let last = noted.last_key_value();
-    let end = last.map(|(_, facts)| end_of(facts)).unwrap_or_default();
-    let last = last.map(|(key, _)| *key);
+    let (sealed, follow) = follow::begin(&home.path, &identity)?;
     let found = Found {
         tail: Tail::new(options.tail_bytes),
-        journal: Journal::new(identity.clone(), 0, None, FileKey::default(), end),
+        journal: Journal::new(identity, 0, None, FileKey::default(), follow.end()),
         full: Vec::new(),
-        sealed: SealedFiles::new(identity, sealed, noted, end.position),
+        sealed,
         cut: None,
     };
-    let follow = Follow::new(watch, last, end);
     let storage = Arc::new(found.into_reading(home, options, follow));
     drop(storage.health.poison(Error::ReadOnly));
     if let Some(disk) = storage.disk() {

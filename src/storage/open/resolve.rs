@@ -29,11 +29,15 @@ pub(in crate::storage) struct Resolved {
 }
 
 /// What is known of sealed files.
-pub(super) type Noted = BTreeMap<FileKey, SealedFacts>;
+pub(in crate::storage) type Noted = BTreeMap<FileKey, SealedFacts>;
 
 /// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
 /// is intact, and has what the other one has.
-pub(super) fn resolve(identity: &Identity, noted: &Noted, writes: bool) -> Result<Resolved, Error> {
+pub(in crate::storage) fn resolve(
+    identity: &Identity,
+    noted: &Noted,
+    writes: bool,
+) -> Result<Resolved, Error> {
     let mut listing = journal::list(&identity.directory)?;
     let sealed: BTreeSet<FileKey> = listing.sealed.iter().copied().collect();
     let both: Vec<FileKey> =
@@ -157,7 +161,7 @@ pub(super) fn noted(trees: &Trees) -> Noted {
 
 /// The facts of the sealed files, each of which must follow on the one before, if that is there
 /// and whole.
-pub(super) fn linked(identity: &Identity, sealed: &[FileKey]) -> Result<Noted, Error> {
+pub(in crate::storage) fn linked(identity: &Identity, sealed: &[FileKey]) -> Result<Noted, Error> {
     let mut found = Noted::new();
     for &key in sealed {
         let path = key.sealed_path(&identity.directory);

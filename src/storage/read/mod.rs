@@ -4,7 +4,7 @@
 mod source;
 mod tagged;
 
-use std::{ops::Bound, sync::Arc};
+use std::{mem, ops::Bound, sync::Arc};
 
 use uuid::Uuid;
 
@@ -33,12 +33,17 @@ impl Storage {
     /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
     /// events are in position order, but others may lie between them. The caller checks now and
     /// then whether this is a forked child: that costs a system call.
-    pub(crate) fn page(&self, position: u64, spare: Page) -> Result<Page, Error> {
+    pub(crate) fn page(&self, position: u64, mut spare: Page) -> Result<Page, Error> {
         self.check_not_closed()?;
+        self.across_exchange(|| self.page_now(position, mem::take(&mut spare)))
+    }
+
+    fn page_now(&self, position: u64, spare: Page) -> Result<Page, Error> {
         let page = match (self.tail.page(position)?, self.disk()) {
             (Some(page), _) => Some(page),
             (None, None) => None,
             // The journal first: it has everything in this order.
+            (None, Some(disk)) if disk.is_reading => disk.sealed.page(position, spare)?,
             (None, Some(disk)) => self
                 .unless_closed(first_of(disk.sealed.page(position, spare), || {
                     disk.with_trees(|trees| Source::page(trees, position, Page::default()))
@@ -84,19 +89,34 @@ impl Storage {
         stream: &str,
         version: u64,
         is_backward: bool,
-        spare: Page,
+        mut spare: Page,
     ) -> Result<Option<Batch>, Error> {
         self.check_open()?;
+        self.across_exchange(|| {
+            self.stream_batch_now(stream, version, is_backward, mem::take(&mut spare))
+        })
+    }
+
+    fn stream_batch_now(
+        &self,
+        stream: &str,
+        version: u64,
+        is_backward: bool,
+        spare: Page,
+    ) -> Result<Option<Batch>, Error> {
         let found = self.tail.stream_events(stream, version, is_backward, TAIL_EVENTS)?;
         if !found.is_empty() {
             return Ok(Some(Batch::Events(found)));
         }
         let Some(disk) = self.disk() else { return Ok(None) };
         // The trees first: they are clustered by stream.
-        let page = first_of(
-            disk.with_trees(|trees| Source::stream_page(trees, stream, version, spare)),
-            || Source::stream_page(&disk.sealed, stream, version, Page::default()),
-        );
+        let page = match disk.is_reading {
+            true => Source::stream_page(&disk.sealed, stream, version, spare),
+            false => first_of(
+                disk.with_trees(|trees| Source::stream_page(trees, stream, version, spare)),
+                || Source::stream_page(&disk.sealed, stream, version, Page::default()),
+            ),
+        };
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
@@ -160,8 +180,11 @@ impl Storage {
         ask: impl Fn(&dyn Source) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Some(disk) = self.disk() else { return Ok(without) };
-        let answer = disk.with_trees(|trees| ask(trees).map(Some));
-        let answer = first_of(answer, || ask(&disk.sealed).map(Some));
+        let ask_journal = || ask(&disk.sealed).map(Some);
+        let answer = match disk.is_reading {
+            true => self.across_exchange(ask_journal),
+            false => first_of(disk.with_trees(|trees| ask(trees).map(Some)), ask_journal),
+        };
         Ok(self.unless_closed(answer)?.unwrap_or(without))
     }
 

@@ -15,6 +15,7 @@ mod window;
 
 use std::{
     collections::BTreeSet,
+    mem,
     ops::{Bound, RangeInclusive},
     sync::{Arc, RwLock},
 };
@@ -118,6 +119,11 @@ impl Tail {
         let mut inner = sync::write(&self.inner);
         let drained = inner.drained;
         *inner = Inner { drained, ..Inner::default() };
+    }
+
+    /// Takes the place of everything that was added so far.
+    pub(crate) fn replace(&self, other: &Tail) {
+        *sync::write(&self.inner) = mem::take(&mut *sync::write(&other.inner));
     }
 
     /// Notes what the trees have.

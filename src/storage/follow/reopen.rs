@@ -1,0 +1,117 @@
+//! Where a reader starts, and where it goes on when another directory has taken the place of its
+//! store.
+//!
+//! A compaction exchanges two directories in one step, so that the path always leads to a whole
+//! store. The new one must have the last frame that was read: then everything that was shown is the
+//! same there, at the same positions, and calls and iterators that have begun go on in its files.
+//!
+//! Order of an exchange: the list of sealed files first, then the tail. The new list reaches as far
+//! as the old one at least, so that a read between the two finds an event in one of them.
+
+use std::path::Path;
+
+use crate::{
+    Error,
+    codec::superblock::Superblock,
+    storage::{
+        Storage,
+        copy::frame_end,
+        disk::Disk,
+        follow::{Follow, Target},
+        home::{
+            head::{HeadWatch, Look},
+            names, superblock,
+        },
+        journal::{Identity, SealedFiles},
+        open::{Noted, end_of, linked, resolve},
+        tail::Tail,
+    },
+    sync,
+};
+
+/// Starts to read the store at `path` after its sealed files.
+pub(in crate::storage) fn begin(
+    path: &Path,
+    identity: &Identity,
+) -> Result<(SealedFiles, Follow), Error> {
+    names::refuse_links(path)?;
+    let watch = HeadWatch::new(path, &identity.checksum)?;
+    if !identity.directory.is_dir() {
+        let place = identity.directory.display().to_string();
+        return Err(Error::corrupted(place, Some(1), "the directory is missing"));
+    }
+    let keys = resolve(identity, &Noted::new(), false)?.sealed;
+    let noted = linked(identity, &keys)?;
+    let last = noted.last_key_value();
+    let end = last.map(|(_, facts)| end_of(facts)).unwrap_or_default();
+    let follow = Follow::new(watch, last.map(|(key, _)| *key), end);
+    Ok((SealedFiles::new(identity.clone(), keys, noted, end.position), follow))
+}
+
+impl Storage {
+    /// Reads, and reads again if that fails because the store was exchanged meanwhile.
+    pub(crate) fn across_exchange<T>(
+        &self,
+        mut read: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return read() };
+        loop {
+            let before = disk.exchanges.count();
+            match read() {
+                Err(_) if self.exchanges()? != before => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// Fails if the store was exchanged since there were so many exchanges: what was read of its
+    /// files is a mixture then.
+    pub(crate) fn check_exchanges(&self, before: u64) -> Result<(), Error> {
+        if self.exchanges()? == before { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    /// How often the store has been exchanged under its reader; it goes on in the present one.
+    ///
+    /// # Errors
+    /// `Closed` when the path does not lead to the store any more.
+    pub(crate) fn exchanges(&self) -> Result<u64, Error> {
+        let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return Ok(0) };
+        if let Some(follow) = sync::lock(&disk.follow).as_mut()
+            && follow.watch.look()? == Look::Gone
+        {
+            follow.reopen(self, disk)?;
+        }
+        Ok(disk.exchanges.count())
+    }
+}
+
+impl Follow {
+    /// Goes on in the directory that the path leads to now, if it is the same store and has what
+    /// was read. Returns what its `HEAD` says.
+    ///
+    /// # Errors
+    /// `Closed` for another store, and one that does not continue this one. Nothing has changed
+    /// then, and a later call looks again.
+    pub(super) fn reopen(&mut self, storage: &Storage, disk: &Disk) -> Result<Look, Error> {
+        let identity = &disk.identity;
+        match superblock::read(disk.path())? {
+            Some(Superblock { store_id, .. }) if store_id == identity.store_id => {}
+            _ => return Err(Error::Closed),
+        }
+        let (sealed, mut next) = begin(disk.path(), identity)?;
+        let tail = Tail::new(storage.options.tail_bytes);
+        let look = next.watch.look()?;
+        next.read_to(look, Target { identity, sealed: &sealed, tail: &tail })?;
+        let is_continued = next.end.frame_number >= self.end.frame_number
+            && sealed.reached() >= disk.sealed.reached()
+            && frame_end(identity, self.end)?.is_none_or(|end| end == self.end);
+        if !is_continued {
+            return Err(next.failure.unwrap_or(Error::Closed));
+        }
+        *self = next;
+        disk.sealed.replace(&sealed);
+        storage.tail.replace(&tail);
+        disk.exchanges.note();
+        Ok(look)
+    }
+}
