@@ -205,6 +205,9 @@ impl Follow {
             self.check_follows(start_of(file.facts()), &key.sealed_path(directory))?;
             self.note_sealed(target);
             target.sealed.add(key, *file.facts());
+            // The tail is asked first: nothing in it may be older than a sealed file.
+            target.tail.clear();
+            self.in_tail.clear();
             self.end = end_of(file.facts());
             self.last = Some(key);
             return Ok(true);
@@ -313,7 +316,7 @@ impl Follow {
     fn note_sealed(&self, target: Target<'_>) {
         let Identity { directory, store_id, checksum } = target.identity;
         for key in self.in_tail.iter().filter(|key| !target.sealed.has(**key)) {
-            // A damaged one stays a gap: the tail has its events for now.
+            // A damaged one stays a gap, which a read reports.
             if let Ok(file) = SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
                 target.sealed.add(*key, *file.facts());
             }

@@ -104,6 +104,34 @@ fn files_that_are_sealed_between_two_looks_leave_no_gap() {
     check(&reader, events);
 }
 
+/// A stream whose first events the reader has in memory, and whose last ones are in a file that it
+/// comes to when that is sealed.
+#[test]
+fn a_stream_goes_on_from_memory_into_a_sealed_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    let append = |version: u64| {
+        store.append("rare", Any, [NewEvent::json("T", &version).unwrap()]).unwrap();
+    };
+    append(1);
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.stream_version("rare").unwrap(), 1);
+    let mut versions = 1;
+    while sealed(&path).len() < 4 {
+        store
+            .append("other", Any, (0..50).map(|_| NewEvent::binary("T", [1; 300]).unwrap()))
+            .unwrap();
+        if sealed(&path).len() < 2 {
+            versions += 1;
+            append(versions);
+        }
+    }
+    assert_eq!(reader.stream_version("rare").unwrap(), versions);
+    let read = reader.read_stream("rare").map(|event| event.unwrap().version());
+    assert!(read.eq(1..=versions));
+}
+
 #[test]
 fn what_is_not_durable_yet_is_not_seen() {
     let directory = tempfile::tempdir().unwrap();
