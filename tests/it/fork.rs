@@ -4,11 +4,11 @@
 
 #![allow(unsafe_code, reason = "nothing in std forks without running another program")]
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use annals::{
     AppendError, Error, EventStore, Events, ExpectedVersion, Handlers, LiveProjection, NewEvent,
-    Projection, Snapshots, Streams, Subscription,
+    Projection, Reader, Snapshots, Streams, Subscription,
 };
 
 unsafe extern "C" {
@@ -135,6 +135,73 @@ fn fill(store: &EventStore) {
     }
 }
 
+/// What a child exits with.
+fn status_of(child: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns.
+    let waited = unsafe { waitpid(child, &raw mut status, 0) };
+    assert_eq!(waited, child);
+    status >> 8
+}
+
+/// Runs a test in a process of its own, which has few threads.
+#[track_caller]
+fn run_again(test: &str, store: &Path) {
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact"])
+        .env(CHILD, store)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+/// 0, or the number of what the child of a process with a reader finds wrong.
+fn child_with(reader: &Reader, mut made: (Events, Subscription), path: &Path) -> i32 {
+    let seen = [
+        matches!(reader.head(), Err(Error::Forked)),
+        matches!(reader.read_all().next(), Some(Err(Error::Forked))),
+        matches!(reader.subscribe(1), Err(Error::Forked)),
+        matches!(reader.checkpoints(), Err(Error::Forked)),
+        matches!(made.1.next_timeout(Duration::ZERO), Err(Error::Forked)),
+        is_refused(made.0, READ_AHEAD_MAX),
+        // One of its own is like that of any other process.
+        Reader::open(path).is_ok_and(|own| {
+            let is_written = own.stats().is_ok_and(|stats| stats.is_written);
+            is_written
+                && own.read_all().all(|event| event.is_ok())
+                && own.head().is_ok_and(|head| head == 2_000)
+        }),
+    ];
+    seen.iter().position(|is_right| !is_right).map_or(0, |which| which as i32 + 1)
+}
+
+#[test]
+fn a_reader_in_a_forked_child_is_refused_and_the_child_can_open_its_own() {
+    if let Some(path) = std::env::var_os(CHILD) {
+        let path = Path::new(&path);
+        let store = EventStore::open(path).unwrap();
+        fill(&store);
+        let reader = Reader::open(path).unwrap();
+        let mut made = (reader.read_all(), reader.subscribe(1).unwrap());
+        assert!(made.0.by_ref().take(610).all(|event| event.is_ok()));
+        let child = fork();
+        if child == 0 {
+            let seen = child_with(&reader, made, path);
+            drop((reader, store));
+            _exit(seen);
+        }
+        assert_eq!(status_of(child), 0);
+        append(&store).unwrap();
+        assert_eq!(reader.head().unwrap(), 2_001);
+        assert!(reader.stats().unwrap().is_written, "the child's end is not the writer's");
+        assert_eq!(made.0.count() + 610, 2_000);
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    run_again("fork::a_reader_in_a_forked_child_is_refused_and_the_child_can_open_its_own", &path);
+}
+
 #[test]
 fn a_forked_child_is_refused_and_harms_nothing() {
     if let Some(path) = std::env::var_os(CHILD) {
@@ -147,10 +214,7 @@ fn a_forked_child_is_refused_and_harms_nothing() {
             drop(store);
             _exit(seen);
         }
-        let mut status = 0;
-        // SAFETY: `status` lives until the call returns.
-        let waited = unsafe { waitpid(child, &raw mut status, 0) };
-        assert_eq!((waited, status >> 8), (child, 0), "the child was refused everywhere");
+        assert_eq!(status_of(child), 0, "the child was refused everywhere");
         append(&store).unwrap();
         assert_eq!(made.live.position(), 2_001, "and the parent goes on");
         store.close().unwrap();
@@ -158,12 +222,7 @@ fn a_forked_child_is_refused_and_harms_nothing() {
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args(["fork::a_forked_child_is_refused_and_harms_nothing", "--exact"])
-        .env(CHILD, &path)
-        .output()
-        .unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    run_again("fork::a_forked_child_is_refused_and_harms_nothing", &path);
     let store = EventStore::open(&path).unwrap();
     assert_eq!(store.head().unwrap(), 2_001);
     assert_eq!(store.verify().unwrap().findings, []);
