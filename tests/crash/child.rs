@@ -9,7 +9,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
@@ -41,6 +41,15 @@ pub enum End {
     TooLate,
 }
 
+impl End {
+    fn of(status: ExitStatus) -> End {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => End::Exit(code),
+            (None, signal) => End::Signal(signal.unwrap_or_default()),
+        }
+    }
+}
+
 pub const SIGKILL: i32 = 9;
 
 fn command(role: &str, args: &[String], stderr: File) -> Command {
@@ -50,6 +59,27 @@ fn command(role: &str, args: &[String], stderr: File) -> Command {
     // A backtrace would only make a panic's text longer.
     command.env("RUST_BACKTRACE", "0").env_remove("LD_PRELOAD");
     command
+}
+
+/// Starts a child that lives until its standard input is closed, or it is killed.
+pub fn start(role: &str, args: &[String], stderr: &Path) -> io::Result<Child> {
+    command(role, args, File::create(stderr)?).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()
+}
+
+/// Waits for the end of a child; it is killed when that takes too long.
+pub fn wait(child: &mut Child, limit: Duration) -> io::Result<End> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(End::of(status));
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(End::TooLate);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Runs a child to its end or that of its `life`, and says what it wrote to stderr.
@@ -76,10 +106,7 @@ pub fn run(
     let mut pause = Duration::from_micros(200);
     let end = loop {
         if let Some(status) = child.try_wait()? {
-            break match (status.code(), status.signal()) {
-                (Some(code), _) => End::Exit(code),
-                (None, signal) => End::Signal(signal.unwrap_or_default()),
-            };
+            break End::of(status);
         }
         if let Some((path, before, delay)) = waits_for
             && !has_begun

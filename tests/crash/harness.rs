@@ -15,6 +15,7 @@ use std::{
 };
 
 use crate::{
+    beside,
     child::{self, Answer, Checker, Job},
     faults, kernel, kill,
     marks::{Args, Setup},
@@ -58,12 +59,14 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 33] = [
+const TESTS: [(&str, Test); 37] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
     ("kill::nth_call", kill::nth_call),
     ("kill::during_recovery", kill::during_recovery),
+    ("beside::sync", beside::sync),
+    ("beside::buffered", beside::buffered),
     ("faults::eio_once", faults::eio_once),
     ("faults::enospc_once", faults::enospc_once),
     ("faults::eio_for_ever", faults::eio_for_ever),
@@ -91,6 +94,8 @@ const TESTS: [(&str, Test); 33] = [
     ("power_cut::control", power_cut::control),
     ("rot::closed", rot::closed),
     ("rot::killed", rot::killed),
+    ("rot::closed_beside", rot::closed_beside),
+    ("rot::killed_beside", rot::killed_beside),
     ("wide::between_syncs", wide::between_syncs),
 ];
 
@@ -288,7 +293,9 @@ fn replay(context: &Context, kept: &Path) -> ExitCode {
     let (role, more) = match pristine.is_dir() {
         true => {
             copy_tree(&pristine, &base.join("pristine")).expect("a kept store can be copied");
-            ("rot", vec![format!("pristine={}", base.join("pristine").display())])
+            let role = std::fs::read_to_string(kept.join("role")).unwrap_or_default();
+            let role = if role == "rot-beside" { "rot-beside" } else { "rot" };
+            (role, vec![format!("pristine={}", base.join("pristine").display())])
         }
         false => ("check", Vec::new()),
     };

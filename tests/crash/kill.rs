@@ -55,6 +55,11 @@ impl Place {
         }
     }
 
+    /// A file that is not watched.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     pub fn log(&self) -> PathBuf {
         self.root.join("log")
     }

@@ -24,6 +24,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod beside;
+#[cfg(target_os = "linux")]
 mod check;
 #[cfg(target_os = "linux")]
 mod child;
@@ -35,6 +37,8 @@ mod disk_model;
 mod explore;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(target_os = "linux")]
+mod follower;
 #[cfg(target_os = "linux")]
 mod harness;
 #[cfg(target_os = "linux")]
@@ -77,8 +81,10 @@ fn main() -> std::process::ExitCode {
     let args = marks::Args(std::env::args().skip(1).collect());
     match std::env::var(child::ROLE).as_deref() {
         Ok("write") => worker::run(&args),
+        Ok("follow") => follower::run(&args),
         Ok("check") => check::serve(&args, check::strict),
-        Ok("rot") => served::serve(&args),
+        Ok("rot") => served::serve(&args, served::By::Store),
+        Ok("rot-beside") => served::serve(&args, served::By::Reader),
         Ok("wide") => wide::run(&args),
         Ok("mend") => mender::run(&args),
         Ok(role) => panic!("no such role: {role}"),

@@ -53,6 +53,16 @@ pub struct Found {
     with_ids: Vec<(usize, u64, u64)>,
 }
 
+impl Found {
+    /// The position at which the last of so many units of each thread ends.
+    pub fn ends_of(&self, units: &[u64]) -> u64 {
+        let is_in = |(thread, unit): &(usize, u64)| units.get(*thread) >= Some(unit);
+        let last = self.starts.iter().filter(|(place, _)| is_in(place)).map(|(_, start)| *start);
+        let last = last.max().unwrap_or(0);
+        self.ends.iter().copied().find(|end| *end >= last).filter(|_| last > 0).unwrap_or(0)
+    }
+}
+
 /// The unit that is being read.
 struct Current {
     thread: usize,
@@ -61,69 +71,85 @@ struct Current {
     unit: PlannedUnit,
 }
 
+/// Compares events with the plan, one after the other from the first one on.
+pub struct Walk {
+    pub found: Found,
+    plan: Plan,
+    current: Option<Current>,
+}
+
 /// Reads the store from its first event to its head and compares every event with the plan.
 pub fn walk(store: &EventStore, plan: &Plan, threads: usize) -> Result<Found, Fault> {
     let head = store.head().map_err(|error| refused(&error))?;
-    let mut found = Found { head, units: vec![0; threads], ..Found::default() };
-    let mut current = None;
+    let mut walk = Walk::new(*plan, threads);
+    walk.found.head = head;
     for event in store.read_all() {
-        let event = event.map_err(|error| refused(&error))?;
-        step(&mut found, &mut current, plan, &event)?;
+        walk.step(&event.map_err(|error| refused(&error))?)?;
     }
-    if found.digests.len() as u64 != head {
-        return wrong(format!("read_all gave {} of {head} events", found.digests.len()));
+    if walk.found.digests.len() as u64 != head {
+        return wrong(format!("read_all gave {} of {head} events", walk.found.digests.len()));
     }
-    match current {
-        None => Ok(found),
-        Some(current) => wrong(format!(
-            "unit {} of thread {} ends after {} of {} events",
-            current.number,
-            current.thread,
-            current.next,
-            current.unit.events.len()
-        )),
-    }
+    walk.check_whole()?;
+    Ok(walk.found)
 }
 
-fn step(
-    found: &mut Found,
-    current: &mut Option<Current>,
-    plan: &Plan,
-    event: &RecordedEvent,
-) -> Result<(), Fault> {
-    let position = found.digests.len() as u64 + 1;
-    if event.position() != position {
-        return wrong(format!("position {} where {position} was due", event.position()));
+impl Walk {
+    pub fn new(plan: Plan, threads: usize) -> Walk {
+        let found = Found { units: vec![0; threads], ..Found::default() };
+        Walk { found, plan, current: None }
     }
-    let mut now = match current.take() {
-        Some(current) => current,
-        None => begin(found, plan, event, position)?,
-    };
-    if let Some(field) = now.unit.events[now.next].difference(event) {
-        return wrong(format!(
-            "{field} of position {position} is not that of event {} of unit {} of thread {}",
-            now.next, now.number, now.thread
-        ));
+
+    /// The last event that came must be the last one of its unit.
+    pub fn check_whole(&self) -> Result<(), Fault> {
+        match &self.current {
+            None => Ok(()),
+            Some(current) => wrong(format!(
+                "unit {} of thread {} ends after {} of {} events",
+                current.number,
+                current.thread,
+                current.next,
+                current.unit.events.len()
+            )),
+        }
     }
-    let positions = found.streams.entry(event.stream_id().to_owned()).or_default();
-    positions.push(position);
-    if event.version() != positions.len() as u64 {
-        return wrong(format!(
-            "version {} of stream {} at position {position}, where {} was due",
-            event.version(),
-            event.stream_id(),
-            positions.len()
-        ));
+
+    /// Takes the next event.
+    pub fn step(&mut self, event: &RecordedEvent) -> Result<(), Fault> {
+        let Walk { found, plan, current } = self;
+        let position = found.digests.len() as u64 + 1;
+        if event.position() != position {
+            return wrong(format!("position {} where {position} was due", event.position()));
+        }
+        let mut now = match current.take() {
+            Some(current) => current,
+            None => begin(found, plan, event, position)?,
+        };
+        if let Some(field) = now.unit.events[now.next].difference(event) {
+            return wrong(format!(
+                "{field} of position {position} is not that of event {} of unit {} of thread {}",
+                now.next, now.number, now.thread
+            ));
+        }
+        let positions = found.streams.entry(event.stream_id().to_owned()).or_default();
+        positions.push(position);
+        if event.version() != positions.len() as u64 {
+            return wrong(format!(
+                "version {} of stream {} at position {position}, where {} was due",
+                event.version(),
+                event.stream_id(),
+                positions.len()
+            ));
+        }
+        found.digests.push(sum(event));
+        now.next += 1;
+        if now.next < now.unit.events.len() {
+            *current = Some(now);
+        } else {
+            found.units[now.thread] = now.number;
+            found.ends.push(position);
+        }
+        Ok(())
     }
-    found.digests.push(sum(event));
-    now.next += 1;
-    if now.next < now.unit.events.len() {
-        *current = Some(now);
-    } else {
-        found.units[now.thread] = now.number;
-        found.ends.push(position);
-    }
-    Ok(())
 }
 
 fn begin(

@@ -31,17 +31,28 @@ struct Prepared {
     place: Place,
     subject: Subject,
     is_closed: bool,
+    /// That of the checking children.
+    role: &'static str,
 }
 
 pub fn closed(context: &Context) -> Outcome {
-    run(context, true)
+    run(context, true, "rot")
 }
 
 pub fn killed(context: &Context) -> Outcome {
-    run(context, false)
+    run(context, false, "rot")
 }
 
-fn prepare(context: &Context, is_closed: bool) -> Result<Prepared, String> {
+/// The same damages, met by a reader instead of an open.
+pub fn closed_beside(context: &Context) -> Outcome {
+    run(context, true, "rot-beside")
+}
+
+pub fn killed_beside(context: &Context) -> Outcome {
+    run(context, false, "rot-beside")
+}
+
+fn prepare(context: &Context, is_closed: bool, role: &'static str) -> Result<Prepared, String> {
     let setup = Setup::small(context.seed ^ 0x107);
     let place = Place::new(context, &context.scratch);
     let other = Place::new(context, &context.scratch);
@@ -66,7 +77,7 @@ fn prepare(context: &Context, is_closed: bool) -> Result<Prepared, String> {
         other: copy(&other.store, "other")?,
         older,
     };
-    Ok(Prepared { setup, place, subject, is_closed })
+    Ok(Prepared { setup, place, subject, is_closed, role })
 }
 
 /// What came of the cases.
@@ -78,8 +89,8 @@ struct Tally {
     failures: Vec<Failure>,
 }
 
-fn run(context: &Context, is_closed: bool) -> Outcome {
-    let prepared = match prepare(context, is_closed) {
+fn run(context: &Context, is_closed: bool, role: &'static str) -> Outcome {
+    let prepared = match prepare(context, is_closed, role) {
         Ok(prepared) => prepared,
         Err(text) => {
             let failure = Failure { case: 0, text, kept: None };
@@ -120,7 +131,7 @@ fn checker(context: &Context, prepared: &Prepared) -> Checker {
     let copy = context.new_dir(&context.scratch).join("store");
     copy_tree(&prepared.subject.pristine, &copy).expect("a store can be copied");
     let more = [format!("pristine={}", copy.display())];
-    context.checker("rot", &prepared.setup, &more)
+    context.checker(prepared.role, &prepared.setup, &more)
 }
 
 fn one(
@@ -162,6 +173,7 @@ fn keep(context: &Context, prepared: &Prepared, case: u64) -> Option<PathBuf> {
     damage(&prepared.subject, &dir, context.seed, case);
     let kept = context.keep(&prepared.setup, &base, &prepared.place.marks, usize::MAX);
     copy_tree(&prepared.subject.pristine, &kept.as_ref()?.join("pristine")).ok()?;
+    std::fs::write(kept.as_ref()?.join("role"), prepared.role).ok()?;
     std::fs::remove_dir_all(&base).ok()?;
     kept
 }

@@ -17,7 +17,7 @@ use crate::{
 /// Which of the two a mark is about.
 pub const KINDS: [&str; 2] = ["checkpoint", "snapshot"];
 
-fn name(thread: usize) -> String {
+pub fn name(thread: usize) -> String {
     format!("consumer-{thread}")
 }
 

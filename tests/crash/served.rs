@@ -7,9 +7,14 @@
 //! changed files. The answer is "intact", "healed" (intact, after a rebuild), "refused",
 //! "findings", "short" (fewer events, without a word) or "bad".
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
-use annals::{Error, EventStore, Events};
+use annals::{Error, ReadEvents, Reader, RecordedEvent};
 
 use crate::{
     check,
@@ -18,7 +23,15 @@ use crate::{
     saves,
 };
 
-pub fn serve(args: &Args) {
+/// Who opens the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Store,
+    /// A reader, which has the journal alone, heals nothing and must leave everything as it is.
+    Reader,
+}
+
+pub fn serve(args: &Args, by: By) {
     let setup = Setup::from_args(args);
     let whole = setup.open(&args.path("pristine")).map_err(|error| refused(&error));
     let whole = whole.and_then(|store| {
@@ -31,7 +44,7 @@ pub fn serve(args: &Args) {
         if whole.units != expected.least() {
             return format!("bad\tundamaged, and yet {:?} units", whole.units);
         }
-        match examine(setup, dir, whole, expected) {
+        match examine(by, setup, dir, whole, expected) {
             Ok(Seen { refusals, .. }) if !refusals.is_empty() => {
                 format!("refused\t{}", refusals.join("; "))
             }
@@ -76,9 +89,18 @@ impl Seen {
     }
 }
 
-fn examine(setup: &Setup, dir: &Path, whole: &Found, due: &Expected) -> Result<Seen, Fault> {
-    let first = look(setup, dir, whole, due)?;
-    let second = look(setup, dir, whole, due)?;
+fn examine(
+    by: By,
+    setup: &Setup,
+    dir: &Path,
+    whole: &Found,
+    due: &Expected,
+) -> Result<Seen, Fault> {
+    let look = || match by {
+        By::Store => look(setup, dir, whole, due),
+        By::Reader => look_beside(dir, whole),
+    };
+    let (first, second) = (look()?, look()?);
     // Once refused, or healed after findings, it may be so or not the next time.
     let was_content = first.refusals.is_empty() && first.findings.is_none();
     if was_content && (second.head != first.head || !second.refusals.is_empty()) {
@@ -118,7 +140,63 @@ fn look(setup: &Setup, dir: &Path, whole: &Found, due: &Expected) -> Result<Seen
     Ok(seen)
 }
 
-fn look_at_streams(seen: &mut Seen, store: &EventStore, whole: &Found) -> Result<(), Fault> {
+/// As [`look`], by a reader: its errors name a position, and it changes nothing.
+fn look_beside(dir: &Path, whole: &Found) -> Result<Seen, Fault> {
+    let before = traces(dir).map_err(|error| Fault::Wrong(error.to_string()))?;
+    let mut seen = Seen::default();
+    let Some(reader) = seen.take("open", Reader::open(dir))? else { return Ok(seen) };
+    seen.head = match reader.head() {
+        Ok(head) => head,
+        Err(error @ Error::Corrupted { position: Some(_), .. }) => {
+            seen.take("head", Err::<(), _>(error))?;
+            // Everything up to there must come, and then the error.
+            whole.head
+        }
+        Err(error) => return wrong(format!("head answers {error:?}")),
+    };
+    if seen.head > whole.head || (seen.head > 0 && whole.ends.binary_search(&seen.head).is_err()) {
+        return wrong(format!("the head is {}, in the middle of a unit", seen.head));
+    }
+    let forwards: Vec<u64> = (1..=seen.head).collect();
+    let backwards: Vec<u64> = forwards.iter().rev().copied().collect();
+    let all = reader.read_all().inspect(|event| {
+        if let Err(error) = event {
+            let has_place = matches!(error, Error::Corrupted { position: Some(_), .. });
+            assert!(has_place, "a damaged journal has a first damaged position: {error:?}");
+        }
+    });
+    follow(&mut seen, "read_all", all, &forwards, whole)?;
+    follow(&mut seen, "read_all backwards", reader.read_all().backward(), &backwards, whole)?;
+    look_at_streams(&mut seen, &reader, whole)?;
+    if let Some(report) = seen.take("verify", reader.verify())? {
+        if report.findings.is_empty() && !seen.refusals.is_empty() {
+            return wrong(format!("verify finds nothing, and yet {:?}", seen.refusals));
+        }
+        seen.findings = report.findings.first().map(|finding| format!("{finding}"));
+    }
+    match traces(dir) {
+        Ok(after) if after == before => Ok(seen),
+        Ok(_) => wrong("a reader has changed files"),
+        Err(error) => wrong(error.to_string()),
+    }
+}
+
+/// Everything about the files of a directory that a reader might change.
+fn traces(dir: &Path) -> io::Result<BTreeMap<PathBuf, [i64; 5]>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let data = path.symlink_metadata()?;
+        let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()];
+        found.insert(path.clone(), [data.len() as i64, times[0], times[1], times[2], times[3]]);
+        if data.is_dir() {
+            found.append(&mut traces(&path)?);
+        }
+    }
+    Ok(found)
+}
+
+fn look_at_streams(seen: &mut Seen, store: &impl ReadEvents, whole: &Found) -> Result<(), Fault> {
     let due = |name: &str| {
         let positions = whole.streams.get(name).map_or(&[][..], Vec::as_slice);
         positions.iter().copied().filter(|position| *position <= seen.head).collect::<Vec<_>>()
@@ -156,7 +234,7 @@ fn look_at_streams(seen: &mut Seen, store: &EventStore, whole: &Found) -> Result
 fn follow(
     seen: &mut Seen,
     what: &str,
-    events: Events,
+    events: impl Iterator<Item = Result<RecordedEvent, Error>>,
     due: &[u64],
     whole: &Found,
 ) -> Result<(), Fault> {
