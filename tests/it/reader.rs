@@ -8,6 +8,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -207,6 +208,35 @@ fn readers_amid_writers_see_whole_units_in_order() {
         }
     });
     assert_eq!(Reader::open(&path).unwrap().read_all().count(), 2_000);
+}
+
+#[test]
+fn readers_that_come_while_files_are_sealed_find_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers = [0, 1].map(|_| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    let reader = Reader::open(&path).unwrap();
+                    let head = reader.head().unwrap();
+                    assert!(reader.stream_version("s").unwrap() >= head);
+                    assert!(reader.read_stream("s").backward().take(2).all(|event| event.is_ok()));
+                    assert!(reader.read_all().take(2).all(|event| event.is_ok()));
+                    assert!(reader.head().unwrap() >= head);
+                }
+            })
+        });
+        for _ in 0..300 {
+            // Each of them takes a file of its own.
+            store.append("s", Any, [NewEvent::binary("T", vec![7; 60_000]).unwrap()]).unwrap();
+        }
+        is_over.store(true, Ordering::SeqCst);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+    assert_eq!(Reader::open(&path).unwrap().read_all().count(), 300);
 }
 
 #[test]

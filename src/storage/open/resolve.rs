@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     sync::Arc,
 };
 
@@ -111,6 +111,10 @@ fn has_frames_of_unsealed(
     let (path, file, header, end) = match journal::open(directory, key, checksum) {
         // It says nothing.
         Err(Error::Corrupted { .. }) => return Ok(true),
+        // The writer beside this reader was about to remove it.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(true);
+        }
         opened => opened?,
     };
     let start = start_of_header(&header);
