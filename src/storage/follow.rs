@@ -99,17 +99,21 @@ impl Storage {
         self.check_not_closed()?;
         let mut follow = sync::lock(&disk.follow);
         let Some(follow) = follow.as_mut() else { return Ok(()) };
-        let look = match follow.watch.look()? {
-            Look::Gone => follow.reopen(self, disk)?,
-            look => look,
+        let is_new = loop {
+            let look = match follow.watch.look()? {
+                Look::Gone => follow.reopen(self, disk)?,
+                look => look,
+            };
+            let (sealed, tail) = (&disk.sealed, &self.tail);
+            let read = follow.read_to(look, Target { identity: &disk.identity, sealed, tail });
+            // It was exchanged while it was read.
+            if !matches!(read, Ok(false)) && follow.watch.is_gone() {
+                continue;
+            }
+            self.show(follow.end.position);
+            break read?;
         };
-        let target = Target { identity: &disk.identity, sealed: &disk.sealed, tail: &self.tail };
-        let read = follow.read_to(look, target);
-        self.show(follow.end.position);
-        if !read? {
-            return Ok(());
-        }
-        follow.drop_sealed(self, disk)
+        if is_new { follow.drop_sealed(self, disk) } else { Ok(()) }
     }
 
     /// What reports that the writer of a store that is followed has published something.

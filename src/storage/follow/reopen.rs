@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::{
     Error,
-    codec::superblock::Superblock,
+    codec::{head::LogEnd, superblock::Superblock},
     storage::{
         Storage,
         copy::frame_end,
@@ -22,20 +22,32 @@ use crate::{
             head::{HeadWatch, Look},
             names, superblock,
         },
-        journal::{Identity, SealedFiles},
+        journal::{FileKey, Identity, SealedFiles},
         open::{Noted, end_of, linked, resolve},
         tail::Tail,
     },
     sync,
 };
 
-/// Starts to read the store at `path` after its sealed files.
+/// Starts to read the store at `path` after its sealed files; again, if it is exchanged meanwhile.
 pub(in crate::storage) fn begin(
     path: &Path,
     identity: &Identity,
 ) -> Result<(SealedFiles, Follow), Error> {
     names::refuse_links(path)?;
-    let watch = HeadWatch::new(path, &identity.checksum)?;
+    loop {
+        let watch = HeadWatch::new(path, &identity.checksum)?;
+        let found = sealed_files(identity);
+        if watch.is_gone() {
+            continue;
+        }
+        let (sealed, last, end) = found?;
+        return Ok((sealed, Follow::new(watch, last, end)));
+    }
+}
+
+/// The sealed files of a journal, the last of them, and its last frame.
+fn sealed_files(identity: &Identity) -> Result<(SealedFiles, Option<FileKey>, LogEnd), Error> {
     if !identity.directory.is_dir() {
         let place = identity.directory.display().to_string();
         return Err(Error::corrupted(place, Some(1), "the directory is missing"));
@@ -44,8 +56,8 @@ pub(in crate::storage) fn begin(
     let noted = linked(identity, &keys)?;
     let last = noted.last_key_value();
     let end = last.map(|(_, facts)| end_of(facts)).unwrap_or_default();
-    let follow = Follow::new(watch, last.map(|(key, _)| *key), end);
-    Ok((SealedFiles::new(identity.clone(), keys, noted, end.position), follow))
+    let last = last.map(|(key, _)| *key);
+    Ok((SealedFiles::new(identity.clone(), keys, noted, end.position), last, end))
 }
 
 impl Storage {
@@ -77,7 +89,7 @@ impl Storage {
     pub(crate) fn exchanges(&self) -> Result<u64, Error> {
         let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return Ok(0) };
         if let Some(follow) = sync::lock(&disk.follow).as_mut()
-            && follow.watch.look()? == Look::Gone
+            && follow.watch.is_gone()
         {
             follow.reopen(self, disk)?;
         }
@@ -93,25 +105,49 @@ impl Follow {
     /// `Closed` for another store, and one that does not continue this one. Nothing has changed
     /// then, and a later call looks again.
     pub(super) fn reopen(&mut self, storage: &Storage, disk: &Disk) -> Result<Look, Error> {
+        loop {
+            let (sealed, mut next) = match self.successor(disk) {
+                Err(_) if !disk.path().is_dir() => return Err(Error::Closed),
+                found => found?,
+            };
+            let tail = Tail::new(storage.options.tail_bytes);
+            let target = Target { identity: &disk.identity, sealed: &sealed, tail: &tail };
+            let joined = next.join(self, target);
+            // It was exchanged once more: what was read is a mixture.
+            if next.watch.is_gone() {
+                continue;
+            }
+            let look = joined?;
+            if sealed.reached() < disk.sealed.reached() {
+                return Err(Error::Closed);
+            }
+            *self = next;
+            disk.sealed.replace(&sealed);
+            storage.tail.replace(&tail);
+            disk.exchanges.note();
+            return Ok(look);
+        }
+    }
+
+    /// Starts to read the store that is at the path now.
+    fn successor(&self, disk: &Disk) -> Result<(SealedFiles, Follow), Error> {
         let identity = &disk.identity;
         match superblock::read(disk.path())? {
             Some(Superblock { store_id, .. }) if store_id == identity.store_id => {}
             _ => return Err(Error::Closed),
         }
-        let (sealed, mut next) = begin(disk.path(), identity)?;
-        let tail = Tail::new(storage.options.tail_bytes);
-        let look = next.watch.look()?;
-        next.read_to(look, Target { identity, sealed: &sealed, tail: &tail })?;
-        let is_continued = next.end.frame_number >= self.end.frame_number
-            && sealed.reached() >= disk.sealed.reached()
-            && frame_end(identity, self.end)?.is_none_or(|end| end == self.end);
-        if !is_continued {
-            return Err(next.failure.unwrap_or(Error::Closed));
+        begin(disk.path(), identity)
+    }
+
+    /// Reads what is durable, which must have the last frame that was read before.
+    fn join(&mut self, before: &Follow, target: Target<'_>) -> Result<Look, Error> {
+        let look = self.watch.look()?;
+        self.read_to(look, target)?;
+        let reaches = self.end.frame_number >= before.end.frame_number;
+        let found = if reaches { frame_end(target.identity, before.end)? } else { None };
+        match (reaches, found) {
+            (true, found) if found.is_none_or(|end| end == before.end) => Ok(look),
+            _ => Err(self.failure.clone().unwrap_or(Error::Closed)),
         }
-        *self = next;
-        disk.sealed.replace(&sealed);
-        storage.tail.replace(&tail);
-        disk.exchanges.note();
-        Ok(look)
     }
 }

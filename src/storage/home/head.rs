@@ -179,11 +179,15 @@ impl HeadWatch {
         })
     }
 
+    /// Whether the path leads to another directory by now, or to none.
+    pub(crate) fn is_gone(&self) -> bool {
+        !fs::metadata(&self.store).is_ok_and(|metadata| metadata.ino() == self.store_inode)
+    }
+
     /// Looks at the file of this moment. Nothing is taken or written.
     pub(crate) fn look(&mut self) -> Result<Look, Error> {
-        match fs::metadata(&self.store) {
-            Ok(metadata) if metadata.ino() == self.store_inode => {}
-            _ => return Ok(Look::Gone),
+        if self.is_gone() {
+            return Ok(Look::Gone);
         }
         let path = self.store.join(FILE);
         let failed = |source| Error::stored("read", &path, source);

@@ -120,6 +120,9 @@ fn reads_amid_compactions_are_whole() {
                     let stream = reader.read_stream("s-2").map(|event| event.unwrap().version());
                     assert!(stream.count() as u64 >= least / numbered::STREAMS);
                     assert_eq!(reader.verify().unwrap().findings, []);
+                    let new = Reader::open(&path).unwrap();
+                    assert!(new.read_all().all(|event| event.is_ok()));
+                    assert!(new.head().unwrap() >= least);
                     rounds += 1;
                 }
             })
