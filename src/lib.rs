@@ -21,6 +21,7 @@
 //! The modules below are in reading order; each uses only those above it.
 
 mod sync; //     locks
+mod defect; //   what tests can make wrong on purpose
 mod error;
 mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes

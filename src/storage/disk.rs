@@ -17,6 +17,7 @@ use std::{
 use crate::{
     Error,
     codec::head::{Beyond, LogEnd},
+    defect::{self, Defect},
     storage::{
         follow::{Exchanges, Follow},
         heal::Healing,
@@ -146,6 +147,9 @@ impl Disk {
         }
         let now = Instant::now();
         let oldest = self.durability.wrote(written.end, now);
+        if defect::has(Defect::UnsyncedShown) {
+            self.publish(written.end);
+        }
         let (file, path) = writer.to_sync().ok_or(Error::Closed)?;
         match self.max_delay {
             // The journal stays locked: nobody writes before the outcome is known.
@@ -201,19 +205,32 @@ impl Disk {
             return Ok(());
         }
         let started = Instant::now();
-        match file.sync_data() {
+        let mut synced = match defect::has(Defect::AckBeforeSync) && self.max_delay.is_none() {
+            true => Ok(()),
+            false => file.sync_data(),
+        };
+        if defect::has(Defect::RetriedSync) {
+            synced = synced.or_else(|_| file.sync_data());
+        }
+        match synced {
             Ok(()) => {
                 self.durability.note_synced(end, started);
                 // Before the next sync, so that records are published in order.
-                if let Some(head) = sync::lock(&self.head_file).as_mut() {
-                    head.publish(end);
-                }
+                self.publish(end);
                 Ok(())
             }
+            Err(source) if defect::has(Defect::NotPoisoned) => Err(Error::io("sync", path, source)),
             Err(source) => {
                 *has_failed = true;
                 Err(health.poison(Error::io("sync", path, source)))
             }
+        }
+    }
+
+    /// Tells readers in other processes what is durable.
+    fn publish(&self, end: LogEnd) {
+        if let Some(head) = sync::lock(&self.head_file).as_mut() {
+            head.publish(end);
         }
     }
 
@@ -302,6 +319,9 @@ struct JournalHooks<'a> {
 
 impl Hooks for JournalHooks<'_> {
     fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error> {
+        if defect::has(Defect::FullFileUnsynced) {
+            return Ok(());
+        }
         self.disk.sync_to(self.before, file, path, self.health)
     }
 

@@ -17,6 +17,7 @@ use std::{sync::Arc, thread};
 
 use crate::{
     Error,
+    defect::{self, Defect},
     storage::{
         Storage,
         disk::Disk,
@@ -148,7 +149,9 @@ impl Drain<'_> {
     fn one(&mut self, is_closing: bool) -> Result<bool, Error> {
         self.tail.freeze();
         // Everything frozen was written before, so it is durable after this.
-        self.disk.sync_journal(self.health)?;
+        if !defect::has(Defect::SwappedSyncs) {
+            self.disk.sync_journal(self.health)?;
+        }
         let available = files::available_bytes(self.disk.path());
         let fits = available.saturating_sub(SPACE_RESERVE) / SPACE_FACTOR;
         let bytes_max = self.tail_bytes.saturating_mul(WINDOW_FACTOR).min(fits);
@@ -170,6 +173,9 @@ impl Drain<'_> {
             }
             self.stage_and_seal(trees, &window, &to_seal)?
         };
+        if defect::has(Defect::SwappedSyncs) {
+            self.disk.sync_journal(self.health)?;
+        }
         self.is_first = false;
         drop(window);
         self.tail.set_drained(end);
@@ -235,7 +241,9 @@ impl Drain<'_> {
             staging.stream(of_stream)?;
         }
         staging.places(events.all().map(|event| (event.position, event.stream, event.version)))?;
-        staging.ids(&mut window.ids())?;
+        if !defect::has(Defect::IdsForgotten) {
+            staging.ids(&mut window.ids())?;
+        }
         staging.tags(events.all().filter(|event| event.tags.len() > 0))?;
         staging.checkpoints(&window.checkpoints())?;
         let (end, source) = (window.end(), window.source());

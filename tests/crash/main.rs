@@ -31,6 +31,8 @@ mod check;
 mod child;
 #[cfg(target_os = "linux")]
 mod decay;
+#[cfg(all(target_os = "linux", feature = "seeded-defects"))]
+mod defects;
 #[cfg(target_os = "linux")]
 mod disk_model;
 #[cfg(target_os = "linux")]
@@ -88,6 +90,10 @@ fn main() -> std::process::ExitCode {
         Ok("wide") => wide::run(&args),
         Ok("mend") => mender::run(&args),
         Ok(role) => panic!("no such role: {role}"),
+        #[cfg(feature = "seeded-defects")]
+        Err(_) if args.0.first().is_some_and(|first| first == "defects") => {
+            return defects::run(&args.0[1..]);
+        }
         Err(_) => return harness::main(&args.0),
     }
     std::process::ExitCode::SUCCESS

@@ -30,6 +30,7 @@ use crate::{
         checksum::Checksum,
         head::{Beyond, HEAD_BYTES, HeadRecord, HeadState, LogEnd},
     },
+    defect::{self, Defect},
     storage::home::{files, presence},
 };
 
@@ -203,7 +204,8 @@ impl HeadWatch {
         }
         let Some((file, inode)) = &self.file else { return Ok(Look::Unknown(LogEnd::default())) };
         // The writer first: if it ends between the two, its last record is seen all the same.
-        let has_writer = presence::is_shown(file).map_err(failed)?;
+        let has_writer =
+            presence::is_shown(file).map_err(failed)? || defect::has(Defect::DeadWriterTrusted);
         let mut bytes = vec![0; HEAD_BYTES];
         let record = match file.read_exact_at(&mut bytes, 0) {
             Ok(()) => HeadRecord::decode(&bytes, &self.checksum).ok(),

@@ -20,6 +20,7 @@ use crate::{
         checksum::Checksum,
         frame::{FIRST_FRAME_OFFSET, FRAME_BYTES_MAX, FileHeader, HEADER_BYTES},
     },
+    defect::{self, Defect},
     storage::home::files,
 };
 
@@ -196,7 +197,9 @@ impl PreparedFile {
         self.file.sync_data().map_err(|source| CreateFailure::of_sync(&self.path, source))?;
         fs::rename(&self.path, &path)
             .map_err(|source| CreateFailure::Failed(Error::io("rename to", &path, source)))?;
-        files::sync_directory(directory).map_err(CreateFailure::Failed)?;
+        if !defect::has(Defect::ForgottenDirectorySync) {
+            files::sync_directory(directory).map_err(CreateFailure::Failed)?;
+        }
         Ok((path, self.file))
     }
 

@@ -6,6 +6,7 @@ use std::{ops::Range, os::unix::fs::FileExt, sync::Arc};
 use crate::{
     Error,
     codec::frame::FrameHeader,
+    defect::{self, Defect},
     storage::{
         home::files,
         journal::{bytes::FrameBytes, raw::RawFile, recover::OpenFile},
@@ -38,7 +39,7 @@ pub(super) fn make_durable(
     remains: u64,
 ) -> Result<(), Error> {
     const STEP: u64 = 1 << 20;
-    if unproven.is_none() && remains == 0 {
+    if (unproven.is_none() && remains == 0) || defect::has(Defect::RecoveredUnsynced) {
         return Ok(());
     }
     let path = &open.path;

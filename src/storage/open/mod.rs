@@ -22,6 +22,7 @@ use crate::{
         head::{Beyond, HeadRecord, LogEnd},
         superblock::Superblock,
     },
+    defect::{self, Defect},
     storage::{
         Losses, Place, Storage, StorageOptions, files, follow,
         home::{
@@ -176,6 +177,7 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
     // be there before sled writes: trees without a superblock are a store that lost it.
     files::sync_directory(&home.path)?;
     let before = head::read(&home.path, &home.checksum)?;
+    let before = before.filter(|_| !defect::has(Defect::CloseIgnored));
     // Durably, before anything else changes.
     let known = before.map(|record| record.end).unwrap_or_default();
     let mut head_file = match HeadFile::start(&home.path, &home.checksum, before, known) {

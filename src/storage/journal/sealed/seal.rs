@@ -14,6 +14,7 @@ use crate::{
         saved::Checkpoint,
         sealed::{self, Footer, SealedFacts, SealedHeader, table},
     },
+    defect::{self, Defect},
     storage::{
         files,
         journal::{
@@ -65,7 +66,9 @@ impl Unpublished {
             let _ = fs::remove_file(&self.path);
             return Err(Error::io("rename to", &path, source));
         }
-        files::sync_directory(directory)?;
+        if !defect::has(Defect::OriginalRemovedEarly) {
+            files::sync_directory(directory)?;
+        }
         Ok(self.facts)
     }
 }

@@ -1,0 +1,102 @@
+//! Tests of the tests: which method catches which deliberate defect.
+//!
+//! Method: `src/defect.rs` has a list of defects, one of which the environment chooses. Each method
+//! runs against each of them, and against none. A method that fails has caught the defect; one that
+//! fails without a defect proves nothing. A defect that no method catches is a failure.
+//!
+//! `cargo test --features seeded-defects --test crash -- defects [NAME..]`, which takes some
+//! minutes for each defect.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use crate::child::{self, End};
+
+/// Their names, each with a line of its own, after its comment.
+const SOURCE: &str = include_str!("../../src/defect.rs");
+
+/// The methods: groups of crash tests, and the tests of the public API at last.
+const METHODS: [&str; 8] =
+    ["kill", "beside", "faults", "mending", "kernel", "power_cut", "rot", "it"];
+
+/// The tests of the public API that concern what the defects are about.
+const IT: [&str; 8] = [
+    "append::",
+    "checkpoints::",
+    "closed::",
+    "concurrency::",
+    "damage::",
+    "open::",
+    "reader::",
+    "sealed_files::",
+];
+
+/// Longer than any method takes; a hang is a failure.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// The names of the defects.
+fn defects() -> Vec<&'static str> {
+    let (_, list) = SOURCE.split_once("\ndefects! {\n").expect("there is a list of defects");
+    let (list, _) = list.split_once("\n}\n").expect("the list has an end");
+    let lines = list.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    lines.filter_map(|line| line.strip_suffix(',')).collect()
+}
+
+/// Whether a method fails.
+fn fails(method: &str, defect: Option<&str>, scratch: &Path) -> bool {
+    let mut command = match method {
+        "it" => {
+            let mut command = Command::new(env!("CARGO"));
+            command.args(["test", "--quiet", "--features", "seeded-defects", "--test", "it", "--"]);
+            command.args(IT);
+            command
+        }
+        group => {
+            let program = std::env::current_exe().expect("the test program has a path");
+            let mut command = Command::new(program);
+            command.arg(format!("{group}::"));
+            command
+        }
+    };
+    // What failures keep for a person is of no use here.
+    command.env("TMPDIR", scratch).env_remove("ANNALS_DEFECT");
+    defect.map(|name| command.env("ANNALS_DEFECT", name));
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = quiet.spawn().expect("a method can be started");
+    child::wait(&mut child, LIMIT).expect("a method can be waited for") != End::Exit(0)
+}
+
+pub fn run(chosen: &[String]) -> ExitCode {
+    let all = defects();
+    let chosen: Vec<&str> = match chosen {
+        [] => all.clone(),
+        chosen => all.iter().copied().filter(|name| chosen.iter().any(|c| c == name)).collect(),
+    };
+    println!("| defect | {} |", METHODS.join(" | "));
+    println!("|---|{}", "---|".repeat(METHODS.len()));
+    let mut is_sound = true;
+    for defect in [None].into_iter().chain(chosen.into_iter().map(Some)) {
+        print!("| {} |", defect.unwrap_or("none"));
+        let mut caught = 0;
+        for method in METHODS {
+            let scratch = tempfile::tempdir().expect("a temporary directory");
+            let has_failed = fails(method, defect, scratch.path());
+            caught += u32::from(has_failed);
+            print!(" {} |", if has_failed { "caught" } else { "-" });
+            std::io::stdout().flush().expect("there is somebody to read the table");
+        }
+        println!();
+        is_sound &= (caught > 0) == defect.is_some();
+    }
+    match is_sound {
+        true => ExitCode::SUCCESS,
+        false => {
+            println!("a defect was not caught, or a method fails without one");
+            ExitCode::FAILURE
+        }
+    }
+}
