@@ -36,6 +36,9 @@ mod maintenance; // work on whole stores: copies, repairs,
 mod reader; //   and reading beside a writer
 #[cfg(feature = "capi")]
 pub mod ffi; //  the C ABI, over the public items below
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing; // what the fuzzer calls
 
 pub use codec::FORMAT_VERSION;
 pub use error::{

@@ -61,6 +61,8 @@ pub(crate) use copy::{Backup, BackupSite, CopyMode, exchange_directories};
 pub(crate) use heal::{CopiedSite, Healing, Site};
 pub(crate) use home::{Changes, Lock as StoreLock};
 pub(crate) use journal::Cut;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use journal::fuzzing;
 pub(crate) use read::Batch;
 
 /// What the engine is opened with.

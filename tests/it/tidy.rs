@@ -82,7 +82,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("sync", &[]),
     ("defect", &[]),
     ("error", &["event"]),
@@ -114,6 +114,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("ffi", &["sync"]),
+    ("fuzzing", &["error", "event", "codec", "storage", "store", "ndjson"]),
     (
         "lib",
         &[
@@ -132,6 +133,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "maintenance",
             "reader",
             "ffi",
+            "fuzzing",
         ],
     ),
     ("cli", &[]),
@@ -386,6 +388,7 @@ fn the_top_level_holds_what_it_should() {
         "deny.toml",
         ".gitignore",
         ".ci",
+        "fuzz",
         ".git",
         "target",
     ]

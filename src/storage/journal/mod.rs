@@ -12,6 +12,8 @@
 mod bytes;
 mod cut;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod raw;
 mod recover;
 mod sealed;

@@ -1,0 +1,4 @@
+//! Lines of NDJSON.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| annals_fuzz::call(annals::fuzzing::ndjson, data));

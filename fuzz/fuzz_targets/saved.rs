@@ -1,0 +1,4 @@
+//! Snapshots and checkpoints.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| annals_fuzz::call(annals::fuzzing::saved, data));

@@ -1,0 +1,4 @@
+//! A sealed journal file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| annals_fuzz::call(annals::fuzzing::sealed, data));
