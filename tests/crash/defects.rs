@@ -8,7 +8,9 @@
 //! minutes for each defect.
 
 use std::{
+    fs::Permissions,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, ExitCode, Stdio},
     time::Duration,
@@ -63,7 +65,7 @@ fn fails(method: &str, defect: Option<&str>, scratch: &Path) -> bool {
         }
     };
     // What failures keep for a person is of no use here.
-    command.env("TMPDIR", scratch).env_remove("ANNALS_DEFECT");
+    command.env("TMPDIR", scratch).env("ANNALS_BRIEF", "1").env_remove("ANNALS_DEFECT");
     defect.map(|name| command.env("ANNALS_DEFECT", name));
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = quiet.spawn().expect("a method can be started");
@@ -83,7 +85,10 @@ pub fn run(chosen: &[String]) -> ExitCode {
         print!("| {} |", defect.unwrap_or("none"));
         let mut caught = 0;
         for method in METHODS {
-            let scratch = tempfile::tempdir().expect("a temporary directory");
+            // Open to all, because a test runs the program as another user.
+            let open = Permissions::from_mode(0o755);
+            let scratch = tempfile::Builder::new().permissions(open).tempdir();
+            let scratch = scratch.expect("a temporary directory");
             let has_failed = fails(method, defect, scratch.path());
             caught += u32::from(has_failed);
             print!(" {} |", if has_failed { "caught" } else { "-" });

@@ -31,6 +31,8 @@ pub struct Context {
     pub case: Option<u64>,
     /// Multiplies times and rounds.
     pub factor: u32,
+    /// Ends with the first failure, and divides times.
+    is_brief: bool,
     pub jobs: usize,
     /// The preloaded libraries; `None` without a C compiler.
     pub library: Option<PathBuf>,
@@ -122,6 +124,9 @@ pub fn main(args: &[String]) -> ExitCode {
     println!("\nrunning {} crash tests, seed {}", tests.len(), context.seed);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, test) in tests {
+        if context.is_brief && failed > 0 {
+            break;
+        }
         *context.test.lock().expect("no test panics") = name;
         let start = Instant::now();
         let outcome = test(&context);
@@ -164,6 +169,7 @@ impl Context {
             seed: number("ANNALS_SEED").unwrap_or(1),
             case: number("ANNALS_CASE"),
             factor: if number("ANNALS_SOAK") == Some(1) { 20 } else { 1 },
+            is_brief: number("ANNALS_BRIEF") == Some(1),
             jobs,
             library: shim::build(disk, shim::SHIM).expect("shim.c compiles"),
             kernel: shim::build(disk, shim::KERNEL).expect("kernel.c compiles"),
@@ -176,7 +182,7 @@ impl Context {
 
     /// A test's share of the time.
     pub fn time(&self, seconds: u64) -> Duration {
-        Duration::from_secs(seconds) * self.factor
+        Duration::from_secs(seconds) * self.factor / if self.is_brief { 3 } else { 1 }
     }
 
     /// A new directory below `root`.
@@ -214,7 +220,7 @@ impl Context {
                         if let Err(failure) = run(case) {
                             let mut failures = failures.lock().expect("no case panics");
                             failures.push(failure);
-                            if failures.len() >= FAILURES_MAX {
+                            if failures.len() >= FAILURES_MAX || self.is_brief {
                                 return;
                             }
                         }

@@ -8,8 +8,8 @@
 //! nothing needs to be remembered.
 //!
 //! `cargo test --test crash -- [--list] [FILTER]`. Environment: `ANNALS_SEED` sets the seed,
-//! `ANNALS_CASE` runs one case of a test, `ANNALS_SOAK=1` runs for long, `ANNALS_REPLAY=DIR` checks
-//! the state of the disk that a failure has left in DIR.
+//! `ANNALS_CASE` runs one case of a test, `ANNALS_SOAK=1` runs for long, `ANNALS_BRIEF=1` briefly,
+//! `ANNALS_REPLAY=DIR` checks the state of the disk that a failure has left in DIR.
 
 #![allow(
     clippy::unwrap_used,
