@@ -45,10 +45,10 @@ defects! {
     CloseIgnored,
     /// What a recovery has found is served before it is synced.
     RecoveredUnsynced,
-    /// The trees are synced before the journal that they continue.
-    SwappedSyncs,
-    /// The head of the trees moves before what it covers is synced.
-    TreesHeadEarly,
+    /// A full file says that another one follows before that one is durable.
+    ContinuedEarly,
+    /// A drain does not sync the trees: neither before their head moves nor after.
+    TreesUnsynced,
     /// A sealed file gets its name before its bytes are synced.
     SealedUnsynced,
     /// The original of a sealed file is removed before the new name is durable.

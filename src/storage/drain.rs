@@ -149,9 +149,7 @@ impl Drain<'_> {
     fn one(&mut self, is_closing: bool) -> Result<bool, Error> {
         self.tail.freeze();
         // Everything frozen was written before, so it is durable after this.
-        if !defect::has(Defect::SwappedSyncs) {
-            self.disk.sync_journal(self.health)?;
-        }
+        self.disk.sync_journal(self.health)?;
         let available = files::available_bytes(self.disk.path());
         let fits = available.saturating_sub(SPACE_RESERVE) / SPACE_FACTOR;
         let bytes_max = self.tail_bytes.saturating_mul(WINDOW_FACTOR).min(fits);
@@ -173,9 +171,6 @@ impl Drain<'_> {
             }
             self.stage_and_seal(trees, &window, &to_seal)?
         };
-        if defect::has(Defect::SwappedSyncs) {
-            self.disk.sync_journal(self.health)?;
-        }
         self.is_first = false;
         drop(window);
         self.tail.set_drained(end);

@@ -41,25 +41,28 @@ pub fn serve(args: &Args, check: impl Fn(&Setup, &Path, &Expected) -> String) {
     }
 }
 
-/// The check after kills, I/O errors and power cuts: "ok" with the units of each thread, or "bad".
+/// The check after kills, I/O errors and power cuts: "ok" with the units of each thread, "rebuilt"
+/// if the trees had to be rebuilt for it, or "bad".
 pub fn strict(setup: &Setup, dir: &Path, expected: &Expected) -> String {
     match recover(setup, dir, expected) {
-        Ok(found) => {
+        Ok((found, is_rebuilt)) => {
             let units: Vec<String> = found.units.iter().map(u64::to_string).collect();
-            format!("ok\t{}", units.join(" "))
+            format!("{}\t{}", if is_rebuilt { "rebuilt" } else { "ok" }, units.join(" "))
         }
         Err(Fault::Refused(text)) => format!("bad\trefused: {text}"),
         Err(Fault::Wrong(text)) => format!("bad\t{text}"),
     }
 }
 
-fn recover(setup: &Setup, dir: &Path, expected: &Expected) -> Result<Found, Fault> {
+/// What is there in the end, and whether the first open had to rebuild the trees.
+fn recover(setup: &Setup, dir: &Path, expected: &Expected) -> Result<(Found, bool), Fault> {
     if let Some(complaint) = expected.complaints.first() {
         return wrong(complaint);
     }
     let plan = setup.plan();
 
     let store = open(setup, dir)?;
+    let is_rebuilt = store.recovery().reason().is_some();
     let first = oracle::walk(&store, &plan, setup.threads)?;
     oracle::check_bounds(&first, expected)?;
     oracle::check_reads(&store, &first, setup.seed)?;
@@ -89,7 +92,7 @@ fn recover(setup: &Setup, dir: &Path, expected: &Expected) -> Result<Found, Faul
         return wrong(format!("a third opening shows {} of {} events", third.head, grown.head));
     }
     close(&store)?;
-    Ok(third)
+    Ok((third, is_rebuilt))
 }
 
 fn open(setup: &Setup, dir: &Path) -> Result<EventStore, Fault> {

@@ -10,8 +10,8 @@ use std::{
 };
 
 use annals::{
-    BackupOptions, ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Options, RepairOptions,
-    SalvageReport, VerifyOptions, backup, repair, salvage, verify,
+    BackupOptions, Error, ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Options, Reader,
+    RepairOptions, SalvageReport, VerifyOptions, backup, repair, salvage, verify,
 };
 
 use crate::support::{
@@ -421,6 +421,46 @@ fn a_sealed_file_of_another_history_replaces_no_other() {
     let store = options().open(&path).unwrap();
     numbered::check_everything(&store, "of two histories");
     assert!(own.exists() && own.with_extension("sealed.damaged-1").exists());
+}
+
+/// A copy of a store goes on with other events. One of its frames, whole and at the same place, is
+/// put among those of the original: only what the frames say of each other gives it away.
+#[test]
+fn a_frame_of_another_history_does_not_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let options = options().clock(|| 1_700_000_000_000_000);
+    let append = |store: &EventStore, letter: &str| {
+        (0..6).for_each(|_| {
+            store.append("s", Any, [NewEvent::json("T", letter).unwrap()]).unwrap();
+        });
+    };
+    let store = options.open(place("start")).unwrap();
+    append(&store, "-");
+    store.close().unwrap();
+    for letter in ["a", "b"] {
+        copy(&place("start"), &place("running"));
+        let store = options.open(place("running")).unwrap();
+        append(&store, letter);
+        copy_moment(&place("running"), &place(letter));
+        store.close().unwrap();
+        fs::remove_dir_all(place("running")).unwrap();
+    }
+    let file = |name: &str| active(&place(name)).remove(0);
+    let (mut own, other) = (fs::read(file("a")).unwrap(), fs::read(file("b")).unwrap());
+    let starts = frames(&own);
+    assert_eq!(starts, frames(&other), "both have frames of the same sizes");
+    let (start, end) = (starts[8].0, starts[9].0);
+    own[start..end].copy_from_slice(&other[start..end]);
+    fs::write(file("a"), own).unwrap();
+
+    let error = options.open(place("a")).unwrap_err();
+    assert!(matches!(error, Error::Corrupted { position: Some(9), .. }), "{error:?}");
+    let reader = Reader::open(place("a")).unwrap();
+    let read: Vec<_> = reader.read_all().collect();
+    assert_eq!(read.len(), 9);
+    let error = read[8].as_ref().unwrap_err();
+    assert!(matches!(error, Error::Corrupted { position: Some(9), .. }), "{error:?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::{
         },
         head::{Beyond, LogEnd},
     },
+    defect::{self, Defect},
     storage::{
         home::files,
         journal::file::{CreateFailure, FileKey, PreparedFile},
@@ -292,6 +293,11 @@ impl Journal {
                 PreparedFile::make(&self.identity.directory, capacity, |_| Ok(()))?
             }
         };
+        if let Some(active) = self.active.as_ref().filter(|_| empty.is_none())
+            && defect::has(Defect::ContinuedEarly)
+        {
+            self.mark_continued(active).map_err(WriteFailure::Failed)?;
+        }
         let next = self.publish(spare, key, empty.is_some())?;
         let last = self.active.replace(next);
         self.next_key = key;
@@ -368,6 +374,9 @@ impl Journal {
         at.file
             .write_all_at(&marker, at.offset)
             .map_err(|source| Error::io("write to", &at.path, source))?;
+        if defect::has(Defect::FullFileUnsynced) {
+            return Ok(());
+        }
         at.file.sync_data().map_err(|source| Error::io("sync", &at.path, source))
     }
 
