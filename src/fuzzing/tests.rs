@@ -11,7 +11,7 @@ use crate::codec::{
     record::{self, EventToEncode},
     run as runs,
 };
-use crate::event::{SnapshotKey, Timestamp};
+use crate::event::{SnapshotKey, TagList, Timestamp};
 
 type Target = fn(&[u8], &Path) -> usize;
 
@@ -24,7 +24,7 @@ const TARGETS: [(&str, Target); 6] = [
     ("ndjson", ndjson),
 ];
 
-fn events() -> Vec<EventToEncode<'static>> {
+fn events(tags: &[String]) -> Vec<EventToEncode<'_>> {
     let event = |version: u64| EventToEncode {
         stream: "s",
         version,
@@ -34,15 +34,21 @@ fn events() -> Vec<EventToEncode<'static>> {
         id: version.is_multiple_of(2).then(Uuid::nil),
         is_binary: false,
         data: b"{\"sku\":\"a\",\"count\":1}",
+        tags: TagList::Given(if version == 2 { tags } else { &[] }),
         metadata: (version == 3).then_some(&b"{\"by\":\"ada\"}"[..]),
     };
     (1..=3).map(event).collect()
 }
 
+fn tags() -> Vec<String> {
+    vec!["customer:ada".to_owned(), "order:7".to_owned()]
+}
+
 fn journal() -> Vec<u8> {
     let checksum = Checksum::forged();
     let (mut bytes, mut frame) = (Vec::new(), Vec::new());
-    for (number, event) in (1..).zip(events()) {
+    let tags = tags();
+    for (number, event) in (1..).zip(events(&tags)) {
         let mut content = Vec::new();
         record::encode(&[event], &mut content);
         frame::begin(&mut frame);
@@ -75,9 +81,10 @@ fn seeds(target: &str, scratch: &Path) -> Vec<Vec<u8>> {
             vec![fs::read(scratch.join(format!("{:020}.sealed", 1))).unwrap()]
         }
         "trees" => {
-            let (_, run) = runs::encode(&events(), None, &checksum, &mut Vec::new()).unwrap();
+            let tags = tags();
+            let (_, run) = runs::encode(&events(&tags), None, &checksum, &mut Vec::new()).unwrap();
             let mut gathered = Gathered::default();
-            for event in events() {
+            for event in events(&tags) {
                 gathered.push(event.position, event.stream, event.version);
             }
             let (_, places) = gathered.take(None, &checksum).unwrap();
