@@ -1,9 +1,8 @@
 //! A process manager: it reacts to events by appending others. An order that is placed is charged,
 //! and once it is paid it is shipped.
 //!
-//! It is a subscriber with a checkpoint, so it may see an event twice: when it is stopped between
-//! acting and saving the checkpoint. Each event that it appends has an id that follows from the
-//! event that it answers, so that acting twice appends nothing the second time.
+//! It is a subscriber with a checkpoint. What it appends and its checkpoint are one batch, and so one
+//! unit: however it is stopped, it has either done both or neither, and a restart repeats nothing.
 //!
 //! `cargo run --example process_manager`
 
@@ -11,8 +10,7 @@
 
 use std::{error::Error, time::Duration};
 
-use annals::{EventStore, ExpectedVersion, NewEvent, RecordedEvent};
-use uuid::Uuid;
+use annals::{Batch, EventStore, ExpectedVersion, NewEvent, RecordedEvent};
 
 const NAME: &str = "order-fulfilment";
 
@@ -24,27 +22,27 @@ fn answer(event: &RecordedEvent) -> Result<Option<NewEvent>, annals::Error> {
         _ => return Ok(None),
     };
     let because = serde_json::json!({"because": event.position()});
-    // The position of the cause tells this answer from every other one of this process.
-    let id = Uuid::from_u128(0xF0F1_1000_u128 << 64 | u128::from(event.position()));
-    Ok(Some(NewEvent::json(next, &because)?.id(id)))
+    Ok(Some(NewEvent::json(next, &because)?))
 }
 
-/// Works off everything up to the head; `stops_early` ends behind an action that is not noted.
+/// Handles everything up to the head; `stops_early` ends right after the first action.
 fn work(store: &EventStore, stops_early: bool) -> Result<(), Box<dyn Error>> {
     let start = store.checkpoint(NAME)? + 1;
     println!("going on at position {start}");
     let mut events = store.subscribe(start)?.stream_prefix("order-");
     while let Some(event) = events.next_timeout(Duration::ZERO)? {
-        if let Some(new) = answer(&event)? {
-            let what = new.event_type().to_owned();
-            let appended = store.append(event.stream_id(), ExpectedVersion::Any, [new])?;
-            let position = *appended.positions().start();
-            println!("{} {}: {what} at {position}", event.position(), event.event_type());
-            if stops_early {
-                return Ok(());
-            }
+        let batch = Batch::new().checkpoint(NAME, event.position());
+        let Some(new) = answer(&event)? else {
+            batch.commit(store)?;
+            continue;
+        };
+        let what = new.event_type().to_owned();
+        let batch = batch.append(event.stream_id(), ExpectedVersion::Any, [new]);
+        let position = *batch.commit(store)?.positions().start();
+        println!("{} {}: {what} at {position}", event.position(), event.event_type());
+        if stops_early {
+            return Ok(());
         }
-        store.save_checkpoint(NAME, event.position())?;
     }
     Ok(())
 }
@@ -55,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let store = EventStore::open(&path)?;
     store.append("order-7", ExpectedVersion::NoStream, [NewEvent::json("OrderPlaced", &7)?])?;
     work(&store, true)?;
-    println!("stopped before the checkpoint was saved");
+    println!("stopped right after it had acted");
     store.close()?;
 
     let store = EventStore::open(&path)?;

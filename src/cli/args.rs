@@ -110,8 +110,11 @@ pub(crate) struct ReadArgs {
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) event_types: Vec<String>,
     /// Print only events of streams whose ids start like this
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tags")]
     pub(crate) prefix: Option<String>,
+    /// Print only events with this tag; given several times, with all of them
+    #[arg(long = "tag", value_name = "TAG", conflicts_with = "from_version")]
+    pub(crate) tags: Vec<String>,
 }
 
 /// Print the last events, and go on with those that any process appends, until interrupted

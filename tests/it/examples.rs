@@ -57,13 +57,43 @@ fn process_manager() {
         &[
             "going on at position 1",
             "1 OrderPlaced: PaymentRequested at 2",
-            "stopped before the checkpoint was saved",
-            "going on at position 1",
-            "1 OrderPlaced: PaymentRequested at 2",
+            "stopped right after it had acted",
+            "going on at position 2",
             "the order is paid",
-            "going on at position 3",
             "3 PaymentReceived: ParcelShipped at 4",
-            "order-7, version 4: ParcelShipped",
+            "version 4: ParcelShipped",
+        ],
+    );
+}
+
+#[test]
+fn course_subscriptions() {
+    check(
+        "course_subscriptions",
+        &[
+            "ada takes algebra, at 4",
+            "1 of 2 got the last seat",
+            "ada takes biology",
+            "refused: ada has 2 courses",
+            "algebra has 2 students",
+        ],
+    );
+}
+
+#[test]
+fn invoice_numbers() {
+    check("invoice_numbers", &["20 invoices, in order and without a gap: true"]);
+}
+
+#[test]
+fn user_names() {
+    check(
+        "user_names",
+        &[
+            "1 gets countess: true",
+            "2 gets countess: false",
+            "2 gets admiral: true",
+            "3 gets countess: true",
         ],
     );
 }

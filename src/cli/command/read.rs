@@ -1,6 +1,6 @@
 //! `read`: events of the store or of one stream.
 
-use annals::Reader;
+use annals::{Query, QueryItem, Reader};
 
 use crate::{
     args::ReadArgs,
@@ -11,8 +11,8 @@ use crate::{
 pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> {
     let store = Reader::open(&args.store)?;
     let mut events = match &args.stream {
-        Some(stream) => store.read_stream(stream),
-        None => store.read_all(),
+        Some(stream) if args.tags.is_empty() => store.read_stream(stream),
+        _ => store.read_all(),
     };
     if let Some(version) = args.from_version {
         events = events.from_version(version);
@@ -26,7 +26,14 @@ pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> 
     if let Some(limit) = args.limit {
         events = events.limit(limit);
     }
-    if !args.event_types.is_empty() {
+    if !args.tags.is_empty() {
+        let item = QueryItem::new().tags(args.tags).types(args.event_types);
+        let item = match args.stream {
+            Some(stream) => item.stream(stream),
+            None => item,
+        };
+        events = events.query(&Query::new().item(item));
+    } else if !args.event_types.is_empty() {
         events = events.event_types(args.event_types);
     }
     if let Some(prefix) = args.prefix {

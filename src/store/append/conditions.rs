@@ -6,7 +6,6 @@
 
 use crate::{
     Error,
-    codec::record::EventToEncode,
     error::FailedCondition,
     storage::{Direction, Storage},
     store::{append::request::Condition, query::Search},
@@ -32,14 +31,14 @@ impl SeenConditions {
         Ok(SeenConditions { head, matches })
     }
 
-    /// The conditions that do not hold at `base`, the head before the group, with the events that
-    /// the group has before this batch.
+    /// The conditions that do not hold at `base`, the head before the group, and with what the group
+    /// has before this batch: `in_group` is the first event there that matches, if one does.
     pub(super) fn violated(
         &self,
         storage: &Storage,
         conditions: &[Condition],
         base: u64,
-        group: &[EventToEncode<'_>],
+        in_group: impl Fn(&Condition) -> Option<u64>,
     ) -> Result<Vec<FailedCondition>, Error> {
         let mut violated = Vec::new();
         for (index, condition) in conditions.iter().enumerate() {
@@ -49,14 +48,7 @@ impl SeenConditions {
                 Some(position) => Some(position),
                 None => first_match(storage, condition, start, base)?,
             };
-            let found = found.or_else(|| {
-                let is_match = |event: &&EventToEncode<'_>| {
-                    event.position > condition.after
-                        && condition.query.matches(event.stream, event.event_type, event.tags)
-                };
-                group.iter().find(is_match).map(|event| event.position)
-            });
-            if let Some(position) = found {
+            if let Some(position) = found.or_else(|| in_group(condition)) {
                 violated.push(FailedCondition { index, position });
             }
         }

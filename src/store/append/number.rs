@@ -7,14 +7,14 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
 
 use super::{
-    request::{AppendRequest, Unit},
+    request::{AppendRequest, Condition, Unit},
     versions::Versions,
 };
 use crate::{
     AppendError, Error,
     codec::record::EventToEncode,
     error::{Conflict, check_violations},
-    event::{Appended, NewEvent, Timestamp},
+    event::{Appended, NewEvent, QueryItem, Timestamp},
     storage::Storage,
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Numbering<'a> {
     versions: HashMap<&'a str, u64>,
     /// Positions of the ids that the group has accepted.
     ids: HashMap<Uuid, u64>,
+    /// Positions of the events that the group has accepted, by tag.
+    tags: HashMap<&'a str, Vec<u64>>,
 }
 
 impl<'a> Numbering<'a> {
@@ -63,6 +65,7 @@ impl<'a> Numbering<'a> {
             events: Vec::new(),
             versions: HashMap::new(),
             ids: HashMap::new(),
+            tags: HashMap::new(),
         }
     }
 
@@ -88,7 +91,7 @@ impl<'a> Numbering<'a> {
             self.storage,
             &request.contents.conditions,
             self.base,
-            &self.events,
+            |condition| self.first_match(condition),
         )?;
         check_violations(conflicts, conditions)?;
         Ok(None)
@@ -128,9 +131,39 @@ impl<'a> Numbering<'a> {
             metadata: event.metadata.as_deref().map(str::as_bytes),
             tags: event.tag_list(),
         });
+        let position = self.base + self.events.len() as u64;
         if let Some(id) = event.id {
-            self.ids.insert(id, self.base + self.events.len() as u64);
+            self.ids.insert(id, position);
         }
+        for tag in &event.tags {
+            self.tags.entry(tag).or_default().push(position);
+        }
+    }
+
+    /// The first event of the group that a condition excludes. Where an item has tags it looks only
+    /// at the events that have the first of them: a group may have a thousand batches with
+    /// conditions.
+    fn first_match(&self, condition: &Condition) -> Option<u64> {
+        let Condition { query, after } = condition;
+        let is_match = |event: &EventToEncode<'_>| {
+            event.position > *after && query.matches(event.stream, event.event_type, event.tags)
+        };
+        if query.needs_scan() {
+            return self.events.iter().find(|event| is_match(event)).map(|event| event.position);
+        }
+        let of_item = |item: &QueryItem| match (item.tags.first(), &item.stream) {
+            (Some(tag), _) => {
+                let positions = self.tags.get(tag.as_str())?;
+                let is_one = |at: &&u64| self.accepted_at(**at).is_some_and(is_match);
+                positions.iter().find(is_one).copied()
+            }
+            (None, Some(stream)) if self.versions.contains_key(stream.as_str()) => {
+                let is_one = |event: &&EventToEncode<'_>| event.stream == stream && is_match(event);
+                self.events.iter().find(is_one).map(|event| event.position)
+            }
+            (None, _) => None,
+        };
+        query.items.iter().filter_map(of_item).min()
     }
 
     fn version_of(&mut self, stream: &'a str) -> Result<u64, Error> {

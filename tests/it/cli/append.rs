@@ -134,6 +134,17 @@ fn read_prints_the_lines_of_the_export() {
     assert_eq!(read(&["--prefix", "stream-2"]), [2, 5, 8]);
     assert_eq!(read(&["--type", "ItemAdded", "--type", "Other", "--limit", "1"]), [1]);
     assert_eq!(read(&["--type", "Other"]), [0; 0]);
+    place.succeed(&["append", "t.annals", "s", "T", "1", "--tag", "b", "--tag", "a"]);
+    place.succeed(&["append", "t.annals", "s", "U", "2", "--tag", "b"]);
+    let tagged = |args: &[&str]| {
+        let args: Vec<&str> = ["read", "t.annals"].iter().chain(args).copied().collect();
+        place.succeed(&args).lines().map(event_id).collect::<Vec<u64>>()
+    };
+    assert!(place.succeed(&["read", "t.annals"]).contains("\"tags\": [\"a\", \"b\"]"));
+    assert_eq!(tagged(&["--tag", "b"]), [1, 2]);
+    assert_eq!(tagged(&["--tag", "b", "--tag", "a"]), [1]);
+    assert_eq!(tagged(&["s", "--tag", "b", "--type", "U"]), [2]);
+    place.refuse(&["read", "t.annals", "--tag", "b", "--prefix", "s"], 2, "cannot be used");
     place.refuse(&["read", "s.annals", "--from-version", "1"], 2, "invalid ");
     place.refuse(&["read", "s.annals", "stream-1", "--prefix", "s"], 2, "invalid ");
 }

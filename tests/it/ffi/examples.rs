@@ -54,6 +54,15 @@ fn ledger() {
 }
 
 #[test]
+fn user_names() {
+    let Some(shop) = Workshop::with("cc") else { return };
+    let source = root().join("examples/c/user_names.c");
+    let program = shop.compile("cc", &["-std=c99", "-O2"], &[source], Linkage::Shared);
+    let due = "user-1 is countess, at 1\ncountess is taken since 1\nuser-2 is admiral, at 2\n";
+    check_output(&mut shop.command(&program), due);
+}
+
+#[test]
 fn live() {
     for (shop, program) in examples("live") {
         let first = "restored: nothing\n\
