@@ -6,7 +6,9 @@ mod calls; //      calls of every function, written as C
 mod cpp; //        the C++ layer
 mod examples; //   the examples, and the commands of the README
 mod from_rust; //  the functions called from Rust, for Miri
-mod header; //     the header is what the code makes, and every compiler takes it
+#[cfg(feature = "header")]
+mod generated; //  the header is what cbindgen makes of the code
+mod header; //     the header declares the functions, and every compiler takes it
 mod install; //    CMake and pkg-config, shared and static, from a moved prefix
 #[cfg(feature = "panic-injection")]
 mod panics; //     a panic inside every function

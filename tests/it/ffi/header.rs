@@ -1,16 +1,19 @@
-//! `include/annals.h` is what cbindgen makes of `src/ffi`, and fits every compiler.
+//! `include/annals.h` declares the functions of `src/ffi`, and every compiler takes it.
 //!
-//! `ANNALS_UPDATE=1 cargo test --test it ffi::header` writes it anew.
+//! Whether the rest of it is up to date needs cbindgen: see `generated.rs`.
 
 use std::{fs, path::Path};
 
-use crate::support::{
-    c::{Linkage, Workshop, root, succeed},
-    system::has_program,
+use crate::{
+    ffi::prototypes::prototypes,
+    support::{
+        c::{Linkage, Workshop, root, succeed},
+        system::has_program,
+    },
 };
 
-/// The files of the C ABI, in the order in which the header tells of them.
-const SOURCES: [&str; 25] = [
+/// The files of the C ABI, in the order in which the header declares them.
+pub(crate) const SOURCES: [&str; 25] = [
     "version.rs",
     "status.rs",
     "error.rs",
@@ -38,86 +41,96 @@ const SOURCES: [&str; 25] = [
     "healing.rs",
 ];
 
-fn generated() -> String {
-    let ffi = root().join("src/ffi");
-    let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    for source in SOURCES {
-        builder = builder.with_src(ffi.join(source));
-    }
-    let mut text = Vec::new();
-    builder.generate().unwrap().write(&mut text);
-    finished(&String::from_utf8(text).unwrap())
+/// The functions that a source file of the library exports, as C declares them.
+fn exported(source: &str) -> Vec<String> {
+    let (start, middle) = ("#[unsafe(no_mangle)]", "extern \"C\" fn ");
+    let exports = source.split(start).skip(1).map(|text| text.split_once(middle).unwrap().1);
+    let declarations = exports.map(|text| {
+        let (name, rest) = text.split_once('(').unwrap();
+        let (params, rest) = rest.split_once(')').unwrap();
+        let returns = rest.split_once('{').unwrap().0.trim().trim_start_matches("-> ").trim();
+        let params = params.split(',').map(str::trim).filter(|param| !param.is_empty());
+        let params = params.map(|param| {
+            let (name, ty) = param.split_once(": ").unwrap();
+            declaration(ty, name.trim_start_matches("r#"))
+        });
+        let returns = if returns.is_empty() { "void" } else { returns };
+        format!("{}({})", declaration(returns, name), params.collect::<Vec<_>>().join(", "))
+    });
+    declarations.collect()
 }
 
-/// Fills in the version, and takes out what rustdoc alone needs: the sections on safety, which say
-/// for Rust what each `@param` says for C.
-fn finished(text: &str) -> String {
-    let (major, minor, patch) = (
-        env!("CARGO_PKG_VERSION_MAJOR"),
-        env!("CARGO_PKG_VERSION_MINOR"),
-        env!("CARGO_PKG_VERSION_PATCH"),
-    );
-    let number = |text: &str| text.parse::<u32>().unwrap();
-    let all = number(major) * 1_000_000 + number(minor) * 1_000 + number(patch);
-    let text = text
-        .replace("@MAJOR@", major)
-        .replace("@MINOR@", minor)
-        .replace("@PATCH@", patch)
-        .replace("@NUMBER@", &all.to_string())
-        .replace("@VERSION@", env!("CARGO_PKG_VERSION"));
-    let mut lines: Vec<String> = Vec::new();
-    let mut is_on_safety = false;
-    for line in text.lines().map(str::trim_end) {
-        if line == " * # Safety" {
-            is_on_safety = true;
-            // The empty line in front of it.
-            lines.pop();
-        } else if line.ends_with(" */") {
-            is_on_safety = false;
-        }
-        let is_second_empty = line.is_empty() && lines.last().is_some_and(String::is_empty);
-        if !is_on_safety && !is_second_empty {
-            lines.push(line.to_owned());
-        }
-        shorten(&mut lines);
+/// The declaration in C of a name with a type of Rust.
+fn declaration(ty: &str, name: &str) -> String {
+    for (pointer, qualifier) in [("*mut ", ""), ("*const ", "const ")] {
+        let Some(target) = ty.strip_prefix(pointer) else { continue };
+        let name = format!("*{name}");
+        return match target.starts_with('*') {
+            true => declaration(target, &format!("{qualifier}{name}")),
+            false => format!("{qualifier}{}", declaration(target, &name)),
+        };
     }
-    lines.join("\n").trim_start().to_owned() + "\n"
+    let ty = match ty {
+        "u8" => "uint8_t",
+        "u32" => "uint32_t",
+        "u64" => "uint64_t",
+        "i32" => "int32_t",
+        "i64" => "int64_t",
+        "usize" => "size_t",
+        "c_char" => "char",
+        "c_void" => "void",
+        ty => ty,
+    };
+    format!("{ty} {name}")
 }
 
-/// Makes one line of a comment that has just ended and says only one.
-fn shorten(lines: &mut Vec<String>) {
-    let [.., opening, text, closing] = lines.as_slice() else { return };
-    if opening.trim_start() != "/**" || closing.trim_start() != "*/" {
-        return;
-    }
-    let indent = opening.len() - opening.trim_start().len();
-    let text = text.trim_start().trim_start_matches("* ");
-    let short = format!("{}/** {text} */", " ".repeat(indent));
-    if short.len() <= 100 {
-        lines.truncate(lines.len() - 3);
-        lines.push(short);
-    }
-}
-
+/// Rejects a header that was not generated again after a function was added, removed or changed.
 #[test]
-fn the_committed_header_is_what_the_code_makes() {
-    let path = root().join("include/annals.h");
-    let due = generated();
-    if std::env::var_os("ANNALS_UPDATE").is_some() {
-        fs::write(&path, &due).unwrap();
+fn the_header_declares_what_the_library_exports() {
+    let files = SOURCES.iter().map(|source| root().join("src/ffi").join(source));
+    let due: Vec<String> =
+        files.flat_map(|file| exported(&fs::read_to_string(file).unwrap())).collect();
+    let declared = prototypes().into_iter().map(|function| {
+        let join = |ty: &str, name: &str| match ty.ends_with('*') {
+            true => format!("{ty}{name}"),
+            false => format!("{ty} {name}"),
+        };
+        let params = function.params.iter().map(|param| join(&param.ty, &param.name));
+        let params = params.collect::<Vec<_>>().join(", ");
+        format!("{}({params})", join(&function.returns, &function.name))
+    });
+    let declared: Vec<String> = declared.collect();
+    let stale: Vec<&String> = declared.iter().filter(|text| !due.contains(text)).collect();
+    let missing: Vec<&String> = due.iter().filter(|text| !declared.contains(text)).collect();
+    assert!(
+        stale.is_empty() && missing.is_empty(),
+        "include/annals.h declares {stale:#?}\nand src/ffi exports {missing:#?}\n\
+         run ANNALS_UPDATE=1 cargo test --features header --test it ffi::generated"
+    );
+    assert_eq!(declared, due, "the order differs");
+}
+
+/// Adding a file to the C ABI needs a place in the header.
+#[test]
+fn every_file_that_exports_a_function_is_in_the_header() {
+    let mut folders = vec![root().join("src/ffi")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::read_to_string(&path).unwrap().contains("#[unsafe(no_mangle)]") {
+                let name = path.strip_prefix(root().join("src/ffi")).unwrap();
+                found.push(name.display().to_string());
+            }
+        }
     }
-    let committed = fs::read_to_string(&path).unwrap();
-    if let Some((number, (old, new))) =
-        committed.lines().zip(due.lines()).enumerate().find(|(_, (old, new))| old != new)
-    {
-        panic!(
-            "include/annals.h:{} is\n{old}\nbut the code makes\n{new}\n\
-             run ANNALS_UPDATE=1 cargo test --test it ffi::header",
-            number + 1
-        );
-    }
-    assert_eq!(committed, due, "one of them is longer");
+    let is_known = |name: &String| SOURCES.contains(&name.as_str());
+    // This one is for tests alone.
+    let is_for_tests = |name: &String| name == "glue/panic_injection.rs";
+    let unknown: Vec<_> = found.iter().filter(|n| !is_known(n) && !is_for_tests(n)).collect();
+    assert!(unknown.is_empty(), "SOURCES lacks {unknown:?}");
 }
 
 /// Uses of everything that is a macro, in the words of both languages.
