@@ -2255,6 +2255,42 @@ annals_status annals_reconstruct_state(const struct annals_store *store,
 ANNALS_NOEXCEPT;
 
 /**
+ * As annals_reconstruct_state, and reports the version and the position of the last event of the
+ * stream up to the point: what an append that rests on the state expects, and what a snapshot of
+ * it is saved for. They do not depend on where the callback stops.
+ *
+ * @param store The store.
+ * @param stream The stream id. A stream without events is an empty one, not an error.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param up_to_kind What `up_to` is: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION, ANNALS_UP_TO_POSITION
+ * or ANNALS_UP_TO_TIMESTAMP.
+ * @param up_to The point, inclusive.
+ * @param apply Takes each event, on this thread. It may use the store.
+ * @param user_data Handed to `apply`.
+ * @param out_version Receives the version; 0 when there is no event. May be NULL.
+ * @param out_position Receives the position; 0 when there is no event. May be NULL.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when the callback stopped; ANNALS_E_CALLBACK when it failed;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED;
+ * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_reconstruct_state_versioned(const struct annals_store *store,
+                                                 const char *stream,
+                                                 size_t len,
+                                                 uint32_t up_to_kind,
+                                                 uint64_t up_to,
+                                                 annals_event_fn apply,
+                                                 void *user_data,
+                                                 uint64_t *out_version,
+                                                 uint64_t *out_position,
+                                                 struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
  * Writes every event up to the last one of this moment as NDJSON, one event a line, byte for byte
  * as Python's json.dumps would.
  *

@@ -984,7 +984,19 @@ class snapshot {
   detail::owned<annals_snapshot> raw_;
 };
 
-/// How far store::reconstruct goes.
+/// The state of a stream, and the place in the stream that it belongs to.
+template <class State>
+struct loaded {
+  /// What `apply` made of the events.
+  State state;
+  /// The version of the last event: what an append that rests on the state expects. 0 when there is
+  /// no event.
+  std::uint64_t version = 0;
+  /// The position of that event: what a snapshot of the state is saved for. 0 when there is none.
+  std::uint64_t position = 0;
+};
+
+/// How far store::load and store::reconstruct go.
 class up_to {
  public:
   /// Up to the last event there is.
@@ -1605,6 +1617,44 @@ class store {
     return failure.or_nothing(status);
   }
 
+  /// The state of a stream up to a point: what `apply(State &, const annals::event &)` makes of
+  /// `initial` and its events, with the version that an append which rests on it expects.
+  template <class State, class Apply>
+  returned<loaded<State>> load(std::string_view stream, State initial, Apply &&apply,
+                               up_to point = up_to::now()) const {
+    detail::failure failure;
+    loaded<State> found{std::move(initial)};
+    const annals_status status = load_into(found, stream, apply, point, failure);
+    return failure.or_else<loaded<State>>(status, [&] { return std::move(found); });
+  }
+
+  /// Loads the state of a stream, asks `decide(const State &)` for the `std::vector<new_event>`
+  /// that follows from it, and appends that if the stream is still as it was. After a conflict it
+  /// starts again from a copy of `initial`, at most 1000 times. Returns where the events are, or
+  /// nothing if there were none to append. What `decide` throws reaches the caller.
+  template <class State, class Apply, class Decide>
+  returned<std::optional<appended>> update(std::string_view stream, const State &initial,
+                                           Apply &&apply, Decide &&decide) const {
+    constexpr int attempts_max = 1000;
+    for (int attempt = 1;; ++attempt) {
+      detail::failure failure;
+      loaded<State> found{initial};
+      annals_status status = load_into(found, stream, apply, up_to::now(), failure);
+      if (status < 0) return failure.fail<std::optional<appended>>(status);
+      const std::vector<new_event> events = decide(std::as_const(found.state));
+      if (events.empty()) return std::optional<appended>();
+      const std::vector<annals_new_event> raw = raw_events({events.data(), events.size()});
+      appended landed;
+      status = annals_append(raw_.get(), stream.data(), stream.size(), found.version, raw.data(),
+                             raw.size(), &landed.first_position, &landed.first_version,
+                             failure.out());
+      if (status == ANNALS_E_VERSION_CONFLICT && attempt < attempts_max) continue;
+      landed.status = status;
+      return failure.or_else<std::optional<appended>>(
+          status, [&] { return std::optional<appended>(landed); });
+    }
+  }
+
   /// Hands every event as NDJSON to `write(std::string_view)`, in large pieces; returns how many
   /// whole lines it has taken.
   template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
@@ -1710,6 +1760,25 @@ class store {
   annals_store *release() noexcept { return raw_.release(); }
 
  private:
+  /// Applies the events of a stream, and throws what `apply` throws.
+  template <class State, class Apply>
+  annals_status load_into(loaded<State> &found, std::string_view stream, Apply &apply,
+                          up_to point, detail::failure &failure) const {
+    const auto apply_one = [&](const annals::event &event) {
+      return detail::answer(apply, found.state, event);
+    };
+    using carried = detail::carried<decltype(apply_one)>;
+    carried call(apply_one);
+    const auto thunk = [](void *data, const annals_event *raw) noexcept {
+      return (*static_cast<carried *>(data))(event(*raw));
+    };
+    const annals_status status = annals_reconstruct_state_versioned(
+        raw_.get(), stream.data(), stream.size(), point.kind(), point.value(), thunk, &call,
+        &found.version, &found.position, failure.out());
+    call.rethrow();
+    return status;
+  }
+
   static std::vector<annals_new_event> raw_events(span<const new_event> events) {
     std::vector<annals_new_event> raw;
     raw.reserve(events.size());

@@ -57,7 +57,8 @@ pub use ndjson::{
     TornLine, TornTail,
 };
 pub use projection::{
-    HandlerError, Handlers, LiveError, LiveProjection, LiveState, Projection, Restored, UpTo,
+    HandlerError, Handlers, LiveError, LiveProjection, LiveState, Loaded, Projection, Restored,
+    UpTo, UpdateError,
 };
 pub use reader::{ReadEvents, Reader};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};

@@ -42,6 +42,11 @@ pub const LINE_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one snapshot.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 
+/// How often [`update`](crate::EventStore::update) asks for a decision: the first time, and again
+/// after each conflict. In each round of a conflict one writer succeeds, so a writer reaches this
+/// only if a thousand others were faster.
+pub const UPDATE_ATTEMPTS_MAX: u32 = 1000;
+
 /// Checks a value against its limit; `what` names it with its unit, such as "event (bytes)".
 pub(crate) fn check(what: &'static str, actual: usize, limit: usize) -> Result<(), Error> {
     if actual <= limit {

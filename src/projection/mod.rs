@@ -9,13 +9,17 @@ mod engine;
 mod gate;
 mod handlers;
 mod live;
+mod load;
 mod pull;
 mod reconstruct;
 mod restore;
 mod undo;
+mod update;
 
 pub use handlers::{HandlerError, Handlers};
 pub use live::{LiveProjection, LiveState};
+pub use load::Loaded;
 pub use pull::{LiveError, Projection};
 pub use reconstruct::UpTo;
 pub use restore::Restored;
+pub use update::UpdateError;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, EventStore,
     event::{RecordedEvent, SnapshotKey, Timestamp, name},
-    projection::{Handlers, restore::newest_state},
+    projection::{Handlers, Loaded, restore::newest_state},
 };
 
 /// Up to where the events of a stream are replayed, inclusive.
@@ -34,7 +34,7 @@ impl UpTo {
     }
 
     /// Whether events of the stream may count that stand behind one that does not.
-    fn has_gaps(self) -> bool {
+    pub(super) fn has_gaps(self) -> bool {
         matches!(self, UpTo::Timestamp(_))
     }
 }
@@ -72,7 +72,9 @@ impl EventStore {
         handlers: &Handlers<S>,
         up_to: UpTo,
     ) -> Result<S, Error> {
-        self.replay_stream(stream.as_ref(), (state, 1), handlers, up_to)
+        let mut loaded = Loaded::initial(state);
+        loaded.advance(self, stream.as_ref(), handlers, up_to)?;
+        Ok(loaded.state)
     }
 
     /// As [`reconstruct_state`](Self::reconstruct_state), from the newest snapshot of `key` that is
@@ -113,14 +115,27 @@ impl EventStore {
         up_to: UpTo,
     ) -> Result<S, Error> {
         let (key, stream) = (key.into(), stream.as_ref());
+        Ok(self.load_from_snapshot(&key, stream, state, handlers, up_to)?.state)
+    }
+
+    pub(super) fn load_from_snapshot<S: DeserializeOwned>(
+        &self,
+        key: &SnapshotKey,
+        stream: &str,
+        state: S,
+        handlers: &Handlers<S>,
+        up_to: UpTo,
+    ) -> Result<Loaded<S>, Error> {
         self.storage().check_open()?;
         key.check()?;
         name::check_stream_id(stream)?;
         let start = match self.last_position(stream, up_to)? {
-            Some(last) => self.state_in_snapshot(&key, stream, last)?,
+            Some(last) => self.state_in_snapshot(key, stream, last)?,
             None => None,
         };
-        self.replay_stream(stream, start.unwrap_or((state, 1)), handlers, up_to)
+        let mut loaded = start.unwrap_or_else(|| Loaded::initial(state));
+        loaded.advance(self, stream, handlers, up_to)?;
+        Ok(loaded)
     }
 
     /// The last position that counts; `None` when that says nothing about the events before it.
@@ -142,34 +157,22 @@ impl EventStore {
         })
     }
 
-    /// The state in the newest usable snapshot, and the version that comes next.
+    /// The state in the newest usable snapshot.
     fn state_in_snapshot<S: DeserializeOwned>(
         &self,
         key: &SnapshotKey,
         stream: &str,
         last: u64,
-    ) -> Result<Option<(S, u64)>, Error> {
+    ) -> Result<Option<Loaded<S>>, Error> {
         let (found, _) = newest_state(self, key, last)?;
         let Some((state, position)) = found else { return Ok(None) };
         let version = self.storage().stream_version(stream, position)?;
-        Ok(Some((state, version + 1)))
-    }
-
-    fn replay_stream<S>(
-        &self,
-        stream: &str,
-        (mut state, version): (S, u64),
-        handlers: &Handlers<S>,
-        up_to: UpTo,
-    ) -> Result<S, Error> {
-        for event in self.read_stream(stream).from_version(version) {
-            let event = event?;
-            if up_to.includes(&event) {
-                handlers.run(&mut state, &event)?;
-            } else if !up_to.has_gaps() {
-                break;
-            }
-        }
-        Ok(state)
+        // The snapshot may have been saved for a position after that of the stream's last event.
+        let mut last = self.read_stream(stream).from_version(version).limit(1);
+        let position = match version {
+            0 => 0,
+            _ => last.next().transpose()?.map_or(position, |event| event.position()),
+        };
+        Ok(Some(Loaded { state, version, position }))
     }
 }

@@ -4,9 +4,12 @@ mod read_events;
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use crate::{
     BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Found,
-    Handlers, Query, Report, Snapshot, SnapshotKey, Snapshots, Stats, Streams, Subscription, UpTo,
+    Handlers, Loaded, Query, Report, Snapshot, SnapshotKey, Snapshots, Stats, Streams,
+    Subscription, UpTo,
 };
 
 pub use read_events::ReadEvents;
@@ -126,6 +129,33 @@ impl Reader {
         up_to: UpTo,
     ) -> Result<S, Error> {
         self.store.reconstruct_state(stream, state, handlers, up_to)
+    }
+
+    /// As [`EventStore::load`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::load`].
+    pub fn load<S>(
+        &self,
+        stream: impl AsRef<str>,
+        initial: S,
+        handlers: &Handlers<S>,
+    ) -> Result<Loaded<S>, Error> {
+        self.store.load(stream, initial, handlers)
+    }
+
+    /// As [`EventStore::load_from`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::load_from`].
+    pub fn load_from<S: DeserializeOwned>(
+        &self,
+        key: impl Into<SnapshotKey>,
+        stream: impl AsRef<str>,
+        initial: S,
+        handlers: &Handlers<S>,
+    ) -> Result<Loaded<S>, Error> {
+        self.store.load_from(key, stream, initial, handlers)
     }
 
     /// As [`EventStore::checkpoint`].

@@ -1,7 +1,10 @@
 //! What a store and a reader have in common.
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    Error, EventStore, Events, Found, Handlers, Query, Reader, Streams, Subscription, UpTo,
+    Error, EventStore, Events, Found, Handlers, Loaded, Query, Reader, SnapshotKey, Streams,
+    Subscription, UpTo,
 };
 
 /// Reading, of a store that is open for writing or of a [`Reader`]: a handler, an export or a query
@@ -66,6 +69,25 @@ pub trait ReadEvents: sealed::Sealed {
         handlers: &Handlers<S>,
         up_to: UpTo,
     ) -> Result<S, Error>;
+
+    /// As [`EventStore::load`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::load`].
+    fn load<S>(&self, stream: &str, initial: S, handlers: &Handlers<S>)
+    -> Result<Loaded<S>, Error>;
+
+    /// As [`EventStore::load_from`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::load_from`].
+    fn load_from<S: DeserializeOwned>(
+        &self,
+        key: impl Into<SnapshotKey>,
+        stream: &str,
+        initial: S,
+        handlers: &Handlers<S>,
+    ) -> Result<Loaded<S>, Error>;
 }
 
 mod sealed {
@@ -117,6 +139,25 @@ macro_rules! read_events {
                 up_to: UpTo,
             ) -> Result<S, Error> {
                 <$type>::reconstruct_state(self, stream, state, handlers, up_to)
+            }
+
+            fn load<S>(
+                &self,
+                stream: &str,
+                initial: S,
+                handlers: &Handlers<S>,
+            ) -> Result<Loaded<S>, Error> {
+                <$type>::load(self, stream, initial, handlers)
+            }
+
+            fn load_from<S: DeserializeOwned>(
+                &self,
+                key: impl Into<SnapshotKey>,
+                stream: &str,
+                initial: S,
+                handlers: &Handlers<S>,
+            ) -> Result<Loaded<S>, Error> {
+                <$type>::load_from(self, key, stream, initial, handlers)
             }
         }
     };

@@ -114,6 +114,48 @@ static void a_stream_is_seen_as_it_was(void) {
   close_store(store);
 }
 
+/* Checks the place of the last event up to a point: a version and a position. */
+static void check_place(annals_store *store, uint32_t kind, uint64_t up_to, uint64_t version,
+                        uint64_t position) {
+  annals_error *error = NULL;
+  fold with = {store, 0, 0, 0, 0};
+  uint64_t found_version = 9, found_position = 9;
+  OK(annals_reconstruct_state_versioned(store, "account", NT, kind, up_to, apply, &with,
+                                        &found_version, &found_position, &error));
+  CHECK(found_version == version && found_position == position);
+  CHECK(with.sum == reconstructed(store, kind, up_to));
+}
+
+static void a_state_comes_with_its_place(void) {
+  annals_error *error = NULL;
+  annals_store *store = with_times();
+  fold with = {store, 0, 0, 2, 0};
+  uint64_t version = 9, position = 9;
+  check_place(store, ANNALS_UP_TO_NOW, 0, 4, 5);
+  check_place(store, ANNALS_UP_TO_VERSION, 0, 0, 0);
+  check_place(store, ANNALS_UP_TO_VERSION, 2, 2, 2);
+  check_place(store, ANNALS_UP_TO_POSITION, 3, 2, 2);
+  check_place(store, ANNALS_UP_TO_POSITION, 4, 3, 4);
+  check_place(store, ANNALS_UP_TO_TIMESTAMP, 200, 3, 4);
+  check_place(store, ANNALS_UP_TO_TIMESTAMP, 99, 0, 0);
+  /* A callback that stops changes nothing about where the stream is. */
+  EXPECT(ANNALS_DONE,
+         annals_reconstruct_state_versioned(store, "account", NT, ANNALS_UP_TO_POSITION, 4, apply,
+                                            &with, &version, &position, &error));
+  CHECK(with.calls == 2 && version == 3 && position == 4);
+  OK(annals_reconstruct_state_versioned(store, "none", NT, 0, 0, apply, &with, &version, NULL,
+                                        &error));
+  CHECK(version == 0);
+  with.calls = 0;
+  with.fail_at = 1;
+  version = position = 9;
+  EXPECT(ANNALS_E_CALLBACK,
+         annals_reconstruct_state_versioned(store, "account", NT, 0, 0, apply, &with, &version,
+                                            &position, &error));
+  CHECK(version == 0 && position == 0);
+  close_store(store);
+}
+
 static int32_t close_inside(void *user_data, const annals_event *event) {
   annals_error *error = NULL;
   fold *with = user_data;
@@ -142,6 +184,7 @@ int main(void) {
   snapshots_are_kept(store);
   a_callback_cannot_close_the_store(store);
   a_stream_is_seen_as_it_was();
+  a_state_comes_with_its_place();
   close_store(store);
   OK(annals_open("saved.annals", NT, NULL, &store, &error));
   OK(annals_checkpoint_load(store, "mailer", NT, &position, &error));

@@ -102,6 +102,57 @@ static void reconstruction() {
   CHECK(failed.status() == ANNALS_E_CALLBACK && failed.callback_code() == -7);
 }
 
+static void loading() {
+  annals::store store = annals::store::in_memory();
+  const auto apply = [](long &total, const annals::event &event) {
+    if (event.type() == "T") total += number(event);
+  };
+  CHECK(store.load("s", 7L, apply).state == 7 && store.load("s", 7L, apply).version == 0);
+  add(store, "T", "1");
+  store.append("other", annals::any_version, annals::new_event("T", "1000"));
+  add(store, "T", "20");
+  add(store, "Other", "300");
+  const annals::loaded<long> all = store.load("s", 0L, apply);
+  CHECK(all.state == 21 && all.version == 3 && all.position == 4);
+  const annals::loaded<long> past = store.load("s", 0L, apply, annals::up_to::version(2));
+  CHECK(past.state == 21 && past.version == 2 && past.position == 3);
+  CHECK(thrown<std::string>([&] {
+          store.load("s", 0L, [](long &, const annals::event &event) {
+            throw std::string(event.text());
+          });
+        }) == "1");
+}
+
+static void updating() {
+  annals::store store = annals::store::in_memory();
+  const auto apply = [](long &total, const annals::event &event) { total += number(event); };
+  int calls = 0;
+  const auto decide = [&](const long &total) {
+    // Somebody else is faster, twice.
+    if (++calls < 3) add(store, "T", "10");
+    return std::vector<annals::new_event>{{"T", std::to_string(total + 1)}};
+  };
+  const std::optional<annals::appended> landed = store.update("s", 0L, apply, decide);
+  CHECK(calls == 3 && landed && landed->first_version == 3);
+  CHECK(store.load("s", 0L, apply).state == 10 + 10 + 21);
+  const auto nothing = [](const long &) { return std::vector<annals::new_event>(); };
+  CHECK(!store.update("s", 0L, apply, nothing));
+  CHECK(thrown<int>([&] {
+          store.update("s", 0L, apply, [](const long &total) -> std::vector<annals::new_event> {
+            throw static_cast<int>(total);
+          });
+        }) == 41);
+  calls = 0;
+  const annals::error late = thrown([&] {
+    store.update("s", 0L, apply, [&](const long &) {
+      ++calls;
+      add(store, "T", "0");
+      return std::vector<annals::new_event>{{"T", "1"}};
+    });
+  });
+  CHECK(late.is_conflict() && calls == 1000);
+}
+
 static void subscriptions() {
   annals::store store = annals::store::in_memory();
   add(store, "A", "1");
@@ -387,6 +438,8 @@ int main() {
   checkpoints();
   snapshots();
   reconstruction();
+  loading();
+  updating();
   subscriptions();
   pulling();
   what_pulled_handlers_throw();

@@ -22,6 +22,13 @@ static void deriving() {
   CHECK(!store.save_checkpoint("c", 1) && !store.checkpoint(""));
   CHECK(*sum(store, annals::up_to::now()) == 3 && *sum(store, annals::up_to::version(1)) == 1);
   CHECK(!store.reconstruct("", annals::up_to::now(), [](const annals::event &) {}));
+  const auto apply = [](long &total, const annals::event &event) {
+    total += static_cast<long>(event.version());
+  };
+  CHECK(store.load("s", 0L, apply)->state == 3 && !store.load("", 0L, apply));
+  const auto decide = [](const long &) { return std::vector<annals::new_event>(); };
+  CHECK(store.update("s", 0L, apply, decide) && !*store.update("s", 0L, apply, decide));
+  CHECK(store.update("", 0L, apply, decide).failure().status() == ANNALS_E_INVALID_ARGUMENT);
   CHECK(!store.load_snapshot("n")->has_value());
   CHECK(store.save_snapshot("n", 1, "state"));
   const annals::result<std::optional<annals::snapshot>> loaded = store.load_snapshot("n");

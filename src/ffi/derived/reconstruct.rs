@@ -6,15 +6,15 @@ use crate::ffi::{
     derived::callback::{Callback, annals_event_fn},
     error::annals_error,
     glue::{
-        arguments,
+        arguments::{self, Out},
         fault::{Details, Fault},
         guard::{self, ErrorOut},
-        handle,
+        handle::{self, SharedStore},
     },
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::{Timestamp, UpTo};
+use crate::{Error, RecordedEvent, Timestamp, UpTo};
 
 /// Up to the last event there is. `up_to` is 0.
 pub const ANNALS_UP_TO_NOW: u32 = 0;
@@ -40,6 +40,52 @@ fn up_to(kind: u32, value: u64) -> Result<UpTo, Fault> {
             return Err(Details::invalid("up_to_kind", reason));
         }
     })
+}
+
+/// The version and the position of the last event up to a point.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    version: u64,
+    position: u64,
+}
+
+impl Last {
+    fn at(event: &RecordedEvent) -> Last {
+        Last { version: event.version(), position: event.position() }
+    }
+}
+
+/// The events of a stream up to a point.
+fn events_up_to(
+    store: &SharedStore,
+    stream: &str,
+    up_to: UpTo,
+) -> impl Iterator<Item = Result<RecordedEvent, Error>> {
+    let includes = move |event: &Result<RecordedEvent, Error>| {
+        event.as_ref().map_or(true, |event| up_to.includes(event))
+    };
+    let has_gaps = matches!(up_to, UpTo::Timestamp(_));
+    let events = store.events.read_stream(stream);
+    events.take_while(move |event| has_gaps || includes(event)).filter(includes)
+}
+
+/// Hands events to the callback until it stops, and returns the last one that it was given.
+fn replay(
+    store: &SharedStore,
+    events: &mut impl Iterator<Item = Result<RecordedEvent, Error>>,
+    callback: &Callback,
+) -> Result<(annals_status, Last), Fault> {
+    let mut last = Last::default();
+    for event in events {
+        let event = event?;
+        last = Last::at(&event);
+        match callback.run(store, &event) {
+            0 => {}
+            1.. => return Ok((ANNALS_DONE, last)),
+            code => return Err(Details::callback("apply", code)),
+        }
+    }
+    Ok((ANNALS_OK, last))
 }
 
 /// Hands the events of one stream to a callback, in the order of their versions, up to a point, so
@@ -84,20 +130,66 @@ pub unsafe extern "C" fn annals_reconstruct_state(
             unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
         callback.check()?;
         let up_to = self::up_to(up_to_kind, up_to)?;
-        for event in store.events.read_stream(stream) {
-            let event = event?;
-            if !up_to.includes(&event) {
-                match up_to {
-                    UpTo::Timestamp(_) => continue,
-                    _ => break,
-                }
-            }
-            match callback.run(&store, &event) {
-                0 => {}
-                1.. => return Ok(ANNALS_DONE),
-                code => return Err(Details::callback("apply", code)),
-            }
+        let mut events = events_up_to(&store, stream, up_to);
+        Ok(replay(&store, &mut events, &callback)?.0)
+    })
+}
+
+/// As annals_reconstruct_state, and reports the version and the position of the last event of the
+/// stream up to the point: what an append that rests on the state expects, and what a snapshot of
+/// it is saved for. They do not depend on where the callback stops.
+///
+/// @param store The store.
+/// @param stream The stream id. A stream without events is an empty one, not an error.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param up_to_kind What `up_to` is: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION, ANNALS_UP_TO_POSITION
+/// or ANNALS_UP_TO_TIMESTAMP.
+/// @param up_to The point, inclusive.
+/// @param apply Takes each event, on this thread. It may use the store.
+/// @param user_data Handed to `apply`.
+/// @param out_version Receives the version; 0 when there is no event. May be NULL.
+/// @param out_position Receives the position; 0 when there is no event. May be NULL.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE when the callback stopped; ANNALS_E_CALLBACK when it failed;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Threads: any number at once. Blocking: may read files. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_reconstruct_state_versioned(
+    store: *const annals_store,
+    stream: *const c_char,
+    len: usize,
+    up_to_kind: u32,
+    up_to: u64,
+    apply: annals_event_fn,
+    user_data: *mut c_void,
+    out_version: *mut u64,
+    out_position: *mut u64,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let (version, position, err) = unsafe {
+        (Out::cleared(out_version, 0), Out::cleared(out_position, 0), ErrorOut::cleared(err))
+    };
+    guard::call(err, || {
+        // SAFETY: as promised to this function. There is nothing to destroy.
+        let callback = unsafe { Callback::new(apply, user_data, None) };
+        // SAFETY: as promised to this function.
+        let (store, stream) =
+            unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
+        callback.check()?;
+        let mut events = events_up_to(&store, stream, self::up_to(up_to_kind, up_to)?);
+        let (status, mut last) = replay(&store, &mut events, &callback)?;
+        for event in events {
+            last = Last::at(&event?);
         }
-        Ok(ANNALS_OK)
+        version.set(last.version);
+        position.set(last.position);
+        Ok(status)
     })
 }

@@ -62,7 +62,7 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
         (_, "const annals_string *", _) => "&w.text",
         (_, "size_t", "index") => "0",
         (_, "uint64_t", "expected_version") => "ANNALS_EXPECT_ANY",
-        ("annals_reconstruct_state", "uint64_t", "up_to") => "0",
+        (_, "uint64_t", "up_to") => "0",
         (_, "int64_t", "timeout_ms") => "0",
         (_, "const uint8_t *", "data" | "state") => "(const uint8_t *)\"x\"",
         (_, "annals_event_fn", _) => "see",
