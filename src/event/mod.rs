@@ -13,6 +13,7 @@ mod recorded;
 mod snapshot_key;
 pub(crate) mod tags;
 mod timestamp;
+mod typed;
 
 pub use appended::Appended;
 pub use expected::{ExpectedVersion, ParseExpectedVersionError};
@@ -25,3 +26,4 @@ pub use snapshot_key::{SnapshotKey, SnapshotOwner};
 pub(crate) use tags::TagList;
 pub use tags::Tags;
 pub use timestamp::{Timestamp, UtcOffset};
+pub(crate) use typed::variants;

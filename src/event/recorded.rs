@@ -197,7 +197,7 @@ impl RecordedEvent {
         self.fields.tag_list(&self.bytes)
     }
 
-    fn wrong_form(&self, what: &'static str, reason: impl fmt::Display) -> Error {
+    pub(super) fn wrong_form(&self, what: &'static str, reason: impl fmt::Display) -> Error {
         Error::InvalidArgument {
             argument: what,
             reason: format!("of the event at position {}: {reason}", self.position()),

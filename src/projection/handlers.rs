@@ -8,14 +8,19 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Error, event::RecordedEvent};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Error,
+    event::{RecordedEvent, variants},
+};
 
 /// Why a handler failed: any error, or a text by way of `into`.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 type Handler<S> = Arc<dyn Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync>;
 
-/// Which function takes account of which type of event. Clones are cheap and share the functions.
+/// Which function applies which type of event. Clones are cheap and share the functions.
 ///
 /// A handler should depend on nothing but the state and the event. It may be run again for an event
 /// that it has had: after a restart from an older snapshot, and when the state is restored because
@@ -39,12 +44,15 @@ type Handler<S> = Arc<dyn Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError>
 /// ```
 pub struct Handlers<S> {
     by_type: HashMap<String, Handler<S>>,
+    /// For every other type.
+    otherwise: Option<Handler<S>>,
 }
 
 impl<S> Handlers<S> {
-    /// No handlers: every event is passed over.
+    /// No handlers: every event is skipped.
+    #[must_use]
     pub fn new() -> Handlers<S> {
-        Handlers { by_type: HashMap::new() }
+        Handlers { by_type: HashMap::new(), otherwise: None }
     }
 
     /// Runs `handler` for events of this type, in place of the one before.
@@ -57,6 +65,80 @@ impl<S> Handlers<S> {
         self
     }
 
+    /// Runs `handler` for the events of each variant of the enum `E`, in place of the handlers that
+    /// these types had before. An event is read as [`RecordedEvent::to`] reads it; the handler also
+    /// gets the event as it was recorded. If `E` has a variant with serde's `other`, the handler
+    /// runs for all types that have no handler, as with [`otherwise`](Self::otherwise).
+    ///
+    /// # Panics
+    /// If `E` is not an enum that [`RecordedEvent::to`] can read.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, Handlers, NewEvent};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// enum AccountEvent {
+    ///     Opened { owner: String },
+    ///     Deposited(i64),
+    ///     Withdrawn(i64),
+    /// }
+    ///
+    /// let handlers = Handlers::new().each(|balance: &mut i64, event: AccountEvent, _| {
+    ///     match event {
+    ///         AccountEvent::Opened { .. } => {}
+    ///         AccountEvent::Deposited(cents) => *balance += cents,
+    ///         AccountEvent::Withdrawn(cents) => *balance -= cents,
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(handlers.event_types(), ["Deposited", "Opened", "Withdrawn"]);
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// for event in [AccountEvent::Deposited(100), AccountEvent::Withdrawn(30)] {
+    ///     store.append("account-1", ExpectedVersion::Any, [NewEvent::of(&event)?])?;
+    /// }
+    /// assert_eq!(store.load("account-1", 0, &handlers)?.state, 70);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn each<E, H>(mut self, handler: H) -> Handlers<S>
+    where
+        E: DeserializeOwned + 'static,
+        H: Fn(&mut S, E, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        let Some((names, takes_others)) = variants::<E>() else { not_an_enum::<E>() };
+        let handler: Handler<S> = Arc::new(move |state, event| handler(state, event.to()?, event));
+        for name in names {
+            self.by_type.insert((*name).to_owned(), handler.clone());
+        }
+        if takes_others {
+            self.otherwise = Some(handler);
+        }
+        self
+    }
+
+    /// Runs `handler` for the events of all types that have no handler, in place of the one before.
+    /// Without it they are skipped.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::Handlers;
+    ///
+    /// let handlers = Handlers::new()
+    ///     .when("Opened", |_: &mut u64, _| Ok(()))
+    ///     .otherwise(|_, event| Err(format!("{} is unknown", event.event_type()).into()));
+    /// assert!(handlers.handles("Closed"));
+    /// ```
+    #[must_use]
+    pub fn otherwise<H>(mut self, handler: H) -> Handlers<S>
+    where
+        H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
+    {
+        self.otherwise = Some(Arc::new(handler));
+        self
+    }
+
     pub(super) fn set<H>(&mut self, event_type: String, handler: H)
     where
         H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
@@ -64,15 +146,27 @@ impl<S> Handlers<S> {
         self.by_type.insert(event_type, Arc::new(handler));
     }
 
-    /// Whether there is a handler for this type.
+    /// Whether there is a handler for this type, be it one for all other types.
     pub fn handles(&self, event_type: &str) -> bool {
-        self.by_type.contains_key(event_type)
+        self.handler(event_type).is_some()
+    }
+
+    /// The types that have a handler of their own, in byte order. One that
+    /// [the store](crate::EventStore::event_types) has never seen may be misspelt.
+    pub fn event_types(&self) -> Vec<&str> {
+        let mut types: Vec<&str> = self.by_type.keys().map(String::as_str).collect();
+        types.sort_unstable();
+        types
+    }
+
+    fn handler(&self, event_type: &str) -> Option<&Handler<S>> {
+        self.by_type.get(event_type).or(self.otherwise.as_ref())
     }
 
     /// Runs the handler for the event, if there is one. A failure, or a panic, may leave the state
     /// half changed.
     pub(super) fn run(&self, state: &mut S, event: &RecordedEvent) -> Result<(), Error> {
-        let Some(handler) = self.by_type.get(event.event_type()) else { return Ok(()) };
+        let Some(handler) = self.handler(event.event_type()) else { return Ok(()) };
         let outcome = catch_unwind(AssertUnwindSafe(|| handler(state, event)));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(payload)));
         outcome.map_err(|source| Error::Handler {
@@ -81,6 +175,15 @@ impl<S> Handlers<S> {
             source: source.into(),
         })
     }
+}
+
+#[expect(clippy::panic, reason = "a defect of the caller's that the first run shows")]
+fn not_an_enum<E>() -> ! {
+    panic!(
+        "Handlers::each takes an enum whose variants serde tags from outside, as it does by \
+         default, and {} is not one",
+        std::any::type_name::<E>()
+    )
 }
 
 /// What a panic says, as an error. The payload's own destructor may panic once more.
@@ -107,14 +210,15 @@ impl<S> Default for Handlers<S> {
 
 impl<S> Clone for Handlers<S> {
     fn clone(&self) -> Handlers<S> {
-        Handlers { by_type: self.by_type.clone() }
+        Handlers { by_type: self.by_type.clone(), otherwise: self.otherwise.clone() }
     }
 }
 
 impl<S> fmt::Debug for Handlers<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut types: Vec<&String> = self.by_type.keys().collect();
-        types.sort();
-        f.debug_tuple("Handlers").field(&types).finish()
+        f.debug_struct("Handlers")
+            .field("event_types", &self.event_types())
+            .field("otherwise", &self.otherwise.is_some())
+            .finish()
     }
 }

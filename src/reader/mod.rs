@@ -219,6 +219,14 @@ impl Reader {
         self.store.stats()
     }
 
+    /// As [`EventStore::event_types`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::event_types`].
+    pub fn event_types(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.store.event_types()
+    }
+
     /// As [`EventStore::verify`], without the trees.
     ///
     /// # Errors

@@ -46,6 +46,12 @@ pub trait ReadEvents: sealed::Sealed {
     /// As [`EventStore::streams`].
     fn streams(&self) -> Streams;
 
+    /// As [`EventStore::event_types`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::event_types`].
+    fn event_types(&self) -> Result<Vec<(String, u64)>, Error>;
+
     /// As [`EventStore::subscribe`].
     ///
     /// # Errors
@@ -121,6 +127,10 @@ macro_rules! read_events {
 
             fn streams(&self) -> Streams {
                 <$type>::streams(self)
+            }
+
+            fn event_types(&self) -> Result<Vec<(String, u64)>, Error> {
+                <$type>::event_types(self)
             }
 
             fn subscribe(&self, position: u64) -> Result<Subscription, Error> {

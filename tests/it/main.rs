@@ -53,6 +53,7 @@ mod tags; //        tags, and queries by them
 mod tickets; //     many batches in flight from one thread
 mod support; //     helpers that several of the others use
 mod tidy; //        the rules of the code itself
+mod typed; //       events as the variants of an enum
 mod update; //      the state of a stream with its version, decisions appended at it
 mod verify; //      checks by path, of what opens and of what does not
 mod time_travel; // the state of a stream as it was
