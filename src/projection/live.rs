@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, RwLock, RwLockReadGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, ThreadId},
 };
@@ -27,8 +27,10 @@ use crate::{
 /// Its handlers see the events in position order, one at a time, on a thread that appends.
 ///
 /// **A handler that fails** or panics stops this projection before that event and changes nothing
-/// else: the append stands, and other projections go on. [`failure`](Self::failure) tells the event
-/// and the cause, and [`resume`](Self::resume) tries it again.
+/// else: the append stands, and other projections go on. From then on
+/// [`try_state`](Self::try_state) returns the failure, while [`last_state`](Self::last_state) still
+/// has the state before the event. [`resume`](Self::resume) tries the event again, and
+/// [`resume_after`](Self::resume_after) leaves it out.
 ///
 /// **A handler may read and append** to the same store. What it appends comes to its own projection
 /// behind the event that it handles, and to the others when the handler has returned; the append
@@ -68,6 +70,8 @@ struct Shared<S> {
     gate: Gate,
     /// Set when the projection is dropped: no handler runs from then on.
     is_over: AtomicBool,
+    /// The position of the event that [`LiveProjection::resume_after`] has left out last.
+    left_out: AtomicU64,
     engine: RwLock<Engine<S>>,
 }
 
@@ -93,6 +97,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
             name: engine.name.clone(),
             gate: Gate::at(engine.position),
             is_over: AtomicBool::new(false),
+            left_out: AtomicU64::new(0),
             engine: RwLock::new(engine),
         });
         let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&shared);
@@ -102,7 +107,8 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         LiveProjection { shared }
     }
 
-    /// The state of this moment. It waits for a handler that runs.
+    /// The current state. It waits for a handler that runs. If the projection has stopped, this is
+    /// the state before the event at which it did: [`try_state`](Self::try_state) says so.
     ///
     /// # Panics
     /// In a handler of this same projection, which has the state in its hands already, and in one
@@ -115,16 +121,59 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         }
     }
 
-    /// As [`state`](Self::state), with an error where that panics.
+    /// The current state, if it is current: every event up to the head is in it or has been
+    /// skipped.
     ///
     /// # Errors
-    /// [`Error::Busy`] in a handler of this same projection, and in one for which a handler of this
-    /// projection waits, because it asks for the state of the other.
+    /// Why the projection has stopped, if it has: [`Error::Handler`] names the event and has the
+    /// cause. [`Error::Busy`] in a handler of this same projection, and in one for which a handler
+    /// of this projection waits, because it asks for the state of the other.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{Error, EventStore, ExpectedVersion, Handlers, NewEvent, Projection};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// let handlers = Handlers::new().when("Deposited", |balance: &mut u64, event| {
+    ///     *balance += event.json::<u64>()?;
+    ///     Ok(())
+    /// });
+    /// let balance = Projection::new("balance", &store, 0, handlers).live()?;
+    /// let deposit = |json| NewEvent::raw_json("Deposited", json);
+    /// store.append("account-1", ExpectedVersion::Any, [deposit("100")?, deposit("\"much\"")?])?;
+    /// assert!(matches!(balance.try_state(), Err(Error::Handler { position: 2, .. })));
+    /// assert_eq!(*balance.last_state(), 100);
+    ///
+    /// store.append("account-1", ExpectedVersion::Any, [deposit("7")?])?;
+    /// balance.resume_after()?;
+    /// assert_eq!(*balance.try_state()?, 107);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_state(&self) -> Result<LiveState<'_, S>, Error> {
+        let state = self.shared.read()?;
+        // Nobody drives while a reader is in, so the failure belongs to this state.
+        self.failure().map_or(Ok(state), |failure| Err((*failure).clone()))
+    }
+
+    /// The state that the projection has, whether it has stopped or not. It waits for a handler
+    /// that runs.
+    ///
+    /// # Panics
+    /// As [`state`](Self::state).
+    ///
+    /// # Examples
+    /// See [`try_state`](Self::try_state).
+    pub fn last_state(&self) -> LiveState<'_, S> {
+        self.state()
+    }
+
+    /// As [`last_state`](Self::last_state), with [`Error::Busy`] where that panics.
+    #[cfg(feature = "capi")]
+    pub(crate) fn try_last_state(&self) -> Result<LiveState<'_, S>, Error> {
         self.shared.read()
     }
 
-    /// The position of the last event that was taken account of, or passed over.
+    /// The position of the last event that was applied or skipped.
     pub fn position(&self) -> u64 {
         self.shared.gate.position()
     }
@@ -134,7 +183,8 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         &self.shared.name
     }
 
-    /// Why the projection has stopped, if it has: [`Error::Handler`] tells the event and the cause.
+    /// Why the projection has stopped, if it has: [`Error::Handler`] names the event and has the
+    /// cause.
     pub fn failure(&self) -> Option<Arc<Error>> {
         self.shared.gate.failure()
     }
@@ -146,10 +196,40 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     /// Why it has stopped again, or [`Error::Closed`]; [`Error::Busy`] in a handler of a live
     /// projection of the store, and while this thread holds the state of one.
     pub fn resume(&self) -> Result<u64, Arc<Error>> {
+        self.resume_leaving_out(0)
+    }
+
+    /// As [`resume`](Self::resume), but the event at which the projection has stopped is left out:
+    /// its handler does not run, and the position moves past it. Every other event is handled as
+    /// always. Where the projection has not stopped nothing is left out.
+    ///
+    /// The event is left out of this state and of the snapshots made of it. A projection that
+    /// starts again from an earlier snapshot, or from the beginning, meets it again.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume), about another event; and why it has stopped, if that was not a
+    /// handler.
+    ///
+    /// # Examples
+    /// See [`try_state`](Self::try_state).
+    pub fn resume_after(&self) -> Result<u64, Arc<Error>> {
+        match self.failure() {
+            None => self.resume(),
+            Some(failure) => match *failure {
+                Error::Handler { position, .. } => self.resume_leaving_out(position),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    fn resume_leaving_out(&self, position: u64) -> Result<u64, Arc<Error>> {
         let store = &self.shared.store;
         let head = store.head().map_err(Arc::new)?;
         if store.followers().is_inside(thread::current().id()) {
             return Err(Arc::new(Error::Busy { what: "the resumption of a live projection" }));
+        }
+        if position > 0 {
+            self.shared.left_out.store(position, Ordering::Release);
         }
         self.shared.gate.clear_failure();
         store.followers().follow(head);
@@ -225,6 +305,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
             // shut.
             let advanced = catch_unwind(AssertUnwindSafe(|| {
                 let mut engine = sync::write(&self.engine);
+                engine.left_out = self.left_out.load(Ordering::Acquire);
                 let count = target.saturating_sub(engine.position);
                 let outcome = engine.follow(count, || self.is_over.load(Ordering::Acquire));
                 let snapshot_failure = engine.snapshots.failure.clone();

@@ -147,6 +147,10 @@ fn one_that_fails_stops_alone_and_can_be_resumed() {
         let due = if panics { "it panicked: sick of it" } else { "sick of it" };
         assert!(failure.chain().ends_with(due), "{}", failure.chain());
 
+        let stopped = failing.try_state().unwrap_err();
+        assert!(matches!(stopped, Error::Handler { position: 3, .. }), "{stopped:?}");
+        assert_eq!((&*failing.last_state(), failing.last_state().position()), (&upto(2), 2));
+        assert_eq!(*before.try_state().unwrap(), upto(5));
         assert_eq!(failing.resume().unwrap_err().code(), ErrorCode::Handler);
         assert_eq!(failing.position(), 2);
         is_sick.store(false, Ordering::Relaxed);
@@ -156,6 +160,55 @@ fn one_that_fails_stops_alone_and_can_be_resumed() {
         assert_eq!(*failing.state(), upto(6));
         assert_eq!(failing.resume().unwrap(), 6, "with nothing to resume");
     }
+}
+
+/// Rejects a projection that leaves out more than the one event, or meets it again when a later
+/// failure makes it replay.
+#[test]
+fn one_that_fails_goes_on_without_the_event() {
+    let store = EventStore::in_memory().unwrap();
+    type State = (String, Vec<u64>);
+    let handlers = Handlers::new().when("Counted", |(_, seen): &mut State, event| {
+        seen.push(event.position());
+        match event.position() {
+            3 | 6 | 9 => Err("sick of it".into()),
+            _ => Ok(()),
+        }
+    });
+    // A state that is too large to be kept before every handler.
+    let state = ("-".repeat(4_000), Vec::new());
+    let live = Projection::new("f", &store, state, handlers).live().unwrap();
+    (1..=7).for_each(|number| append(&store, number));
+    let stopped_at = |failure: &Error| match failure {
+        Error::Handler { position, .. } => *position,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(stopped_at(&live.failure().unwrap()), 3);
+    assert_eq!(stopped_at(&live.resume_after().unwrap_err()), 6, "the next one that fails");
+    assert_eq!((live.position(), &live.last_state().1), (5, &vec![1, 2, 4, 5]));
+    assert_eq!(live.resume_after().unwrap(), 7);
+    append(&store, 8);
+    assert_eq!(live.try_state().unwrap().1, [1, 2, 4, 5, 7, 8]);
+    assert_eq!(live.resume_after().unwrap(), 8, "it has not stopped, so nothing is left out");
+    append(&store, 9);
+    assert_eq!(stopped_at(&live.try_state().unwrap_err()), 9);
+    assert_eq!((live.position(), &live.last_state().1), (8, &vec![1, 2, 4, 5, 7, 8]));
+}
+
+#[test]
+fn what_is_no_handlers_fault_cannot_be_left_out() {
+    use std::collections::BTreeMap;
+    let store = EventStore::in_memory().unwrap();
+    let handlers = Handlers::new().when("Counted", |keys: &mut BTreeMap<Vec<u8>, u64>, event| {
+        // The next state has no JSON form.
+        keys.insert(vec![1], event.position());
+        Ok(())
+    });
+    let live = Projection::new("f", &store, BTreeMap::new(), handlers).live().unwrap();
+    (1..=3).for_each(|number| append(&store, number));
+    assert_eq!(live.try_state().unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert_eq!(live.resume_after().unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert_eq!(live.position(), 1);
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub unsafe extern "C" fn annals_projection_save_snapshot(
         let pulled = projected.alone()?;
         let position = match (pulled.as_ref(), projected.live.get()) {
             (Some(pulled), _) => pulled.position(),
-            (None, Some(live)) => live.try_state()?.position(),
+            (None, Some(live)) => live.try_last_state()?.position(),
             (None, None) => return Err(Details::busy(annals_projection::NAME)),
         };
         projected.store.events.save_snapshot(projected.key(), position, state)?;
