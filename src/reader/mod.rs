@@ -5,11 +5,12 @@ mod read_events;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{
     BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Found,
-    Handlers, Loaded, Query, Report, Snapshot, SnapshotKey, Snapshots, Stats, Streams,
-    Subscription, UpTo,
+    Handlers, Loaded, Query, RecordedEvent, Report, Snapshot, SnapshotKey, Snapshots, Stats,
+    Streams, Subscription, UpTo,
 };
 
 pub use read_events::ReadEvents;
@@ -87,6 +88,14 @@ impl Reader {
     /// As for [`EventStore::stream_version`].
     pub fn stream_version(&self, stream: impl AsRef<str>) -> Result<u64, Error> {
         self.store.stream_version(stream)
+    }
+
+    /// As [`EventStore::event_by_id`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::event_by_id`].
+    pub fn event_by_id(&self, id: Uuid) -> Result<Option<RecordedEvent>, Error> {
+        self.store.event_by_id(id)
     }
 
     /// As [`EventStore::read_all`].

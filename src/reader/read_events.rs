@@ -1,10 +1,11 @@
 //! What a store and a reader have in common.
 
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{
-    Error, EventStore, Events, Found, Handlers, Loaded, Query, Reader, SnapshotKey, Streams,
-    Subscription, UpTo,
+    Error, EventStore, Events, Found, Handlers, Loaded, Query, Reader, RecordedEvent, SnapshotKey,
+    Streams, Subscription, UpTo,
 };
 
 /// Reading, of a store that is open for writing or of a [`Reader`]: a handler, an export or a query
@@ -33,6 +34,12 @@ pub trait ReadEvents: sealed::Sealed {
     /// # Errors
     /// As for [`EventStore::stream_version`].
     fn stream_version(&self, stream: &str) -> Result<u64, Error>;
+
+    /// As [`EventStore::event_by_id`].
+    ///
+    /// # Errors
+    /// As for [`EventStore::event_by_id`].
+    fn event_by_id(&self, id: Uuid) -> Result<Option<RecordedEvent>, Error>;
 
     /// As [`EventStore::read_all`].
     fn read_all(&self) -> Events;
@@ -111,6 +118,10 @@ macro_rules! read_events {
 
             fn stream_version(&self, stream: &str) -> Result<u64, Error> {
                 <$type>::stream_version(self, stream)
+            }
+
+            fn event_by_id(&self, id: Uuid) -> Result<Option<RecordedEvent>, Error> {
+                <$type>::event_by_id(self, id)
             }
 
             fn read_all(&self) -> Events {

@@ -3,7 +3,7 @@
 //! The check for a forked child is made once for each page: for each event it would cost about as
 //! much as the event, and a decoded page is the child's own memory.
 
-use std::{mem, vec};
+use std::{mem, ops::RangeInclusive, vec};
 
 use crate::{
     Error,
@@ -19,6 +19,8 @@ pub(super) struct Cursor {
     next: u64,
     last: u64,
     is_backward: bool,
+    /// Of a read of all: the times that are wanted, in microseconds, if not all are.
+    times: Option<Box<RangeInclusive<i64>>>,
     /// The head that bounds the read.
     head: u64,
     /// No page was read yet: the caller has just checked for a forked child.
@@ -36,6 +38,13 @@ pub(super) struct Cursor {
 impl Cursor {
     pub(super) fn of_all(bounds: (u64, u64), is_backward: bool) -> Cursor {
         Cursor::new(None, bounds, is_backward, u64::MAX)
+    }
+
+    /// Lets a read of all leave out blocks without any event of these times. The events of the
+    /// other blocks may have other times.
+    pub(super) fn of_times(mut self, times: Option<RangeInclusive<i64>>) -> Cursor {
+        self.times = times.map(Box::new);
+        self
     }
 
     pub(super) fn of_stream(
@@ -58,6 +67,7 @@ impl Cursor {
             next,
             last,
             is_backward,
+            times: None,
             head,
             is_at_start: true,
             page: Page::default(),
@@ -115,6 +125,7 @@ impl Cursor {
                 Some(event) => break event,
                 // Where the end was open, a fetch may find only that.
                 None if is_fetched => return Err(self.missing()),
+                None if self.has_skipped(storage) => {}
                 None => {
                     is_fetched = !self.is_open;
                     self.fetch(storage)?;
@@ -124,6 +135,13 @@ impl Cursor {
         self.check(&event)?;
         self.next = if self.is_backward { self.next - 1 } else { self.next + 1 };
         Ok(Some(event))
+    }
+
+    /// Moves past blocks without any event of the times that are wanted; false when there are none.
+    fn has_skipped(&mut self, storage: &Storage) -> bool {
+        let Some(times) = &self.times else { return false };
+        let next = storage.next_of_times(self.next, self.is_backward, times);
+        mem::replace(&mut self.next, next) != next
     }
 
     /// Whether the next event of a read forward of all is the next one of what was read.

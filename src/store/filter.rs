@@ -1,10 +1,10 @@
 //! Which events a reader wants.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use crate::{
     Error,
-    event::{Query, RecordedEvent, name},
+    event::{Query, RecordedEvent, Timestamp, name},
 };
 
 #[derive(Clone, Debug, Default)]
@@ -12,8 +12,10 @@ pub(crate) struct Filter {
     /// None at all filter nothing.
     pub(crate) event_types: HashSet<String>,
     pub(crate) stream_prefix: Option<String>,
-    /// Not beside others.
+    /// Not beside types or a prefix.
     pub(crate) query: Option<Query>,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
 }
 
 impl Filter {
@@ -37,7 +39,17 @@ impl Filter {
 
     /// Whether every event passes.
     pub(crate) fn is_empty(&self) -> bool {
-        self.event_types.is_empty() && self.stream_prefix.is_none() && self.query.is_none()
+        self.event_types.is_empty()
+            && self.stream_prefix.is_none()
+            && self.query.is_none()
+            && self.times().is_none()
+    }
+
+    /// The times that pass, in microseconds, if not all do.
+    pub(crate) fn times(&self) -> Option<RangeInclusive<i64>> {
+        let (since, until) = (self.since.map(Timestamp::micros), self.until.map(Timestamp::micros));
+        since.or(until)?;
+        Some(since.unwrap_or(i64::MIN)..=until.unwrap_or(i64::MAX))
     }
 
     /// Whether an event passes all but the query, which is searched for.
@@ -45,5 +57,6 @@ impl Filter {
         let types = &self.event_types;
         (types.is_empty() || types.contains(event.event_type()))
             && self.stream_prefix.as_ref().is_none_or(|start| event.stream_id().starts_with(start))
+            && self.times().is_none_or(|times| times.contains(&event.timestamp().micros()))
     }
 }

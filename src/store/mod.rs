@@ -15,9 +15,11 @@ mod streams;
 
 use std::{path::Path, sync::Arc, thread};
 
+use uuid::Uuid;
+
 use crate::{
     Error,
-    event::name,
+    event::{RecordedEvent, name},
     storage::{Storage, StorageOptions},
 };
 
@@ -143,6 +145,35 @@ impl EventStore {
         name::check_stream_id(stream)?;
         self.look()?;
         self.storage().stream_version(stream, self.storage().head())
+    }
+
+    /// The event with an [id](crate::NewEvent::id); `None` when no event has it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`], [`Error::Io`], [`Error::Closed`].
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, NewEvent};
+    /// use uuid::Uuid;
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// let id = Uuid::from_u128(7);
+    /// assert!(store.event_by_id(id)?.is_none());
+    /// let placed = NewEvent::json("OrderPlaced", &1)?.id(id);
+    /// store.append("order-7", ExpectedVersion::Any, [placed])?;
+    /// let found = store.event_by_id(id)?.ok_or("it was appended")?;
+    /// assert_eq!((found.stream_id(), found.position()), ("order-7", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn event_by_id(&self, id: Uuid) -> Result<Option<RecordedEvent>, Error> {
+        self.storage().check_open()?;
+        self.look()?;
+        let head = self.storage().head();
+        let position = self.storage().position_of(id)?;
+        // One that is being appended is in the tail before it is visible.
+        let position = position.filter(|position| *position <= head);
+        position.map(|position| self.storage().event_at(position)).transpose()
     }
 
     /// Returns once every event appended so far survives a power cut. In a store with

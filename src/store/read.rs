@@ -4,7 +4,7 @@ use std::{iter::FusedIterator, ops::RangeInclusive};
 
 use crate::{
     Error, EventStore,
-    event::{Query, RecordedEvent, name},
+    event::{Query, RecordedEvent, Timestamp, name},
     storage::Direction,
     store::{cursor::Cursor, filter::Filter, query::Search},
 };
@@ -59,6 +59,7 @@ struct Wanted {
     stream: Option<String>,
     from_version: Option<u64>,
     from_position: Option<u64>,
+    until_position: Option<u64>,
     is_backward: bool,
     limit: Option<u64>,
     filter: Filter,
@@ -125,6 +126,57 @@ impl Events {
         self
     }
 
+    /// Ends at this global position, inclusive, in the direction of reading: forwards nothing after
+    /// it is read, backwards nothing before it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use annals::{EventStore, ExpectedVersion, NewEvent};
+    /// # let store = EventStore::in_memory()?;
+    /// # for _ in 0..9 {
+    /// #     store.append("order-1", ExpectedVersion::Any, [NewEvent::json("ItemAdded", &())?])?;
+    /// # }
+    /// assert_eq!(store.read_all().from_position(3).until_position(5).count(), 3);
+    /// assert_eq!(store.read_all().backward().until_position(8).count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn until_position(mut self, position: u64) -> Events {
+        self.wanted.until_position = Some(position);
+        self
+    }
+
+    /// Keeps only events with this time or a later one. Naive times count as UTC.
+    ///
+    /// It is a filter, not a place to start at: callers set times and clocks jump, so events need
+    /// not be in the order of their times. A read of all passes over the blocks of the journal
+    /// whose times all lie outside, without reading them.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, NewEvent, Timestamp};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// for day in ["2024-05-03", "2024-05-01", "2024-05-02"] {
+    ///     let time: Timestamp = format!("{day}T12:00:00Z").parse()?;
+    ///     let counted = NewEvent::json("Counted", &day)?.timestamp(time);
+    ///     store.append("counts", ExpectedVersion::Any, [counted])?;
+    /// }
+    /// let since = "2024-05-02T00:00:00Z".parse()?;
+    /// let positions = store.read_all().since(since).map(|event| event.map(|e| e.position()));
+    /// assert_eq!(positions.collect::<Result<Vec<_>, _>>()?, [1, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn since(mut self, time: Timestamp) -> Events {
+        self.wanted.filter.since = Some(time);
+        self
+    }
+
+    /// Keeps only events with this time or an earlier one: see [`since`](Self::since).
+    pub fn until(mut self, time: Timestamp) -> Events {
+        self.wanted.filter.until = Some(time);
+        self
+    }
+
     /// Reads from the last event to the first.
     pub fn backward(mut self) -> Events {
         self.wanted.is_backward = true;
@@ -151,7 +203,7 @@ impl Events {
     }
 
     /// Keeps only events that match a query. Only for [`read_all`](EventStore::read_all), and not
-    /// beside other filters. [`EventStore::query`] also says what a decision that rests on the
+    /// beside types or a prefix. [`EventStore::query`] also says what a decision that rests on the
     /// events is to be guarded with.
     pub fn query(mut self, query: &Query) -> Events {
         self.wanted.filter.query = Some(query.clone());
@@ -293,15 +345,24 @@ impl Wanted {
         let Some(stream) = &self.stream else {
             let from = self.from_position;
             let (first, last) = self.bounds(from, from, head);
+            let last = match self.until_position {
+                None => last,
+                Some(until) if self.is_backward => last.max(until),
+                Some(until) => last.min(until),
+            };
+            let times = self.filter.times();
             return Ok(match (&self.filter.query, self.is_backward) {
                 (Some(query), false) => searching(query, first..=last, Direction::Forward),
                 (Some(query), true) => searching(query, last..=first, Direction::Backward),
-                (None, _) => State::Reading(Cursor::of_all((first, last), self.is_backward)),
+                (None, is_backward) => {
+                    State::Reading(Cursor::of_all((first, last), is_backward).of_times(times))
+                }
             });
         };
         let storage = store.storage();
         if !self.is_backward
             && self.from_position.is_none()
+            && self.until_position.is_none()
             && let Some(cursor) = Cursor::of_runs(storage, stream, self.from_version, head)
         {
             return Ok(State::Reading(cursor));
@@ -318,8 +379,14 @@ impl Wanted {
                 Some(storage.stream_version(stream, before)? + 1)
             }
         };
-        let bounds = self.bounds(self.from_version, by_position, last);
-        let cursor = Cursor::of_stream(stream.clone(), bounds, self.is_backward, head);
+        let (first, mut last) = self.bounds(self.from_version, by_position, last);
+        if let Some(until) = self.until_position {
+            last = match self.is_backward {
+                true => storage.stream_version(stream, until.saturating_sub(1).min(head))? + 1,
+                false => storage.stream_version(stream, until.min(head))?,
+            };
+        }
+        let cursor = Cursor::of_stream(stream.clone(), (first, last), self.is_backward, head);
         Ok(State::Reading(cursor))
     }
 

@@ -53,6 +53,8 @@ use crate::{
 #[must_use = "a subscription reads nothing until it is asked"]
 pub struct Subscription {
     store: EventStore,
+    /// The one stream that is read, if not all are.
+    stream: Option<String>,
     filter: Filter,
     is_checked: bool,
     /// The last position that was delivered or passed over.
@@ -120,6 +122,7 @@ impl EventStore {
         self.storage().check_open()?;
         Ok(Subscription {
             store: self.clone(),
+            stream: None,
             filter: Filter::default(),
             is_checked: false,
             position: position.saturating_sub(1),
@@ -141,9 +144,34 @@ impl Subscription {
         self
     }
 
-    /// Delivers only events of streams whose ids start with this text.
+    /// Delivers only events of streams whose ids start with this text: `order-1` also gives
+    /// `order-10`.
     pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Subscription {
         self.filter.stream_prefix = Some(prefix.into());
+        self.is_checked = false;
+        self
+    }
+
+    /// Delivers only events of this very stream, and reads no others. Not together with
+    /// [`stream_prefix`](Self::stream_prefix).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use annals::{EventStore, ExpectedVersion, NewEvent};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// for stream in ["order-1", "order-10", "order-1"] {
+    ///     store.append(stream, ExpectedVersion::Any, [NewEvent::json("ItemAdded", &1)?])?;
+    /// }
+    /// let mut order = store.subscribe(1)?.stream("order-1");
+    /// assert_eq!(order.next_timeout(Duration::ZERO)?.map(|event| event.position()), Some(1));
+    /// assert_eq!(order.next_timeout(Duration::ZERO)?.map(|event| event.position()), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stream(mut self, stream: impl Into<String>) -> Subscription {
+        self.stream = Some(stream.into());
+        self.is_checked = false;
         self
     }
 
@@ -185,8 +213,7 @@ impl Subscription {
 
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<RecordedEvent>, Error> {
         if !self.is_checked {
-            self.filter.check_form()?;
-            self.filter.check_length()?;
+            self.check()?;
             self.is_checked = true;
         }
         loop {
@@ -221,6 +248,33 @@ impl Subscription {
         }
     }
 
+    fn check(&self) -> Result<(), Error> {
+        match &self.stream {
+            // A read of the stream has the same rules.
+            Some(_) => self.reading().check()?,
+            None => self.filter.check_form()?,
+        }
+        self.filter.check_length()
+    }
+
+    /// A read of what is there, from the next position on.
+    fn reading(&self) -> Events {
+        let start = self.position.saturating_add(1);
+        let events = match &self.stream {
+            None => self.store.read_all(),
+            // A read of the stream refuses a prefix, which must not be forgotten here.
+            Some(stream) => match &self.filter.stream_prefix {
+                None => self.store.read_stream(stream),
+                Some(prefix) => self.store.read_stream(stream).stream_prefix(prefix),
+            },
+        };
+        let events = events.from_position(start);
+        match &self.filter.query {
+            Some(query) => events.query(query),
+            None => events,
+        }
+    }
+
     /// Waits for what another process writes; false when the deadline has passed.
     fn wait_for_writer(&self, changes: &Changes, deadline: Option<Instant>) -> Result<bool, Error> {
         loop {
@@ -238,14 +292,10 @@ impl Subscription {
 
     /// Reads on up to the head of this moment, unless it is cancelled.
     fn read(&mut self) -> Result<Option<RecordedEvent>, Error> {
-        let start = self.position.saturating_add(1);
-        let events = self.events.get_or_insert_with(|| {
-            let events = self.store.read_all().from_position(start);
-            match &self.filter.query {
-                Some(query) => events.query(query),
-                None => events,
-            }
-        });
+        if self.events.is_none() {
+            self.events = Some(self.reading());
+        }
+        let Some(events) = &mut self.events else { return Ok(None) };
         let head = events.head();
         for event in events.by_ref() {
             let event = event?;
@@ -258,7 +308,8 @@ impl Subscription {
             }
         }
         self.events = None;
-        // What did not match was passed over without being delivered to the filters.
+        // What did not match, or is of another stream, was passed over without being delivered to
+        // the filters.
         self.position = self.position.max(head);
         Ok(None)
     }

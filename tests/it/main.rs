@@ -16,6 +16,7 @@ mod backup; //      copies of a store that is in use
 mod batch; //       several streams, conditions and checkpoints as one unit
 mod batch_model; // random batches with conditions and retries, against a model
 mod checkpoints; // how far consumers have come
+mod bounds; //      reads that end early: at a position, at times; single events by id
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files
 mod closed; //      stores that were closed: what is lost later is found, and they are small

@@ -54,6 +54,43 @@ fn history_comes_first_and_then_what_is_appended() {
     }
 }
 
+/// Rejects a prefix in the place of a stream, and one that loses its place among other streams.
+#[test]
+fn one_stream_is_that_stream_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = Options::new().tail_bytes(4_000).open(directory.path().join("store")).unwrap();
+    for store in [EventStore::in_memory().unwrap(), on_disk] {
+        let mut one = store.subscribe(2).unwrap().stream("order-1");
+        assert!(positions(&mut one).is_empty());
+        for number in 0..300 {
+            append(&store, ["order-1", "order-10", "other"][number % 3], "T");
+        }
+        let due: Vec<u64> = (4..=300).step_by(3).collect();
+        assert_eq!(positions(&mut one), due);
+        assert_eq!(one.position(), 300, "nothing up to the head is left");
+        append(&store, "order-10", "T");
+        assert!(positions(&mut one).is_empty());
+        append(&store, "order-1", "T");
+        assert_eq!(positions(&mut one), [302]);
+        let mut some = store.subscribe(298).unwrap().stream("order-1").event_types(["U"]);
+        append(&store, "order-1", "U");
+        assert_eq!(positions(&mut some), [303]);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| one.next_timeout(LONG).unwrap().unwrap().position());
+            append(&store, "other", "T");
+            let due = append(&store, "order-1", "T");
+            // The one before it was appended first.
+            assert!([303, due].contains(&waiting.join().unwrap()));
+        });
+        let mut refused = store.subscribe(1).unwrap().stream("");
+        assert_eq!(refused.next_timeout(NOW).unwrap_err().code(), ErrorCode::InvalidArgument);
+        let mut refused = store.subscribe(1).unwrap().stream("order-1").stream_prefix("order");
+        assert_eq!(refused.next_timeout(NOW).unwrap_err().code(), ErrorCode::InvalidArgument);
+        let mut long = store.subscribe(1).unwrap().stream("s".repeat(256));
+        assert_eq!(long.next_timeout(NOW).unwrap_err().code(), ErrorCode::LimitExceeded);
+    }
+}
+
 #[test]
 fn it_waits_for_the_next_event() {
     let store = EventStore::in_memory().unwrap();

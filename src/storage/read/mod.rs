@@ -4,7 +4,11 @@
 mod source;
 mod tagged;
 
-use std::{mem, ops::Bound, sync::Arc};
+use std::{
+    mem,
+    ops::{Bound, RangeInclusive},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -53,6 +57,25 @@ impl Storage {
         page.ok_or_else(|| {
             Error::corrupted("the journal", Some(position), "neither copy holds the event")
         })
+    }
+
+    /// The position at which a read in this direction meets the first block whose times overlap
+    /// with these: `position` itself, unless the blocks of sealed files say that it cannot be
+    /// there. Past the last sealed file, or where its times cannot be read, that is not known.
+    pub(crate) fn next_of_times(
+        &self,
+        mut position: u64,
+        is_backward: bool,
+        times: &RangeInclusive<i64>,
+    ) -> u64 {
+        let Some(disk) = self.disk() else { return position };
+        while let Ok(Some(file)) = disk.sealed.holder(position) {
+            match file.past_times(position, is_backward, times) {
+                Some(next) => position = next,
+                None => break,
+            }
+        }
+        position
     }
 
     /// The event at a position that is published.

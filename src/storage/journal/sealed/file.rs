@@ -1,8 +1,9 @@
 //! A sealed file that is open: what is known of it without reading its blocks.
 //!
 //! Opening one reads the header, the footer, the directory and the index of the blocks. In memory
-//! it takes 56 bytes for each block, and two buffers of a block once it is read. The indexes of its
-//! tables are read when they are needed first, and are about a four-hundredth of the tables.
+//! it takes 56 bytes for each block, 24 more once times were asked for, and two buffers of a block
+//! once it is read. The indexes of its tables are read when they are needed first, and are about a
+//! four-hundredth of the tables.
 
 use std::{
     fs::File,
@@ -22,7 +23,7 @@ use crate::{
         frame::HEADER_BYTES,
         sealed::{
             self, FOOTER_BYTES, Footer, Place, SealedFacts, SealedHeader,
-            blocks::{self, Block},
+            blocks::{self, Block, BlockTimes},
             table::Chunk,
         },
     },
@@ -52,6 +53,7 @@ pub(super) struct Tables {
     pub(super) ids: OnceLock<Box<[Chunk]>>,
     pub(super) tags: OnceLock<Box<[Chunk]>>,
     pub(super) checkpoints: OnceLock<Box<[Chunk]>>,
+    pub(super) times: OnceLock<Box<[BlockTimes]>>,
 }
 
 impl SealedFile {

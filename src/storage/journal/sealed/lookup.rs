@@ -160,6 +160,36 @@ impl SealedFile {
         times.map_err(|reason| self.damaged_index(reason))
     }
 
+    /// The next position after the block that holds `position`, in the direction of reading, if
+    /// none of the events of the block has one of these times. It may lie in another file.
+    pub(crate) fn past_times(
+        &self,
+        position: u64,
+        is_backward: bool,
+        times: &RangeInclusive<i64>,
+    ) -> Option<u64> {
+        if position > self.facts.last_position {
+            return None;
+        }
+        let blocks = match self.tables.times.get() {
+            Some(blocks) => blocks,
+            None => {
+                let read = self.times().ok()?.into_boxed_slice();
+                self.tables.times.get_or_init(|| read)
+            }
+        };
+        let after = blocks.partition_point(|block| block.first_position <= position);
+        let block = blocks.get(after.checked_sub(1)?)?;
+        if block.smallest <= *times.end() && block.largest >= *times.start() {
+            return None;
+        }
+        Some(match blocks.get(after) {
+            _ if is_backward => block.first_position.saturating_sub(1),
+            Some(next) => next.first_position,
+            None => self.facts.last_position.saturating_add(1),
+        })
+    }
+
     /// The chunks of a table; none where the file does not have it.
     pub(super) fn table<'a>(
         &'a self,
