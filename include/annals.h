@@ -2527,6 +2527,34 @@ annals_status annals_compact(const char *path,
                              struct annals_error **err)
 ANNALS_NOEXCEPT;
 
+/**
+ * Writes what the store has done since it was opened as one JSON object: counters, and for times
+ * and sizes objects with `count`, `sum`, `max`, `p50`, `p90`, `p99` and `p999`. Names end with
+ * their unit. `append_nanos` are the successful appends, `append_conflicts` and `append_replays`
+ * the conflicts and the exact retries, `events_written`; `group_requests` is how many appends
+ * shared a write, `sync_nanos` the syncs of the journal; `drain_nanos` and `events_drained` are
+ * the moves into the trees; `page_nanos` the reads of files, `tail_pages` those that needed none;
+ * `version_cache_hits` and `version_cache_misses`; `tail_bytes` of memory. Later versions add
+ * members.
+ *
+ * @param store The store.
+ * @param write Takes the object, in one piece.
+ * @param user_data Handed to `write`.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when `write` returned a value above 0; ANNALS_E_CALLBACK when it
+ * failed; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any number at once. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_metrics(const struct annals_store *store,
+                             annals_write_fn write,
+                             void *user_data,
+                             struct annals_error **err)
+ANNALS_NOEXCEPT;
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -1655,6 +1655,18 @@ class store {
     }
   }
 
+  /// What the store has done since it was opened, as the text of a JSON object: see annals.h.
+  returned<std::string> metrics() const {
+    detail::failure failure;
+    std::string json;
+    const auto write = [](void *data, const std::uint8_t *text, std::size_t len) noexcept {
+      static_cast<std::string *>(data)->assign(detail::text(text, len));
+      return std::int32_t{0};
+    };
+    const annals_status status = annals_metrics(raw_.get(), write, &json, failure.out());
+    return failure.or_else<std::string>(status, [&] { return std::move(json); });
+  }
+
   /// Hands every event as NDJSON to `write(std::string_view)`, in large pieces; returns how many
   /// whole lines it has taken.
   template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>

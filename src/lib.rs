@@ -22,9 +22,11 @@
 
 mod sync; //     locks
 mod defect; //   what tests can make wrong on purpose
+mod trace; //    spans for `tracing`
 mod error;
 mod event; //    values: no I/O, no clock, no threads
 mod codec; //    values <-> bytes
+mod metrics; //  counters and histograms
 mod storage; //  two copies, journal and trees, and the tail: the only place that knows sled
 mod store; //    the engine: append and read
 mod snapshot; // features over the store: saved states,
@@ -34,6 +36,8 @@ mod ndjson; //   import and export,
 mod verify; //   a check of the whole,
 mod maintenance; // work on whole stores: copies, repairs,
 mod reader; //   and reading beside a writer
+#[cfg(feature = "testing")]
+pub mod testing; // for the tests of programs that use the crate
 #[cfg(feature = "capi")]
 pub mod ffi; //  the C ABI, over the public items below
 #[cfg(any(test, feature = "fuzzing"))]
@@ -52,6 +56,7 @@ pub use maintenance::{
     BackupOptions, BackupReport, RepairOptions, RepairReport, SalvageOptions, SalvageReport,
     VerifyOptions, backup, compact, repair, salvage, salvage_with, verify,
 };
+pub use metrics::{Histogram, Metrics};
 pub use ndjson::{
     ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,
     TornLine, TornTail,

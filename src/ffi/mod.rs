@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod glue;
 mod healing;
+mod metrics;
 mod ndjson;
 mod options;
 mod projection;
@@ -37,6 +38,6 @@ mod version;
 #[cfg(feature = "panic-injection")]
 pub use glue::panic_injection::annals_test_panic;
 pub use {
-    append::*, batch::*, derived::*, error::*, event::*, healing::*, ndjson::*, options::*,
-    projection::*, read::*, status::*, store::*, verify::*, version::*,
+    append::*, batch::*, derived::*, error::*, event::*, healing::*, metrics::*, ndjson::*,
+    options::*, projection::*, read::*, status::*, store::*, verify::*, version::*,
 };

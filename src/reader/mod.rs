@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Found,
-    Handlers, Loaded, Query, RecordedEvent, Report, Snapshot, SnapshotKey, Snapshots, Stats,
-    Streams, Subscription, UpTo,
+    Handlers, Loaded, Metrics, Query, RecordedEvent, Report, Snapshot, SnapshotKey, Snapshots,
+    Stats, Streams, Subscription, UpTo,
 };
 
 pub use read_events::ReadEvents;
@@ -226,6 +226,11 @@ impl Reader {
     /// As for [`EventStore::stats`].
     pub fn stats(&self) -> Result<Stats, Error> {
         self.store.stats()
+    }
+
+    /// As [`EventStore::metrics`].
+    pub fn metrics(&self) -> Metrics {
+        self.store.metrics()
     }
 
     /// As [`EventStore::event_types`].

@@ -112,6 +112,7 @@ impl Storage {
                 self.tail.push(in_tail(frame, written.end, Some(&written)));
             }
         }
+        self.meters.written.add(count);
         self.head.store(head, Ordering::SeqCst);
         if let Some(disk) = self.disk()
             && drain::is_due(&self.tail, self.options.tail_bytes)

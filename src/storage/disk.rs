@@ -10,7 +10,7 @@ mod signals;
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     Error,
     codec::head::{Beyond, LogEnd},
     defect::{self, Defect},
+    metrics::Meters,
     storage::{
         follow::{Exchanges, Follow},
         heal::Healing,
@@ -67,6 +68,7 @@ pub(crate) struct Disk {
     pub(super) snapshots: SnapshotFiles,
     pub(super) signals: Signals,
     pub(super) second_thread: SecondThread,
+    pub(super) meters: Arc<Meters>,
     pub(super) healing: Option<Healing>,
     pub(super) cut: Option<Cut>,
 }
@@ -111,6 +113,7 @@ impl Disk {
             trees: RwLock::new(parts.trees),
             signals: Signals::default(),
             second_thread: SecondThread::default(),
+            meters: Arc::default(),
             healing: parts.healing,
             cut: parts.cut,
         }
@@ -214,6 +217,7 @@ impl Disk {
         }
         match synced {
             Ok(()) => {
+                self.meters.sync.record_since(started);
                 self.durability.note_synced(end, started);
                 // Before the next sync, so that records are published in order.
                 self.publish(end);

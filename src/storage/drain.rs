@@ -13,7 +13,7 @@
 
 mod sealing;
 
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Instant};
 
 use crate::{
     Error,
@@ -27,6 +27,7 @@ use crate::{
         trees::{Head, Staging, Trees},
     },
     sync,
+    trace::span,
 };
 
 use sealing::Sealed;
@@ -161,6 +162,8 @@ impl Drain<'_> {
             self.disk.signals.report_no_space();
             return Ok(false);
         }
+        let started = Instant::now();
+        let _span = span!("drain", bytes = window.frame_bytes());
         let end = window.end();
         let (to_seal, has_last) = self.to_seal(end, is_closing);
         let mut sealed = {
@@ -172,6 +175,9 @@ impl Drain<'_> {
             self.stage_and_seal(trees, &window, &to_seal)?
         };
         self.is_first = false;
+        self.disk.meters.drain.record_since(started);
+        let before = self.tail.drained().position;
+        self.disk.meters.drained.add(end.position.saturating_sub(before));
         drop(window);
         self.tail.set_drained(end);
         if has_last && sealed.len() == to_seal.len() {

@@ -48,7 +48,11 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{Error, codec::checksum::Checksum};
+use crate::{
+    Error,
+    codec::checksum::Checksum,
+    metrics::{Meters, Metrics},
+};
 
 use disk::Disk;
 use home::{Health, files, names};
@@ -135,6 +139,7 @@ pub(crate) struct Storage {
     options: StorageOptions,
     health: Health,
     tail: Tail,
+    meters: Arc<Meters>,
     /// The last position that readers see.
     head: AtomicU64,
     place: Place,
@@ -155,6 +160,10 @@ impl Storage {
             checksum: Checksum::of_store(store_id),
             health: Health::new(),
             tail: Tail::new(options.tail_bytes),
+            meters: match &place {
+                Place::Memory(_) => Arc::default(),
+                Place::Disk(disk) => Arc::clone(&disk.meters),
+            },
             head: AtomicU64::new(0),
             options,
             place,
@@ -166,6 +175,15 @@ impl Storage {
             Place::Memory(_) => None,
             Place::Disk(disk) => Some(disk),
         }
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// What was counted and measured since the open.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.meters.metrics(self.tail.memory_bytes())
     }
 
     /// Whether the store was opened for reading alone.

@@ -12,6 +12,8 @@ mod read;
 mod recovery;
 mod stats;
 mod streams;
+#[cfg(feature = "testing")]
+mod testing;
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -21,6 +23,7 @@ use crate::{
     Error,
     event::{RecordedEvent, name},
     storage::{Storage, StorageOptions},
+    trace::span,
 };
 
 pub(crate) use append::{Contents, Unit, Written};
@@ -35,6 +38,8 @@ pub use read::Events;
 pub use recovery::Recovery;
 pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
+#[cfg(feature = "testing")]
+pub use testing::Fault;
 
 /// An open event store. Clones are cheap and share the one store; any number of threads may use it
 /// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.
@@ -65,6 +70,9 @@ struct Inner {
     arrivals: Arc<Arrivals>,
     followers: Followers,
     options: Options,
+    /// What the next appends fail with.
+    #[cfg(feature = "testing")]
+    faults: testing::Faults,
 }
 
 impl Drop for Inner {
@@ -94,12 +102,16 @@ impl EventStore {
     /// # Errors
     /// None today: the result leaves room for checks.
     pub fn in_memory() -> Result<EventStore, Error> {
-        let options = Options::new();
+        Options::new().open_in_memory()
+    }
+
+    pub(super) fn in_memory_with(options: &Options) -> Result<EventStore, Error> {
         let storage = Storage::in_memory(options.storage()?);
-        Ok(EventStore::new(storage, options))
+        Ok(EventStore::new(storage, options.clone()))
     }
 
     pub(super) fn open_with(path: &Path, options: &Options) -> Result<EventStore, Error> {
+        let _span = span!("open", path = %path.display());
         let storage_options: StorageOptions = options.storage()?;
         let storage = Storage::open(path, storage_options)?;
         Ok(EventStore::new(storage, options.clone()))
@@ -120,6 +132,8 @@ impl EventStore {
             arrivals: Arc::default(),
             followers: Followers::default(),
             options,
+            #[cfg(feature = "testing")]
+            faults: testing::Faults::default(),
         };
         EventStore { inner: Arc::new(inner) }
     }

@@ -204,6 +204,25 @@ impl Options {
         EventStore::open_with(path.as_ref(), self)
     }
 
+    /// A store without files: see [`EventStore::in_memory`]. Of the options it uses the clock.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a buffered store without a delay.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, NewEvent, Options};
+    ///
+    /// let store = Options::new().clock(|| 1_700_000_000_000_000).open_in_memory()?;
+    /// store.append("s", ExpectedVersion::Any, [NewEvent::json("Opened", &())?])?;
+    /// let event = store.read_all().next().ok_or("it was appended")??;
+    /// assert_eq!(event.timestamp().to_string(), "2023-11-14T22:13:20+00:00");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_in_memory(&self) -> Result<EventStore, Error> {
+        EventStore::in_memory_with(self)
+    }
+
     pub(super) fn storage(&self) -> Result<StorageOptions, Error> {
         let max_delay = match self.durability {
             Durability::Sync => None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{Error, EventStore, FORMAT_VERSION};
+use crate::{Error, EventStore, FORMAT_VERSION, metrics::Metrics};
 
 /// The numbers of a store.
 ///
@@ -78,6 +78,15 @@ impl EventStore {
             writer: writer.and_then(|writer| writer.process),
         })
     }
+    /// What the store has done since it was opened, counted and measured. Asking takes some
+    /// microseconds and holds nothing up. To measure costs about a thousandth of a durable append.
+    ///
+    /// # Examples
+    /// See [`Metrics`].
+    pub fn metrics(&self) -> Metrics {
+        self.storage().metrics()
+    }
+
     /// Every event type with the number of its events, in byte order of the types: to look at a
     /// store, and to find a handler whose type no event has. It reads all events, a few million a
     /// second.

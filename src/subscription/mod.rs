@@ -3,6 +3,9 @@
 //! A subscription is pulled, and reads from the store: a slow reader neither holds up a writer nor
 //! gathers memory. What wakes it carries no events.
 
+#[cfg(feature = "async")]
+mod stream;
+
 use std::{
     fmt,
     iter::FusedIterator,
@@ -63,6 +66,9 @@ pub struct Subscription {
     events: Option<Events>,
     is_cancelled: Arc<AtomicBool>,
     has_failed: bool,
+    /// What wakes a task that waits for another process to write.
+    #[cfg(feature = "async")]
+    watch: Option<stream::Watch>,
 }
 
 /// Ends a [`Subscription`] from any thread, also while it waits. Clones end the same one. It does
@@ -129,6 +135,8 @@ impl EventStore {
             events: None,
             is_cancelled: Arc::default(),
             has_failed: false,
+            #[cfg(feature = "async")]
+            watch: None,
         })
     }
 }
@@ -212,10 +220,7 @@ impl Subscription {
     }
 
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<RecordedEvent>, Error> {
-        if !self.is_checked {
-            self.check()?;
-            self.is_checked = true;
-        }
+        self.check_once()?;
         loop {
             if self.is_cancelled() {
                 return Ok(None);
@@ -231,12 +236,7 @@ impl Subscription {
             if self.is_cancelled() {
                 return Ok(None);
             }
-            let is_due = || {
-                let storage = self.store.storage();
-                storage.head() > self.position
-                    || self.is_cancelled()
-                    || storage.check_not_closed().is_err()
-            };
+            let is_due = || self.is_due();
             let has_come = match self.store.storage().changes() {
                 Some(changes) => self.wait_for_writer(&changes, deadline)?,
                 None => self.store.arrivals().wait(deadline, is_due),
@@ -246,6 +246,14 @@ impl Subscription {
             }
             self.store.storage().check_open()?;
         }
+    }
+
+    fn check_once(&mut self) -> Result<(), Error> {
+        if !self.is_checked {
+            self.check()?;
+            self.is_checked = true;
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -273,6 +281,12 @@ impl Subscription {
             Some(query) => events.query(query),
             None => events,
         }
+    }
+
+    /// Whether there may be something to deliver or to report.
+    fn is_due(&self) -> bool {
+        let storage = self.store.storage();
+        storage.head() > self.position || self.is_cancelled() || storage.check_not_closed().is_err()
     }
 
     /// Waits for what another process writes; false when the deadline has passed.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{Error, EventStore};
+use crate::{Error, EventStore, trace::span};
 
 /// What a check of a store found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -73,6 +73,7 @@ impl EventStore {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn verify(&self) -> Result<Report, Error> {
+        let _span = span!("verify");
         self.storage().across_exchange(|| check::run(self))
     }
 }

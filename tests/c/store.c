@@ -115,6 +115,40 @@ static void an_error_object_outlives_the_store(void) {
   annals_error_free(error);
 }
 
+typedef struct text {
+  char bytes[8192];
+  size_t len;
+  int32_t answer;
+} text;
+
+static int32_t keep(void *user_data, const uint8_t *data, size_t len) {
+  text *into = user_data;
+  CHECK(into->len + len < sizeof into->bytes);
+  memcpy(into->bytes + into->len, data, len);
+  into->len += len;
+  into->bytes[into->len] = '\0';
+  return into->answer;
+}
+
+static void metrics_are_a_json_object(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  annals_new_event event = json("T", "1");
+  text into = {"", 0, 0};
+  OK(annals_append(store, "s", NT, ANNALS_EXPECT_ANY, &event, 1, NULL, NULL, &error));
+  OK(annals_metrics(store, keep, &into, &error));
+  CHECK(into.bytes[0] == '{' && into.bytes[into.len - 1] == '}');
+  CHECK(strstr(into.bytes, "\"append_nanos\":{\"count\":1,") != NULL);
+  CHECK(strstr(into.bytes, "\"events_written\":1,") != NULL);
+  into.answer = 1;
+  into.len = 0;
+  EXPECT(ANNALS_DONE, annals_metrics(store, keep, &into, &error));
+  into.answer = -7;
+  into.len = 0;
+  EXPECT(ANNALS_E_CALLBACK, annals_metrics(store, keep, &into, &error));
+  close_store(store);
+}
+
 int main(void) {
   versions();
   statuses();
@@ -123,5 +157,6 @@ int main(void) {
   durability();
   arguments();
   an_error_object_outlives_the_store();
+  metrics_are_a_json_object();
   return 0;
 }

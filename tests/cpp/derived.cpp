@@ -153,6 +153,12 @@ static void updating() {
   CHECK(late.is_conflict() && calls == 1000);
 }
 
+static void metrics() {
+  annals::store store = annals::store::in_memory();
+  add(store, "T");
+  CHECK(store.metrics().find("\"events_written\":1,") != std::string::npos);
+}
+
 static void subscriptions() {
   annals::store store = annals::store::in_memory();
   add(store, "A", "1");
@@ -440,6 +446,7 @@ int main() {
   reconstruction();
   loading();
   updating();
+  metrics();
   subscriptions();
   pulling();
   what_pulled_handlers_throw();

@@ -15,6 +15,7 @@ mod append; //      one append: its answer, its checks, retries by event id, sev
 mod backup; //      copies of a store that is in use
 mod batch; //       several streams, conditions and checkpoints as one unit
 mod batch_model; // random batches with conditions and retries, against a model
+mod causes; //      what led to an event, in its metadata
 mod checkpoints; // how far consumers have come
 mod bounds; //      reads that end early: at a position, at times; single events by id
 #[cfg(feature = "cli")]
@@ -35,12 +36,15 @@ mod full_disk; //   a disk without space: appends are refused, reads go on
 mod healing; //     trees that are damaged or lost: rebuilt from the journal
 mod limits; //      every limit, at it and one past it
 mod live; //        live projections: up to date when an append returns
+mod metrics; //     what a store counts and measures
 mod mixed; //       files of other stores, files without events, several damages
 mod model; //       random operations with reopening, against a reference model
 mod ndjson; //      import and export: the exchange format
 mod open; //        opening, creating, locking, closing, reopening
 mod payload; //     what data, metadata and timestamps keep
 mod permissions; // who may read the files, and links that lead away
+#[cfg(feature = "async")]
+mod polled; //      subscriptions as streams: tasks that wait without a thread
 mod projections; // pulled projections: where they stop, what they restore
 mod read; //        reading in every direction, filtered and bounded
 mod reader; //      reading beside a writer
@@ -48,11 +52,15 @@ mod repair; //      repairs and salvage of damaged stores
 mod saved_damage; // damage and losses around what consumers saved
 mod sealed_files; // sealed journal files: damaged, lost, there in both forms
 mod snapshots; //   saved bytes: kept, replaced, found again, left aside
+#[cfg(feature = "tracing")]
+mod spans; //       the spans of the feature `tracing`
 mod streams; //     listing streams
 mod subscriptions; // history, then what comes
 mod tags; //        tags, and queries by them
 mod tickets; //     many batches in flight from one thread
 mod support; //     helpers that several of the others use
+#[cfg(feature = "testing")]
+mod testing; //     scenarios, clocks, ids and faults for the tests of programs
 mod tidy; //        the rules of the code itself
 mod typed; //       events as the variants of an enum
 mod update; //      the state of a stream with its version, decisions appended at it

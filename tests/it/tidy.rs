@@ -82,19 +82,21 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("sync", &[]),
     ("defect", &[]),
+    ("trace", &[]),
     ("error", &["event"]),
     ("event", &["error"]),
     ("codec", &["error", "event"]),
-    ("storage", &["sync", "defect", "error", "event", "codec"]),
-    ("store", &["sync", "defect", "error", "event", "codec", "storage"]),
+    ("metrics", &[]),
+    ("storage", &["sync", "defect", "trace", "error", "event", "codec", "metrics"]),
+    ("store", &["sync", "defect", "trace", "error", "event", "codec", "metrics", "storage"]),
     ("snapshot", &["error", "event", "codec", "storage", "store"]),
     ("subscription", &["error", "event", "storage", "store"]),
     ("projection", &["sync", "error", "event", "store", "snapshot"]),
     ("ndjson", &["error", "event", "codec", "storage", "store"]),
-    ("verify", &["error", "event", "codec", "storage", "store", "snapshot"]),
+    ("verify", &["trace", "error", "event", "codec", "storage", "store", "snapshot"]),
     (
         "maintenance",
         &["error", "event", "codec", "storage", "store", "snapshot", "ndjson", "verify"],
@@ -104,6 +106,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
         &[
             "error",
             "event",
+            "metrics",
             "store",
             "snapshot",
             "subscription",
@@ -113,6 +116,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "maintenance",
         ],
     ),
+    ("testing", &["error", "event", "store", "projection"]),
     ("ffi", &["sync"]),
     ("fuzzing", &["error", "event", "codec", "storage", "store", "ndjson"]),
     (
@@ -120,9 +124,11 @@ const LAYERS: [(&str, &[&str]); 18] = [
         &[
             "sync",
             "defect",
+            "trace",
             "error",
             "event",
             "codec",
+            "metrics",
             "storage",
             "store",
             "snapshot",
@@ -132,6 +138,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "verify",
             "maintenance",
             "reader",
+            "testing",
             "ffi",
             "fuzzing",
         ],

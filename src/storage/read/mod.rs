@@ -8,6 +8,7 @@ use std::{
     mem,
     ops::{Bound, RangeInclusive},
     sync::Arc,
+    time::Instant,
 };
 
 use uuid::Uuid;
@@ -44,14 +45,20 @@ impl Storage {
 
     fn page_now(&self, position: u64, spare: Page) -> Result<Page, Error> {
         let page = match (self.tail.page(position)?, self.disk()) {
-            (Some(page), _) => Some(page),
+            (Some(page), _) => {
+                self.meters.tail_pages.add(1);
+                Some(page)
+            }
             (None, None) => None,
             // The journal first: it has everything in this order.
-            (None, Some(disk)) if disk.is_reading => disk.sealed.page(position, spare)?,
-            (None, Some(disk)) => self
-                .unless_closed(first_of(disk.sealed.page(position, spare), || {
+            (None, Some(disk)) if disk.is_reading => {
+                self.timed(|| disk.sealed.page(position, spare))?
+            }
+            (None, Some(disk)) => self.timed(|| {
+                self.unless_closed(first_of(disk.sealed.page(position, spare), || {
                     disk.with_trees(|trees| Source::page(trees, position, Page::default()))
-                }))?,
+                }))
+            })?,
         };
         let page = page.filter(|page| page.index_of(position).is_some());
         page.ok_or_else(|| {
@@ -129,17 +136,18 @@ impl Storage {
     ) -> Result<Option<Batch>, Error> {
         let found = self.tail.stream_events(stream, version, is_backward, TAIL_EVENTS)?;
         if !found.is_empty() {
+            self.meters.tail_pages.add(1);
             return Ok(Some(Batch::Events(found)));
         }
         let Some(disk) = self.disk() else { return Ok(None) };
         // The trees first: they are clustered by stream.
-        let page = match disk.is_reading {
+        let page = self.timed(|| match disk.is_reading {
             true => Source::stream_page(&disk.sealed, stream, version, spare),
             false => first_of(
                 disk.with_trees(|trees| Source::stream_page(trees, stream, version, spare)),
                 || Source::stream_page(&disk.sealed, stream, version, Page::default()),
             ),
-        };
+        });
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
@@ -156,7 +164,16 @@ impl Storage {
         spare: Page,
     ) -> Option<(Page, bool)> {
         let disk = self.disk()?;
-        disk.with_trees(|trees| trees.stream_run(stream, version, spare)).ok().flatten()
+        let read = || disk.with_trees(|trees| trees.stream_run(stream, version, spare));
+        self.timed(read).ok().flatten()
+    }
+
+    /// Reads from a file, and records how long it took.
+    fn timed<T>(&self, read: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let read = read();
+        self.meters.page.record_since(started);
+        read
     }
 
     /// Whether the tail has events of a stream at or below `head`.

@@ -18,7 +18,10 @@ use super::{
     request::AppendRequest,
     submitted::{Committer, Submitted},
 };
-use crate::{AppendError, Error, EventStore, storage::Storage, store::Inner, sync};
+use crate::{
+    AppendError, Error, EventStore, metrics::Meters, storage::Storage, store::Inner, sync,
+    trace::span,
+};
 
 /// A group takes requests up to these limits: enough to keep the disk busy, few enough to keep the
 /// first one's wait short.
@@ -148,10 +151,13 @@ impl GroupCommit {
         drop(queue);
         let storage = &inner.storage;
         let group = self.take_group();
+        storage.meters().group.record(group.len() as u64);
+        let _span = span!("commit", requests = group.len());
         // A panic would leave the others waiting forever; what it left on the disk is unknown.
         let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &inner.versions, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
+        answers.iter().for_each(|answer| count(storage.meters(), answer));
         inner.arrivals.announce();
         for (slot, answer) in group.iter().zip(answers) {
             *sync::lock(&slot.answer) = Some(answer);
@@ -201,6 +207,15 @@ impl GroupCommit {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         sync::lock(&self.queue)
+    }
+}
+
+/// Counts what is no ordinary answer.
+fn count(meters: &Meters, answer: &Answer) {
+    match answer {
+        Err(AppendError::Conflict(_)) => meters.conflicts.add(1),
+        Ok(written) if written.is_replay => meters.replays.add(1),
+        _ => {}
     }
 }
 

@@ -12,11 +12,12 @@ mod request;
 mod submitted;
 mod versions;
 
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Instant};
 
 use crate::{
     AppendError, Error, EventStore,
     event::{Appended, ExpectedVersion, NewEvent},
+    trace::span,
 };
 use conditions::SeenConditions;
 use number::SeenIds;
@@ -103,14 +104,25 @@ impl EventStore {
         contents: Contents,
         head: Option<u64>,
     ) -> Result<Written, AppendError> {
+        let started = Instant::now();
+        let _span = span!("append", units = contents.units.len());
+        #[cfg(feature = "testing")]
+        self.injected(&contents.units)?;
         let inner = &self.inner;
         let written = inner.commits.append(inner, self.prepare(contents, head)?)?;
         inner.followers.follow(written.last_position().unwrap_or(0));
+        if !written.appended.is_empty() {
+            self.storage().meters().append.record_since(started);
+        }
         Ok(written)
     }
 
     /// Queues one atomic unit, and returns where its outcome will be.
     pub(super) fn submit_contents(&self, contents: Contents) -> Result<Arc<Outcome>, Error> {
+        #[cfg(feature = "testing")]
+        if let Err(error) = self.injected(&contents.units) {
+            return Ok(Arc::new(Outcome::known(Err(error))));
+        }
         let inner = &self.inner;
         let request = self.prepare(contents, None)?;
         let outcome = Arc::new(Outcome::default());

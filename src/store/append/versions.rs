@@ -69,10 +69,12 @@ impl Versions {
         let turn = {
             let halves = sync::lock(&self.halves);
             if halves.get(stream).is_some() {
+                storage.meters().version_hits.add(1);
                 return Ok(());
             }
             halves.turn
         };
+        storage.meters().version_misses.add(1);
         let version = storage.stored_version(stream, storage.head())?;
         let mut halves = sync::lock(&self.halves);
         if halves.turn == turn && halves.get(stream).is_none() {

@@ -2,10 +2,12 @@
 //! so that a slow reader costs a writer nothing.
 
 use std::{
+    mem,
     sync::{
         Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Waker,
     time::Instant,
 };
 
@@ -14,8 +16,10 @@ use crate::sync;
 /// Where readers wait for the head to move.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
+    /// Threads that wait, and tasks that want to be woken.
     waiting: AtomicUsize,
-    gate: Mutex<()>,
+    /// The tasks.
+    gate: Mutex<Vec<Waker>>,
     changed: Condvar,
 }
 
@@ -27,8 +31,20 @@ impl Arrivals {
         // increment.
         if self.waiting.load(Ordering::SeqCst) > 0 {
             // A waiter whose check failed holds the gate until it sleeps.
-            drop(sync::lock(&self.gate));
+            let tasks = mem::take(&mut *sync::lock(&self.gate));
+            self.waiting.fetch_sub(tasks.len(), Ordering::SeqCst);
             self.changed.notify_all();
+            tasks.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Has a task woken by the next announcement. It checks what it waits for after this call.
+    #[cfg(feature = "async")]
+    pub(crate) fn wake_at_next(&self, task: &Waker) {
+        let mut tasks = sync::lock(&self.gate);
+        if !tasks.iter().any(|known| known.will_wake(task)) {
+            tasks.push(task.clone());
+            self.waiting.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -37,7 +53,7 @@ impl Arrivals {
     pub(crate) fn wait(&self, deadline: Option<Instant>, is_due: impl Fn() -> bool) -> bool {
         let gate = sync::lock(&self.gate);
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let is_early = |(): &mut ()| !is_due();
+        let is_early = |_: &mut Vec<Waker>| !is_due();
         let (gate, is_late) = match deadline {
             None => (sync::wait_while(&self.changed, gate, is_early), false),
             Some(deadline) => {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The files of the C ABI, in the order in which the header declares them.
-pub(crate) const SOURCES: [&str; 25] = [
+pub(crate) const SOURCES: [&str; 26] = [
     "version.rs",
     "status.rs",
     "error.rs",
@@ -39,6 +39,7 @@ pub(crate) const SOURCES: [&str; 25] = [
     "ndjson.rs",
     "verify.rs",
     "healing.rs",
+    "metrics.rs",
 ];
 
 /// The functions that a source file of the library exports, as C declares them.

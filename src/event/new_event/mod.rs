@@ -1,5 +1,7 @@
 //! An event to append.
 
+mod cause;
+
 use serde::Serialize;
 use uuid::Uuid;
 

@@ -1,0 +1,183 @@
+//! Given some events, when something is decided, then other events follow.
+
+use std::fmt;
+
+use crate::{
+    EventStore,
+    event::{ExpectedVersion, NewEvent},
+    projection::Handlers,
+};
+
+/// The stream of a scenario.
+const STREAM: &str = "given";
+
+/// The state of a stream to which some events have happened.
+///
+/// # Examples
+/// See [`given`].
+#[derive(Debug)]
+#[must_use = "nothing is checked before a `then_` is called"]
+pub struct Given<S> {
+    state: S,
+}
+
+/// What was decided in that state.
+///
+/// # Examples
+/// See [`given`].
+#[must_use = "nothing is checked before a `then_` is called"]
+pub struct Decided<E> {
+    outcome: Result<Vec<NewEvent>, E>,
+}
+
+/// The state that handlers make of `initial` and these events, as a store would.
+///
+/// # Panics
+/// Where an event is invalid, or a handler fails: the message says why.
+///
+/// # Examples
+/// ```
+/// use annals::{Handlers, NewEvent, testing::given};
+///
+/// fn withdraw(balance: i64, amount: i64) -> Result<Vec<NewEvent>, String> {
+///     match balance < amount {
+///         true => Err(format!("{balance} is too little")),
+///         false => NewEvent::json("Withdrawn", &amount)
+///             .map(|event| vec![event])
+///             .map_err(|error| error.to_string()),
+///     }
+/// }
+///
+/// let handlers = Handlers::new().when("Deposited", |balance: &mut i64, event| {
+///     *balance += event.json::<i64>()?;
+///     Ok(())
+/// });
+/// let deposited = NewEvent::json("Deposited", &100)?;
+/// given(0, &handlers, [deposited.clone()])
+///     .when(|balance| withdraw(*balance, 70))
+///     .then([NewEvent::json("Withdrawn", &70)?]);
+/// given(0, &handlers, [deposited.clone()])
+///     .when(|balance| withdraw(*balance, 101))
+///     .then_refused("100 is too little".to_owned());
+/// given(0, &handlers, [deposited]).then_state(|balance| assert_eq!(*balance, 100));
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[track_caller]
+pub fn given<S>(
+    initial: S,
+    handlers: &Handlers<S>,
+    events: impl IntoIterator<Item = NewEvent>,
+) -> Given<S> {
+    let events: Vec<NewEvent> = events.into_iter().collect();
+    let loaded = EventStore::in_memory().and_then(|store| {
+        if !events.is_empty() {
+            let appended = store.append(STREAM, ExpectedVersion::NoStream, events);
+            appended.map_err(|error| crate::Error::invalid("events", error.to_string()))?;
+        }
+        store.load(STREAM, initial, handlers)
+    });
+    match loaded {
+        Ok(loaded) => Given { state: loaded.state },
+        Err(error) => fail(&format!("the given events make no state: {}", error.chain())),
+    }
+}
+
+impl<S> Given<S> {
+    /// Decides.
+    pub fn when<E, I>(self, decide: impl FnOnce(&S) -> Result<I, E>) -> Decided<E>
+    where
+        I: IntoIterator<Item = NewEvent>,
+    {
+        Decided { outcome: decide(&self.state).map(|events| events.into_iter().collect()) }
+    }
+
+    /// Checks the state itself.
+    pub fn then_state(self, check: impl FnOnce(&S)) {
+        check(&self.state);
+    }
+}
+
+impl<E: fmt::Debug> Decided<E> {
+    /// Checks that exactly these events follow: type, data and metadata. JSON is compared by its
+    /// values, so that the order of members and spaces do not count.
+    ///
+    /// # Panics
+    /// If others follow, or the decision was refused.
+    #[track_caller]
+    pub fn then(self, due: impl IntoIterator<Item = NewEvent>) {
+        let due: Vec<NewEvent> = due.into_iter().collect();
+        let events = match self.outcome {
+            Ok(events) => events,
+            Err(error) => fail(&format!("refused: {error:?}, but due was\n{}", listed(&due))),
+        };
+        let is_same = events.len() == due.len()
+            && events.iter().zip(&due).all(|(event, due)| is_same(event, due));
+        if !is_same {
+            fail(&format!("decided was\n{}\nbut due was\n{}", listed(&events), listed(&due)));
+        }
+    }
+
+    /// Checks that nothing follows.
+    ///
+    /// # Panics
+    /// If something does, or the decision was refused.
+    #[track_caller]
+    pub fn then_nothing(self) {
+        self.then([]);
+    }
+
+    /// Checks that the decision was refused with this error.
+    ///
+    /// # Panics
+    /// If it was not.
+    #[track_caller]
+    pub fn then_refused(self, due: E)
+    where
+        E: PartialEq,
+    {
+        match self.outcome {
+            Err(error) if error == due => {}
+            Err(error) => fail(&format!("refused: {error:?}, but due was {due:?}")),
+            Ok(events) => fail(&format!("decided was\n{}\nbut due was {due:?}", listed(&events))),
+        }
+    }
+
+    /// What was decided, for checks of one's own.
+    pub fn outcome(self) -> Result<Vec<NewEvent>, E> {
+        self.outcome
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Decided<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decided").field("outcome", &self.outcome).finish()
+    }
+}
+
+fn is_same(one: &NewEvent, other: &NewEvent) -> bool {
+    let json = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
+    let is_same_text = |one: &[u8], other: &[u8]| {
+        one == other || json(one).is_some_and(|one| Some(one) == json(other))
+    };
+    let metadata = |event: &NewEvent| event.metadata.clone().unwrap_or_default();
+    one.event_type == other.event_type
+        && one.data.is_binary() == other.data.is_binary()
+        && is_same_text(one.data(), other.data())
+        && is_same_text(metadata(one).as_bytes(), metadata(other).as_bytes())
+}
+
+fn listed(events: &[NewEvent]) -> String {
+    let lines = events.iter().map(|event| {
+        let data = String::from_utf8_lossy(event.data());
+        let metadata = event.metadata.as_deref().unwrap_or_default();
+        format!("  {} {data} {metadata}", event.event_type).trim_end().to_owned()
+    });
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() { "  nothing".to_owned() } else { lines.join("\n") }
+}
+
+#[track_caller]
+#[expect(clippy::panic, reason = "that is how a test fails")]
+fn fail(reason: &str) -> ! {
+    panic!("{reason}")
+}

@@ -1,0 +1,127 @@
+//! A subscription as a stream: a task waits without a thread.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use annals::{ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Reader, Subscription};
+use futures_core::{FusedStream, Stream};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future on this thread.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+async fn next(events: &mut Subscription) -> Option<Result<u64, annals::Error>> {
+    let next = poll_fn(|context| Pin::new(&mut *events).poll_next(context)).await;
+    next.map(|event| event.map(|event| event.position()))
+}
+
+/// Polls once with a waker that does nothing.
+fn poll(events: &mut Subscription) -> Poll<Option<u64>> {
+    let polled = Pin::new(events).poll_next(&mut Context::from_waker(Waker::noop()));
+    polled.map(|event| event.map(|event| event.unwrap().position()))
+}
+
+fn append(store: &EventStore, stream: &str) {
+    store.append(stream, Any, [NewEvent::json("T", &1).unwrap()]).unwrap();
+}
+
+#[test]
+fn history_comes_first_and_an_append_wakes_the_task() {
+    let store = EventStore::in_memory().unwrap();
+    append(&store, "s");
+    append(&store, "other");
+    let mut events = store.subscribe(1).unwrap().stream("s");
+    assert_eq!(poll(&mut events), Poll::Ready(Some(1)));
+    assert_eq!(poll(&mut events), Poll::Pending);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            block_on(async {
+                for _ in 0..100 {
+                    sender.send(next(&mut events).await.unwrap().unwrap()).unwrap();
+                }
+            });
+        });
+        for number in 0..100 {
+            append(&store, "other");
+            append(&store, "s");
+            assert_eq!(receiver.recv().unwrap(), 4 + 2 * number);
+        }
+    });
+}
+
+#[test]
+fn a_cancel_and_a_close_wake_the_task() {
+    let store = EventStore::in_memory().unwrap();
+    let mut cancelled = store.subscribe(1).unwrap();
+    let mut closed = store.subscribe(1).unwrap();
+    let handle = cancelled.cancel_handle();
+    let cancelling = thread::spawn(move || {
+        let ended = block_on(next(&mut cancelled)).is_none();
+        (ended, cancelled.is_terminated(), block_on(next(&mut cancelled)).is_none())
+    });
+    handle.cancel();
+    assert_eq!(cancelling.join().unwrap(), (true, true, true));
+    let closing = thread::spawn(move || {
+        let code = block_on(next(&mut closed)).unwrap().unwrap_err().code();
+        (code, block_on(next(&mut closed)).is_none())
+    });
+    store.close().unwrap();
+    assert_eq!(closing.join().unwrap(), (ErrorCode::Closed, true));
+}
+
+#[test]
+fn many_tasks_of_one_thread_wait_at_once() {
+    let store = EventStore::in_memory().unwrap();
+    let mut all: Vec<Subscription> = (0..50).map(|_| store.subscribe(1).unwrap()).collect();
+    assert!(all.iter_mut().all(|events| poll(events).is_pending()));
+    append(&store, "s");
+    assert!(all.iter_mut().all(|events| poll(events) == Poll::Ready(Some(1))));
+    let mut refused = store.subscribe(1).unwrap().stream("");
+    let code = block_on(next(&mut refused)).unwrap().unwrap_err().code();
+    assert_eq!(code, ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn a_reader_is_woken_by_what_another_handle_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store, "s");
+    let reader = Reader::open(&path).unwrap();
+    let mut events = reader.subscribe(1).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let task = thread::spawn(move || {
+        block_on(async {
+            for _ in 0..5 {
+                sender.send(next(&mut events).await.unwrap().unwrap()).unwrap();
+            }
+        });
+    });
+    for position in 1..=5 {
+        assert_eq!(receiver.recv().unwrap(), position);
+        append(&store, "s");
+    }
+    task.join().unwrap();
+}
