@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use annals::{ExpectedVersion, ImportMode, TornTail};
+use annals::{Error, ExpectedVersion, ImportMode, Timestamp, TornTail};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
@@ -12,11 +12,92 @@ Exit codes:
    0  done
    1  an expected no: version conflict, event id in use, findings of verify
    2  wrong usage: an invalid argument, or a limit passed
-   3  the input data is wrong
+   3  the input data is wrong, also what comes on standard input
    4  the store is open elsewhere
    5  the store is damaged, or of a newer format
    6  the system refused: no such store or file, no space, a failed write
-  70  internal error";
+  70  internal error
+ 130  interrupted: what is in stays in";
+
+/// What the help of each command ends with.
+mod examples {
+    pub(super) const APPEND: &str = "\
+Examples:
+  annals append orders.annals order-7 ItemAdded '{\"sku\": \"tea\"}'
+  annals append orders.annals order-7 ItemAdded '{\"sku\": \"tea\"}' --expected 3
+  jq -c .item order.json | annals append orders.annals order-7 ItemAdded -";
+    pub(super) const READ: &str = "\
+Examples:
+  annals read orders.annals order-7
+  annals read orders.annals --last 5 --full
+  annals read orders.annals --type ItemAdded --since 2024-05-01 --until 2024-05-31
+  annals read orders.annals --correlation req-17
+  annals read orders.annals order-7 --table | less";
+    pub(super) const TAIL: &str = "\
+Examples:
+  annals tail orders.annals
+  annals tail orders.annals -n 100 --json | jq .data";
+    pub(super) const STREAMS: &str = "\
+Examples:
+  annals streams orders.annals --prefix order-
+  annals streams orders.annals --sort last --limit 10
+  annals streams orders.annals --sort events --times --json";
+    pub(super) const SNAPSHOTS: &str = "\
+Example:
+  annals snapshots orders.annals balances";
+    pub(super) const CHECKPOINTS: &str = "\
+Example:
+  annals checkpoints orders.annals";
+    pub(super) const STATS: &str = "\
+Examples:
+  annals stats orders.annals
+  annals stats orders.annals --types --days";
+    pub(super) const IMPORT: &str = "\
+Examples:
+  annals import orders.annals orders.ndjson
+  annals import orders.annals orders.ndjson --mode resume
+  zcat orders.ndjson.gz | annals import orders.annals -";
+    pub(super) const EXPORT: &str = "\
+Examples:
+  annals export orders.annals orders.ndjson
+  annals export orders.annals | gzip > orders.ndjson.gz";
+    pub(super) const VERIFY: &str = "\
+Examples:
+  annals verify orders.annals
+  annals verify orders.annals --json --scratch /var/tmp";
+    pub(super) const REPAIR: &str = "\
+Examples:
+  annals repair orders.annals
+  annals repair orders.annals --apply";
+    pub(super) const SALVAGE: &str = "\
+Example:
+  annals salvage orders.annals saved.ndjson";
+    pub(super) const BACKUP: &str = "\
+Example, which adds what is new when it is repeated:
+  annals backup orders.annals /backup/orders.annals";
+    pub(super) const COMPACT: &str = "\
+Example:
+  annals compact orders.annals";
+    pub(super) const COMPLETIONS: &str = "\
+Example:
+  annals completions bash > ~/.local/share/bash-completion/completions/annals";
+}
+
+/// A time, or a day, which stands for its start.
+fn start_time(text: &str) -> Result<Timestamp, Error> {
+    match text.len() {
+        10 => format!("{text}T00:00:00Z").parse(),
+        _ => text.parse(),
+    }
+}
+
+/// A time, or a day, which stands for its end.
+fn end_time(text: &str) -> Result<Timestamp, Error> {
+    match text.len() {
+        10 => format!("{text}T23:59:59.999999Z").parse(),
+        _ => text.parse(),
+    }
+}
 
 /// Works with an event store in a directory.
 ///
@@ -59,6 +140,7 @@ pub(crate) enum Maintenance {
 
 /// Append one event to a stream, creating the store if it is missing
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::APPEND)]
 pub(crate) struct AppendArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -89,6 +171,7 @@ pub(crate) struct AppendArgs {
 
 /// Print events: of the whole store, or of one stream
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::READ)]
 pub(crate) struct ReadArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -103,9 +186,31 @@ pub(crate) struct ReadArgs {
     /// Read from the newest event to the oldest
     #[arg(long)]
     pub(crate) backward: bool,
+    /// End at this position of the store
+    #[arg(long, value_name = "N")]
+    pub(crate) until_position: Option<u64>,
+    /// Print only events with this time or a later one: 2024-05-01, or 2024-05-01T12:30:00+02:00
+    #[arg(long, value_name = "TIME", value_parser = start_time)]
+    pub(crate) since: Option<Timestamp>,
+    /// Print only events with this time or an earlier one; a day counts to its end
+    #[arg(long, value_name = "TIME", value_parser = end_time)]
+    pub(crate) until: Option<Timestamp>,
     /// Print at most this many events
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
+    /// Print this many of the last events, in order
+    #[arg(long, value_name = "N", conflicts_with_all = ["limit", "backward"])]
+    pub(crate) last: Option<u64>,
+    /// Print only the event with this id
+    #[arg(long, value_name = "UUID", conflicts_with_all = [
+        "stream", "from_version", "from_position", "until_position", "since", "until", "limit",
+        "last", "event_types", "prefix", "correlation", "backward",
+    ])]
+    pub(crate) id: Option<Uuid>,
+    /// Print only events with this correlation_id in their metadata, and the one that has it as its
+    /// own id
+    #[arg(long, value_name = "ID")]
+    pub(crate) correlation: Option<String>,
     /// Print only events of this type; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) event_types: Vec<String>,
@@ -115,10 +220,20 @@ pub(crate) struct ReadArgs {
     /// Print only events with this tag; given several times, with all of them
     #[arg(long = "tag", value_name = "TAG", conflicts_with = "from_version")]
     pub(crate) tags: Vec<String>,
+    /// Print every field of an event on a line of its own
+    #[arg(long, conflicts_with_all = ["json", "table"])]
+    pub(crate) full: bool,
+    /// Print a table even where standard output is not a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) table: bool,
+    /// Print NDJSON lines that have the version in the stream as well; an import refuses them
+    #[arg(long, conflicts_with_all = ["full", "table"])]
+    pub(crate) with_version: bool,
 }
 
 /// Print the last events, and go on with those that any process appends, until interrupted
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::TAIL)]
 pub(crate) struct TailArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -132,6 +247,7 @@ pub(crate) struct TailArgs {
 
 /// List the checkpoints of consumers
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::CHECKPOINTS)]
 pub(crate) struct CheckpointsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -139,6 +255,7 @@ pub(crate) struct CheckpointsArgs {
 
 /// List the snapshots of projections and callers
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::SNAPSHOTS)]
 pub(crate) struct SnapshotsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -148,23 +265,52 @@ pub(crate) struct SnapshotsArgs {
 
 /// List the streams and their versions
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::STREAMS)]
 pub(crate) struct StreamsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
     /// List only streams whose ids start like this
     #[arg(long)]
     pub(crate) prefix: Option<String>,
+    /// The order; all streams are gathered first unless it is that of their names
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) sort: Sort,
+    /// List at most this many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Print the position and the time of each stream's last event too
+    #[arg(long)]
+    pub(crate) times: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    /// By the bytes of their ids
+    #[default]
+    Name,
+    /// Most events first
+    Events,
+    /// Last appended to first
+    Last,
 }
 
 /// Print how much is in the store, and how much space it takes
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::STATS)]
 pub(crate) struct StatsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
+    /// Count the events of each type, which reads all of them
+    #[arg(long)]
+    pub(crate) types: bool,
+    /// Count the events of each day, which reads all of them
+    #[arg(long)]
+    pub(crate) days: bool,
 }
 
 /// Append the events of an NDJSON file, creating the store if it is missing
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::IMPORT)]
 pub(crate) struct ImportArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -222,6 +368,7 @@ impl From<Tail> for TornTail {
 
 /// Write every event as NDJSON; an existing file is never overwritten
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::EXPORT)]
 pub(crate) struct ExportArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -231,6 +378,7 @@ pub(crate) struct ExportArgs {
 
 /// Check everything in the store, and print what is wrong
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::VERIFY)]
 pub(crate) struct VerifyArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -245,6 +393,7 @@ pub(crate) struct VerifyArgs {
 /// What one copy of the events has lost is written anew from the other. What is replaced is kept
 /// beside it as <name>.damaged-<n>.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::REPAIR)]
 pub(crate) struct RepairArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -262,6 +411,7 @@ pub(crate) struct RepairArgs {
 
 /// Write every event that can be read of a damaged store as NDJSON
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::SALVAGE)]
 pub(crate) struct SalvageArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -276,6 +426,7 @@ pub(crate) struct SalvageArgs {
 ///
 /// The store may be in use. Nothing that is not an earlier copy of it is overwritten.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::BACKUP)]
 pub(crate) struct BackupArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -289,6 +440,7 @@ pub(crate) struct BackupArgs {
 
 /// Write the store anew, smaller and in better order; no event is removed
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::COMPACT)]
 pub(crate) struct CompactArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -296,6 +448,7 @@ pub(crate) struct CompactArgs {
 
 /// Print a script that completes commands in a shell
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples::COMPLETIONS)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: Shell,

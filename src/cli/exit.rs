@@ -3,6 +3,7 @@
 use std::{io, process::ExitCode};
 
 use annals::{AppendError, Error, ErrorCode};
+use serde::Serialize;
 
 /// What the program tells its caller by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +24,13 @@ pub(crate) enum Exit {
     System,
     /// A fault of the program itself.
     Internal,
+    /// A signal ended it.
+    Interrupted,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
+impl Exit {
+    fn number(self) -> u8 {
+        match self {
             Exit::Done => 0,
             Exit::No => 1,
             Exit::Usage => 2,
@@ -36,7 +39,14 @@ impl From<Exit> for ExitCode {
             Exit::Corrupted => 5,
             Exit::System => 6,
             Exit::Internal => 70,
-        })
+            Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.number())
     }
 }
 
@@ -55,22 +65,57 @@ impl From<ErrorCode> for Exit {
     }
 }
 
-/// Why a command ended early: its exit code and what to tell, if anything.
+/// Why a command ended early: its exit code and what to say, if anything.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) messages: Vec<String>,
+    /// The error of the library, if it was one.
+    code: Option<ErrorCode>,
+}
+
+/// A failure under `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct FailureReport<'a> {
+    /// What went wrong.
+    error: &'a str,
+    /// What else there is to say about it.
+    notes: &'a [String],
+    /// The stable number and the name of the library's error.
+    code: Option<i32>,
+    name: Option<String>,
+    exit: u8,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, messages: vec![message.into()] }
+        Failure { exit, messages: vec![message.into()], code: None }
+    }
+
+    /// What is printed under `--json`, unless there is nothing to say.
+    pub(crate) fn report(&self) -> Option<FailureReport<'_>> {
+        let (error, notes) = self.messages.split_first()?;
+        Some(FailureReport {
+            error,
+            notes,
+            code: self.code.map(|code| code as i32),
+            name: self.code.map(|code| format!("{code:?}")),
+            exit: self.exit.number(),
+        })
+    }
+
+    /// The same failure, of input data rather than of the command line.
+    pub(crate) fn of_input(mut self) -> Failure {
+        if self.exit == Exit::Usage {
+            self.exit = Exit::Input;
+        }
+        self
     }
 
     /// Standard output did not take it. A reader that has gone away is no failure.
     pub(crate) fn stdout(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { exit: Exit::Done, messages: Vec::new() };
+            return Failure { exit: Exit::Done, messages: Vec::new(), code: None };
         }
         Failure::new(Exit::System, format!("cannot write standard output: {error}"))
     }
@@ -79,6 +124,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let mut failure = Failure::new(Exit::from(error.code()), error.chain());
+        failure.code = Some(error.code());
         if error.code() == ErrorCode::Corrupted {
             let help = "`annals repair` shows what can be done, --apply does it; `annals salvage` \
                         saves what can be read";
@@ -92,7 +138,10 @@ impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Failure {
         match error {
             AppendError::Failed(error) => error.into(),
-            refused => Failure::new(Exit::from(refused.code()), refused.to_string()),
+            refused => Failure {
+                code: Some(refused.code()),
+                ..Failure::new(Exit::from(refused.code()), refused.to_string())
+            },
         }
     }
 }

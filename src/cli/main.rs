@@ -39,13 +39,15 @@ fn run() -> Exit {
         Ok(args) => args,
         Err(answer) => return output::answer_usage(&answer),
     };
-    let mut output = Output::new(args.json);
+    let is_json = args.json;
+    let mut output = Output::new(is_json);
     let outcome = command::run(args.command, &mut output);
     match outcome.and_then(|exit| output.finish().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
-            for message in &failure.messages {
-                output::complain(message);
+            match failure.report().filter(|_| is_json) {
+                Some(report) => output::complain_as_json(&report),
+                None => failure.messages.iter().for_each(|message| output::complain(message)),
             }
             failure.exit
         }

@@ -4,4 +4,5 @@ mod append; //   append and read: data, versions, ids
 mod derived; //  tail and snapshots
 mod exchange; // import and export: files, pipes, reports
 mod exits; //    exit codes, missing stores, broken pipes, odd arguments
+mod finding; //  events, streams and figures that are asked for, and where there are none
 mod looks; //    tables, listings, help

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use annals::{Error, NewEvent, limits};
+use annals::{AppendError, Error, NewEvent, limits};
 use serde::Serialize;
 
 use crate::{
@@ -27,11 +27,13 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let data = match args.data {
-        Some(data) if data != "-" => data,
-        _ => read_stdin()?,
-    };
-    let mut event = NewEvent::raw_json(args.event_type, &data)?;
+    let given = args.data.filter(|data| data != "-");
+    let is_input = given.is_none();
+    // What is wrong with data from standard input is no fault of the command line.
+    let blame = |failure: Failure| if is_input { failure.of_input() } else { failure };
+    let data = given.map_or_else(|| read_stdin().map_err(blame), Ok)?;
+    let event = NewEvent::raw_json(args.event_type, &data);
+    let mut event = event.map_err(|error| blame(error.into()))?;
     if let Some(metadata) = &args.metadata {
         event = event.raw_metadata(metadata)?;
     }
@@ -40,7 +42,13 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
     }
     event = event.tags(args.tags);
     let store = open(&args.store, true, Duration::from_secs(args.wait))?;
-    let appended = store.append(&args.stream, args.expected, [event])?;
+    let appended = store.append(&args.stream, args.expected, [event]);
+    let appended = appended.map_err(|error| match error {
+        AppendError::Failed(Error::LimitExceeded { what: "event (bytes)", .. }) => {
+            blame(error.into())
+        }
+        error => error.into(),
+    })?;
     store.close()?;
     let (position, version) = (*appended.positions().start(), *appended.versions().start());
     if output.is_json() {

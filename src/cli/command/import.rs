@@ -1,8 +1,8 @@
 //! `import`: the events of an NDJSON file into a store.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    fs::{self, File},
+    io,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -11,8 +11,11 @@ use std::{
 use annals::{Error, EventStore, ImportError, ImportOptions, ImportReport};
 
 use crate::{
-    args::ImportArgs,
-    command::{is_dash, open, open_existing},
+    args::{ImportArgs, Mode},
+    command::{
+        interrupt::{Input, Interrupts},
+        is_dash, open, open_existing,
+    },
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -22,8 +25,11 @@ const PROGRESS_UNBOUNDED: &str = "{spinner} {bytes} read";
 
 pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failure> {
     // The file first: a mistyped name must not leave an empty store behind.
-    let (reader, length) = open_input(&args.file)?;
+    let interrupts = Interrupts::watch();
+    let (reader, length) = open_input(&args.file, &interrupts)?;
+    let is_new = args.store.symlink_metadata().is_err();
     let store = open_store(args)?;
+    let head = store.head()?;
     let template = if length.is_some() { PROGRESS } else { PROGRESS_UNBOUNDED };
     let bar = output::progress(length, template);
     let hook = bar.clone();
@@ -34,7 +40,21 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
         .progress(move |progress| hook.set_position(progress.bytes));
     let outcome = store.import_ndjson(reader, &options);
     bar.finish_and_clear();
-    let report = outcome.map_err(|failure| failed(&args.file, failure))?;
+    let report = match outcome {
+        Ok(report) => report,
+        Err(failure) => {
+            let is_empty = store.head().is_ok_and(|head| head == 0);
+            store.close()?;
+            if is_new && is_empty && !args.dry_run {
+                // It holds nothing but what this command has just made.
+                let _ = fs::remove_dir_all(&args.store);
+            }
+            if interrupts.have_come() {
+                return Err(interrupted(args, &failure.report));
+            }
+            return Err(failed(args, head, failure));
+        }
+    };
     store.close()?;
     if let Some(torn) = &report.torn_tail {
         output::complain(&format!("warning: {}: {torn}", args.file.display()));
@@ -48,9 +68,13 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
 }
 
 /// The input, and its length where there is one.
-fn open_input(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Error> {
+fn open_input(path: &Path, interrupts: &Interrupts) -> Result<(Input, Option<u64>), Error> {
     if is_dash(path) {
-        return Ok((Box::new(io::stdin().lock()), None));
+        let stdin = Input::of_stdin(interrupts).map_err(|source| {
+            let path = "standard input".into();
+            Error::Io { action: "read", path, source: Arc::new(source) }
+        })?;
+        return Ok((stdin, None));
     }
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = opened.map_err(|source| {
@@ -61,7 +85,8 @@ fn open_input(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Error> {
         let source = io::Error::from(io::ErrorKind::IsADirectory);
         return Err(Error::Io { action: "read", path: path.to_owned(), source: Arc::new(source) });
     }
-    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+    let length = metadata.is_file().then_some(metadata.len());
+    Ok((Input::new(file, interrupts), length))
 }
 
 /// A dry run makes no store: where there is none, it checks against an empty one.
@@ -75,7 +100,30 @@ fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
     }
 }
 
-fn failed(file: &Path, failure: ImportError) -> Failure {
+fn interrupted(args: &ImportArgs, report: &ImportReport) -> Failure {
+    let mut failure = Failure::new(Exit::Interrupted, "interrupted");
+    let ImportArgs { store, file, mode, .. } = args;
+    failure.messages.push(match (args.dry_run, report.events) {
+        (true, _) => "dry run: nothing was written".to_owned(),
+        (false, 0) => "nothing of it was imported".to_owned(),
+        (false, events) if matches!(mode, Mode::Append) => {
+            format!("the first {events} events of it are in")
+        }
+        (false, events) => format!(
+            "{events} events are in; go on with: annals import {} {} --mode resume",
+            store.display(),
+            file.display()
+        ),
+    });
+    failure
+}
+
+fn failed(args: &ImportArgs, head: u64, failure: ImportError) -> Failure {
+    let file = &args.file;
+    let is_repeated = matches!(failure.error, Error::Parse { .. })
+        && matches!(args.mode, Mode::Faithful)
+        && head > 0
+        && failure.report.events == 0;
     let ImportReport { events, skipped, dry_run, .. } = failure.report;
     // What says its line itself needs no help.
     let line = failure.line.filter(|_| !matches!(failure.error, Error::Parse { .. }));
@@ -89,6 +137,11 @@ fn failed(file: &Path, failure: ImportError) -> Failure {
         (false, 0) if skipped == 0 => "nothing of it was imported".to_owned(),
         (false, _) => format!("imported {events} events before that, skipped {skipped}"),
     });
+    if is_repeated {
+        result.messages.push(format!(
+            "the store has {head} events already: --mode resume skips those of the file that it has"
+        ));
+    }
     result
 }
 

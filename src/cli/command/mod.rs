@@ -5,6 +5,7 @@ mod checkpoints;
 mod completions;
 mod export;
 mod import;
+mod interrupt;
 mod maintenance;
 mod read;
 mod snapshots;

@@ -46,7 +46,7 @@ fn append_refuses_data_that_is_not_json() {
     let metadata = ["append", "s.annals", "a", "T", "1", "--metadata", "[]"];
     place.refuse(&metadata, 2, "invalid metadata: ");
     let run = place.run_with(&["append", "s.annals", "a", "T"], b"\"\xFF\"");
-    assert_eq!(run.code, Some(2), "{run:?}");
+    assert_eq!(run.code, Some(3), "{run:?}");
     assert!(run.stderr.contains("byte 2 of standard input is not UTF-8"), "{run:?}");
     // What is refused makes no store.
     assert_exists(&place.path("s.annals"), false);
@@ -62,11 +62,11 @@ fn append_keeps_to_the_limits() {
     place.succeed(&["append", "s.annals", &long[1..], &long[1..], "1"]);
     let data = format!("\"{}\"", "x".repeat(limits::EVENT_BYTES_MAX));
     let run = place.run_with(&["append", "s.annals", "a", "T"], data.as_bytes());
-    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
     assert!(run.stderr.contains("past its limit"), "{}", run.stderr);
     let space = " ".repeat(2 * limits::EVENT_BYTES_MAX + 1);
     let run = place.run_with(&["append", "s.annals", "a", "T"], space.as_bytes());
-    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
     assert!(run.stderr.contains("standard input (bytes) is past its limit"), "{}", run.stderr);
 }
 

@@ -3,29 +3,44 @@
 //! Rows are a table for a terminal and one JSON object per line for anything else. A terminal never
 //! gets a character that could steer it.
 
+mod table;
+mod whole;
+
 use std::{
     borrow::Cow,
     io::{self, BufWriter, IsTerminal, Stdout, Write},
 };
 
-use annals::{RecordedEvent, SnapshotInfo, SnapshotOwner, StreamInfo};
-use console::{Alignment, Term, pad_str, truncate_str};
+use annals::{RecordedEvent, SnapshotInfo, SnapshotOwner};
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
 
+use table::Table;
+
+/// The width of a table that goes elsewhere than to a terminal.
+const TABLE_WIDTH: usize = 80;
 const BUFFER_BYTES: usize = 64 << 10;
-/// The columns of the event table; data takes what is left of the line.
-const EVENT_COLUMNS: [(&str, usize, Alignment); 5] = [
-    ("POSITION", 8, Alignment::Right),
-    ("STREAM", 24, Alignment::Left),
-    ("VERSION", 7, Alignment::Right),
-    ("TYPE", 20, Alignment::Left),
-    ("TIME", 26, Alignment::Left),
-];
-const DATA_WIDTH_MIN: usize = 24;
 const GAP: &str = "  ";
+
+/// A stream in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct StreamRow {
+    pub(crate) stream_id: String,
+    pub(crate) version: u64,
+    /// Its last event, where that was asked for.
+    #[serde(flatten)]
+    pub(crate) last: Option<LastEvent>,
+}
+
+/// The last event of a stream.
+#[derive(Debug, Serialize)]
+pub(crate) struct LastEvent {
+    pub(crate) last_position: u64,
+    pub(crate) last_time: String,
+}
 
 /// Standard output, in the form that the command line and the terminal ask for.
 #[derive(Debug)]
@@ -35,6 +50,23 @@ pub(crate) struct Output {
     /// The terminal's width, when rows are a table.
     table_width: Option<usize>,
     has_header: bool,
+    form: Form,
+    /// The table of events, where they are rows of one.
+    table: Option<Table>,
+}
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A table on a terminal, NDJSON lines elsewhere.
+    #[default]
+    Auto,
+    /// A table wherever it goes.
+    Table,
+    /// Every field of an event on a line of its own.
+    Whole,
+    /// NDJSON lines that have the version in the stream as well.
+    WithVersion,
 }
 
 impl Output {
@@ -43,7 +75,18 @@ impl Output {
         let is_table = !is_json && stdout.is_terminal();
         let table_width = is_table.then(|| usize::from(Term::stdout().size().1));
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, stdout);
-        Output { stdout, is_json, table_width, has_header: false }
+        let table = table_width.map(Table::new);
+        Output { stdout, is_json, table_width, has_header: false, form: Form::Auto, table }
+    }
+
+    /// Prints events in this form from here on.
+    pub(crate) fn set_form(&mut self, form: Form) {
+        self.form = form;
+        self.table = match form {
+            Form::Auto => self.table_width.map(Table::new),
+            Form::Table => Some(Table::new(self.table_width.unwrap_or(TABLE_WIDTH))),
+            Form::Whole | Form::WithVersion => None,
+        };
     }
 
     /// Whether `--json` was given.
@@ -51,47 +94,48 @@ impl Output {
         self.is_json
     }
 
-    /// Prints an event: the line that `export` writes, or a row of a table.
+    /// Prints an event: the line that `export` writes, a row of a table, or all of it in lines.
     pub(crate) fn event(&mut self, event: &RecordedEvent) -> Result<(), Failure> {
-        let Some(width) = self.table_width else {
-            return event.write_ndjson(&mut self.stdout).map_err(|error| Failure::stdout(&error));
-        };
-        let data = if event.is_binary() {
-            Cow::Owned(format!("({} bytes)", event.data().len()))
-        } else {
-            String::from_utf8_lossy(event.data())
-        };
-        let cells = [
-            event.position().to_string(),
-            event.stream_id().to_owned(),
-            event.version().to_string(),
-            event.event_type().to_owned(),
-            event.timestamp().to_string(),
-        ];
-        if !self.has_header {
-            self.has_header = true;
-            let titles = EVENT_COLUMNS.map(|(title, _, _)| title.to_owned());
-            self.line(&event_row(&titles, "DATA", width))?;
+        if self.form == Form::Whole {
+            let lines = whole::lines(event);
+            return lines.iter().try_for_each(|line| self.line(line));
         }
-        self.line(&event_row(&cells, &data, width))
+        if let Some(table) = &mut self.table {
+            return if table.add(event) { self.print_table() } else { Ok(()) };
+        }
+        let with_version = self.form == Form::WithVersion;
+        let mut line = Vec::new();
+        let written = event.write_ndjson(&mut line).and_then(|()| {
+            if with_version {
+                // The line ends with the brace of the object and a line feed.
+                line.truncate(line.len().saturating_sub(2));
+                writeln!(line, ", \"version\": {}}}", event.version())?;
+            }
+            self.stdout.write_all(&line)
+        });
+        written.map_err(|error| Failure::stdout(&error))
+    }
+
+    /// Prints the rows of events that wait.
+    fn print_table(&mut self) -> Result<(), Failure> {
+        let lines = self.table.as_mut().map(Table::take_lines).unwrap_or_default();
+        lines.iter().try_for_each(|line| self.line(line))
     }
 
     /// Prints a stream: an object, or a row of a table.
-    pub(crate) fn stream(&mut self, stream: &StreamInfo) -> Result<(), Failure> {
-        #[derive(Serialize)]
-        struct Row<'a> {
-            stream_id: &'a str,
-            version: u64,
-        }
-        let (stream_id, version) = (stream.stream_id(), stream.version());
+    pub(crate) fn stream(&mut self, stream: &StreamRow) -> Result<(), Failure> {
         if self.table_width.is_none() {
-            return self.object(&Row { stream_id, version });
+            return self.object(stream);
         }
+        let StreamRow { stream_id, version, last } = stream;
+        let time = last.as_ref().map(|last| format!("{:<32}{GAP}", last.last_time));
         if !self.has_header {
             self.has_header = true;
-            self.line("VERSION  STREAM")?;
+            let time = time.as_ref().map_or(String::new(), |_| format!("{:<32}{GAP}", "LAST"));
+            self.line(&format!("VERSION  {time}STREAM"))?;
         }
-        self.line(&format!("{version:>7}{GAP}{}", printable(stream_id)))
+        let time = time.unwrap_or_default();
+        self.line(&format!("{version:>7}{GAP}{time}{}", printable(stream_id)))
     }
 
     /// Prints a checkpoint: an object, or a row of a table.
@@ -162,24 +206,13 @@ impl Output {
     }
 
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        self.print_table()?;
         self.stdout.flush().map_err(|error| Failure::stdout(&error))
     }
 
     fn line(&mut self, text: &str) -> Result<(), Failure> {
         writeln!(self.stdout, "{text}").map_err(|error| Failure::stdout(&error))
     }
-}
-
-/// A row of the event table, cut to the width of the terminal as far as it can be.
-fn event_row(cells: &[String; 5], data: &str, width: usize) -> String {
-    let mut row = String::new();
-    for (cell, (_, cell_width, alignment)) in cells.iter().zip(EVENT_COLUMNS) {
-        row.push_str(&pad_str(&printable(cell), cell_width, alignment, None));
-        row.push_str(GAP);
-    }
-    let left = width.saturating_sub(console::measure_text_width(&row)).max(DATA_WIDTH_MIN);
-    row.push_str(&truncate_str(&printable(data), left, "..."));
-    row
 }
 
 /// `text` with every character escaped that could move, hide or reorder what a terminal shows.
@@ -219,6 +252,13 @@ pub(crate) fn complain(words: &str) {
     say(&format!("annals: {words}"));
 }
 
+/// Says on standard error what is wrong, as an object of one line.
+pub(crate) fn complain_as_json(report: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(report) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
 /// Prints what the argument parser answers: help, the version, or a complaint.
 pub(crate) fn answer_usage(answer: &clap::Error) -> Exit {
     let printed = answer.print();
@@ -249,17 +289,5 @@ mod tests {
         assert_eq!(printable("plain \u{e9}"), "plain \u{e9}");
         assert_eq!(printable("\u{1b}[31mred\u{7}\n"), "\\u{1b}[31mred\\u{7}\\u{a}");
         assert_eq!(printable("a\u{202e}b\u{9b}c\u{200b}"), "a\\u{202e}b\\u{9b}c\\u{200b}");
-    }
-
-    #[test]
-    fn a_row_fits_the_terminal() {
-        let cells = ["7", "order-7", "2", "ItemAdded", "2024-05-01T12:30:00"].map(str::to_owned);
-        let row = event_row(&cells, &"x".repeat(500), 140);
-        assert_eq!(console::measure_text_width(&row), 140);
-        assert!(
-            row.starts_with("       7  order-7                         2  ItemAdded   "),
-            "{row}"
-        );
-        assert!(row.ends_with("xxx..."), "{row}");
     }
 }

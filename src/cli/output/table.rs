@@ -1,0 +1,198 @@
+//! Events as a table that fits the width of the terminal.
+//!
+//! Rows wait until there are some, or until no more come for now; then the widest of them decide
+//! the widths of the columns. Times are cut to what differs.
+
+use annals::RecordedEvent;
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+use super::printable;
+
+/// Rows that are laid out together.
+const ROWS: usize = 200;
+/// The least that is left for the data.
+const DATA_WIDTH_MIN: usize = 16;
+/// From this width on there is room for whole titles.
+const WIDE: usize = 100;
+const GAP: &str = "  ";
+const TITLES: [&str; COLUMNS] = ["POSITION", "STREAM", "VERSION", "TYPE", "TIME"];
+const SHORT_TITLES: [&str; COLUMNS] = ["POS", "STREAM", "VER", "TYPE", "TIME"];
+const COLUMNS: usize = 5;
+const TIME: usize = 4;
+
+/// A row before it is laid out.
+#[derive(Debug)]
+struct Row {
+    cells: [String; COLUMNS],
+    data: String,
+}
+
+/// Rows on their way to a terminal.
+#[derive(Debug)]
+pub(super) struct Table {
+    width: usize,
+    rows: Vec<Row>,
+    has_header: bool,
+}
+
+impl Table {
+    pub(super) fn new(width: usize) -> Table {
+        Table { width, rows: Vec::new(), has_header: false }
+    }
+
+    /// Adds an event, and returns whether enough wait.
+    pub(super) fn add(&mut self, event: &RecordedEvent) -> bool {
+        let data = match event.is_binary() {
+            true => format!("({} bytes)", event.data().len()),
+            // No more of it than a line can show.
+            false => {
+                let start = event.data().get(..4 * self.width).unwrap_or(event.data());
+                String::from_utf8_lossy(start).into_owned()
+            }
+        };
+        let cells = [
+            event.position().to_string(),
+            printable(event.stream_id()).into_owned(),
+            event.version().to_string(),
+            printable(event.event_type()).into_owned(),
+            event.timestamp().to_string(),
+        ];
+        self.rows.push(Row { cells, data: printable(&data).into_owned() });
+        self.rows.len() >= ROWS
+    }
+
+    /// The lines of the rows that wait.
+    pub(super) fn take_lines(&mut self) -> Vec<String> {
+        let mut rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        shorten_times(&mut rows);
+        let titles = if self.width < WIDE { SHORT_TITLES } else { TITLES };
+        let widths = widths(&rows, &titles, self.width);
+        let mut lines = Vec::new();
+        if !std::mem::replace(&mut self.has_header, true) {
+            lines.push(line(&titles.map(str::to_owned), "DATA", &widths, self.width));
+        }
+        lines.extend(rows.iter().map(|row| line(&row.cells, &row.data, &widths, self.width)));
+        lines
+    }
+}
+
+/// Cuts what all times have in common: the day and the offset.
+fn shorten_times(rows: &mut [Row]) {
+    let Some(first) = rows.first().map(|row| row.cells[TIME].clone()) else { return };
+    let day = first.get(..11).unwrap_or_default();
+    let has_one_day = rows.len() > 1 && rows.iter().all(|row| row.cells[TIME].starts_with(day));
+    let after_seconds = first.get(19..).unwrap_or_default();
+    let zone = after_seconds.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let has_one_zone = rows.iter().all(|row| row.cells[TIME].ends_with(zone));
+    for row in rows {
+        let text = &row.cells[TIME];
+        let text = if has_one_zone { text.trim_end_matches(zone) } else { text };
+        let text = if has_one_day { text.trim_start_matches(day) } else { text };
+        row.cells[TIME] = text.replace('T', " ");
+    }
+}
+
+/// The widths of the columns: what their widest cell needs, and less where that is too much.
+fn widths(rows: &[Row], titles: &[&str; COLUMNS], width: usize) -> [usize; COLUMNS] {
+    let mut widths = titles.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(&row.cells) {
+            *width = measure_text_width(cell).max(*width);
+        }
+    }
+    // Names give way first: the stream, then the type.
+    let gaps = GAP.len() * COLUMNS;
+    for (column, least) in [(1, 24), (3, 18), (1, 10), (3, 8), (TIME, 8), (1, 3), (3, 3)] {
+        let taken = widths.iter().sum::<usize>() + gaps + DATA_WIDTH_MIN;
+        if let Some(found) = widths.get_mut(column) {
+            *found -= found.saturating_sub(least).min(taken.saturating_sub(width));
+        }
+    }
+    widths
+}
+
+fn line(cells: &[String; COLUMNS], data: &str, widths: &[usize; COLUMNS], width: usize) -> String {
+    let mut line = String::new();
+    for ((column, cell), cell_width) in cells.iter().enumerate().zip(widths) {
+        let alignment = match column {
+            0 | 2 => Alignment::Right,
+            _ => Alignment::Left,
+        };
+        let cell = truncate_str(cell, *cell_width, "~");
+        line.push_str(&pad_str(&cell, *cell_width, alignment, None));
+        line.push_str(GAP);
+    }
+    let left = width.saturating_sub(measure_text_width(&line));
+    line.push_str(&truncate_str(data, left, "..."));
+    truncate_str(line.trim_end(), width, "").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        reason = "a test stops at what should not be"
+    )]
+
+    use annals::{EventStore, ExpectedVersion, NewEvent, Timestamp};
+
+    use super::*;
+
+    fn lines(width: usize, times: &[i64]) -> Vec<String> {
+        let store = EventStore::in_memory().expect("a store");
+        for micros in times {
+            let event = NewEvent::json("ItemWasAddedToTheOrder", &"x".repeat(500));
+            let event = event.expect("JSON").timestamp(Timestamp::utc(*micros).expect("a time"));
+            let stream = "customer-4711-of-a-long-name";
+            store.append(stream, ExpectedVersion::Any, [event]).expect("an append");
+        }
+        let mut table = Table::new(width);
+        for event in store.read_all() {
+            assert!(!table.add(&event.expect("an event")));
+        }
+        table.take_lines()
+    }
+
+    #[test]
+    fn every_line_fits_every_width() {
+        for width in [1, 20, 40, 60, 80, 81, 100, 120, 200] {
+            for line in lines(width, &[0, 86_400_000_000, 1]) {
+                assert!(measure_text_width(&line) <= width, "{width}: {line}");
+            }
+        }
+        let shown = lines(80, &[0, 1_000_000]);
+        assert!(shown.iter().all(|line| measure_text_width(line) >= 75 || line.contains("DATA")));
+        assert!(shown[1].ends_with("xxx..."), "{shown:?}");
+    }
+
+    #[test]
+    fn times_are_cut_to_what_differs() {
+        let shown = lines(200, &[0, 1_000_000]);
+        assert!(shown[1].contains("  00:00:00  \"xxx"), "{shown:?}");
+        let shown = lines(200, &[0, 86_400_000_001]);
+        assert!(shown[1].contains("  1970-01-01 00:00:00         \"x"), "{shown:?}");
+        assert!(shown[2].contains("  1970-01-02 00:00:00.000001  \"x"), "{shown:?}");
+    }
+
+    #[test]
+    fn the_header_comes_once() {
+        let store = EventStore::in_memory().expect("a store");
+        let event = NewEvent::json("T", &1).expect("JSON");
+        store.append("s", ExpectedVersion::Any, vec![event; 450]).expect("an append");
+        let mut table = Table::new(120);
+        let mut shown = Vec::new();
+        for event in store.read_all() {
+            if table.add(&event.expect("an event")) {
+                shown.append(&mut table.take_lines());
+            }
+        }
+        shown.append(&mut table.take_lines());
+        assert_eq!(shown.len(), 451);
+        assert_eq!(shown.iter().filter(|line| line.contains("POSITION")).count(), 1);
+        assert!(table.take_lines().is_empty());
+    }
+}
