@@ -71,14 +71,31 @@ impl Work<'_> {
     }
 
     /// Opens the store, giving up as little as possible.
-    fn open(&self) -> Result<EventStore, Error> {
+    fn open(&mut self) -> Result<EventStore, Error> {
         let mut outcome = self.open_with(Losses::None);
+        if matches!(outcome, Err(Error::Corrupted { .. })) && self.site.begin_try_of_trees()? {
+            // A disk that was full is enough for the mark, and the journal lacks what they may have.
+            // The journal becomes whole as far as they go; if it is, they are rebuilt from it.
+            self.rewrite_from_marked()?;
+            outcome = self.open_with(Losses::None);
+        }
         for losses in [Losses::Gaps, Losses::Cut] {
             if matches!(outcome, Err(Error::Corrupted { .. })) {
                 outcome = self.open_with(losses);
             }
         }
         outcome
+    }
+
+    /// Writes damaged files of the journal anew from trees that are marked as damaged, if they can be
+    /// opened.
+    fn rewrite_from_marked(&mut self) -> Result<(), Error> {
+        let options = options(self.site, Losses::Gaps).ignores_mark();
+        let Ok(store) = options.open(self.site.path()) else { return Ok(()) };
+        let rewritten = self.rewrite_journal(&store);
+        // Their own failures are no reason to stop: they are replaced anyway.
+        let _ = store.close();
+        rewritten
     }
 
     /// Reports what the open did.

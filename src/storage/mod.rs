@@ -82,6 +82,8 @@ pub(crate) struct StorageOptions {
     pub(crate) rebuilds: bool,
     pub(crate) on_rebuild: OnProgress,
     pub(crate) losses: Losses,
+    /// Whether trees are opened that are marked as damaged.
+    pub(crate) ignores_mark: bool,
     /// Whether a rebuild may take much memory, for trees in better order.
     pub(crate) rebuilds_large: bool,
     /// Whether files may be symbolic links: in a private copy they are.

@@ -82,6 +82,7 @@ pub struct Options {
     rebuilds: bool,
     on_rebuild: OnProgress,
     losses: Losses,
+    ignores_mark: bool,
     rebuilds_large: bool,
     follows_links: bool,
     wait: Duration,
@@ -101,6 +102,7 @@ impl Options {
             rebuilds: true,
             on_rebuild: OnProgress::default(),
             losses: Losses::None,
+            ignores_mark: false,
             rebuilds_large: false,
             follows_links: false,
             wait: Duration::ZERO,
@@ -240,6 +242,7 @@ impl Options {
             rebuilds: self.rebuilds,
             on_rebuild: self.on_rebuild.clone(),
             losses: self.losses,
+            ignores_mark: self.ignores_mark,
             rebuilds_large: self.rebuilds_large,
             follows_links: self.follows_links,
             wait: self.wait,
@@ -261,6 +264,12 @@ impl Options {
     /// What a repair may give up.
     pub(crate) fn losses(mut self, losses: Losses) -> Options {
         self.losses = losses;
+        self
+    }
+
+    /// Opens trees that are marked as damaged, for a repair.
+    pub(crate) fn ignores_mark(mut self) -> Options {
+        self.ignores_mark = true;
         self
     }
 

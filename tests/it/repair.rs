@@ -351,3 +351,20 @@ fn a_path_without_a_store_and_a_store_in_use_are_refused() {
         assert_eq!(report.events, store.head().unwrap());
     }
 }
+
+/// A disk that was full for a moment marks the trees, and then a file of the journal rots.
+#[test]
+fn trees_that_are_marked_give_back_what_the_journal_has_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    numbered::closed(&path, &options());
+    fs::write(path.join("trees/damaged"), "the disk was full").unwrap();
+    flip(&sealed(&path)[1], 100);
+    let mut text = Vec::new();
+    let saved = salvage(&path, &mut text).unwrap();
+    assert_eq!((saved.events, saved.missing.len()), (EVENTS, 0));
+    assert_eq!(repaired(&path), ["journal-damaged", "trees-damaged"]);
+    let store = options().open(&path).unwrap();
+    numbered::check_everything(&store, "marked trees");
+    assert_eq!(store.verify().unwrap().findings, []);
+}

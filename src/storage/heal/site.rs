@@ -132,6 +132,11 @@ impl Site {
         trees::mark_damaged(&self.path.join(names::TREES), reason);
     }
 
+    /// Whether the trees are marked as damaged, and no repair has tried them yet.
+    pub(crate) fn begin_try_of_trees(&self) -> Result<bool, Error> {
+        trees::begin_try(&self.path.join(names::TREES))
+    }
+
     /// A copy to try a repair on.
     pub(crate) fn private_copy(&self, scratch: &Path) -> Result<CopiedSite, Error> {
         let copy = PrivateCopy::of(&self.path, scratch)?;

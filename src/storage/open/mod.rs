@@ -137,6 +137,7 @@ impl Home {
             store_id: self.store_id,
             checksum: self.checksum.clone(),
             cache_bytes: options.cache_bytes,
+            ignores_mark: options.ignores_mark,
         }
     }
 }

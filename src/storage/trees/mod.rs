@@ -44,7 +44,7 @@ use crate::{
 };
 
 pub(crate) use crate::codec::meta::Head;
-pub(crate) use open::{OpenTrees, deadline, mark_damaged};
+pub(crate) use open::{OpenTrees, begin_try, deadline, mark_damaged};
 pub(crate) use stage::Staging;
 
 /// sled's unit of allocation for new stores. Larger ones overflow a counter of sled's; smaller ones

@@ -53,6 +53,7 @@ impl Home {
             store_id,
             checksum: Checksum::of_store(store_id),
             cache_bytes: 16 << 20,
+            ignores_mark: false,
         };
         let trees = how.create().expect("they are new");
         let (events, versions) = (Vec::new(), BTreeMap::new());

@@ -18,6 +18,24 @@ pub(crate) fn mark_damaged(directory: &Path, reason: &str) {
     }
 }
 
+/// What the mark says once a repair has tried the trees.
+const TRIED: &str = "a repair has tried them: ";
+
+/// Whether a repair should try trees that are marked. It does once: they may hang or end the process
+/// again, and the mark says so before that.
+pub(crate) fn begin_try(directory: &Path) -> Result<bool, Error> {
+    let path = directory.join(FILE);
+    if path.symlink_metadata().is_err() {
+        return Ok(false);
+    }
+    let reason = files::read_bounded(&path, REASON_BYTES_MAX).unwrap_or_default();
+    if reason.starts_with(TRIED.as_bytes()) {
+        return Ok(false);
+    }
+    files::publish(&path, &[TRIED.as_bytes(), &reason].concat())?;
+    Ok(true)
+}
+
 /// Refuses trees that are marked.
 pub(super) fn check(directory: &Path) -> Result<(), Error> {
     let path = directory.join(FILE);

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-pub(crate) use mark::mark_damaged;
+pub(crate) use mark::{begin_try, mark_damaged};
 
 /// sled's lock may outlive its handle by this much: sled's background tasks hold the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -34,6 +34,9 @@ pub(crate) struct OpenTrees {
     pub(crate) store_id: Uuid,
     pub(crate) checksum: Checksum,
     pub(crate) cache_bytes: u64,
+    /// Whether trees are opened that failed before: a repair tries that when nothing else has what
+    /// they hold.
+    pub(crate) ignores_mark: bool,
 }
 
 /// How long opening sled may take before it counts as hung: it reads at least everything that was
@@ -62,7 +65,9 @@ impl OpenTrees {
             let place = self.directory.display().to_string();
             return Err(Error::corrupted(place, None, "the directory is missing"));
         }
-        mark::check(&self.directory)?;
+        if !self.ignores_mark {
+            mark::check(&self.directory)?;
+        }
         let segment_bytes = preflight::check(&self.directory)?;
         let trees = self.open_with(segment_bytes)?;
         // The open logged something, and sled's recovery wrote without syncing names.
