@@ -3,7 +3,7 @@
 //! is a package of its own, `benches/peers`.
 //!
 //! An argument keeps only the workloads whose names contain it; `--rounds N` sets the rounds, of
-//! which the median is told. Every result is also one NDJSON line on standard output.
+//! which the median is printed. Every result is also one NDJSON line on standard output.
 
 #![allow(
     clippy::unwrap_used,

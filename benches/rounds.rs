@@ -1,4 +1,4 @@
-//! Rounds, medians, and how results are told.
+//! Rounds, medians, and how results are printed.
 
 use std::time::{Duration, Instant};
 

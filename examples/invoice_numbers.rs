@@ -1,5 +1,5 @@
-//! A sequence without gaps: invoices are numbered 1, 2, 3, whoever makes them. The next number rests
-//! on the last invoice alone, so a query backwards with a limit of one is all that it takes.
+//! A sequence without gaps: invoices are numbered 1, 2, 3, whoever makes them. The next number
+//! rests on the last invoice alone, so a query backwards with a limit of one is all that it takes.
 //!
 //! `cargo run --example invoice_numbers`
 

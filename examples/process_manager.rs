@@ -1,8 +1,9 @@
 //! A process manager: it reacts to events by appending others. An order that is placed is charged,
 //! and once it is paid it is shipped.
 //!
-//! It is a subscriber with a checkpoint. What it appends and its checkpoint are one batch, and so one
-//! unit: however it is stopped, it has either done both or neither, and a restart repeats nothing.
+//! It is a subscriber with a checkpoint. What it appends and its checkpoint are one batch, and so
+//! one unit: however it is stopped, it has either done both or neither, and a restart repeats
+//! nothing.
 //!
 //! `cargo run --example process_manager`
 

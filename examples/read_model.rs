@@ -1,5 +1,5 @@
 //! A read model that restarts from its snapshot: it is derived from all events once, and from then
-//! on from its last snapshot and what came behind it. When what it derives changes, its version
+//! on from its last snapshot and what came after it. When what it derives changes, its version
 //! does, and it starts over by itself.
 //!
 //! `cargo run --example read_model`

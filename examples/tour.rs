@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let appended = store.append(stream, ExpectedVersion::Exact(version), [note()?])?;
     println!("appended to {stream}: position {}", appended.positions().start());
 
-    // A second writer that has not seen the note expects the old version, and is told.
+    // A second writer that has not seen the note expects the old version, and is refused.
     match store.append(stream, ExpectedVersion::Exact(version), [note()?]) {
         Err(AppendError::Conflict(conflict)) => println!("conflict, as it should be: {conflict}"),
         other => return Err(format!("a conflict was due, not {other:?}").into()),

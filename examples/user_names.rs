@@ -1,5 +1,6 @@
-//! A name that only one may have: a claim excludes every event that holds the name already, whatever
-//! stream it is in. A released name is free again, because the decision replays what became of it.
+//! A name that only one may have: a claim excludes every event that holds the name already,
+//! whatever stream it is in. A released name is free again, because the decision replays what
+//! became of it.
 //!
 //! `cargo run --example user_names`
 

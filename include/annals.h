@@ -138,7 +138,7 @@
 #endif
 #endif
 
-/** Behind every function: none of them throws. */
+/** On every function: none of them throws. */
 #ifndef ANNALS_NOEXCEPT
 #if defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))
 #define ANNALS_NOEXCEPT noexcept
@@ -416,7 +416,7 @@ typedef struct annals_event {
 /**
  * Takes an event, which is valid until the callback returns.
  *
- * @return 0 to go on; above 0 to stop behind this event; below 0 to fail at this event.
+ * @return 0 to go on; above 0 to stop after this event; below 0 to fail at this event.
  */
 typedef int32_t (*annals_event_fn)(void *user_data, const struct annals_event *event);
 
@@ -451,7 +451,7 @@ typedef int32_t (*annals_write_fn)(void *user_data, const uint8_t *data, size_t 
  * Gives bytes to an import: writes at most `capacity` of them to `buffer` and their number to
  * `*out_len`, which is 0 before; 0 is the end.
  *
- * It returns 0 to go on, a value above 0 to end the input behind these bytes (the import returns
+ * It returns 0 to go on, a value above 0 to end the input after these bytes (the import returns
  * ANNALS_DONE), or one below 0 to fail (the import returns ANNALS_E_CALLBACK). It runs on the
  * thread of the call, with no lock held, and may use the store, except to close it. It must not
  * throw or longjmp.
@@ -1420,7 +1420,7 @@ annals_status annals_read_options_set_backward(struct annals_read_options *optio
 ANNALS_NOEXCEPT;
 
 /**
- * Sets how many events are read at most, counted behind the filters.
+ * Sets how many events are read at most, counted after the filters.
  *
  * @param options The read options.
  * @param limit The number; 0 reads nothing.
@@ -1825,7 +1825,7 @@ ANNALS_NOEXCEPT;
 
 /**
  * Subscribes to all events from a position on. A subscription remembers nothing: a consumer that
- * goes on after a restart saves a checkpoint, and subscribes behind it.
+ * goes on after a restart saves a checkpoint, and subscribes after it.
  *
  * @param store The store.
  * @param from_position The position of the first event, inclusive; 0 and 1 are the beginning. One
@@ -2119,7 +2119,7 @@ ANNALS_NOEXCEPT;
  * @param out_processed Receives how many events it has got past, those without a callback
  * included. May be NULL.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on behind that
+ * @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on after that
  * event; ANNALS_E_CALLBACK when one failed: the next call goes on at that event; ANNALS_E_CORRUPT;
  * ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY while
  * another call on it runs, and for a live one in a callback of a live projection; ANNALS_E_FORKED;
@@ -2140,12 +2140,12 @@ ANNALS_NOEXCEPT;
  *
  * A callback that fails stops its own projection and changes nothing else: the append stands, and
  * other projections go on. annals_projection_state tells. One that returns a value above 0 stops
- * it behind that event. A callback may append, to its own store without any further thought; to
+ * it after that event. A callback may append, to its own store without any further thought; to
  * another one only if no callback there appends to this one, or they may wait for each other.
  *
  * @param projection The projection.
  * @param err Receives an error object on failure, unless NULL.
- * @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on behind that
+ * @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on after that
  * event, whether it was live by then or not; as annals_projection_catch_up otherwise.
  *
  * Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0

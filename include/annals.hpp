@@ -714,7 +714,7 @@ struct options {
   std::chrono::milliseconds wait{0};
 };
 
-/// What is read: everything, forwards, unless told otherwise.
+/// What is read: everything, forwards, unless set otherwise.
 class read_options {
  public:
   /// From the last event to the first.
@@ -850,7 +850,7 @@ class events : public detail::ending {
   explicit events(detail::owned<annals_iter> iter) noexcept : iter_(std::move(iter)) {}
   /// Begins to read, and goes on where an earlier loop ended.
   detail::cursor<events, event> begin() { return detail::cursor<events, event>(this); }
-  /// Behind the last event.
+  /// After the last event.
   detail::cursor<events, event> end() noexcept { return {}; }
   /// The next event; nothing at the end.
   std::optional<event> step() {
@@ -891,7 +891,7 @@ class streams : public detail::ending {
   detail::cursor<streams, stream_info> begin() {
     return detail::cursor<streams, stream_info>(this);
   }
-  /// Behind the last stream.
+  /// After the last stream.
   detail::cursor<streams, stream_info> end() noexcept { return {}; }
   /// The next stream; nothing at the end.
   std::optional<stream_info> step() {
@@ -932,7 +932,7 @@ class subscription : public detail::ending {
   detail::cursor<subscription, event> begin() {
     return detail::cursor<subscription, event>(this);
   }
-  /// Behind the last event.
+  /// After the last event.
   detail::cursor<subscription, event> end() noexcept { return {}; }
   /// The next event, for which it waits; nothing when the subscription has ended.
   std::optional<event> next() { return take(-1); }

@@ -36,7 +36,7 @@ static annals_status import_file(annals_store *store, const char *path, annals_e
   fclose(file);
   fprintf(stderr, "imported %" PRIu64 " events\n", events);
   if (rc < 0 && annals_error_line(*error, &line, &column)) {
-    fprintf(stderr, "%s:%" PRIu64 ":%" PRIu64 ": this line and those behind it are not in\n", path,
+    fprintf(stderr, "%s:%" PRIu64 ":%" PRIu64 ": this line and those after it are not in\n", path,
             line, column);
   }
   return rc;

@@ -40,7 +40,7 @@ static annals_status balance(annals_store *store, long *out_balance, uint64_t *o
   while (rc == ANNALS_OK) {
     rc = annals_iter_next(iter, &event, error);
     if (rc == ANNALS_OK) {
-      /* Data has no NUL behind it. */
+      /* Data has no NUL after it. */
       char text[32] = "";
       long amount = 0;
       memcpy(text, event->data,

@@ -2,7 +2,7 @@
  *
  * A live projection keeps it, in a state of this program's with a lock of its own. A withdrawal
  * that the account does not cover makes its handler fail: the append stands, since what happened
- * has happened, and the projection stops there until it is told to go on. At the end the state is
+ * has happened, and the projection stops there until it is asked to go on. At the end the state is
  * saved, so that the next run has not to begin at the first event.
  *
  *   live [STORE]
@@ -25,7 +25,7 @@ struct account {
 };
 
 static long number(const uint8_t *data, size_t len) {
-  /* Data has no NUL behind it. */
+  /* Data has no NUL after it. */
   char text[32] = "";
   memcpy(text, data, len < sizeof text ? len : sizeof text - 1);
   return strtol(text, NULL, 10);

@@ -2,7 +2,7 @@
 //
 // A live projection keeps it, in a state of this program's with a lock of its own. A withdrawal
 // that the account does not cover makes its handler throw: the append stands, since what happened
-// has happened, and the projection stops there until it is told to go on. At the end the state is
+// has happened, and the projection stops there until it is asked to go on. At the end the state is
 // saved, so that the next run has not to begin at the first event.
 //
 //   live [STORE]

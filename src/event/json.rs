@@ -59,8 +59,8 @@ pub(crate) fn syntax_fault(text: &str, error: &serde_json::Error) -> Fault {
             return Fault { offset, reason: format!("{constant} is not JSON") };
         }
     }
-    let told = error.to_string();
-    let reason = told.split(" at line ").next().unwrap_or_default().to_owned();
+    let message = error.to_string();
+    let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
     // For a control character in a string the parser names the byte before it.
     let is_before =
         reason.starts_with("control character") && rest.get(1).is_some_and(|&b| b < b' ');
@@ -119,7 +119,7 @@ fn scan(text: &str) -> Result<bool, Fault> {
     Ok(has_line_break)
 }
 
-/// Walks a string from behind its opening quote, and returns the index behind its closing one.
+/// Walks a string from after its opening quote, and returns the index after its closing one.
 fn scan_string(bytes: &[u8], mut index: usize) -> Result<usize, Fault> {
     loop {
         match bytes.get(index) {

@@ -86,7 +86,7 @@ impl Span {
         bytes.get(start..start + self.len as usize).unwrap_or_default()
     }
 
-    /// A name, with the NUL that every name in a record has behind it.
+    /// A name, with the NUL that every name in a record has after it.
     fn with_nul(self, bytes: &[u8]) -> &[u8] {
         let start = self.start as usize;
         bytes.get(start..=start + self.len as usize).unwrap_or(&[0])
@@ -110,7 +110,7 @@ impl RecordedEvent {
         str::from_utf8(self.fields.stream.of(&self.bytes)).unwrap_or_default()
     }
 
-    /// The stream id with a NUL behind it, for C.
+    /// The stream id with a NUL after it, for C.
     pub fn stream_id_with_nul(&self) -> &[u8] {
         self.fields.stream.with_nul(&self.bytes)
     }
@@ -125,7 +125,7 @@ impl RecordedEvent {
         str::from_utf8(self.fields.event_type.of(&self.bytes)).unwrap_or_default()
     }
 
-    /// The event type with a NUL behind it, for C.
+    /// The event type with a NUL after it, for C.
     pub fn event_type_with_nul(&self) -> &[u8] {
         self.fields.event_type.with_nul(&self.bytes)
     }

@@ -46,7 +46,7 @@ pub type annals_write_fn =
 /// Gives bytes to an import: writes at most `capacity` of them to `buffer` and their number to
 /// `*out_len`, which is 0 before; 0 is the end.
 ///
-/// It returns 0 to go on, a value above 0 to end the input behind these bytes (the import returns
+/// It returns 0 to go on, a value above 0 to end the input after these bytes (the import returns
 /// ANNALS_DONE), or one below 0 to fail (the import returns ANNALS_E_CALLBACK). It runs on the
 /// thread of the call, with no lock held, and may use the store, except to close it. It must not
 /// throw or longjmp.

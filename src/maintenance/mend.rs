@@ -74,8 +74,9 @@ impl Work<'_> {
     fn open(&mut self) -> Result<EventStore, Error> {
         let mut outcome = self.open_with(Losses::None);
         if matches!(outcome, Err(Error::Corrupted { .. })) && self.site.begin_try_of_trees()? {
-            // A disk that was full is enough for the mark, and the journal lacks what they may have.
-            // The journal becomes whole as far as they go; if it is, they are rebuilt from it.
+            // A disk that was full is enough for the mark, and the journal lacks what they may
+            // have. The journal becomes whole as far as they go; if it is, they are rebuilt from
+            // it.
             self.rewrite_from_marked()?;
             outcome = self.open_with(Losses::None);
         }
@@ -87,8 +88,8 @@ impl Work<'_> {
         outcome
     }
 
-    /// Writes damaged files of the journal anew from trees that are marked as damaged, if they can be
-    /// opened.
+    /// Writes damaged files of the journal anew from trees that are marked as damaged, if they can
+    /// be opened.
     fn rewrite_from_marked(&mut self) -> Result<(), Error> {
         let options = options(self.site, Losses::Gaps).ignores_mark();
         let Ok(store) = options.open(self.site.path()) else { return Ok(()) };

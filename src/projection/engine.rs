@@ -83,7 +83,7 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         self.handlers.set(event_type, handler);
     }
 
-    /// As [`advance`](Self::advance), behind an append of this very thread.
+    /// As [`advance`](Self::advance), after an append of this very thread.
     pub(super) fn follow(&mut self, limit: u64, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         if let Err(reason) = &self.initial {
             return Err(Error::invalid("state", reason));

@@ -3,7 +3,7 @@
 //! One thread at a time drives it; any number may read between two events. Threads that want to
 //! drive and threads that want to read take turns, so that neither keeps the other out. A thread
 //! that is inside a projection of the store already, as a driver or as a reader, is never made to
-//! wait behind those who wait to drive: they may be waiting for it.
+//! wait for those who wait to drive: they may be waiting for it.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},

@@ -33,7 +33,7 @@ use crate::{
 /// [`resume_after`](Self::resume_after) leaves it out.
 ///
 /// **A handler may read and append** to the same store. What it appends comes to its own projection
-/// behind the event that it handles, and to the others when the handler has returned; the append
+/// after the event that it handles, and to the others when the handler has returned; the append
 /// that started it all waits for that too. Handlers that answer every event with another one never
 /// come to an end.
 ///
@@ -84,7 +84,7 @@ pub struct LiveState<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static
     _presence: Presence<'a, S>,
 }
 
-/// A reader's presence behind the gate.
+/// A reader's presence inside the gate.
 struct Presence<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static> {
     shared: &'a Shared<S>,
     reader: ThreadId,

@@ -1,6 +1,6 @@
 //! Projections: state that handlers derive from the events, in position order.
 //!
-//! A [`Projection`] is pulled: it catches up when it is told to. A [`LiveProjection`] is brought up
+//! A [`Projection`] is pulled: it catches up on request. A [`LiveProjection`] is brought up
 //! to date inside every append. Both keep the state, the position and the saved snapshots of one
 //! name; [`EventStore::reconstruct_state`](crate::EventStore::reconstruct_state) derives the state
 //! of one stream as it was.

@@ -167,7 +167,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     }
 
     /// Goes on from the newest usable snapshot of this name and version; without one the projection
-    /// stays as it is. What is left aside is told, and is no error: the events are replayed.
+    /// stays as it is. What is ignored is reported, and is no error: the events are replayed.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for a name that is none;

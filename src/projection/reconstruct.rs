@@ -33,7 +33,7 @@ impl UpTo {
         }
     }
 
-    /// Whether events of the stream may count that stand behind one that does not.
+    /// Whether events of the stream may count that stand after one that does not.
     pub(super) fn has_gaps(self) -> bool {
         matches!(self, UpTo::Timestamp(_))
     }
@@ -144,12 +144,12 @@ impl EventStore {
         Ok(match up_to {
             UpTo::Now => Some(u64::MAX),
             UpTo::Position(position) => Some(position),
-            // Everything before the event behind it.
+            // Everything before the event after it.
             UpTo::Version(version) => {
-                let behind = self.read_stream(stream).from_version(version.saturating_add(1));
-                match behind.limit(1).next().transpose()? {
+                let after = self.read_stream(stream).from_version(version.saturating_add(1));
+                match after.limit(1).next().transpose()? {
                     Some(event) => Some(event.position() - 1),
-                    // What comes behind this head may be past the version.
+                    // What comes after this head may be past the version.
                     None => Some(head),
                 }
             }

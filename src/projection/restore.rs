@@ -54,7 +54,7 @@ pub(super) fn newest_state<S: DeserializeOwned>(
     let (mut last, mut all_ignored) = (Some(last), Vec::new());
     while let Some(before) = last {
         let (found, ignored) = snapshot::load(store, key, before)?;
-        // Those of other versions are told by every call.
+        // Those of other versions are reported by every call.
         for one in ignored {
             if !all_ignored.contains(&one) {
                 all_ignored.push(one);

@@ -257,15 +257,16 @@ impl Events {
             return Ok(None);
         }
         let storage = self.store.storage();
-        let found = match &mut self.state {
-            State::Unstarted | State::Ended => return Ok(None),
-            State::Searching(search) => search.next(storage)?,
-            State::Reading(cursor) => loop {
-                match cursor.next(storage)? {
-                    Some(event) if !self.wanted.filter.passes(&event) => {}
-                    found => break found,
-                }
-            },
+        let found = loop {
+            let next = match &mut self.state {
+                State::Unstarted | State::Ended => return Ok(None),
+                State::Searching(search) => search.next(storage)?,
+                State::Reading(cursor) => cursor.next(storage)?,
+            };
+            match next {
+                Some(event) if !self.wanted.filter.passes(&event) => {}
+                found => break found,
+            }
         };
         if found.is_some() {
             self.wanted.limit = self.wanted.limit.map(|limit| limit - 1);

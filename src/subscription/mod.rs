@@ -26,12 +26,12 @@ use crate::{
 /// Events as they come: an iterator over `Result<RecordedEvent, Error>` that waits where a read
 /// would end, and before its first event a builder that says which events.
 ///
-/// It ends only when it is [cancelled](CancelHandle), and behind an error. One thread reads it; it
+/// It ends only when it is [cancelled](CancelHandle), and after an error. One thread reads it; it
 /// may move between threads. It keeps the store open as every clone of the handle does. In memory
 /// it takes what a read takes, however far it lags behind.
 ///
 /// It remembers nothing: a consumer that goes on after a restart saves a
-/// [checkpoint](EventStore::save_checkpoint) and subscribes behind it. Events are then delivered at
+/// [checkpoint](EventStore::save_checkpoint) and subscribes after it. Events are then delivered at
 /// least once.
 ///
 /// # Errors
@@ -212,7 +212,7 @@ impl Subscription {
     /// not pass the filters takes what it takes, and only a cancel ends it.
     ///
     /// # Errors
-    /// As the items. Unlike the iterator it goes on behind an error: a repeated call tries again at
+    /// As the items. Unlike the iterator it goes on after an error: a repeated call tries again at
     /// the same event.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<RecordedEvent>, Error> {
         // A deadline past the end of time is none.

@@ -226,7 +226,7 @@ static void pulling() {
     sums.reset();
     CHECK(sums.position() == 0 && sums.catch_up() == 2 && total == 10);
 
-    /* A handler that is named, and stops the projection behind its event. */
+    /* A handler that is named, and stops the projection after its event. */
     auto stop = [](const annals::event &) { return false; };
     sums.when("B", stop);
     add(store, "B");
@@ -309,7 +309,7 @@ static void what_live_handlers_throw() {
   add(store, "A", "300");
   CHECK(total == 321 && projection.position() == 3);
 
-  /* What stops it at another event is told in the place of what was thrown before. */
+  /* What stops it at another event is reported in the place of what was thrown before. */
   fails = true;
   add(store, "A");
   CHECK(thrown<std::string>([&] { projection.check(); }) == "4");

@@ -1,4 +1,4 @@
-//! The child that checks: opens the stores it is told of and answers one line for each.
+//! The child that checks: opens the stores that it is given and answers one line for each.
 //!
 //! Method: everything in `oracle.rs`, on a first and a second opening that must show the same, then
 //! appending goes on and a third opening shows that as well. A panic counts as a violation; a hang

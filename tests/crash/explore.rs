@@ -49,7 +49,7 @@ const KINDS: u64 = 12;
 /// One process of a record.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step<'a> {
-    /// What the writer is told, besides its setup.
+    /// What the writer is given, besides its setup.
     pub life: &'a [&'a str],
     /// The sync of the journal that fails, if not 0.
     pub failing_sync: u64,

@@ -3,9 +3,9 @@
 //! Method: that of SQLite's I/O error tests. A small life of a store runs once for each of its
 //! calls, with that call, or that one and all later ones, answered with an error. The writer
 //! (`worker.rs`) checks the contract of failure while it lives: no acknowledgement of what is not
-//! there, reads go on, after `Poisoned` only `Poisoned`. Whatever it was told must then hold for a
-//! process without faults. A panic text, a signal or a hang is a failure, and so is an error that
-//! leaves anything acknowledged out.
+//! there, reads go on, after `Poisoned` only `Poisoned`. Whatever was acknowledged must then hold
+//! for a process without faults. A panic text, a signal or a hang is a failure, and so is an error
+//! that leaves anything acknowledged out.
 
 use std::{path::Path, sync::Mutex, time::Duration};
 

@@ -8,7 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use annals::{AppendError, Appended, Error, EventStore, ExpectedVersion, RecordedEvent};
+use annals::{
+    AppendError, Appended, Error, EventStore, ExpectedVersion, Query, QueryItem, RecordedEvent,
+};
 
 use crate::marks::Expected;
 use crate::plan::{Origin, Plan, PlannedUnit, Random, digest};
@@ -47,6 +49,8 @@ pub struct Found {
     pub ends: Vec<u64>,
     /// One digest for each event, in the order of positions.
     pub digests: Vec<u64>,
+    /// The positions of each tag.
+    pub tags: BTreeMap<String, Vec<u64>>,
     /// The positions of each stream's events.
     pub streams: BTreeMap<String, Vec<u64>>,
     /// Units whose events all have ids, with their first position.
@@ -140,6 +144,9 @@ impl Walk {
                 positions.len()
             ));
         }
+        for tag in event.tags() {
+            found.tags.entry(tag.to_owned()).or_default().push(position);
+        }
         found.digests.push(sum(event));
         now.next += 1;
         if now.next < now.unit.events.len() {
@@ -181,6 +188,7 @@ pub fn sum(event: &RecordedEvent) -> u64 {
     all = digest(all ^ event.version(), event.event_type().as_bytes());
     all = digest(all ^ event.timestamp().micros() as u64, event.data());
     all = digest(all, event.metadata().unwrap_or("-").as_bytes());
+    all = event.tags().fold(all, |all, tag| digest(all, tag.as_bytes()));
     digest(all, &event.id().map_or([0; 16], |id| *id.as_bytes()))
 }
 
@@ -231,6 +239,15 @@ pub fn check_reads(store: &EventStore, found: &Found, seed: u64) -> Result<(), F
             return wrong(format!("stream {name} is at {version}, not {}", positions.len()));
         }
         compare(&format!("stream {name}"), store.read_stream(name), positions.iter(), found)?;
+    }
+    let shared = found.tags.iter().filter(|(_, positions)| positions.len() > 1);
+    let single = found.tags.iter().filter(|(_, positions)| positions.len() == 1).take(20);
+    for (tag, positions) in shared.chain(single) {
+        let query = Query::new().item(QueryItem::new().tags([tag]));
+        let events = || store.read_all().query(&query);
+        compare(&format!("tag {tag}"), events(), positions.iter(), found)?;
+        let backward = events().backward();
+        compare(&format!("tag {tag} backwards"), backward, positions.iter().rev(), found)?;
     }
     let backwards: Vec<u64> = (1..=found.head).rev().collect();
     compare("read_all backwards", store.read_all().backward(), backwards.iter(), found)?;

@@ -102,6 +102,8 @@ pub struct PlannedEvent {
     pub metadata: Option<String>,
     pub id: Option<Uuid>,
     pub timestamp: Option<Timestamp>,
+    /// Sorted.
+    pub tags: Vec<String>,
 }
 
 impl Plan {
@@ -174,7 +176,12 @@ fn event(
     let offset = [UtcOffset::Naive, UtcOffset::Minutes(0), UtcOffset::Minutes(-90)];
     let offset = offset[random.below(3) as usize];
     let timestamp = random.one_in(4).then(|| Timestamp::new(micros, offset).ok()).flatten();
-    PlannedEvent { stream, event_type, is_binary, data, metadata, id, timestamp }
+    let tags = match random.below(4) {
+        0 => vec!["all".to_owned(), format!("tag:{}", random.below(20))],
+        1 => vec![format!("once:{}", random.next())],
+        _ => Vec::new(),
+    };
+    PlannedEvent { stream, event_type, is_binary, data, metadata, id, timestamp, tags }
 }
 
 /// JSON text of about `size` bytes.
@@ -214,6 +221,7 @@ impl PlannedEvent {
         if let Some(id) = self.id {
             event = event.id(id);
         }
+        event = event.tags(&self.tags);
         Ok(match self.timestamp {
             Some(timestamp) => event.timestamp(timestamp),
             None => event,
@@ -230,6 +238,7 @@ impl PlannedEvent {
             ("data", stored.data() == self.data),
             ("metadata", stored.metadata() == self.metadata.as_deref()),
             ("id", stored.id() == self.id),
+            ("tags", stored.tags().eq(&self.tags)),
             ("timestamp", self.timestamp.or_else(clock) == Some(stored.timestamp())),
         ];
         is_same.iter().find(|(_, same)| !same).map(|(field, _)| *field)

@@ -190,7 +190,7 @@ fn judge(prepared: &Prepared, damage: &Damage, answer: &Answer) -> Result<String
         "short" if !prepared.is_closed && damage.is_newest_journal => {
             let lost: u64 =
                 answer.text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            // One flipped bit breaks one frame; the frames behind it give it away.
+            // One flipped bit breaks one frame; the frames after it give it away.
             match damage.is_flip && lost > 1 {
                 true => Err(format!("one bit has lost the last {lost} units without a word")),
                 false => Ok("end of the journal lost".to_owned()),

@@ -1,6 +1,6 @@
 //! Checkpoints and snapshots under the same faults as the events they stand beside.
 //!
-//! Method: behind some of its units each thread saves a checkpoint and a snapshot at the last
+//! Method: after some of its units each thread saves a checkpoint and a snapshot at the last
 //! position of the unit, whose bytes are a function of seed, thread and position, and marks both.
 //! Afterwards the checkpoint must lie between the last one that had to survive and the last one
 //! that was tried; the snapshot as well, and its bytes must be those of its position. Where files
@@ -36,7 +36,7 @@ fn data(seed: u64, thread: usize, position: u64) -> Vec<u8> {
     random.bytes(len as usize)
 }
 
-/// Saves what is due behind a unit that ends at `position`.
+/// Saves what is due after a unit that ends at `position`.
 pub fn save(
     store: &EventStore,
     marker: &Marker,

@@ -37,8 +37,8 @@ fn check_conflicts(answer: Result<Vec<Appended>, AppendError>, due: &[(&str, u64
 #[track_caller]
 fn check_duplicate(answer: Result<Appended, AppendError>, id: u128, at: Option<u64>) {
     match answer {
-        Err(AppendError::Failed(Error::DuplicateEventId { id: told, position })) => {
-            assert_eq!((told, position), (Uuid::from_u128(id), at));
+        Err(AppendError::Failed(Error::DuplicateEventId { id: found, position })) => {
+            assert_eq!((found, position), (Uuid::from_u128(id), at));
         }
         other => panic!("a duplicate id was due, not {other:?}"),
     }

@@ -106,7 +106,7 @@ fn of_appends_that_expect_one_version_exactly_one_wins() {
                             wins.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(AppendError::Conflict(conflict)) => {
-                            assert!(conflict.actual > version, "nobody is told a version too low");
+                            assert!(conflict.actual > version, "no reported version is too low");
                             conflicts.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(other) => panic!("{other}"),

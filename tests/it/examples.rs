@@ -24,10 +24,10 @@ fn check(name: &str, due: &[&str]) {
     let shown = run(name);
     let mut rest = shown.as_str();
     for line in due {
-        let Some((_, behind)) = rest.split_once(line) else {
+        let Some((_, after)) = rest.split_once(line) else {
             panic!("{line:?} is missing, or not in its place, in:\n{shown}");
         };
-        rest = behind;
+        rest = after;
     }
 }
 

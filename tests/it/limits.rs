@@ -22,8 +22,8 @@ fn bytes(len: usize) -> NewEvent {
 fn check_limit(store: &EventStore, units: Vec<Unit>, limit: usize, actual: usize) {
     let head = store.head().unwrap();
     match store.append_multi(units) {
-        Err(AppendError::Failed(Error::LimitExceeded { limit: told, actual: found, .. })) => {
-            assert_eq!((told, found), (limit as u64, actual as u64));
+        Err(AppendError::Failed(Error::LimitExceeded { limit: stated, actual: found, .. })) => {
+            assert_eq!((stated, found), (limit as u64, actual as u64));
         }
         other => panic!("a limit of {limit} was due, not {other:?}"),
     }

@@ -134,12 +134,12 @@ fn one_that_fails_stops_alone_and_can_be_resumed() {
         let before = follow(&store);
         let failing = Projection::new("f", &store, Vec::new(), moody(3, &is_sick, panics));
         let failing = failing.live().unwrap();
-        let behind = follow(&store);
+        let after = follow(&store);
         for number in 1..=5 {
             append(&store, number);
         }
         assert_eq!(store.head().unwrap(), 5, "the appends stand");
-        assert_eq!((&*before.state(), &*behind.state()), (&upto(5), &upto(5)), "others go on");
+        assert_eq!((&*before.state(), &*after.state()), (&upto(5), &upto(5)), "others go on");
         assert_eq!((&*failing.state(), failing.position()), (&upto(2), 2));
         let failure = failing.failure().unwrap();
         assert!(matches!(&*failure, Error::Handler { position: 3, event_type, .. }

@@ -166,7 +166,7 @@ fn filters_are_those_of_reads_and_the_position_moves_past_what_they_leave_out() 
     }
     let mut refused = store.subscribe(1).unwrap().event_types(["x".repeat(256)]);
     assert_eq!(refused.next().unwrap().unwrap_err().code(), ErrorCode::LimitExceeded);
-    assert!(refused.next().is_none(), "it ends behind an error");
+    assert!(refused.next().is_none(), "it ends after an error");
 }
 
 #[test]

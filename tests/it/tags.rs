@@ -211,6 +211,25 @@ fn queries_find_events_of_which_none_is_in_the_tail() {
     assert_eq!(refused.code(), ErrorCode::Condition);
 }
 
+#[test]
+fn a_query_is_bounded_by_positions_and_times() {
+    let store = EventStore::in_memory().unwrap();
+    for second in 0..6_i64 {
+        let time = annals::Timestamp::utc(second * 1_000_000).unwrap();
+        append(&store, plain().tag("t").timestamp(time)).unwrap();
+    }
+    let query = Query::new().item(QueryItem::new().tags(["t"]));
+    let at = |second: i64| annals::Timestamp::utc(second * 1_000_000).unwrap();
+    let positions = |events: annals::Events| -> Vec<u64> {
+        events.map(|event| event.unwrap().position()).collect()
+    };
+    let all = || store.read_all().query(&query);
+    assert_eq!(positions(all().since(at(2)).until(at(4))), [3, 4, 5]);
+    assert_eq!(positions(all().until_position(3).since(at(1))), [2, 3]);
+    assert_eq!(positions(all().backward().until_position(4)), [6, 5, 4]);
+    assert_eq!(positions(all().since(at(2)).limit(1)), [3]);
+}
+
 /// A query as a list of what its items ask for, matched without any of the library's code.
 #[derive(Clone, Debug)]
 struct Asked {

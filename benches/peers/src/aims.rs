@@ -58,7 +58,7 @@ pub(crate) fn judge(measured: &Measured) -> Vec<String> {
         return Vec::new();
     }
     if measured.case.contains("cold") {
-        return vec![told(format!("at most {COLD_MICROS}"), median(own) <= COLD_MICROS)];
+        return vec![stated(format!("at most {COLD_MICROS}"), median(own) <= COLD_MICROS)];
     }
     let aims = AIMS.iter();
     let aims = aims.filter(|aim| aim.row == measured.row && measured.case.starts_with(aim.case));
@@ -67,27 +67,27 @@ pub(crate) fn judge(measured: &Measured) -> Vec<String> {
 
 fn verdict(measured: &Measured, own: &[f64], label: &str, limit: &Limit) -> Option<String> {
     match limit {
-        Limit::Most(most) => Some(told(format!("at most {most}"), median(own) <= *most)),
+        Limit::Most(most) => Some(stated(format!("at most {most}"), median(own) <= *most)),
         Limit::Bare(times) => {
             let bare = values(measured, "bare")?;
             let ratio = median(&ratios(own, bare));
-            Some(told(format!("at most {times} x bare: {ratio:.2}"), ratio <= *times))
+            Some(stated(format!("at most {times} x bare: {ratio:.2}"), ratio <= *times))
         }
         Limit::Times(times, other) => {
             let ratio = median(&ratios(own, values(measured, other)?));
-            Some(told(format!("at most {times} x {other}: {ratio:.2}"), ratio <= *times))
+            Some(stated(format!("at most {times} x {other}: {ratio:.2}"), ratio <= *times))
         }
         Limit::Best => {
             let others = measured.values.iter();
             let others = others.filter(|(name, _)| name != label && !name.starts_with("bare"));
             let worst = others.map(|(_, other)| median(&ratios(own, other)));
             let worst = worst.fold(0.0, f64::max);
-            Some(told(format!("the fastest: {worst:.2} x the best other"), worst < 1.0))
+            Some(stated(format!("the fastest: {worst:.2} x the best other"), worst < 1.0))
         }
     }
 }
 
-fn told(aim: String, is_met: bool) -> String {
+fn stated(aim: String, is_met: bool) -> String {
     format!("{} {aim}", if is_met { "met:" } else { "MISSED:" })
 }
 

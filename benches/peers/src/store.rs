@@ -69,6 +69,8 @@ pub(crate) enum Kind {
     Fjall,
     Umadb,
     Tephra,
+    /// Annals, doing the same work as these two.
+    AnnalsDcb,
 }
 
 /// When an append returns.
@@ -81,7 +83,7 @@ pub(crate) enum Mode {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 8] = [
+    pub(crate) const ALL: [Kind; 9] = [
         Kind::Bare,
         Kind::Annals,
         Kind::Sqlite,
@@ -90,6 +92,7 @@ impl Kind {
         Kind::Fjall,
         Kind::Umadb,
         Kind::Tephra,
+        Kind::AnnalsDcb,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -102,6 +105,7 @@ impl Kind {
             Kind::Fjall => "fjall",
             Kind::Umadb => "umadb",
             Kind::Tephra => "tephra",
+            Kind::AnnalsDcb => "annals-dcb",
         }
     }
 
@@ -132,6 +136,9 @@ impl Kind {
             Kind::Fjall => Box::new(stores::fjall::Fjall::open(path, mode, cache_bytes)),
             Kind::Umadb => Box::new(stores::umadb::Umadb::open(path, cache_bytes)),
             Kind::Tephra => Box::new(stores::tephra::Tephra::open(path)),
+            Kind::AnnalsDcb => {
+                Box::new(stores::annals_dcb::AnnalsDcb::open(path, mode, cache_bytes))
+            }
         }
     }
 }

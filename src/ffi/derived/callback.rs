@@ -16,7 +16,7 @@ use crate::ffi::{
 
 /// Takes an event, which is valid until the callback returns.
 ///
-/// @return 0 to go on; above 0 to stop behind this event; below 0 to fail at this event.
+/// @return 0 to go on; above 0 to stop after this event; below 0 to fail at this event.
 pub type annals_event_fn =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, event: *const annals_event) -> i32>;
 

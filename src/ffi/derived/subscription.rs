@@ -83,7 +83,7 @@ impl Reader {
 }
 
 /// Subscribes to all events from a position on. A subscription remembers nothing: a consumer that
-/// goes on after a restart saves a checkpoint, and subscribes behind it.
+/// goes on after a restart saves a checkpoint, and subscribes after it.
 ///
 /// @param store The store.
 /// @param from_position The position of the first event, inclusive; 0 and 1 are the beginning. One

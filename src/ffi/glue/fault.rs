@@ -23,7 +23,7 @@ pub(in crate::ffi) type Fault = Box<Details>;
 /// What a call came to.
 pub(in crate::ffi) type Outcome = Result<annals_status, Fault>;
 
-/// What an error object holds. It is plain data, so that a sticky error can be told again.
+/// What an error object holds. It is plain data, so that a sticky error can be returned again.
 #[derive(Clone, Debug, Default)]
 pub(in crate::ffi) struct Details {
     pub(in crate::ffi) status: annals_status,

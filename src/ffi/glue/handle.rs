@@ -28,7 +28,7 @@ use crate::{
 
 /// What a C type stands for.
 pub(in crate::ffi) trait Opaque {
-    /// What is behind a pointer to it.
+    /// What a pointer to it leads to.
     type State;
     /// A number of its own among all kinds.
     const KIND: u32;
@@ -136,7 +136,7 @@ pub(in crate::ffi) fn make<H: Opaque>(state: H::State) -> Result<*mut H, Fault> 
     Ok(place.as_ptr().cast())
 }
 
-/// Looks behind a pointer from C.
+/// Finds what a pointer from C leads to.
 ///
 /// # Safety
 /// `pointer` is NULL, or points to memory that can be read as a `Head` is.
@@ -149,7 +149,7 @@ unsafe fn find<'a, H: Opaque>(pointer: *const H) -> Result<&'a Handle<H::State>,
     if !pointer.is_aligned() {
         return Err(wrong());
     }
-    // SAFETY: the caller promises a readable head; the type of the state matters only behind the
+    // SAFETY: the caller promises a readable head; the type of the state matters only after the
     // check of the word.
     let head = unsafe { &*pointer.cast::<Head>() };
     match head.word.load(Ordering::Relaxed) {
@@ -294,7 +294,7 @@ pub(in crate::ffi) unsafe fn free<H: Opaque>(handle: *mut H) {
     });
 }
 
-/// Makes a handle that is lent while `with` runs, and freed behind it.
+/// Makes a handle that is lent while `with` runs, and freed after it.
 pub(in crate::ffi) fn lend<H: Opaque, T>(
     state: H::State,
     with: impl FnOnce(*const H) -> T,

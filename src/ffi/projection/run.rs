@@ -64,7 +64,7 @@ impl Projected {
 /// @param out_processed Receives how many events it has got past, those without a callback
 /// included. May be NULL.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on behind that
+/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on after that
 /// event; ANNALS_E_CALLBACK when one failed: the next call goes on at that event; ANNALS_E_CORRUPT;
 /// ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY while
 /// another call on it runs, and for a live one in a callback of a live projection; ANNALS_E_FORKED;
@@ -101,12 +101,12 @@ pub unsafe extern "C" fn annals_projection_catch_up(
 ///
 /// A callback that fails stops its own projection and changes nothing else: the append stands, and
 /// other projections go on. annals_projection_state tells. One that returns a value above 0 stops
-/// it behind that event. A callback may append, to its own store without any further thought; to
+/// it after that event. A callback may append, to its own store without any further thought; to
 /// another one only if no callback there appends to this one, or they may wait for each other.
 ///
 /// @param projection The projection.
 /// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on behind that
+/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on after that
 /// event, whether it was live by then or not; as annals_projection_catch_up otherwise.
 ///
 /// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0

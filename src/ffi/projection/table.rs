@@ -28,7 +28,7 @@ pub(super) struct Table {
     is_running: AtomicBool,
 }
 
-/// A callback has stopped the projection behind an earlier event.
+/// A callback has stopped the projection after an earlier event.
 #[derive(Debug)]
 struct Stopped;
 
@@ -126,7 +126,7 @@ impl Table {
         self.has_stopped() || self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Goes on behind a stop.
+    /// Goes on after a stop.
     pub(super) fn go_on(&self) {
         self.has_stopped.store(false, Ordering::Release);
     }

@@ -54,7 +54,7 @@ impl Source {
     }
 }
 
-/// How an iterator ended, to be told again.
+/// How an iterator ended, to be reported again.
 #[derive(Debug)]
 enum End {
     Done,
@@ -90,7 +90,7 @@ impl Iter {
                 Some(Err(error)) => self.end = Some(End::Failed(error.into())),
                 // The end is looked at anew by the call that tells it.
                 None if !self.views.is_empty() => break,
-                // A closed store is told apart from the end here, where asking costs little.
+                // A closed store is distinguished from the end here, where asking costs little.
                 None => {
                     let closed = self.store.events.head().err();
                     self.end = Some(closed.map_or(End::Done, |error| End::Failed(error.into())));
@@ -98,7 +98,7 @@ impl Iter {
             }
         }
         match &self.end {
-            // What came before the end is told first.
+            // What came before the end is returned first.
             _ if !self.views.is_empty() => Ok(ANNALS_OK),
             Some(End::Failed(fault)) => Err(fault.clone()),
             Some(End::Done) | None => Ok(ANNALS_DONE),

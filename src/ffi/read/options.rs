@@ -196,7 +196,7 @@ pub unsafe extern "C" fn annals_read_options_set_backward(
     }
 }
 
-/// Sets how many events are read at most, counted behind the filters.
+/// Sets how many events are read at most, counted after the filters.
 ///
 /// @param options The read options.
 /// @param limit The number; 0 reads nothing.

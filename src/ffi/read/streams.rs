@@ -28,7 +28,7 @@ pub(in crate::ffi) struct StreamIter {
     /// The stream id that was handed out, with a NUL.
     name: Vec<u8>,
     version: u64,
-    /// The error that ended it, to be told again.
+    /// The error that ended it, to be returned again.
     failure: Option<Fault>,
 }
 

@@ -257,8 +257,8 @@ impl Tail {
         inner.newest_first().find_map(|generation| generation.position_of(id))
     }
 
-    /// The position before the first event of the tail, if it has any, and up to `limit` positions of
-    /// the tail's events with a tag that lie in a range, in this direction.
+    /// The position before the first event of the tail, if it has any, and up to `limit` positions
+    /// of the tail's events with a tag that lie in a range, in this direction.
     pub(crate) fn tagged(
         &self,
         tag: &str,

@@ -31,8 +31,8 @@ impl SeenConditions {
         Ok(SeenConditions { head, matches })
     }
 
-    /// The conditions that do not hold at `base`, the head before the group, and with what the group
-    /// has before this batch: `in_group` is the first event there that matches, if one does.
+    /// The conditions that do not hold at `base`, the head before the group, and with what the
+    /// group has before this batch: `in_group` is the first event there that matches, if one does.
     pub(super) fn violated(
         &self,
         storage: &Storage,

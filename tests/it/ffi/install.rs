@@ -26,7 +26,7 @@ fn built(shop: &Workshop) -> PathBuf {
     folder
 }
 
-/// What a static library needs is told by the compiler, and written down in several places.
+/// The compiler says what a static library needs, and it is written down in several places.
 #[test]
 fn the_native_libraries_are_those_that_rust_names() {
     if !has_program("rustc", "--version") {
@@ -37,14 +37,14 @@ fn the_native_libraries_are_those_that_rust_names() {
     let mut rustc = Command::new("rustc");
     rustc.args(["--crate-type=staticlib", "--print=native-static-libs", "--crate-name=empty"]);
     let output = succeed(rustc.arg(source).arg("-o").arg(shop.path("empty.a")));
-    let told = String::from_utf8(output.stderr).unwrap();
-    let (_, told) = told.split_once("native-static-libs: ").unwrap();
-    let told = told.lines().next().unwrap().trim();
-    assert_eq!(told, NATIVE_LIBRARIES.join(" "));
+    let listed = String::from_utf8(output.stderr).unwrap();
+    let (_, listed) = listed.split_once("native-static-libs: ").unwrap();
+    let listed = listed.lines().next().unwrap().trim();
+    assert_eq!(listed, NATIVE_LIBRARIES.join(" "));
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    assert!(readme.contains(&format!("`{told}`")), "the README names {told}");
+    assert!(readme.contains(&format!("`{listed}`")), "the README names {listed}");
     let cmake = fs::read_to_string(root().join("cmake/CMakeLists.txt")).unwrap();
-    let list = told.replace("-l", "");
+    let list = listed.replace("-l", "");
     assert!(cmake.contains(&format!("(annals_native_libraries {list})")), "CMake links {list}");
 }
 

@@ -36,7 +36,7 @@ fn a_handler_may_read_and_append() {
     });
     let answers = Projection::new("answers", &store, 0_u64, other).live().unwrap();
     store.append("s", Any, [NewEvent::json("Asked", &1).unwrap()]).unwrap();
-    assert_eq!(*live.state(), [(1, 1), (2, 0)], "its own append came behind the event");
+    assert_eq!(*live.state(), [(1, 1), (2, 0)], "its own append came after the event");
     assert_eq!(*answers.state(), 1, "the outer append waits for the inner one's projections");
     let two = (0..2).map(|_| NewEvent::json("Asked", &1).unwrap());
     store.append("s", Any, two).unwrap();
@@ -124,7 +124,7 @@ fn dropping_it_waits_for_a_running_handler_and_then_none_runs() {
         });
         assert!(!dropper.is_finished(), "a handler runs");
         barrier.wait();
-        assert_eq!(dropper.join().unwrap(), 1, "the drop came behind the handler");
+        assert_eq!(dropper.join().unwrap(), 1, "the drop came after the handler");
         appender.join().unwrap();
     });
     append(&store, 2);
@@ -150,7 +150,7 @@ fn a_handler_may_drop_its_own_projection() {
     store.append("s", Any, (0..3).map(event)).unwrap();
     append(&store, 2);
     assert!(slot.get().unwrap().lock().unwrap().is_none());
-    assert_eq!(ran.load(Ordering::SeqCst), 1, "none runs behind it, not even of the same append");
+    assert_eq!(ran.load(Ordering::SeqCst), 1, "none runs after it, not even of the same append");
 }
 
 #[test]

@@ -33,12 +33,12 @@ fn the_thread_that_holds_the_state_may_append() {
 fn an_append_waits_for_another_thread_that_holds_the_state() {
     let store = EventStore::in_memory().unwrap();
     let live = follow(&store);
-    let (told, tells) = mpsc::channel();
+    let (sender, tells) = mpsc::channel();
     thread::scope(|scope| {
         let state = live.state();
         scope.spawn(|| {
             append(&store, 1);
-            told.send(live.position()).unwrap();
+            sender.send(live.position()).unwrap();
         });
         // The event is there at once, its effect is not.
         while store.head().unwrap() == 0 {
@@ -121,7 +121,7 @@ fn appends_without_a_break_keep_no_reader_out() {
 fn a_look_right_behind_an_append_never_waits_for_a_further_one() {
     let store = EventStore::in_memory().unwrap();
     let live = follow(&store);
-    // Quiet behind each round, so that nobody else wakes who waits.
+    // Quiet after each round, so that nobody else wakes who waits.
     let round = Barrier::new(3);
     thread::scope(|scope| {
         for _ in 0..3 {

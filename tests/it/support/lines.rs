@@ -13,7 +13,7 @@ const DEFAULTS: [(&str, &str); 6] = [
 ];
 
 /// A line without its line end, with the raw text of some values changed. An empty text takes the
-/// key out, and a key that is not among the six comes behind them.
+/// key out, and a key that is not among the six comes after them.
 pub(crate) fn line(changes: &[(&str, &str)]) -> String {
     let mut fields: Vec<(&str, &str)> = DEFAULTS.to_vec();
     for &(key, text) in changes {

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use annals::{
-    AppendError, Batch, Durability, EventStore, Events, ExpectedVersion, NewEvent, Options,
-    Timestamp,
+    AppendError, Batch, Durability, Error, EventStore, ExpectedVersion, NewEvent, Options,
+    RecordedEvent, Timestamp,
 };
 
 use crate::store::{Conflict, Event, Mode, Seen, Store};
@@ -63,14 +63,14 @@ fn before(run: &[Event<'_>]) -> ExpectedVersion {
     ExpectedVersion::Exact(run[0].version - 1)
 }
 
-fn new_event(event: &Event<'_>) -> NewEvent {
+pub(super) fn new_event(event: &Event<'_>) -> NewEvent {
     NewEvent::raw_json(event.kind, event.data)
         .and_then(|new| new.raw_metadata(event.metadata))
         .and_then(|new| Ok(new.timestamp(Timestamp::utc(event.time)?)))
         .unwrap()
 }
 
-fn seen(events: Events) -> Seen {
+pub(super) fn seen(events: impl Iterator<Item = Result<RecordedEvent, Error>>) -> Seen {
     let mut seen = Seen::default();
     for event in events {
         let event = event.unwrap();

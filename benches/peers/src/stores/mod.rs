@@ -1,6 +1,7 @@
 //! The stores, each used as those who know it would use it.
 
 pub(crate) mod annals;
+pub(crate) mod annals_dcb;
 pub(crate) mod bare;
 pub(crate) mod fjall;
 pub(crate) mod lmdb;

@@ -58,7 +58,7 @@ pub(crate) fn threads(bench: &mut Bench) {
     let feed = bench.made(STREAMS, Order::Random);
     let case = "16 threads, 260 bytes";
     bench.compare('B', case, "us", &bench.durable(true), |bench, contender| {
-        // What sharing gains is told by the time of one write with one sync.
+        // What sharing gains shows in the time of one write with one sync.
         if contender.kind == Kind::Bare {
             return each(bench, contender, feed.clone(), appends, 1);
         }

@@ -21,8 +21,8 @@ pub(crate) fn mark_damaged(directory: &Path, reason: &str) {
 /// What the mark says once a repair has tried the trees.
 const TRIED: &str = "a repair has tried them: ";
 
-/// Whether a repair should try trees that are marked. It does once: they may hang or end the process
-/// again, and the mark says so before that.
+/// Whether a repair should try trees that are marked. It does once: they may hang or end the
+/// process again, and the mark says so before that.
 pub(crate) fn begin_try(directory: &Path) -> Result<bool, Error> {
     let path = directory.join(FILE);
     if path.symlink_metadata().is_err() {
