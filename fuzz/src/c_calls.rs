@@ -12,6 +12,11 @@ use std::{
 
 use annals::ffi::*;
 
+#[path = "c_batches.rs"]
+mod c_batches;
+
+use c_batches::{batch, events, tags};
+
 /// Where the bytes are used up, everything is 0.
 struct Input<'a>(&'a [u8]);
 
@@ -58,6 +63,8 @@ struct Handles {
     projections: Vec<*mut annals_projection>,
     snapshots: Vec<*mut annals_snapshot>,
     options: Vec<*mut annals_read_options>,
+    queries: Vec<*mut annals_query>,
+    batches: Vec<*mut annals_batch>,
 }
 
 /// One of the handles, or NULL, or one of another kind.
@@ -144,27 +151,8 @@ unsafe fn append(input: &mut Input<'_>, store: *mut annals_store) -> usize {
     let (mut error, mut position, mut version) = (ptr::null_mut(), 0, 0);
     let (stream, len) = input.text();
     let expected = input.number();
-    let count = usize::from(input.byte() % 4);
-    let id = [7; 16];
-    let mut event = || {
-        let (r#type, type_len) = input.text();
-        let ((data, data_len), (metadata, metadata_len)) = (input.text(), input.text());
-        let choice = input.byte();
-        annals_new_event {
-            flags: u32::from(choice & 0x83),
-            id: if choice & 4 == 0 { ptr::null() } else { id.as_ptr() },
-            r#type,
-            type_len,
-            data: data.cast(),
-            data_len,
-            metadata: metadata.cast(),
-            metadata_len,
-            timestamp_us: i64::from(choice) << 48,
-            utc_offset_minutes: i32::from(choice) * 10,
-            ..annals_new_event::default()
-        }
-    };
-    let events: Vec<annals_new_event> = (0..count).map(|_| event()).collect();
+    let tags = tags(input);
+    let events = events(input, &tags);
     let (first, versions) = (&raw mut position, &raw mut version);
     // SAFETY: as in `run`.
     unsafe {
@@ -400,15 +388,25 @@ pub fn run(data: &[u8], _: &Path) -> usize {
             if input.0.is_empty() {
                 break;
             }
-            done += match input.byte() % 4 {
+            done += match input.byte() % 5 {
                 0 => write(&mut input, &handles),
                 1 => make(&mut input, &mut handles),
                 2 => advance(&mut input, &handles),
+                4 => batch(&mut input, &mut handles),
                 _ => end(&mut input, &mut handles),
             };
         }
-        let Handles { stores, iters, streams, subscriptions, projections, snapshots, options } =
-            handles;
+        let Handles {
+            stores,
+            iters,
+            streams,
+            subscriptions,
+            projections,
+            snapshots,
+            options,
+            queries,
+            batches,
+        } = handles;
         // The stores first: what was made of them outlives them.
         stores
             .into_iter()
@@ -419,6 +417,8 @@ pub fn run(data: &[u8], _: &Path) -> usize {
         projections.into_iter().for_each(|one| annals_projection_free(one));
         snapshots.into_iter().for_each(|one| annals_snapshot_free(one));
         options.into_iter().for_each(|one| annals_read_options_free(one));
+        queries.into_iter().for_each(|one| annals_query_free(one));
+        batches.into_iter().for_each(|one| annals_batch_free(one));
     }
     done
 }
