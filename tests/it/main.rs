@@ -33,6 +33,7 @@ mod fork; //        a forked child is refused
 mod format; //      stores written by earlier versions, and files that are not what they were
 mod fuzzed; //      sequences of C calls that the fuzzer has found
 mod full_disk; //   a disk without space: appends are refused, reads go on
+mod histories; //   what concurrent calls are answered fits one order
 mod healing; //     trees that are damaged or lost: rebuilt from the journal
 mod limits; //      every limit, at it and one past it
 mod live; //        live projections: up to date when an append returns
