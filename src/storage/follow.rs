@@ -206,7 +206,7 @@ impl Follow {
         // The sealed form first: it is there before the other one goes.
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
         if let Ok(file) = &sealed {
-            self.check_follows(start_of(file.facts()), &key.sealed_path(directory))?;
+            self.check_follows(start_of(file.facts()), &key.sealed_path(directory), target)?;
             self.note_sealed(target);
             target.sealed.add(key, *file.facts());
             // The tail is asked first: nothing in it may be older than a sealed file.
@@ -228,7 +228,7 @@ impl Follow {
             opened => opened?,
         };
         let start = header.before();
-        self.check_follows(start, &path)?;
+        self.check_follows(start, &path, target)?;
         let raw = RawFile { path, file: Arc::new(file), end };
         self.file = Some(Following { key, raw, offset: FIRST_FRAME_OFFSET });
         self.last = Some(key);
@@ -255,8 +255,18 @@ impl Follow {
 
     /// A file must follow on the last frame, or start after it: what lies between is lost, and a
     /// read of it says so.
-    fn check_follows(&mut self, start: LogEnd, path: &Path) -> Result<(), Error> {
-        if start == self.end || start.frame_number > self.end.frame_number {
+    fn check_follows(
+        &mut self,
+        start: LogEnd,
+        path: &Path,
+        target: Target<'_>,
+    ) -> Result<(), Error> {
+        if start == self.end {
+            return Ok(());
+        }
+        if start.frame_number > self.end.frame_number {
+            // Also where only checkpoints are lost: no answer rests on the files before alone.
+            target.sealed.reach(start.position.max(self.end.position + 1));
             self.end = start;
             return Ok(());
         }

@@ -75,6 +75,11 @@ impl SealedFiles {
         sync::lock(&self.open).clear();
     }
 
+    /// Notes that the files reached at least to this position, whether they are there or not.
+    pub(crate) fn reach(&self, position: u64) {
+        self.reached.fetch_max(position, Ordering::SeqCst);
+    }
+
     /// The position that the files reach at least.
     pub(crate) fn reached(&self) -> u64 {
         self.reached.load(Ordering::SeqCst)
