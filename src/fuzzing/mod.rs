@@ -80,7 +80,10 @@ pub fn saved(data: &[u8], _: &Path) -> usize {
             snapshot.bytes.get(snapshot.data.clone()).unwrap_or_default(),
             (Uuid::nil(), &checksum),
         );
-        assert!(encoded.is_ok_and(|encoded| *encoded == *data), "one value has one form");
+        // Not byte for byte: a number may have been written longer than it needs to be.
+        let identity = (Uuid::nil(), &checksum);
+        let again = encoded.and_then(|bytes| StoredSnapshot::decode(Arc::from(bytes), identity));
+        assert!(again.is_ok_and(|again| again.key == snapshot.key), "it can be written again");
         assert!(name.is_none_or(|len| len == snapshot.key.name.len()));
     }
     let checkpoint = Checkpoint::decode(data, &checksum);

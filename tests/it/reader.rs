@@ -336,6 +336,22 @@ fn what_a_kill_leaves_is_read_as_a_recovery_would() {
     }
 }
 
+/// The record of a writer that was killed before its last sync, in the very file that it wrote.
+#[test]
+fn a_record_of_a_writer_that_is_gone_bounds_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, 1..=5);
+    let record = fs::read(path.join("HEAD")).unwrap();
+    numbered::append(&store, 6..=10);
+    store.close().unwrap();
+    fs::write(path.join("HEAD"), record).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.stats().unwrap().writer, None);
+    check(&reader, 10);
+}
+
 #[test]
 fn after_what_is_intact_comes_an_error_and_never_a_short_end() {
     let directory = tempfile::tempdir().unwrap();
