@@ -69,7 +69,7 @@ pub use reader::{ReadEvents, Reader};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
 pub use store::{
     Batch, Committed, Durability, EventStore, Events, Found, Options, Recovery, Stats, StreamInfo,
-    Streams, Ticket,
+    Streams, Ticket, Upcast, Upcasters,
 };
 pub use subscription::{CancelHandle, Subscription};
 pub use verify::{Finding, Report};

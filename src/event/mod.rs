@@ -18,7 +18,7 @@ mod typed;
 pub use appended::Appended;
 pub use expected::{ExpectedVersion, ParseExpectedVersionError};
 pub use new_event::NewEvent;
-pub(crate) use new_event::Payload;
+pub(crate) use new_event::{Payload, with_schema_version};
 pub use query::{Query, QueryItem};
 pub use recorded::RecordedEvent;
 pub(crate) use recorded::{EventFields, Span};

@@ -55,7 +55,8 @@ impl EventStore {
         let counted = Counted { writer, bytes: 0 };
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, counted);
         let mut events: u64 = 0;
-        for event in self.read_all() {
+        let all = self.read_all();
+        for event in if options.is_upcast { all } else { all.as_recorded() } {
             event?.write_ndjson(&mut out).map_err(refused)?;
             events += 1;
             if events.is_multiple_of(PROGRESS_EVENTS) {

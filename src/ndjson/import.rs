@@ -175,7 +175,8 @@ impl<'a> Import<'a> {
     /// Skips a line that is in the store already.
     fn compare(&mut self, line: &Line<'_>, number: u64) -> Result<(), Error> {
         let (store, first) = (self.store, line.event_id);
-        let stored = self.stored.get_or_insert_with(|| store.read_all().from_position(first));
+        let stored =
+            self.stored.get_or_insert_with(|| store.read_all().as_recorded().from_position(first));
         let Some(event) = stored.next().transpose()? else {
             return Err(Error::internal(format!("no event comes at position {first}")));
         };

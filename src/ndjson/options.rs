@@ -116,6 +116,7 @@ impl ImportOptions {
 #[derive(Clone, Debug, Default)]
 pub struct ExportOptions {
     pub(super) progress: ProgressHook,
+    pub(super) is_upcast: bool,
 }
 
 impl ExportOptions {
@@ -123,6 +124,14 @@ impl ExportOptions {
     #[must_use]
     pub fn new() -> ExportOptions {
         ExportOptions::default()
+    }
+
+    /// Writes events as [upcasters](crate::Options::upcasters) make them, rather than as they were
+    /// recorded: for a program that knows only the newest shapes.
+    #[must_use]
+    pub fn upcast(mut self, is_upcast: bool) -> ExportOptions {
+        self.is_upcast = is_upcast;
+        self
     }
 
     /// Calls `hook` every few thousand events, and once at the end.

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Found,
-    Handlers, Loaded, Metrics, Query, RecordedEvent, Report, Snapshot, SnapshotKey, Snapshots,
-    Stats, Streams, Subscription, UpTo,
+    Handlers, Loaded, Metrics, Options, Query, RecordedEvent, Report, Snapshot, SnapshotKey,
+    Snapshots, Stats, Streams, Subscription, UpTo,
 };
 
 pub use read_events::ReadEvents;
@@ -63,7 +63,15 @@ impl Reader {
     /// [`Error::Io`], with `NotFound` when there is no store; [`Error::Corrupted`] for a damaged
     /// superblock or a missing journal; [`Error::UnsupportedFormat`].
     pub fn open(path: impl AsRef<Path>) -> Result<Reader, Error> {
-        EventStore::open_reading(path.as_ref()).map(|store| Reader { store })
+        Reader::open_with(path, &Options::new())
+    }
+
+    /// As [`open`](Self::open), with options, of which the [upcasters](Options::upcasters) count.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Reader, Error> {
+        EventStore::open_reading_with(path.as_ref(), options).map(|store| Reader { store })
     }
 
     /// As the handle that the C ABI has for both: its calls that write return

@@ -12,6 +12,7 @@ mod read;
 mod recovery;
 mod stats;
 mod streams;
+mod upcast;
 #[cfg(feature = "testing")]
 mod testing;
 
@@ -40,6 +41,7 @@ pub use stats::Stats;
 pub use streams::{StreamInfo, Streams};
 #[cfg(feature = "testing")]
 pub use testing::Fault;
+pub use upcast::{Upcast, Upcasters};
 
 /// An open event store. Clones are cheap and share the one store; any number of threads may use it
 /// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.
@@ -119,9 +121,12 @@ impl EventStore {
 
     /// Opens the journal of a store for reading, whoever has it open.
     pub(crate) fn open_reading(path: &Path) -> Result<EventStore, Error> {
-        let options = Options::new();
+        EventStore::open_reading_with(path, &Options::new())
+    }
+
+    pub(crate) fn open_reading_with(path: &Path, options: &Options) -> Result<EventStore, Error> {
         let storage = Storage::open_reading(path, options.storage()?)?;
-        Ok(EventStore::new(storage, options))
+        Ok(EventStore::new(storage, options.clone()))
     }
 
     fn new(storage: Arc<Storage>, options: Options) -> EventStore {
@@ -187,7 +192,8 @@ impl EventStore {
         let position = self.storage().position_of(id)?;
         // One that is being appended is in the tail before it is visible.
         let position = position.filter(|position| *position <= head);
-        position.map(|position| self.storage().event_at(position)).transpose()
+        let event = position.map(|position| self.storage().event_at(position)).transpose()?;
+        event.map(|event| self.upcasters().apply(event)).transpose()
     }
 
     /// Returns once every event appended so far survives a power cut. In a store with
@@ -226,6 +232,11 @@ impl EventStore {
 
     pub(crate) fn storage(&self) -> &Storage {
         &self.inner.storage
+    }
+
+    /// What is applied to events that are read.
+    pub(crate) fn upcasters(&self) -> &Upcasters {
+        self.inner.options.upcasters_of()
     }
 
     /// Where to wait for new events, and for the close.

@@ -11,6 +11,7 @@ use crate::{
     Error, EventStore,
     event::Timestamp,
     storage::{Losses, OnProgress, StorageOptions},
+    store::Upcasters,
 };
 
 /// The smallest journal file: a frame and its header must fit.
@@ -87,6 +88,7 @@ pub struct Options {
     follows_links: bool,
     wait: Duration,
     clock: Clock,
+    upcasters: Upcasters,
 }
 
 impl Options {
@@ -107,6 +109,7 @@ impl Options {
             follows_links: false,
             wait: Duration::ZERO,
             clock: Arc::new(system_clock),
+            upcasters: Upcasters::new(),
         }
     }
 
@@ -183,6 +186,20 @@ impl Options {
     pub fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Options {
         self.clock = Arc::new(clock);
         self
+    }
+
+    /// What brings events of earlier shapes to the newest when they are read.
+    ///
+    /// # Examples
+    /// See [`Upcasters`].
+    #[must_use]
+    pub fn upcasters(mut self, upcasters: Upcasters) -> Options {
+        self.upcasters = upcasters;
+        self
+    }
+
+    pub(super) fn upcasters_of(&self) -> &Upcasters {
+        &self.upcasters
     }
 
     /// Opens the store in the directory `path`, and creates it if need be. A new directory has the
@@ -293,6 +310,7 @@ impl fmt::Debug for Options {
             .field("journal_bytes", &self.journal_bytes)
             .field("create", &self.creates)
             .field("rebuild", &self.rebuilds)
+            .field("upcasters", &self.upcasters)
             .finish_non_exhaustive()
     }
 }

@@ -50,6 +50,8 @@ pub struct Events {
     state: State,
     /// This is known to be the process that opened the store.
     is_at_home: bool,
+    /// Upcasters apply.
+    is_upcast: bool,
     /// Why the head could not be found out.
     failure: Option<Error>,
 }
@@ -103,8 +105,17 @@ impl Events {
     fn new(store: &EventStore, wanted: Wanted) -> Events {
         let failure = store.storage().refresh().err();
         let head = store.storage().head();
+        let is_upcast = !store.upcasters().is_empty();
         let store = store.clone();
-        Events { store, head, wanted, state: State::Unstarted, is_at_home: false, failure }
+        Events {
+            store,
+            head,
+            wanted,
+            state: State::Unstarted,
+            is_at_home: false,
+            failure,
+            is_upcast,
+        }
     }
 
     /// Skips the check for a forked child, for a caller that has just made it.
@@ -220,6 +231,12 @@ impl Events {
         Events { head, ..self }
     }
 
+    /// Returns events as they were recorded, without [upcasters](crate::Options::upcasters).
+    pub fn as_recorded(mut self) -> Events {
+        self.is_upcast = false;
+        self
+    }
+
     /// Checks the arguments, for a caller that wants to know before the first event.
     ///
     /// # Errors
@@ -290,12 +307,18 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Self::Item> {
         // Most events are read already: they are moved once, and no more.
         if let State::Reading(cursor) = &mut self.state
+            && !self.is_upcast
             && self.wanted.is_plain()
             && cursor.is_ready(self.store.storage())
         {
             return cursor.take_ready().map(Ok);
         }
-        let next = self.next_event().transpose();
+        let mut next = self.next_event();
+        if self.is_upcast {
+            let upcasters = self.store.upcasters();
+            next = next.and_then(|event| event.map(|event| upcasters.apply(event)).transpose());
+        }
+        let next = next.transpose();
         if !matches!(next, Some(Ok(_))) {
             self.state = State::Ended;
         }

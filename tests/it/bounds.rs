@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use annals::{
-    ErrorCode, EventStore, Events, ExpectedVersion::Any, NewEvent, Options, ReadEvents, Reader,
-    RecordedEvent, Timestamp,
+    ErrorCode, EventStore, Events, ExpectedVersion::Any, NewEvent, Options, Query, QueryItem,
+    ReadEvents, Reader, RecordedEvent, Timestamp,
 };
 use uuid::Uuid;
 
@@ -127,6 +127,22 @@ fn times_are_filters_in_every_direction() {
         let due = due(true, |p| time(p).micros() >= 611_000);
         assert_eq!(late, due[..2]);
     });
+}
+
+/// Rejects a query that forgets the times.
+#[test]
+fn times_filter_queries_too() {
+    let store = EventStore::in_memory().unwrap();
+    fill(&store);
+    let query = Query::new().item(QueryItem::new().types(["T"]));
+    let at = |micros| Timestamp::utc(micros).unwrap();
+    let narrow = |events: Events| events.since(at(97_000)).until(at(300_000));
+    let passes = |p: u64| (97_000..=300_000).contains(&time(p).micros());
+    assert_eq!(positions(narrow(store.read_all().query(&query))), due(false, passes));
+    let back = narrow(store.read_all().query(&query)).backward();
+    assert_eq!(positions(back), due(true, passes));
+    let part = store.read_all().query(&query).until_position(7);
+    assert_eq!(positions(part), [1, 2, 3, 4, 5, 6, 7]);
 }
 
 /// A closed store whose times rise, with a damaged block in its second sealed file.

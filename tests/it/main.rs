@@ -64,6 +64,7 @@ mod support; //     helpers that several of the others use
 mod testing; //     scenarios, clocks, ids and faults for the tests of programs
 mod tidy; //        the rules of the code itself
 mod typed; //       events as the variants of an enum
+mod upcasters; //   events of earlier shapes, brought to the newest when they are read
 mod update; //      the state of a stream with its version, decisions appended at it
 mod verify; //      checks by path, of what opens and of what does not
 mod time_travel; // the state of a stream as it was

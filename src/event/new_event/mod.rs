@@ -1,6 +1,9 @@
 //! An event to append.
 
 mod cause;
+mod schema;
+
+pub(crate) use schema::with_schema_version;
 
 use serde::Serialize;
 use uuid::Uuid;
