@@ -18,6 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The [guides](guide) say how to model, retry, project, operate, and when to use something else.
+//!
 //! The modules below are in reading order; each uses only those above it.
 
 mod sync; //     locks
@@ -36,6 +38,7 @@ mod ndjson; //   import and export,
 mod verify; //   a check of the whole,
 mod maintenance; // work on whole stores: copies, repairs,
 mod reader; //   and reading beside a writer
+pub mod guide; // how to work with a store, page by page
 #[cfg(feature = "testing")]
 pub mod testing; // for the tests of programs that use the crate
 #[cfg(feature = "capi")]
@@ -73,6 +76,9 @@ pub use store::{
 };
 pub use subscription::{CancelHandle, Subscription};
 pub use verify::{Finding, Report};
+
+/// The ids of events are UUIDs of this crate.
+pub use uuid;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// A query is checked where it is used. One without items is an
 /// [`InvalidArgument`](Error::InvalidArgument), as is an item that restricts nothing; more than
-/// [`QUERY_ITEMS_MAX`](limits::QUERY_ITEMS_MAX) items are a
+/// [`QUERY_ITEMS_MAX`] items are a
 /// [`LimitExceeded`](Error::LimitExceeded).
 ///
 /// Queries follow the specification of dynamic consistency boundaries (dcb.events).
@@ -60,7 +60,7 @@ impl QueryItem {
     }
 
     /// Adds types, of which the event has one. At most
-    /// [`QUERY_TYPES_MAX`](limits::QUERY_TYPES_MAX).
+    /// [`QUERY_TYPES_MAX`].
     #[must_use]
     pub fn types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> QueryItem {
         tags::add(&mut self.types, types.into_iter().map(Into::into));
@@ -68,7 +68,7 @@ impl QueryItem {
     }
 
     /// Adds tags, of which the event has every one. At most
-    /// [`QUERY_TAGS_MAX`](limits::QUERY_TAGS_MAX).
+    /// [`QUERY_TAGS_MAX`].
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> QueryItem {
         tags::add(&mut self.tags, tags.into_iter().map(Into::into));

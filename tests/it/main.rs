@@ -63,6 +63,7 @@ mod support; //     helpers that several of the others use
 #[cfg(feature = "testing")]
 mod testing; //     scenarios, clocks, ids and faults for the tests of programs
 mod tidy; //        the rules of the code itself
+mod traits; //      what types can be used for: shared, moved, printed
 mod typed; //       events as the variants of an enum
 mod upcasters; //   events of earlier shapes, brought to the newest when they are read
 mod update; //      the state of a stream with its version, decisions appended at it

@@ -82,7 +82,7 @@ fn matching(sources: &[Source], is_broken: impl Fn(&Source, &str) -> bool) -> Ve
 }
 
 /// The layer that a file of the library belongs to, and those that stand below it.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("sync", &[]),
     ("defect", &[]),
     ("trace", &[]),
@@ -116,6 +116,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "maintenance",
         ],
     ),
+    ("guide", &[]),
     ("testing", &["error", "event", "store", "projection"]),
     ("ffi", &["sync"]),
     ("fuzzing", &["error", "event", "codec", "storage", "store", "ndjson"]),
@@ -389,6 +390,7 @@ fn the_top_level_holds_what_it_should() {
         "benches",
         "cmake",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
         "rustfmt.toml",

@@ -63,7 +63,7 @@ impl EventStore {
     /// * [`AppendError::Conflict`]: the stream is not at the expected version;
     /// * [`Error::InvalidArgument`]: no events, or a stream id, event type or tag that is empty or
     ///   has a NUL;
-    /// * [`Error::LimitExceeded`]: past one of the [limits];
+    /// * [`Error::LimitExceeded`]: past one of the [limits](crate::limits);
     /// * [`Error::DuplicateEventId`]: an id is used already, and this is not an exact retry; the
     ///   error names the first event that does not fit;
     /// * [`Error::NoSpace`]: the store stays usable;
