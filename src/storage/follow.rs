@@ -264,13 +264,15 @@ impl Follow {
         if start == self.end {
             return Ok(());
         }
-        if start.frame_number > self.end.frame_number {
+        // The tail is asked first, and can have no gap: the log ends before one.
+        if start.frame_number > self.end.frame_number && self.in_tail.is_empty() {
             // Also where only checkpoints are lost: no answer rests on the files before alone.
             target.sealed.reach(start.position.max(self.end.position + 1));
             self.end = start;
             return Ok(());
         }
-        let reason = "it does not follow on the file before: it is of another history";
+        let reason = "it does not follow on the file before: one is missing, or it is of another \
+                      history";
         let place = path.display().to_string();
         Err(Error::corrupted(place, Some(self.end.position + 1), reason))
     }
