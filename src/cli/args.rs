@@ -126,6 +126,8 @@ pub(crate) enum Command {
     #[command(flatten)]
     Maintenance(Maintenance),
     Completions(CompletionsArgs),
+    #[command(hide = true)]
+    Manual(ManualArgs),
 }
 
 /// Commands on whole stores.
@@ -444,6 +446,13 @@ pub(crate) struct BackupArgs {
 pub(crate) struct CompactArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
+}
+
+/// Write the pages for man into a directory: annals.1, and one for each command
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManualArgs {
+    /// The directory, which is made if need be
+    pub(crate) directory: PathBuf,
 }
 
 /// Print a script that completes commands in a shell

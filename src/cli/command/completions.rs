@@ -1,11 +1,14 @@
-//! `completions`: a script for a shell.
+//! `completions`: a script for a shell. `manual`: the pages for `man`.
 
-use std::io::Write;
+use std::{
+    fs,
+    io::{self, Write},
+};
 
 use clap::CommandFactory;
 
 use crate::{
-    args::{Args, CompletionsArgs},
+    args::{Args, CompletionsArgs, ManualArgs},
     exit::{Exit, Failure},
     output::Output,
 };
@@ -15,5 +18,16 @@ pub(super) fn run(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, F
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "annals", &mut script);
     output.writer().write_all(&script).map_err(|error| Failure::stdout(&error))?;
+    Ok(Exit::Done)
+}
+
+/// Writes the pages for `man`.
+pub(super) fn write_manual(args: &ManualArgs) -> Result<Exit, Failure> {
+    let failed = |error: io::Error| {
+        let path = args.directory.display();
+        Failure::new(Exit::System, format!("cannot write {path}: {error}"))
+    };
+    fs::create_dir_all(&args.directory).map_err(failed)?;
+    clap_mangen::generate_to(Args::command(), &args.directory).map_err(failed)?;
     Ok(Exit::Done)
 }

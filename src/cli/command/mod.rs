@@ -39,6 +39,7 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
         Command::Export(args) => export::run(&args, output),
         Command::Maintenance(command) => maintenance::run(command, output),
         Command::Completions(args) => completions::run(&args, output),
+        Command::Manual(args) => completions::write_manual(&args),
     }
 }
 

@@ -21,6 +21,8 @@ fn built(shop: &Workshop) -> PathBuf {
     for name in NAMES {
         fs::hard_link(libraries().join(name), folder.join(name)).unwrap();
     }
+    #[cfg(feature = "cli")]
+    fs::hard_link(env!("CARGO_BIN_EXE_annals"), folder.join("annals")).unwrap();
     let name = concat!("libannals.so.0.", env!("CARGO_PKG_VERSION_MINOR"));
     std::os::unix::fs::symlink("libannals.so", folder.join(name)).unwrap();
     folder
@@ -119,6 +121,16 @@ fn cmake_finds_the_package_in_a_moved_prefix() {
             concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
         let way = format!("find_package(annals {version} REQUIRED)");
         check_project(&shop, &way, &format!("-DCMAKE_PREFIX_PATH={}", moved.display()));
+        if !cfg!(feature = "cli") {
+            return;
+        }
+        let said = succeed(Command::new(moved.join("bin/annals")).arg("--version")).stdout;
+        let due = concat!("annals ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(String::from_utf8(said).unwrap(), due);
+        for page in ["annals.1", "annals-read.1", "annals-import.1"] {
+            let text = fs::read_to_string(moved.join("share/man/man1").join(page)).unwrap();
+            assert!(text.contains(".TH annals") && !text.contains("manual"), "{page}");
+        }
     }
 }
 
