@@ -267,13 +267,19 @@ impl Tail {
         limit: usize,
     ) -> (Option<u64>, Vec<u64>) {
         let inner = sync::read(&self.inner);
+        // A look-up touches memory that is seldom in a cache: leave out what cannot have any.
+        let reaches = |one: &&Generation| {
+            one.end().position >= *range.start()
+                && one.first_position().is_some_and(|first| first <= *range.end())
+        };
         let found = match direction {
             Direction::Forward => {
                 let oldest_first = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
+                let oldest_first = oldest_first.filter(reaches);
                 oldest_first.flat_map(|one| one.tagged(tag, range)).take(limit).copied().collect()
             }
             Direction::Backward => {
-                let newest_first = inner.newest_first();
+                let newest_first = inner.newest_first().filter(reaches);
                 let found = newest_first.flat_map(|one| one.tagged(tag, range).iter().rev());
                 found.take(limit).copied().collect()
             }

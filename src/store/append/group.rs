@@ -200,6 +200,8 @@ impl GroupCommit {
         let group: Vec<_> = queue.waiting.drain(..count).collect();
         for slot in group.iter().filter(|slot| slot.place().is_none()) {
             queue.submitted.left(slot.bytes);
+        }
+        if queue.submitted.is_awaited() {
             self.committer.make_room();
         }
         group

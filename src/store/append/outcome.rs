@@ -21,6 +21,8 @@ pub(crate) struct Outcome {
 struct State {
     answer: Option<Answer>,
     wakers: Vec<Waker>,
+    /// Threads that wait. A wake-up is a system call, so none is made for nobody.
+    waiting: usize,
 }
 
 impl Outcome {
@@ -31,12 +33,14 @@ impl Outcome {
     }
 
     pub(super) fn set(&self, answer: Answer) {
-        let wakers = {
+        let (wakers, is_awaited) = {
             let mut state = sync::lock(&self.state);
             state.answer = Some(answer);
-            std::mem::take(&mut state.wakers)
+            (std::mem::take(&mut state.wakers), state.waiting > 0)
         };
-        self.changed.notify_all();
+        if is_awaited {
+            self.changed.notify_all();
+        }
         for waker in wakers {
             // It is code of the caller's executor.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
@@ -49,15 +53,20 @@ impl Outcome {
 
     /// Waits for the answer, until the deadline; `None` waits forever.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Answer> {
-        let state = sync::lock(&self.state);
+        let mut state = sync::lock(&self.state);
+        if state.answer.is_some() {
+            return state.answer.clone();
+        }
+        state.waiting += 1;
         let is_open = |state: &mut State| state.answer.is_none();
-        let state = match deadline {
+        let mut state = match deadline {
             None => sync::wait_while(&self.changed, state, is_open),
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 sync::wait_timeout_while(&self.changed, state, left, is_open).0
             }
         };
+        state.waiting -= 1;
         state.answer.clone()
     }
 

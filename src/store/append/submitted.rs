@@ -37,6 +37,10 @@ pub(super) struct Submitted {
     pub(super) finished: Vec<Arc<Slot>>,
     /// Nothing more is taken.
     is_closing: bool,
+    /// The committer waits for work.
+    is_idle: bool,
+    /// How many threads wait for room.
+    waiting: usize,
 }
 
 impl Submitted {
@@ -49,6 +53,11 @@ impl Submitted {
     pub(super) fn left(&mut self, bytes: usize) {
         self.batches -= 1;
         self.bytes -= bytes;
+    }
+
+    /// Whether a thread waits for room.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting > 0
     }
 
     fn is_full_for(&self, bytes: usize) -> bool {
@@ -94,13 +103,15 @@ impl GroupCommit {
         let bytes = request.contents.bytes();
         let mut queue = self.lock();
         while queue.submitted.is_full_for(bytes) && !queue.submitted.is_closing && !is_inside() {
+            queue.submitted.waiting += 1;
             queue = sync::wait(&self.committer.room, queue);
+            queue.submitted.waiting -= 1;
         }
         if queue.submitted.is_closing {
             return Err(Error::Closed);
         }
         queue.submit(request, bytes, outcome, store);
-        if queue.needs_leader() {
+        if queue.submitted.is_idle && queue.needs_leader() {
             self.committer.wake();
         }
         Ok(None)
@@ -153,7 +164,9 @@ impl GroupCommit {
             if queue.submitted.is_closing && queue.submitted.unanswered == 0 {
                 return;
             }
+            queue.submitted.is_idle = true;
             queue = sync::wait(&self.committer.work, queue);
+            queue.submitted.is_idle = false;
         }
     }
 
