@@ -87,18 +87,20 @@ impl SealedFile {
         found: &mut Vec<u64>,
     ) -> Result<(), Error> {
         let mut blocks = self.blocks_tagged(tag)?;
+        // The block that holds the start of the range begins at or before it.
+        let after = self.blocks.partition_point(|one| one.first_position <= *range.start());
+        let first = after.checked_sub(1).and_then(|index| self.blocks.get(index));
+        let first = first.map_or(0, |block| block.first_position);
+        blocks.retain(|block| *block >= first && block <= range.end());
         if direction == Direction::Backward {
             blocks.reverse();
         }
         let mut page = Page::default();
-        for block in blocks.into_iter().filter(|first| first <= range.end()) {
+        for block in blocks {
             if found.len() >= limit {
                 break;
             }
             page = self.page(block, page)?.unwrap_or_default();
-            if page.last_position() < *range.start() {
-                continue;
-            }
             let has_tag = |event: &EventToEncode<'_>| {
                 range.contains(&event.position) && event.tags.iter().any(|one| one == tag)
             };
