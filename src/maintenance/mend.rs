@@ -8,12 +8,13 @@ use crate::{
 };
 
 /// Findings that a rebuild of the trees removes.
-const OF_TREES: [&str; 7] = [
+const OF_TREES: [&str; 8] = [
     "event-damaged",
     "version-gap",
     "stream-index",
     "place-index",
     "id-index",
+    "tag-index",
     "checkpoint-damaged",
     "copies-differ",
 ];
@@ -77,7 +78,7 @@ impl Work<'_> {
             // A disk that was full is enough for the mark, and the journal lacks what they may
             // have. The journal becomes whole as far as they go; if it is, they are rebuilt from
             // it.
-            self.rewrite_from_marked()?;
+            self.rewrite_from_marked();
             outcome = self.open_with(Losses::None);
         }
         for losses in [Losses::Gaps, Losses::Cut] {
@@ -90,13 +91,12 @@ impl Work<'_> {
 
     /// Writes damaged files of the journal anew from trees that are marked as damaged, if they can
     /// be opened.
-    fn rewrite_from_marked(&mut self) -> Result<(), Error> {
+    fn rewrite_from_marked(&mut self) {
         let options = options(self.site, Losses::Gaps).ignores_mark();
-        let Ok(store) = options.open(self.site.path()) else { return Ok(()) };
-        let rewritten = self.rewrite_journal(&store);
-        // Their own failures are no reason to stop: they are replaced anyway.
+        let Ok(store) = options.open(self.site.path()) else { return };
+        // Their failures are no reason to stop: they are replaced anyway.
+        let _ = self.rewrite_journal(&store);
         let _ = store.close();
-        rewritten
     }
 
     /// Reports what the open did.

@@ -31,9 +31,9 @@ pub struct Report {
 #[non_exhaustive]
 pub struct Finding {
     /// A stable word for the kind: `event-damaged`, `event-missing`, `version-gap`, `stream-index`,
-    /// `place-index`, `id-index`, `checkpoint-damaged`, `snapshot-damaged`, `journal-damaged`,
-    /// `copies-differ`, or `not-checked` in a store that has failed; and of a store that does not
-    /// open as it is, `superblock-damaged`, `trees-damaged` or `log-cut`.
+    /// `place-index`, `id-index`, `tag-index`, `checkpoint-damaged`, `snapshot-damaged`,
+    /// `journal-damaged`, `copies-differ`, or `not-checked` in a store that has failed; and of a
+    /// store that does not open as it is, `superblock-damaged`, `trees-damaged` or `log-cut`.
     pub code: &'static str,
     /// The file, tree, stream, or name of what was saved.
     pub place: String,

@@ -368,3 +368,25 @@ fn trees_that_are_marked_give_back_what_the_journal_has_lost() {
     numbered::check_everything(&store, "marked trees");
     assert_eq!(store.verify().unwrap().findings, []);
 }
+
+#[test]
+fn an_index_of_tags_that_has_lost_its_entries_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    for _ in 0..3 {
+        let event = NewEvent::raw_json("T", "1").unwrap().tag("t");
+        store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    }
+    store.close().unwrap();
+    let db = sled::Config::new().path(path.join("trees")).segment_size(8 << 20).open().unwrap();
+    let tags = db.open_tree("tags").unwrap();
+    assert_eq!(tags.len(), 1);
+    tags.clear().unwrap();
+    db.flush().unwrap();
+    drop((tags, db));
+    let findings = annals::verify(&path, &annals::VerifyOptions::new()).unwrap().findings;
+    assert_eq!(findings.iter().map(|one| one.code).collect::<Vec<_>>(), ["tag-index"]);
+    assert_eq!(repaired(&path), ["trees-damaged"]);
+    assert_eq!(options().open(&path).unwrap().verify().unwrap().findings, []);
+}
