@@ -197,6 +197,12 @@ impl Query {
         self.is_all || self.items.iter().any(|item| item.matches(stream, event_type, tags))
     }
 
+    /// Bytes of the names in it, about what it takes in memory.
+    pub(crate) fn names_bytes(&self) -> usize {
+        let names = self.items.iter().flat_map(|item| item.types.iter().chain(&item.tags));
+        names.map(|name| name.len() + size_of::<String>()).sum()
+    }
+
     /// Whether only a look at every event can tell which ones match.
     pub(crate) fn needs_scan(&self) -> bool {
         self.is_all || self.items.iter().any(|item| item.tags.is_empty() && item.stream.is_none())

@@ -37,6 +37,7 @@ use durability::Durability;
 use second_thread::SecondThread;
 use signals::Signals;
 
+pub(crate) use second_thread::Use;
 pub(crate) use signals::{Patience, Room};
 
 /// The files of an open store.

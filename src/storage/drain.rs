@@ -13,14 +13,19 @@
 
 mod sealing;
 
-use std::{sync::Arc, thread, time::Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::Instant,
+};
 
 use crate::{
     Error,
     defect::{self, Defect},
     storage::{
         Storage,
-        disk::Disk,
+        disk::{Disk, Use},
         home::{Health, files},
         journal::{FileKey, FullFile},
         tail::{Tail, Window},
@@ -211,18 +216,24 @@ impl Drain<'_> {
         to_seal: &[FullFile],
     ) -> Result<Vec<Sealed>, Error> {
         thread::scope(|scope| {
-            let seal = || self.seal(to_seal);
             let second = &self.disk.second_thread;
-            let has_second = !to_seal.is_empty() && second.try_take_to_seal();
+            let seal = || {
+                let sealed = catch_unwind(AssertUnwindSafe(|| self.seal(to_seal)));
+                second.give_back();
+                sealed
+            };
+            let has_second = !to_seal.is_empty() && second.try_take(Use::Sealing);
             let builder = || thread::Builder::new().name("annals-seal".to_owned());
             let helper = has_second.then(|| builder().spawn_scoped(scope, seal).ok()).flatten();
-            let staged = self.stage(trees, window);
-            let sealed = helper.map_or(Ok(Vec::new()), |helper| helper.join());
-            if has_second {
+            if has_second && helper.is_none() {
                 second.give_back();
             }
+            let staged = self.stage(trees, window);
+            let sealed = helper.map_or(Ok(Ok(Vec::new())), |helper| helper.join());
             staged?;
-            sealed.map_err(|_| Error::internal("sealing a journal file stopped"))
+            sealed
+                .and_then(|sealed| sealed)
+                .map_err(|_| Error::internal("sealing a journal file stopped"))
         })
     }
 

@@ -54,7 +54,7 @@ use crate::{
     metrics::{Meters, Metrics},
 };
 
-use disk::Disk;
+use disk::{Disk, Use};
 use home::{Health, files, names};
 use snapshots::SnapshotMap;
 use tail::Tail;
@@ -220,11 +220,9 @@ impl Storage {
         self.health.check_open()
     }
 
-    /// Takes the second thread of the store to commit what is submitted, once it does not seal.
-    pub(crate) fn take_second_thread(&self) {
-        if let Some(disk) = self.disk() {
-            disk.second_thread.take_to_commit();
-        }
+    /// Takes the second thread of the store to commit what is submitted, unless it seals.
+    pub(crate) fn try_take_second_thread(&self) -> bool {
+        self.disk().is_none_or(|disk| disk.second_thread.try_take(Use::Committing))
     }
 
     pub(crate) fn return_second_thread(&self) {

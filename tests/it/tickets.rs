@@ -204,3 +204,51 @@ fn threads_submit_and_append_at_once() {
     assert_eq!(store.head().unwrap(), 6 * 400);
     assert_eq!(store.verify().unwrap().findings, []);
 }
+
+#[test]
+fn whoever_has_every_answer_and_drops_the_store_has_closed_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    for round in 0..20 {
+        let store = EventStore::open(&path).unwrap();
+        let submit = |number| {
+            Batch::new().append("s", Any, (0..30).map(|_| event(number))).submit(&store).unwrap()
+        };
+        let tickets: Vec<_> = (0..200).map(submit).collect();
+        for ticket in &tickets {
+            ticket.wait().unwrap();
+        }
+        drop(store);
+        let again = EventStore::open(&path);
+        assert!(again.is_ok(), "round {round}: {again:?}");
+    }
+}
+
+#[test]
+fn checkpoints_weigh_so_that_a_group_fits_a_frame() {
+    let (_directory, store) = on_disk();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::clone(&seen);
+    let handlers = Handlers::new().when("T", move |_: &mut (), _| -> Result<(), HandlerError> {
+        // The committer is busy until the queue is full of batches.
+        while gate.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        Ok(())
+    });
+    let _live = Projection::new("slow", &store, (), handlers).live().unwrap();
+    let first = Batch::new().append("s", Any, [event(0)]).submit(&store).unwrap();
+    let mut tickets = vec![first];
+    for number in 0..200 {
+        let name = |index| format!("{number}-{index}-{}", "x".repeat(230));
+        let batch = Batch::new().append("other", Any, [NewEvent::json("U", &1).unwrap()]);
+        let batch = (0..1_500).fold(batch, |batch, index| batch.checkpoint(name(index), 1));
+        tickets.push(batch.submit(&store).unwrap());
+        if number == 100 {
+            seen.store(1, Ordering::SeqCst);
+        }
+    }
+    for ticket in &tickets {
+        ticket.wait().unwrap();
+    }
+}

@@ -67,7 +67,7 @@ enum Owner {
     /// A thread that waits at one of the two condition variables.
     Caller { place: usize },
     /// A ticket. The store stays open until it is answered.
-    Ticket { outcome: Arc<Outcome>, store: EventStore },
+    Ticket { outcome: Arc<Outcome>, store: Mutex<Option<EventStore>> },
 }
 
 impl Slot {
@@ -78,9 +78,10 @@ impl Slot {
         }
     }
 
-    /// The ticket's outcome, its store, and the answer that it is to be given.
-    pub(super) fn ticket(&self) -> Option<(&Outcome, &EventStore, Answer)> {
+    /// Takes the ticket's outcome, its store, and the answer that it is to be given.
+    pub(super) fn ticket(&self) -> Option<(&Outcome, EventStore, Answer)> {
         let Owner::Ticket { outcome, store } = &self.owner else { return None };
+        let store = sync::lock(store).take()?;
         let answer = sync::lock(&self.answer).take();
         let answer = answer.unwrap_or_else(|| Err(lost(&store.inner.storage).into()));
         Some((outcome, store, answer))
@@ -97,7 +98,7 @@ impl Queue {
     pub(super) fn first_store(&self) -> Option<EventStore> {
         self.waiting.iter().find_map(|slot| match &slot.owner {
             Owner::Caller { .. } => None,
-            Owner::Ticket { store, .. } => Some(store.clone()),
+            Owner::Ticket { store, .. } => sync::lock(store).clone(),
         })
     }
 
@@ -109,7 +110,8 @@ impl Queue {
         outcome: &Arc<Outcome>,
         store: &EventStore,
     ) {
-        let owner = Owner::Ticket { outcome: Arc::clone(outcome), store: store.clone() };
+        let store = Mutex::new(Some(store.clone()));
+        let owner = Owner::Ticket { outcome: Arc::clone(outcome), store };
         self.waiting.push_back(Arc::new(Slot { request, bytes, owner, answer: Mutex::default() }));
         self.submitted.entered(bytes);
     }
@@ -118,7 +120,7 @@ impl Queue {
 impl GroupCommit {
     /// Queues a request and returns its answer.
     pub(crate) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
-        let bytes = request.contents.bytes();
+        let bytes = request.contents.weight();
         let mut queue = self.lock();
         let place = queue.round % 2;
         let (owner, answer) = (Owner::Caller { place }, Mutex::default());

@@ -20,7 +20,8 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 struct State {
     answer: Option<Answer>,
-    wakers: Vec<Waker>,
+    /// That of the last poll.
+    waker: Option<Waker>,
     /// Threads that wait. A wake-up is a system call, so none is made for nobody.
     waiting: usize,
 }
@@ -33,15 +34,15 @@ impl Outcome {
     }
 
     pub(super) fn set(&self, answer: Answer) {
-        let (wakers, is_awaited) = {
+        let (waker, is_awaited) = {
             let mut state = sync::lock(&self.state);
             state.answer = Some(answer);
-            (std::mem::take(&mut state.wakers), state.waiting > 0)
+            (state.waker.take(), state.waiting > 0)
         };
         if is_awaited {
             self.changed.notify_all();
         }
-        for waker in wakers {
+        if let Some(waker) = waker {
             // It is code of the caller's executor.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
@@ -75,8 +76,9 @@ impl Outcome {
         if let Some(answer) = &state.answer {
             return Poll::Ready(answer.clone());
         }
-        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.wakers.push(context.waker().clone());
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
         }
         Poll::Pending
     }

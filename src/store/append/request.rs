@@ -1,6 +1,6 @@
 //! What an append or a batch asks for, and what is checked before it queues.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     Error,
@@ -14,6 +14,9 @@ use crate::{
     },
     store::append::{conditions::SeenConditions, number::SeenIds},
 };
+
+/// What a checkpoint takes besides its name, at most.
+const CHECKPOINT_BYTES: usize = 64;
 
 /// A stream, what is expected of it, and the events to append to it; without events, a check.
 #[derive(Clone, Debug)]
@@ -77,11 +80,18 @@ impl Contents {
     }
 
     /// Bytes of the events, as they count against the limit of an append.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         let bytes_of = |unit: &Unit| {
             unit.events.iter().map(|event| event.counted_bytes(&unit.stream)).sum::<usize>()
         };
         self.units.iter().map(bytes_of).sum()
+    }
+
+    /// About how much memory the contents take, and at least what they add to a frame.
+    pub(crate) fn weight(&self) -> usize {
+        let checkpoints = self.checkpoints.iter().map(|saved| saved.name.len() + CHECKPOINT_BYTES);
+        let conditions = self.conditions.iter().map(|condition| condition.query.names_bytes());
+        self.bytes() + checkpoints.sum::<usize>() + conditions.sum::<usize>()
     }
 
     /// Checks everything that does not depend on the store: arguments first, then limits.
@@ -107,10 +117,10 @@ impl Contents {
             }
         }
         self.conditions.iter().try_for_each(|condition| condition.query.check_form())?;
-        for (index, checkpoint) in self.checkpoints.iter().enumerate() {
-            let name = &checkpoint.name;
+        let mut names = HashSet::new();
+        for Checkpoint { name, .. } in &self.checkpoints {
             name::check_form("checkpoint name", name)?;
-            if self.checkpoints.iter().take(index).any(|other| other.name == *name) {
+            if !names.insert(name) {
                 let reason = format!("the checkpoint {name:?} comes twice in the batch");
                 return Err(Error::invalid("checkpoint name", reason));
             }

@@ -25,14 +25,19 @@ use crate::{Error, EventStore, store::Inner, sync};
 const QUEUE_BATCHES: usize = 1_024;
 const QUEUE_BYTES: usize = 64 << 20;
 
+/// The queue is full as well when so many times as many are not answered: others may lead while the
+/// committer runs handlers, and what they commit waits for it.
+const UNANSWERED: usize = 2;
+
 /// The part of the queue that is about submitted batches.
 #[derive(Debug, Default)]
 pub(super) struct Submitted {
     /// How many wait, and their bytes.
     batches: usize,
     bytes: usize,
-    /// How many wait or are being committed or answered.
+    /// How many wait or are being committed or answered, and their bytes.
     unanswered: usize,
+    unanswered_bytes: usize,
     /// Committed, and not answered yet.
     pub(super) finished: Vec<Arc<Slot>>,
     /// Nothing more is taken.
@@ -48,6 +53,12 @@ impl Submitted {
         self.batches += 1;
         self.bytes += bytes;
         self.unanswered += 1;
+        self.unanswered_bytes += bytes;
+    }
+
+    fn answered(&mut self, slots: &[Arc<Slot>]) {
+        self.unanswered -= slots.len();
+        self.unanswered_bytes -= slots.iter().map(|slot| slot.bytes).sum::<usize>();
     }
 
     pub(super) fn left(&mut self, bytes: usize) {
@@ -61,7 +72,11 @@ impl Submitted {
     }
 
     fn is_full_for(&self, bytes: usize) -> bool {
-        self.batches >= QUEUE_BATCHES || (self.batches > 0 && self.bytes + bytes > QUEUE_BYTES)
+        let is_past = |batches: usize, own: usize, times: usize| {
+            batches >= QUEUE_BATCHES * times || (batches > 0 && own + bytes > QUEUE_BYTES * times)
+        };
+        is_past(self.batches, self.bytes, 1)
+            || is_past(self.unanswered, self.unanswered_bytes, UNANSWERED)
     }
 }
 
@@ -100,7 +115,7 @@ impl GroupCommit {
         if !self.start(&store.inner) {
             return Ok(Some(request));
         }
-        let bytes = request.contents.bytes();
+        let bytes = request.contents.weight();
         let mut queue = self.lock();
         while queue.submitted.is_full_for(bytes) && !queue.submitted.is_closing && !is_inside() {
             queue.submitted.waiting += 1;
@@ -117,11 +132,14 @@ impl GroupCommit {
         Ok(None)
     }
 
-    /// Starts the thread, unless it runs. False when the system has none.
+    /// Starts the thread, unless it runs. False when the system has none, or when the second thread
+    /// of the store seals a file just now.
     fn start(self: &Arc<Self>, inner: &Inner) -> bool {
         let mut thread = sync::lock(&self.committer.thread);
         if thread.is_none() {
-            inner.storage.take_second_thread();
+            if !inner.storage.try_take_second_thread() {
+                return false;
+            }
             let commits = Arc::clone(self);
             let builder = thread::Builder::new().name("annals-commit".to_owned());
             *thread = builder.spawn(move || commits.run()).ok();
@@ -138,16 +156,18 @@ impl GroupCommit {
             if !queue.submitted.finished.is_empty() {
                 let finished = std::mem::take(&mut queue.submitted.finished);
                 drop(queue);
-                answer(&finished);
+                let last = answer(&finished);
                 queue = self.lock();
-                queue.submitted.unanswered -= finished.len();
+                queue.submitted.answered(&finished);
                 if queue.submitted.unanswered == 0 {
                     self.committer.done.notify_all();
                 }
-                // Not under the lock, and not before they are counted as answered: they may hold
-                // the last handle of the store.
+                if queue.submitted.is_awaited() {
+                    self.committer.make_room();
+                }
                 drop(queue);
-                drop(finished);
+                // Not under the lock, and not before its batches are counted as answered.
+                drop(last);
                 queue = self.lock();
                 continue;
             }
@@ -176,7 +196,10 @@ impl GroupCommit {
     /// `Busy` inside a handler, which the answers would wait for.
     pub(crate) fn finish(&self, is_inside: bool) -> Result<(), Error> {
         let mut queue = self.lock();
-        if is_inside && queue.submitted.unanswered > 0 {
+        let is_committer = sync::lock(&self.committer.thread)
+            .as_ref()
+            .is_some_and(|thread| thread.thread().id() == thread::current().id());
+        if (is_inside || is_committer) && queue.submitted.unanswered > 0 {
             return Err(Error::Busy {
                 what: "the end of a store with batches that were submitted",
             });
@@ -198,8 +221,11 @@ impl GroupCommit {
     }
 }
 
-/// Brings the live projections forward, and answers tickets whose batches are durable.
-fn answer(finished: &[Arc<Slot>]) {
+/// Brings the live projections forward, and answers tickets whose batches are durable. The handles
+/// of the store that these had are gone before anybody has an answer, so that whoever waits for one
+/// and drops the last handle has closed the store. Where the last one is among them, it is the
+/// result.
+fn answer(finished: &[Arc<Slot>]) -> Option<Inner> {
     let answers: Vec<_> = finished.iter().filter_map(|slot| slot.ticket()).collect();
     let written = answers.iter().filter_map(|(_, _, answer)| answer.as_ref().ok());
     let last = written.filter_map(|written| written.last_position()).max();
@@ -207,7 +233,14 @@ fn answer(finished: &[Arc<Slot>]) {
         // What a handler does must not leave tickets without an answer.
         let _ = catch_unwind(AssertUnwindSafe(|| store.followers().follow(last)));
     }
-    for (outcome, _, answer) in answers {
+    let mut closing = None;
+    let mut outcomes = Vec::with_capacity(answers.len());
+    for (outcome, store, answer) in answers {
+        closing = closing.or(Arc::into_inner(store.inner));
+        outcomes.push((outcome, answer));
+    }
+    for (outcome, answer) in outcomes {
         outcome.set(answer);
     }
+    closing
 }
