@@ -206,7 +206,7 @@ pub(crate) struct ReadArgs {
     /// Print only the event with this id
     #[arg(long, value_name = "UUID", conflicts_with_all = [
         "stream", "from_version", "from_position", "until_position", "since", "until", "limit",
-        "last", "event_types", "prefix", "correlation", "backward",
+        "last", "event_types", "prefix", "correlation", "backward", "tags",
     ])]
     pub(crate) id: Option<Uuid>,
     /// Print only events with this correlation_id in their metadata, and the one that has it as its

@@ -226,7 +226,7 @@ impl Intake {
                 arguments::text(event.r#type, event.type_len, "event type")?,
                 arguments::bytes(event.data, event.data_len, "data")?,
                 arguments::bytes(event.metadata, event.metadata_len, "metadata")?,
-                arguments::texts(event.tags, event.tag_count, usize::MAX, "tags")?,
+                arguments::texts(event.tags, event.tag_count, "tags")?,
             )
         };
         let mut taken = self.data(event_type, data, event.flags & ANNALS_EVENT_BINARY != 0)?;
@@ -234,8 +234,11 @@ impl Intake {
             let metadata = self.json(metadata, "metadata")?;
             taken = taken.raw_metadata(metadata)?;
         }
-        self.count(tags.iter().map(|tag| tag.len()).sum())?;
-        taken = taken.tags(tags);
+        let mut once = tags;
+        once.sort_unstable();
+        once.dedup();
+        self.count(once.iter().map(|tag| tag.len()).sum())?;
+        taken = taken.tags(once);
         // SAFETY: the caller keeps the promise.
         if let Some(id) = unsafe { id_of(event) }? {
             taken = taken.id(id);

@@ -23,6 +23,9 @@ use crate::{
     store::{Arrivals, Events, Filter},
 };
 
+/// Positions that are searched for a query between two looks at whether it was cancelled.
+const SEARCHED_AT_ONCE: u64 = 50_000;
+
 /// Events as they come: an iterator over `Result<RecordedEvent, Error>` that waits where a read
 /// would end, and before its first event a builder that says which events.
 ///
@@ -64,6 +67,8 @@ pub struct Subscription {
     position: u64,
     /// What is read up to the head of the moment that it was made.
     events: Option<Events>,
+    /// With a query: up to here.
+    search_end: u64,
     is_cancelled: Arc<AtomicBool>,
     has_failed: bool,
     /// What wakes a task that waits for another process to write.
@@ -133,6 +138,7 @@ impl EventStore {
             is_checked: false,
             position: position.saturating_sub(1),
             events: None,
+            search_end: 0,
             is_cancelled: Arc::default(),
             has_failed: false,
             #[cfg(feature = "async")]
@@ -278,9 +284,15 @@ impl Subscription {
         };
         let events = events.from_position(start);
         match &self.filter.query {
-            Some(query) => events.query(query),
+            // A search is not asked for a cancel, so it is made in parts.
+            Some(query) => events.query(query).until_position(self.search_end()),
             None => events,
         }
+    }
+
+    /// Where the next part of a search ends, at the latest.
+    fn search_end(&self) -> u64 {
+        self.position.saturating_add(SEARCHED_AT_ONCE)
     }
 
     /// Whether there may be something to deliver or to report.
@@ -307,10 +319,14 @@ impl Subscription {
     /// Reads on up to the head of this moment, unless it is cancelled.
     fn read(&mut self) -> Result<Option<RecordedEvent>, Error> {
         if self.events.is_none() {
+            self.search_end = self.search_end();
             self.events = Some(self.reading());
         }
         let Some(events) = &mut self.events else { return Ok(None) };
-        let head = events.head();
+        let mut end = events.head();
+        if self.filter.query.is_some() {
+            end = end.min(self.search_end);
+        }
         for event in events.by_ref() {
             let event = event?;
             self.position = event.position();
@@ -324,7 +340,7 @@ impl Subscription {
         self.events = None;
         // What did not match, or is of another stream, was passed over without being delivered to
         // the filters.
-        self.position = self.position.max(head);
+        self.position = self.position.max(end);
         Ok(None)
     }
 }

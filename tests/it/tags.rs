@@ -325,7 +325,7 @@ fn check_queries(
             found = found.limit(limit);
         }
         let due = match limit {
-            Some(0) => 0,
+            Some(0) if !is_backward => 0,
             Some(limit) if !is_backward && expected.len() as u64 == limit => {
                 *expected.last().unwrap()
             }
@@ -390,4 +390,17 @@ fn a_subscription_delivers_what_matches_and_passes_over_the_rest() {
     assert_eq!(events.position(), 3, "what does not match is passed over");
     append(&store, plain().tag("t")).unwrap();
     assert_eq!(events.next().unwrap().unwrap().position(), 4);
+}
+
+#[test]
+fn the_head_of_a_query_is_that_of_all_its_choices() {
+    let store = EventStore::in_memory().unwrap();
+    for _ in 0..10 {
+        append(&store, plain().tag("t")).unwrap();
+    }
+    let found = store.query(&Query::new().item(QueryItem::new().tags(["t"])));
+    assert_eq!(found.head(), 10);
+    let found = found.limit(2);
+    assert_eq!(found.head(), 2);
+    assert_eq!(found.limit(0).backward().head(), 10, "backwards a limit changes nothing");
 }

@@ -9,7 +9,6 @@ use crate::ffi::{
     event::annals_string,
     glue::fault::{Details, Fault},
 };
-use crate::limits;
 
 /// As a length: the string ends at its NUL.
 pub(in crate::ffi) const NUL_TERMINATED: usize = usize::MAX;
@@ -69,14 +68,13 @@ pub(in crate::ffi) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, F
     })
 }
 
-/// The texts of an array, up to `limit` of them.
+/// The texts of an array.
 ///
 /// # Safety
 /// `texts` is NULL, or leads to `count` texts, each of which can be read as `text` needs it.
 pub(in crate::ffi) unsafe fn texts<'a>(
     texts: *const annals_string,
     count: usize,
-    limit: usize,
     name: &'static str,
 ) -> Result<Vec<&'a str>, Fault> {
     if count == 0 {
@@ -91,7 +89,6 @@ pub(in crate::ffi) unsafe fn texts<'a>(
     if !texts.is_aligned() {
         return Err(Details::invalid(name, "the array is not aligned"));
     }
-    limits::check(name, count, limit)?;
     if count
         .checked_mul(size_of::<annals_string>())
         .is_none_or(|bytes| isize::try_from(bytes).is_err())

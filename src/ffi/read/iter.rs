@@ -84,6 +84,8 @@ impl Iter {
                     let tags = annals_event::tags_of(&event);
                     let view = annals_event::of(&event, &tags);
                     bytes = bytes.saturating_add(view.data_len).saturating_add(view.metadata_len);
+                    let of_tags = tags.iter().map(|tag| tag.len.saturating_add(size_of_val(tag)));
+                    bytes = of_tags.fold(bytes, usize::saturating_add);
                     self.views.push(view);
                     self.held.push((event, tags));
                 }

@@ -17,7 +17,7 @@ use crate::ffi::{
 };
 use crate::{
     Query, QueryItem,
-    limits::{self, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, QUERY_TYPES_MAX},
+    limits::{self, QUERY_ITEMS_MAX},
 };
 
 /// A set of events, by what they are: an event matches when it matches one of the items.
@@ -111,8 +111,8 @@ pub unsafe extern "C" fn annals_query_add_item(
                 false => Some(arguments::text(stream, stream_len, "stream id")?),
             };
             (
-                arguments::texts(types, type_count, QUERY_TYPES_MAX, "types")?,
-                arguments::texts(tags, tag_count, QUERY_TAGS_MAX, "tags")?,
+                arguments::texts(types, type_count, "types")?,
+                arguments::texts(tags, tag_count, "tags")?,
                 stream,
             )
         };

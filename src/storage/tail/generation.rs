@@ -95,6 +95,8 @@ pub(crate) struct Generation {
     events: u64,
     body_bytes: u64,
     index_bytes: u64,
+    /// What the tags take of these.
+    tag_bytes: u64,
 }
 
 /// A record, and its bytes or the file to read them from.
@@ -194,7 +196,7 @@ impl Generation {
                 self.index_bytes += 2 * EVENT_BYTES;
             }
             for tag in entry.tags.iter() {
-                push_tag(&mut self.tags, &mut self.index_bytes, tag, entry.position);
+                push_tag(&mut self.tags, &mut self.tag_bytes, tag, entry.position);
             }
         }
         for Checkpoint { name, position } in frame.checkpoints {
@@ -236,9 +238,9 @@ impl Generation {
         self.events - self.drained_events
     }
 
-    /// Bytes of its frames, about.
+    /// Bytes of its frames, about, and of the index of its tags, which may be much more.
     pub(super) fn frame_bytes(&self) -> u64 {
-        self.body_bytes + ENTRY_BYTES * self.frames
+        self.body_bytes + ENTRY_BYTES * self.frames + self.tag_bytes
     }
 
     /// Bytes of events in memory.
@@ -247,7 +249,7 @@ impl Generation {
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.body_bytes() + self.index_bytes
+        self.body_bytes() + self.index_bytes + self.tag_bytes
     }
 
     /// Drops the bytes of the events; their file has them.

@@ -287,11 +287,13 @@ impl Tail {
         (inner.first_position().map(|first| first - 1), found)
     }
 
-    /// The tags of events above the drained head, for a discard.
+    /// The tags of frozen events above the drained head, for a discard.
     pub(crate) fn undrained_tags(&self) -> BTreeSet<Arc<str>> {
-        let inner = sync::read(&self.inner);
-        let drained = inner.drained.position;
-        inner.newest_first().flat_map(|one| one.tags_after(drained)).collect()
+        let (frozen, drained) = {
+            let inner = sync::read(&self.inner);
+            (inner.frozen.clone(), inner.drained.position)
+        };
+        frozen.iter().flat_map(|one| one.tags_after(drained)).collect()
     }
 
     /// The checkpoint of a name, if it was saved in the tail.

@@ -71,10 +71,12 @@ impl Trees {
         for run in runs {
             pace.remove(&self.streams, &run.key)?;
         }
-        let keys = guarded(|| self.tags.iter().keys().collect::<Result<Vec<_>, _>>())?;
-        let is_staged =
-            |key: &&sled::IVec| key::parse_run(key).is_none_or(|(_, first)| first > head);
-        for key in keys.iter().filter(is_staged) {
+        let is_staged = |key: &sled::IVec| key::parse_run(key).is_none_or(|(_, at)| at > head);
+        let keys = guarded(|| {
+            let keys = self.tags.iter().keys();
+            keys.filter(|key| key.as_ref().is_ok_and(is_staged)).collect::<Result<Vec<_>, _>>()
+        })?;
+        for key in &keys {
             pace.remove(&self.tags, key)?;
         }
         let ids: Vec<_> = self.ids().flatten().filter(|(_, position)| *position > head).collect();

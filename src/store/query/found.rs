@@ -72,6 +72,7 @@ impl Found {
     pub fn from_position(mut self, position: u64) -> Found {
         self.events = self.events.from_position(position);
         self.from_position = Some(position);
+        self.head = OnceLock::new();
         self
     }
 
@@ -79,6 +80,7 @@ impl Found {
     pub fn backward(mut self) -> Found {
         self.events = self.events.backward();
         self.is_backward = true;
+        self.head = OnceLock::new();
         self
     }
 
@@ -86,6 +88,7 @@ impl Found {
     pub fn limit(mut self, events: u64) -> Found {
         self.events = self.events.limit(events);
         self.limit = Some(events);
+        self.head = OnceLock::new();
         self
     }
 
@@ -103,11 +106,11 @@ impl Found {
     ///
     /// That is the head of the store when the query began. Forwards, where the limit is reached, it
     /// is the position of the last event that comes out; for that all of them are searched once
-    /// more. With a limit of 0, and where the search fails, which the items report as well, it is
-    /// 0: nothing was looked at.
+    /// more. Forwards with a limit of 0, and where the search fails, which the items report as
+    /// well, it is 0: nothing was looked at.
     pub fn head(&self) -> u64 {
         *self.head.get_or_init(|| match self.limit {
-            Some(0) => 0,
+            Some(0) if !self.is_backward => 0,
             Some(limit) if !self.is_backward => self.last_of(limit).unwrap_or(0),
             _ => self.events.head(),
         })
@@ -126,7 +129,7 @@ impl Found {
 
     /// The position of the last of `limit` events; the head if there are fewer.
     fn last_of(&self, limit: u64) -> Result<u64, Error> {
-        let again = self.store.read_all().query(&self.query);
+        let again = self.store.read_all().as_recorded().query(&self.query);
         let again = match self.from_position {
             Some(position) => again.from_position(position),
             None => again,

@@ -47,7 +47,12 @@ fn a_panic_in_any_function_is_an_answer() {
          CHECK(annals_iter_next(w->iter, &event, NULL) == ANNALS_E_PANIC);\n  \
          CHECK(annals_head(w->store, &n, NULL) == ANNALS_E_PANIC);\n  \
          CHECK(annals_stream_iter_next(w->streams, &name, NULL, NULL, NULL) == \
-         ANNALS_E_PANIC);\n}\n",
+         ANNALS_E_PANIC);\n  \
+         annals_test_panic(2);\n  \
+         CHECK(annals_query_add_item(w->query, NULL, 0, &w->text, 1, NULL, 0, NULL) == \
+         ANNALS_E_PANIC);\n  \
+         annals_test_panic(2);\n  \
+         CHECK(annals_batch_require(w->batch, \"text\", NT, 0, NULL) == ANNALS_E_PANIC);\n}\n",
     );
     let source = shop.source("panics.c", &generated);
     let flags = ["-std=gnu11", "-g", "-Wno-unused"];
