@@ -64,6 +64,7 @@ static void queries_find_events_by_what_they_are(annals_store *store) {
   annals_query *query = by_tag("show:7"), *all = annals_query_new_all(), *none = annals_query_new();
   annals_read_options *options = annals_read_options_new();
   annals_string types[2];
+  annals_subscription *subscription = NULL;
   uint64_t head = 0;
   types[0] = text("Opened");
   OK(annals_query_read(store, query, NULL, &iter, &head, &error));
@@ -101,6 +102,8 @@ static void queries_find_events_by_what_they_are(annals_store *store) {
   CHECK(count(iter) == 2);
   CHECK(annals_read_options_add_type(options, "Opened", NT) == ANNALS_OK);
   REFUSED(ANNALS_E_INVALID_ARGUMENT, "query", annals_read_all(store, options, &iter, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "query",
+          annals_subscribe(store, 1, options, &subscription, &error));
   annals_read_options_free(options);
   annals_query_free(query);
   annals_query_free(all);

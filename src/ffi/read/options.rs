@@ -110,6 +110,9 @@ impl ReadOptions {
         if self.from_version.is_some() {
             return refused("versions count within a stream; a subscription starts at a position");
         }
+        if self.query.is_some() && (!self.event_types.is_empty() || self.stream_prefix.is_some()) {
+            return refused("a query names types and streams in its items");
+        }
         if self.from_position.is_some() {
             return refused("where a subscription starts is an argument of annals_subscribe");
         }
