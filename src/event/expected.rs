@@ -54,7 +54,7 @@ impl fmt::Display for ExpectedVersion {
 
 /// A text is not an expected version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is none of any, no-stream, exists, or a number of events")]
+#[error("{0:?} is not one of any, no-stream, exists, or a number of events")]
 pub struct ParseExpectedVersionError(String);
 
 impl FromStr for ExpectedVersion {

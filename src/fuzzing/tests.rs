@@ -1,5 +1,5 @@
 //! Replays what the fuzzer has found worth keeping, and shows that its functions reach what is
-//! behind the checksums.
+//! past the checksums.
 
 use std::{fs, path::Path};
 

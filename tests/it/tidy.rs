@@ -330,7 +330,7 @@ fn some_words_stay_out() {
 
 /// Words that a reader of English stumbles over where another one is meant, and how many lines of
 /// the project had them when this rule was made: no more are added.
-const STUMBLING_WORDS: [(&str, usize); 2] = [("behind", 19), ("told", 12)];
+const STUMBLING_WORDS: [(&str, usize); 2] = [("behind", 17), ("told", 12)];
 
 #[test]
 fn words_that_are_going_away_do_not_come_back() {

@@ -105,7 +105,7 @@ fn what_is_no_variant_is_an_error_that_says_why() {
     let known = "Placed, Paid, Moved, ItemAdded, OrderEnded, order-closed, Empty, Bare";
     refused::<OrderEvent>(
         NewEvent::json("Burnt", &1).unwrap(),
-        &format!("invalid event type: of the event at position 1: \"Burnt\" is none of {known}"),
+        &format!("invalid event type: of the event at position 1: \"Burnt\" is not one of {known}"),
     );
     refused::<OrderEvent>(
         NewEvent::json("Moved", &"x").unwrap(),

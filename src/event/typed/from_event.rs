@@ -39,7 +39,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Unknown { name, known } => {
-                write!(f, "{name:?} is none of {}", known.join(", "))
+                write!(f, "{name:?} is not one of {}", known.join(", "))
             }
             Fault::Content(reason) => f.write_str(reason),
             Fault::NotAnEnum | Fault::Variants(_) => f.write_str(

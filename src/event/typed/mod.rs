@@ -77,7 +77,7 @@ impl RecordedEvent {
     /// let events: Vec<_> = store.read_stream("order-7").collect::<Result<_, _>>()?;
     /// assert_eq!(events[0].to::<OrderEvent>()?, added);
     /// let unknown = events[1].to::<OrderEvent>().unwrap_err();
-    /// assert!(unknown.to_string().contains("\"Burnt\" is none of Placed, ItemAdded"));
+    /// assert!(unknown.to_string().contains("\"Burnt\" is not one of Placed, ItemAdded"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {

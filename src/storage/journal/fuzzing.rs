@@ -1,4 +1,4 @@
-//! Arbitrary bytes as journal files, for the fuzzer. The checksums are forged: everything behind
+//! Arbitrary bytes as journal files, for the fuzzer. The checksums are forged: everything after
 //! them is reached.
 
 use std::{

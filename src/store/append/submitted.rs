@@ -221,10 +221,11 @@ impl GroupCommit {
     }
 }
 
-/// Brings the live projections forward, and answers tickets whose batches are durable. The handles
-/// of the store that these had are gone before anybody has an answer, so that whoever waits for one
-/// and drops the last handle has closed the store. Where the last one is among them, it is the
-/// result.
+/// Brings the live projections forward, and answers tickets whose batches are durable.
+///
+/// The batches release their handles of the store before any ticket is answered: a caller that
+/// waits for its tickets and then drops its own handle closes the store. If one of the released
+/// handles was the last, the store is returned, to be dropped once its batches count as answered.
 fn answer(finished: &[Arc<Slot>]) -> Option<Inner> {
     let answers: Vec<_> = finished.iter().filter_map(|slot| slot.ticket()).collect();
     let written = answers.iter().filter_map(|(_, _, answer)| answer.as_ref().ok());

@@ -160,8 +160,8 @@ impl Batch {
     /// The queue holds up to 1024 batches or 64 MiB of events; then this waits for room, but never
     /// inside a handler. The first call starts a thread of the store, which also runs the handlers
     /// of live projections for submitted batches: they are brought forward before tickets are
-    /// answered. Dropping the ticket cancels nothing. In memory the batch is written before this
-    /// returns.
+    /// answered. Dropping the ticket cancels nothing. In memory, and while the store has no thread
+    /// to spare because it seals a file, the batch is written before this returns.
     ///
     /// # Errors
     /// What does not depend on the order of the queue: [`Error::InvalidArgument`] and
