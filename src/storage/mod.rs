@@ -68,6 +68,7 @@ pub(crate) use journal::Cut;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use journal::fuzzing;
 pub(crate) use read::Batch;
+pub(crate) use trees::RunsAhead;
 
 /// What the engine is opened with.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::{
     Error,
     codec::page::Page,
     event::RecordedEvent,
-    storage::{Batch, Storage},
+    storage::{Batch, RunsAhead, Storage},
 };
 
 /// A read from one number to another. Numbers are versions for one stream, positions for all.
@@ -33,6 +33,7 @@ pub(super) struct Cursor {
     /// The end of the stream is not known yet: it is where its last run ends, or its first event
     /// above the head.
     is_open: bool,
+    ahead: RunsAhead,
 }
 
 impl Cursor {
@@ -75,6 +76,7 @@ impl Cursor {
             has_page: false,
             events: Vec::new().into_iter(),
             is_open: false,
+            ahead: RunsAhead::default(),
         }
     }
 
@@ -91,8 +93,9 @@ impl Cursor {
             return None;
         }
         let first = from_version.unwrap_or(1).max(1);
-        let (page, is_last) = storage.stream_run(stream, first, Page::default())?;
         let mut cursor = Cursor::new(Some(stream.to_owned()), (first, u64::MAX), false, head);
+        let (page, is_last) =
+            storage.stream_run(stream, first, Page::default(), &mut cursor.ahead)?;
         cursor.index = page.index_of_version(first)?;
         cursor.is_at_start = false;
         cursor.take_run(page, is_last);
@@ -194,7 +197,8 @@ impl Cursor {
             return Ok(());
         };
         if self.is_open {
-            let Some((page, is_last)) = storage.stream_run(stream, self.next, spare) else {
+            let run = storage.stream_run(stream, self.next, spare, &mut self.ahead);
+            let Some((page, is_last)) = run else {
                 // The trees fail: the end of the stream is asked for after all.
                 self.last = storage.stream_version(stream, self.head)?;
                 self.is_open = false;

@@ -70,7 +70,7 @@ struct Wanted {
 #[derive(Debug)]
 enum State {
     Unstarted,
-    Reading(Cursor),
+    Reading(Box<Cursor>),
     Searching(Box<Search>),
     Ended,
 }
@@ -379,7 +379,8 @@ impl Wanted {
                 (Some(query), false) => searching(query, first..=last, Direction::Forward),
                 (Some(query), true) => searching(query, last..=first, Direction::Backward),
                 (None, is_backward) => {
-                    State::Reading(Cursor::of_all((first, last), is_backward).of_times(times))
+                    let cursor = Cursor::of_all((first, last), is_backward).of_times(times);
+                    State::Reading(Box::new(cursor))
                 }
             });
         };
@@ -389,7 +390,7 @@ impl Wanted {
             && self.until_position.is_none()
             && let Some(cursor) = Cursor::of_runs(storage, stream, self.from_version, head)
         {
-            return Ok(State::Reading(cursor));
+            return Ok(State::Reading(Box::new(cursor)));
         }
         let last = storage.stream_version(stream, head)?;
         // A position stands for the first version at or after it, in the direction of reading.
@@ -411,7 +412,7 @@ impl Wanted {
             };
         }
         let cursor = Cursor::of_stream(stream.clone(), (first, last), self.is_backward, head);
-        Ok(State::Reading(cursor))
+        Ok(State::Reading(Box::new(cursor)))
     }
 
     /// First and last number of a read between 1 and `last`. Of two starts, the one that is further

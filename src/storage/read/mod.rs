@@ -17,7 +17,11 @@ use crate::{
     Error,
     codec::page::Page,
     event::RecordedEvent,
-    storage::{Storage, disk::Disk, trees::Trees},
+    storage::{
+        Storage,
+        disk::Disk,
+        trees::{RunsAhead, Trees},
+    },
     sync,
 };
 use source::Source;
@@ -156,15 +160,17 @@ impl Storage {
     /// [`stream_batch`](Self::stream_batch) knows more.
     ///
     /// A stream of which the tail has nothing at or below some head is in the trees up to there: a
-    /// caller who has seen that needs no version to find its end.
+    /// caller who has seen that needs no version to find its end. `ahead` is the caller's, for its
+    /// reads of this stream.
     pub(crate) fn stream_run(
         &self,
         stream: &str,
         version: u64,
         spare: Page,
+        ahead: &mut RunsAhead,
     ) -> Option<(Page, bool)> {
         let disk = self.disk()?;
-        let read = || disk.with_trees(|trees| trees.stream_run(stream, version, spare));
+        let read = || disk.with_trees(|trees| trees.stream_run(stream, version, spare, ahead));
         self.timed(read).ok().flatten()
     }
 

@@ -13,6 +13,7 @@
 //! * sled may panic on damaged files. Every call is guarded, and a panic is an error like any
 //!   other.
 
+mod ahead;
 mod discard;
 mod list;
 mod meta;
@@ -44,6 +45,7 @@ use crate::{
 };
 
 pub(crate) use crate::codec::meta::Head;
+pub(crate) use ahead::RunsAhead;
 pub(crate) use open::{OpenTrees, begin_try, deadline, mark_damaged};
 pub(crate) use stage::Staging;
 

@@ -1,5 +1,6 @@
 //! Reading the streams, ids and checkpoints.
 
+use sled::IVec;
 use uuid::Uuid;
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
         saved::Checkpoint,
         stored::{Body, Header},
     },
-    storage::trees::{Trees, guarded},
+    storage::trees::{RunsAhead, Trees, guarded},
 };
 
 impl Trees {
@@ -58,21 +59,51 @@ impl Trees {
         version: u64,
         spare: Page,
     ) -> Result<Option<Page>, Error> {
-        Ok(self.stream_run(stream, version, spare)?.map(|(page, _)| page))
+        Ok(self
+            .stream_run(stream, version, spare, &mut RunsAhead::default())?
+            .map(|(page, _)| page))
     }
 
     /// As [`stream_page`](Self::stream_page), and whether the run is the last one of its stream.
+    /// `ahead` keeps the runs after it, for the next call with the same stream.
     pub(crate) fn stream_run(
         &self,
         stream: &str,
         version: u64,
         spare: Page,
+        ahead: &mut RunsAhead,
     ) -> Result<Option<(Page, bool)>, Error> {
+        let found = match ahead.take(version) {
+            Some(value) => Some((version, value)),
+            None => self.look_ahead(stream, version, ahead)?,
+        };
+        let Some((first_version, value)) = found else { return Ok(None) };
+        if value.is_empty() {
+            // A drain that has not finished keeps the place of a run.
+            return Ok(None);
+        }
+        let place = (stream, first_version);
+        let opened = self.open_run(place, &value)?;
+        let index = version.checked_sub(first_version);
+        match index.is_some_and(|index| index < u64::from(opened.0.count)) {
+            true => Ok(Some((self.decode_opened(place, opened, spare)?, ahead.is_end()))),
+            false => Ok(None),
+        }
+    }
+
+    /// The first version and the value of the run that may hold a version. The runs after it go to
+    /// `ahead`: sled copies a leaf for each iterator, and one iterator passes several runs.
+    fn look_ahead(
+        &self,
+        stream: &str,
+        version: u64,
+        ahead: &mut RunsAhead,
+    ) -> Result<Option<(u64, IVec)>, Error> {
         let at = key::run(stream, version);
-        let found = guarded(|| {
-            // A reader that goes forward asks for the first version of each run, and finds it and
-            // the key after it in one leaf.
+        guarded(|| {
+            ahead.clear();
             let mut from = self.streams.range(at.as_slice()..);
+            // A reader that goes forward asks for the first version of each run.
             let mut next = from.next().transpose()?;
             let exact = next.take_if(|(key, _)| **key == *at);
             let found = match exact {
@@ -85,21 +116,17 @@ impl Trees {
                     before.and_then(|(key, value)| Some((key::version_of(stream, &key)?, value)))
                 }
             };
-            let has_next = next.is_some_and(|(key, _)| key::version_of(stream, &key).is_some());
-            Ok(found.map(|(first_version, value)| (first_version, value, !has_next)))
-        })?;
-        let Some((first_version, value, is_last)) = found else { return Ok(None) };
-        if value.is_empty() {
-            // A drain that has not finished keeps the place of a run.
-            return Ok(None);
-        }
-        let place = (stream, first_version);
-        let opened = self.open_run(place, &value)?;
-        let ahead = version.checked_sub(first_version);
-        match ahead.is_some_and(|ahead| ahead < u64::from(opened.0.count)) {
-            true => Ok(Some((self.decode_opened(place, opened, spare)?, is_last))),
-            false => Ok(None),
-        }
+            while let Some((key, value)) = &next
+                && let Some(first_version) = key::version_of(stream, key)
+            {
+                if !ahead.put(first_version, value) {
+                    return Ok(found);
+                }
+                next = from.next().transpose()?;
+            }
+            ahead.end();
+            Ok(found)
+        })
     }
 
     /// Checks the value of a run and reads its header.

@@ -29,7 +29,7 @@ pub(crate) struct Search {
 #[derive(Debug)]
 enum State {
     Unstarted,
-    Scan(Cursor),
+    Scan(Box<Cursor>),
     Items(Vec<Item>),
 }
 
@@ -141,7 +141,8 @@ impl Search {
                 Direction::Forward => (first, last),
                 Direction::Backward => (last, first),
             };
-            return Ok(State::Scan(Cursor::of_all(bounds, self.direction == Direction::Backward)));
+            let cursor = Cursor::of_all(bounds, self.direction == Direction::Backward);
+            return Ok(State::Scan(Box::new(cursor)));
         }
         let items = self.query.items.iter().map(|item| self.start_item(storage, item));
         items.collect::<Result<_, Error>>().map(State::Items)

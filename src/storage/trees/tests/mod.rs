@@ -1,5 +1,7 @@
 //! The trees over a directory of their own: windows, discards, large events, damage.
 
+mod runs;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -15,7 +17,7 @@ use crate::{
     event::{RecordedEvent, TagList, Timestamp},
     storage::{
         Direction,
-        trees::{Head, OpenTrees, Staging, Trees, pace::Budget},
+        trees::{Head, OpenTrees, RunsAhead, Staging, Trees, pace::Budget},
     },
 };
 
@@ -130,8 +132,12 @@ impl Home {
             .for_each(|event| by_stream.entry(&event.stream).or_default().push(event));
         let mut spare = Page::default();
         for (stream, events) in &by_stream {
-            let mut version = 1;
-            while let Some(page) = self.trees.stream_page(stream, version, spare).expect("intact") {
+            let (mut version, mut ahead) = (1, RunsAhead::default());
+            let mut read =
+                |version, spare| self.trees.stream_run(stream, version, spare, &mut ahead);
+            while let Some((page, is_last)) = read(version, spare).expect("intact") {
+                let last = page.events().last().map(|event| event.version());
+                assert_eq!(is_last, last == Some(events.len() as u64), "{stream}, {version}");
                 for event in page.events() {
                     let expected = events[usize::try_from(event.version()).expect("few") - 1];
                     assert_eq!(

@@ -1,0 +1,51 @@
+//! Streams of several runs.
+
+use super::{Home, noise};
+use crate::{
+    codec::{key, page::Page},
+    storage::trees::RunsAhead,
+};
+
+#[test]
+fn a_stream_of_many_runs_is_read_to_its_end() {
+    let mut home = Home::new();
+    // One run of each stream in each window: as many as are looked ahead for, and more.
+    for windows in [16, 1, 1, 20] {
+        for _ in 0..windows {
+            let window = home.window(4, 2);
+            home.add(window);
+        }
+        home.check();
+    }
+    // Long values: their bytes end the look ahead.
+    for _ in 0..8 {
+        let mut window = home.window(2, 2);
+        window.iter_mut().for_each(|event| event.data = noise(20_000, event.position));
+        home.add(window);
+    }
+    home.check();
+}
+
+#[test]
+fn the_place_of_a_run_that_is_not_written_is_no_end() {
+    let mut home = Home::new();
+    for _ in 0..3 {
+        let window = home.window(4, 1);
+        home.add(window);
+    }
+    let place = key::run("order-0000", 13);
+    home.trees.streams.insert(place, &[]).expect("the disk is well");
+    let mut ahead = RunsAhead::default();
+    for version in [1, 5, 9] {
+        let found = home.trees.stream_run("order-0000", version, Page::default(), &mut ahead);
+        let (page, is_last) = found.expect("intact").expect("it is there");
+        assert_eq!((page.len(), is_last), (4, false), "{version}");
+    }
+    let read = home.trees.stream_run("order-0000", 13, Page::default(), &mut ahead);
+    assert!(read.expect("intact").is_none());
+    // Once it is written, the read that goes on finds it.
+    let window = home.window(4, 1);
+    home.add(window);
+    let read = home.trees.stream_run("order-0000", 13, Page::default(), &mut ahead);
+    assert!(read.expect("intact").is_some_and(|(page, is_last)| page.len() == 4 && is_last));
+}
