@@ -131,7 +131,7 @@ pub(super) fn run(storage: &Arc<Storage>) {
 fn drop_trees(disk: &Disk) {
     let taken = sync::write(&disk.trees).take();
     if let Some(trees) = taken {
-        trees.close();
+        trees.close(|patience| disk.signals.allow(patience));
     }
 }
 

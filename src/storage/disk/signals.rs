@@ -38,6 +38,8 @@ struct State {
     is_busy: bool,
     /// Counts the steps of the thread.
     progress: u64,
+    /// Waits that a step of the thread may take besides the usual ones.
+    more_waits: u32,
 }
 
 /// How a wait for room in the tail ended.
@@ -59,12 +61,13 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Counts a wait, given the progress at its end; false once there were too many without any.
-    pub(crate) fn lasts(&mut self, progress: u64) -> bool {
-        let has_moved = progress != self.progress;
-        self.progress = progress;
+    /// Counts a wait at whose end the state was this one; false once there were too many without
+    /// progress.
+    fn lasts(&mut self, state: &State) -> bool {
+        let has_moved = state.progress != self.progress;
+        self.progress = state.progress;
         self.waits = if has_moved { 0 } else { self.waits + 1 };
-        self.waits < WAITS_MAX
+        self.waits < WAITS_MAX.saturating_add(state.more_waits)
     }
 }
 
@@ -118,7 +121,7 @@ impl Signals {
         if state.is_short_of_space {
             return Room::NoSpace;
         }
-        let lasts = !state.is_busy || patience.lasts(state.progress);
+        let lasts = !state.is_busy || patience.lasts(&state);
         if state.has_ended || !lasts { Room::Hung } else { Room::LookAgain }
     }
 
@@ -129,7 +132,7 @@ impl Signals {
         self.changed.notify_all();
         let mut patience = Patience::default();
         while !state.has_ended {
-            if !patience.lasts(state.progress) {
+            if !patience.lasts(&state) {
                 return false;
             }
             let goes_on = |state: &mut State| !state.has_ended;
@@ -141,6 +144,12 @@ impl Signals {
     /// The thread has done a step.
     pub(crate) fn beat(&self) {
         self.lock().progress += 1;
+    }
+
+    /// The thread is about to do its last step, which may take this much longer than others.
+    pub(crate) fn allow(&self, patience: Duration) {
+        let waits = patience.as_millis().div_ceil(WAIT.as_millis());
+        self.lock().more_waits = u32::try_from(waits).unwrap_or(u32::MAX);
     }
 
     /// Whether the journal will soon need another file, asked once for each request.

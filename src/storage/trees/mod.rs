@@ -37,6 +37,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::OnceLock,
+    time::Duration,
 };
 
 use crate::{
@@ -81,12 +82,16 @@ pub(crate) struct Trees {
 
 impl Trees {
     /// Drops sled, on the thread that opened it, because that may hang.
-    pub(crate) fn close(self) {
+    ///
+    /// Where the next open would take long, sled's snapshot is refreshed. `before` is called with
+    /// the longest time that may take.
+    pub(crate) fn close(self, before: impl FnOnce(Duration)) {
         let Trees {
             db, streams, parts, events, ids, tags, checkpoints, meta, data, directory, ..
         } = self;
         if close((db, streams, parts, events, ids, tags, checkpoints, meta), &data) {
-            // A failure costs space.
+            // A failure of either costs time or space.
+            let _ = open::refresh(&directory, || before(deadline(&directory)));
             let _ = space::punch_zeros(&directory.join("db"));
         }
     }

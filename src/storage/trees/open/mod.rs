@@ -2,6 +2,7 @@
 
 mod mark;
 mod preflight;
+mod refresh;
 
 use std::{
     fs::{self, File},
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use mark::{begin_try, mark_damaged};
+pub(super) use refresh::refresh;
 
 /// sled's lock may outlive its handle by this much: sled's background tasks hold the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -55,7 +57,7 @@ impl OpenTrees {
         let made = trees
             .write_identity(self.store_id)
             .and_then(|()| trees.sync())
-            .and_then(|()| self.sync_files());
+            .and_then(|()| sync_files(&self.directory));
         trees.keep_if(made)
     }
 
@@ -73,7 +75,7 @@ impl OpenTrees {
         // The open logged something, and sled's recovery wrote without syncing names.
         let checked = trees
             .flush()
-            .and_then(|_| self.sync_files())
+            .and_then(|_| sync_files(&self.directory))
             .and_then(|()| self.check_identity(&trees))
             .and_then(|()| trees.load_dictionary());
         trees.keep_if(checked)
@@ -96,23 +98,7 @@ impl OpenTrees {
     }
 
     fn open_with(&self, segment_bytes: usize) -> Result<Trees, Error> {
-        let started = Instant::now();
-        let db = loop {
-            let opened = guarded(|| {
-                sled::Config::default()
-                    .path(&self.directory)
-                    .segment_size(segment_bytes)
-                    .cache_capacity(self.cache_bytes)
-                    .flush_every_ms(None)
-                    .open()
-            });
-            match opened {
-                Err(error) if is_lock(&error) && started.elapsed() < LOCK_PATIENCE => {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                opened => break opened?,
-            }
-        };
+        let db = open_sled(&self.directory, segment_bytes, self.cache_bytes)?;
         let data = self.directory.join("db");
         let data = match File::open(&data) {
             Ok(data) => data,
@@ -155,22 +141,42 @@ impl OpenTrees {
         trees.upgrade_lock()?;
         Ok(trees)
     }
+}
 
-    /// Makes the files that sled never syncs durable, with their names.
-    fn sync_files(&self) -> Result<(), Error> {
-        let failed = |source| Error::io("read the directory", &self.directory, source);
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() {
-                files::sync_directory(&path)?;
-                continue;
+fn open_sled(directory: &Path, segment_bytes: usize, cache_bytes: u64) -> Result<sled::Db, Error> {
+    let started = Instant::now();
+    loop {
+        let opened = guarded(|| {
+            sled::Config::default()
+                .path(directory)
+                .segment_size(segment_bytes)
+                .cache_capacity(cache_bytes)
+                .flush_every_ms(None)
+                .open()
+        });
+        match opened {
+            Err(error) if is_lock(&error) && started.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(Duration::from_millis(5));
             }
-            File::open(&path)
-                .and_then(|file| file.sync_all())
-                .map_err(|source| Error::io("sync", &path, source))?;
+            opened => return opened,
         }
-        files::sync_directory(&self.directory)
     }
+}
+
+/// Makes the files that sled never syncs durable, with their names.
+fn sync_files(directory: &Path) -> Result<(), Error> {
+    let failed = |source| Error::io("read the directory", directory, source);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            files::sync_directory(&path)?;
+            continue;
+        }
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| Error::io("sync", &path, source))?;
+    }
+    files::sync_directory(directory)
 }
 
 /// sled reports a lock that is held only in the text of an I/O error.

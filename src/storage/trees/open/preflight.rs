@@ -47,6 +47,17 @@ pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     Ok(segment_bytes)
 }
 
+/// About how many bytes of its log sled would read when it is opened: the segments that its newest
+/// snapshot does not cover.
+pub(super) fn unread_bytes(directory: &Path) -> Result<u64, Error> {
+    let segment_bytes = read_conf(&directory.join("conf"))?;
+    let data = directory.join("db");
+    let file = File::open(&data).map_err(|source| Error::io("open", &data, source))?;
+    let snapshot = newest_snapshot(directory)?;
+    let segments = check_segments(&file, &data, segment_bytes, snapshot)?;
+    Ok(segments.range(snapshot..).count() as u64 * segment_bytes as u64)
+}
+
 fn damaged(path: &Path, reason: impl Into<String>) -> Error {
     Error::corrupted(path.display().to_string(), None, reason)
 }

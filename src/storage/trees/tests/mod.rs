@@ -1,5 +1,6 @@
 //! The trees over a directory of their own: windows, discards, large events, damage.
 
+mod refresh;
 mod runs;
 
 use std::{
@@ -64,7 +65,7 @@ impl Home {
 
     fn reopen(self) -> Home {
         let Home { _directory, how, trees, events, versions } = self;
-        trees.close();
+        trees.close(drop);
         let trees = how.open().expect("they were closed well");
         Home { _directory, how, trees, events, versions }
     }
@@ -432,7 +433,7 @@ fn zeros_are_given_back_and_everything_stays() {
     }
     let directory = home.how.directory.clone();
     let Home { trees, _directory, .. } = home;
-    trees.close();
+    trees.close(drop);
     let size = crate::storage::files::bytes_below(&directory).expect("it is there");
     assert!(size < 1 << 20, "{size} bytes");
     drop(_directory);
