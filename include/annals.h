@@ -48,7 +48,7 @@
  * }
  * @endcode
  *
- * The conventions, which hold for every function:
+ * The conventions, which hold forevery function:
  *
  * - **Results.** A function that can fail returns an annals_status: below 0 is an error, 0 is done,
  *   above 0 is a normal outcome such as ANNALS_DONE. `rc < 0` is the only check for errors there
@@ -460,6 +460,24 @@ typedef int32_t (*annals_read_fn)(void *user_data,
                                   uint8_t *buffer,
                                   size_t capacity,
                                   size_t *out_len);
+
+/**
+ * Changes the data of an event to the shape of the next schema version. The event has the data as
+ * the steps before have left it, and is valid until the callback returns.
+ *
+ * The callback hands over the new data, the text of a JSON value, by calls of
+ * `write(writer, data, len)`, in one piece or in several; `write` returns 0, or a status below 0.
+ * Without such a call the data stays as it is. Neither may be used after the callback has
+ * returned.
+ *
+ * It is called on any thread that reads, and on several at once. It must not use the store.
+ *
+ * @return 0 when the event is done; any other value fails the read with ANNALS_E_CALLBACK.
+ */
+typedef int32_t (*annals_upcast_fn)(void *user_data,
+                                    const struct annals_event *event,
+                                    annals_write_fn write,
+                                    void *writer);
 
 /**
  * Takes a finding of annals_verify: its message says what and where. The error object belongs to
@@ -1521,6 +1539,55 @@ annals_status annals_read_options_set_query(struct annals_read_options *options,
 ANNALS_NOEXCEPT;
 
 /**
+ * Sets the position in the store at which reading ends, inclusive, in the direction of reading:
+ * forwards no event after it is read, backwards none before it. For annals_read_all and
+ * annals_read_stream; annals_subscribe and annals_query_read refuse it.
+ *
+ * @param options The read options.
+ * @param position The position.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_read_options_set_until_position(struct annals_read_options *options,
+                                                     uint64_t position)
+ANNALS_NOEXCEPT;
+
+/**
+ * Leaves out the events with an earlier time. Times are compared as annals_event has them, in
+ * microseconds since the Unix epoch, and need not rise with the positions. For annals_read_all and
+ * annals_read_stream; annals_subscribe and annals_query_read refuse it.
+ *
+ * @param options The read options.
+ * @param timestamp_us The earliest time, inclusive: one of the years 1 to 9999.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_read_options_set_since(struct annals_read_options *options,
+                                            int64_t timestamp_us)
+ANNALS_NOEXCEPT;
+
+/**
+ * Leaves out the events with a later time. See annals_read_options_set_since.
+ *
+ * @param options The read options.
+ * @param timestamp_us The latest time, inclusive: one of the years 1 to 9999.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_read_options_set_until(struct annals_read_options *options,
+                                            int64_t timestamp_us)
+ANNALS_NOEXCEPT;
+
+/**
  * Makes a query without items: ANNALS_E_INVALID_ARGUMENT wherever it is used, until an item is
  * added.
  *
@@ -1618,7 +1685,7 @@ ANNALS_NOEXCEPT;
  * @param store The store.
  * @param stream The stream id. A stream without events is an empty one, not an error.
  * @param len Its length, or ANNALS_NUL_TERMINATED.
- * @param options What to read, which is copied, or NULL for everything, forwards.
+ * @param options What to read, which is copied, or NULL foreverything, forwards.
  * @param out Receives the iterator.
  * @param err Receives an error object on failure, unless NULL.
  * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
@@ -1642,7 +1709,7 @@ ANNALS_NOEXCEPT;
  * Reads all events, in the order of their positions.
  *
  * @param store The store.
- * @param options What to read, which is copied, or NULL for everything, forwards.
+ * @param options What to read, which is copied, or NULL foreverything, forwards.
  * @param out Receives the iterator.
  * @param err Receives an error object on failure, unless NULL.
  * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
@@ -1716,6 +1783,28 @@ ANNALS_NOEXCEPT;
  * Since: 0.1.0
  */
 ANNALS_API void annals_iter_free(struct annals_iter *iter) ANNALS_NOEXCEPT;
+
+/**
+ * Finds the event with an id.
+ *
+ * @param store The store.
+ * @param id The 16 bytes of the id.
+ * @param out Receives an iterator over that one event; NULL if there is none.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_NOT_FOUND when no event has the id; ANNALS_E_INVALID_ARGUMENT;
+ * ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CALLBACK when an upcaster failed; ANNALS_E_CLOSED;
+ * ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
+ * closed. Threads: any number at once. Blocking: may read files. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_event_by_id(const struct annals_store *store,
+                                 const uint8_t *id,
+                                 struct annals_iter **out,
+                                 struct annals_error **err)
+ANNALS_NOEXCEPT;
 
 /**
  * Lists the streams of a store, in byte order of their ids.
@@ -2157,6 +2246,30 @@ annals_status annals_projection_live(struct annals_projection *projection,
 ANNALS_NOEXCEPT;
 
 /**
+ * Lets a live projection go on after the event at which a callback has failed: the callback is not
+ * given that event again, and the position moves past it. Where no callback has failed nothing is
+ * left out, and this does what annals_projection_live does.
+ *
+ * A projection that starts again from an earlier snapshot, or from the beginning, meets the event
+ * again.
+ *
+ * @param projection The projection, which is live.
+ * @param err Receives an error object on failure, unless NULL.
+ * @return ANNALS_OK; ANNALS_DONE when a callback stopped it after a later event;
+ * ANNALS_E_CALLBACK when one failed at a later event; ANNALS_E_CORRUPT and ANNALS_E_IO: what
+ * stopped it was not a callback; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT, also for one that is
+ * not live; ANNALS_E_MISUSE; ANNALS_E_BUSY while another call on it runs, and in a callback of a
+ * live projection; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ *
+ * Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_projection_resume_after(struct annals_projection *projection,
+                                             struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
  * Saves the caller's state of a projection, with its name, its version and the position it has
  * come to, as durably as an append. The newest and one older are kept.
  *
@@ -2399,6 +2512,42 @@ annals_status annals_import_ndjson_file(const struct annals_store *store,
 ANNALS_NOEXCEPT;
 
 /**
+ * Adds an upcaster: a step that brings the data of a type of event from one schema version to the
+ * next one as events are read, by whatever function, and before the callbacks of projections see
+ * them. What is stored, exported and backed up stays as it is.
+ *
+ * The schema version of an event is the number `schema_version` in its metadata; without it, 1.
+ * The first step of a type may be from any version; each further one continues the step before.
+ * Binary data passes unchanged. A projection whose callbacks rely on the new shape needs another
+ * version: see annals_projection_set_version.
+ *
+ * @param options The options. Stores that are opened with them from now on have the step; stores
+ * that are open already do not.
+ * @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length, or ANNALS_NUL_TERMINATED.
+ * @param from_version The schema version that the step changes, above 0.
+ * @param upcast Changes an event.
+ * @param user_data Handed to `upcast`.
+ * @param destroy Takes `user_data` back when the options, and every store that was opened with
+ * them and what was made from it, are freed, and when this call fails. May be NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also for a step that does not continue the one
+ * before; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Ownership: takes `user_data`, and hands it back through `destroy`, exactly once. Threads: any,
+ * one at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_options_add_upcaster(struct annals_options *options,
+                                          const char *type,
+                                          size_t len,
+                                          uint32_t from_version,
+                                          annals_upcast_fn upcast,
+                                          void *user_data,
+                                          annals_destroy_fn destroy)
+ANNALS_NOEXCEPT;
+
+/**
  * Checks the whole store up to its last event and reports what is wrong; it changes nothing.
  * Checked are every checksum, every number, every index entry, and the two copies of every event
  * against each other. Appends and reads may go on meanwhile.
@@ -2530,12 +2679,13 @@ ANNALS_NOEXCEPT;
 /**
  * Writes what the store has done since it was opened as one JSON object: counters, and for times
  * and sizes objects with `count`, `sum`, `max`, `p50`, `p90`, `p99` and `p999`. Names end with
- * their unit. `append_nanos` are the successful appends, `append_conflicts` and `append_replays`
- * the conflicts and the exact retries, `events_written`; `group_requests` is how many appends
- * shared a write, `sync_nanos` the syncs of the journal; `drain_nanos` and `events_drained` are
- * the moves into the trees; `page_nanos` the reads of files, `tail_pages` those that needed none;
- * `version_cache_hits` and `version_cache_misses`; `tail_bytes` of memory. Later versions add
- * members.
+ * their unit. `append_nanos` times successful appends and `ticket_nanos` successful submitted
+ * batches; `append_conflicts` and `append_replays` count conflicts and exact retries, and
+ * `events_written` events; `group_requests` says how many appends shared a write; `sync_nanos`
+ * times the syncs of the journal; `drain_nanos` and `events_drained` are about the moves into the
+ * trees; `page_nanos` times the reads of files, and `tail_pages` counts the reads that needed no
+ * file; `version_cache_hits` and `version_cache_misses`; `tail_bytes` of memory. Later versions
+ * add members.
  *
  * @param store The store.
  * @param write Takes the object, in one piece.

@@ -50,6 +50,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <initializer_list>
 #include <istream>
 #include <iterator>
@@ -699,6 +700,42 @@ class ticket {
   detail::owned<annals_ticket> raw_;
 };
 
+/// A step that brings events of a type from one schema version to the next as they are read.
+struct upcaster {
+  /// The event type.
+  std::string type;
+  /// The schema version that the step changes. Steps of a type follow each other without a gap.
+  std::uint32_t from_version = 1;
+  /// Returns the new data, as JSON text. It is called on any thread that reads, on several at once,
+  /// and must not use the store. An exception fails the read with ANNALS_E_CALLBACK.
+  std::function<std::string(const annals::event &)> step;
+};
+
+namespace detail {
+
+/// What C calls an upcaster by, and how it hands it back.
+inline std::int32_t upcast(void *self, const annals_event *raw, annals_write_fn write,
+                           void *writer) noexcept {
+  const auto &step = *static_cast<const upcaster *>(self);
+  const auto run = [&] {
+    const std::string made = step.step(event(*raw));
+    return write(writer, detail::data(made).data(), made.size());
+  };
+#ifdef ANNALS_NO_EXCEPTIONS
+  return run();
+#else
+  try {
+    return run();
+  } catch (...) {
+    return -1;
+  }
+#endif
+}
+
+inline void drop_upcaster(void *self) noexcept { delete static_cast<upcaster *>(self); }
+
+}  // namespace detail
+
 /// How a store is opened.
 struct options {
   /// Zero: an append returns once it is durable. Above: it returns at once, and at most this much
@@ -712,6 +749,8 @@ struct options {
   bool rebuild = true;
   /// How long to wait while the store is open elsewhere.
   std::chrono::milliseconds wait{0};
+  /// What brings events of earlier shapes to the newest as they are read.
+  std::vector<upcaster> upcasters{};
 };
 
 /// What is read: everything, forwards, unless set otherwise.
@@ -725,6 +764,12 @@ class read_options {
   read_options &from_version(std::uint64_t from) noexcept { return set(from_version_, from); }
   /// From this position in the store on.
   read_options &from_position(std::uint64_t from) noexcept { return set(from_position_, from); }
+  /// To this position, inclusive, in the direction of reading; only for read_all and read_stream.
+  read_options &until_position(std::uint64_t until) noexcept { return set(until_position_, until); }
+  /// No event with an earlier time; only for read_all and read_stream.
+  read_options &since(time_point time) noexcept { return set(since_, time); }
+  /// No event with a later time; only for read_all and read_stream.
+  read_options &until(time_point time) noexcept { return set(until_, time); }
   /// Events of this type, and of others that are added.
   read_options &type(std::string type) {
     types_.push_back(std::move(type));
@@ -755,6 +800,12 @@ class read_options {
     if (from_position_) {
       then([&] { return annals_read_options_set_from_position(raw, *from_position_); });
     }
+    if (until_position_) {
+      then([&] { return annals_read_options_set_until_position(raw, *until_position_); });
+    }
+    const auto micros = [](time_point time) { return time.time_since_epoch().count(); };
+    if (since_) then([&] { return annals_read_options_set_since(raw, micros(*since_)); });
+    if (until_) then([&] { return annals_read_options_set_until(raw, micros(*until_)); });
     for (const std::string &type : types_) {
       then([&] { return annals_read_options_add_type(raw, type.data(), type.size()); });
     }
@@ -779,6 +830,9 @@ class read_options {
   std::optional<std::uint64_t> limit_;
   std::optional<std::uint64_t> from_version_;
   std::optional<std::uint64_t> from_position_;
+  std::optional<std::uint64_t> until_position_;
+  std::optional<time_point> since_;
+  std::optional<time_point> until_;
   std::vector<std::string> types_;
   std::string prefix_;
   std::optional<query> query_;
@@ -873,6 +927,21 @@ class events : public detail::ending {
   detail::owned<annals_iter> iter_;
   span<const annals_event> batch_;
   std::size_t next_ = 0;
+};
+
+/// An event that was found by its id, with the memory that holds it.
+class found_event {
+ public:
+  found_event(detail::owned<annals_iter> iter, const annals_event &raw) noexcept
+      : iter_(std::move(iter)), event_(raw) {}
+  /// The event, valid as long as this is.
+  const event &operator*() const noexcept { return event_; }
+  /// See above.
+  const event *operator->() const noexcept { return &event_; }
+
+ private:
+  detail::owned<annals_iter> iter_;
+  event event_;
 };
 
 /// A stream and how many events it has.
@@ -1172,6 +1241,17 @@ class projection {
     return failure.or_nothing(status);
   }
 
+  /// Goes on after the event at which a handler has failed, once it is live: the handler does not
+  /// get that event again. Where no handler has failed nothing is left out.
+  returned<void> resume_after() {
+    detail::failure failure;
+    // A handler may destroy this object meanwhile.
+    const std::shared_ptr<const detail::kept> kept = kept_;
+    const annals_status status = annals_projection_resume_after(raw_.get(), failure.out());
+    rethrow(status, kept);
+    return failure.or_nothing(status);
+  }
+
   /// The position of the last event that it has taken account of, or passed over.
   std::uint64_t position() const noexcept { return annals_projection_position(raw_.get()); }
 
@@ -1356,6 +1436,13 @@ class store {
       const auto wait = std::clamp<std::int64_t>(with.wait.count(), 0, UINT32_MAX);
       status = annals_options_set_wait_ms(options.get(), static_cast<std::uint32_t>(wait));
     }
+    for (const upcaster &step : with.upcasters) {
+      if (status < 0) break;
+      // The call takes charge of it, however it ends.
+      status = annals_options_add_upcaster(options.get(), step.type.data(), step.type.size(),
+                                           step.from_version, detail::upcast, new upcaster(step),
+                                           detail::drop_upcaster);
+    }
     annals_store *raw = nullptr;
     if (status >= 0) {
       status = annals_open(path.data(), path.size(), options.get(), &raw, failure.out());
@@ -1503,6 +1590,20 @@ class store {
     const annals_query *const wanted = raw_query.get();
     return read(options, [&](const annals_read_options *raw, annals_iter **out, auto **err) {
       return annals_query_read(raw_.get(), wanted, raw, out, head, err);
+    });
+  }
+
+  /// The event with an id; nothing when no event has it.
+  returned<std::optional<found_event>> event_by_id(const event_id &id) const {
+    detail::failure failure;
+    annals_iter *raw = nullptr;
+    const annals_event *found = nullptr;
+    annals_status status = annals_event_by_id(raw_.get(), id.data(), &raw, failure.out());
+    detail::owned<annals_iter> iter(raw);
+    if (status == ANNALS_OK) status = annals_iter_next(raw, &found, failure.out());
+    return failure.or_else<std::optional<found_event>>(status, [&] {
+      if (found == nullptr) return std::optional<found_event>();
+      return std::optional<found_event>(std::in_place, std::move(iter), *found);
     });
   }
 

@@ -17,12 +17,13 @@ use crate::ffi::{
 
 /// Writes what the store has done since it was opened as one JSON object: counters, and for times
 /// and sizes objects with `count`, `sum`, `max`, `p50`, `p90`, `p99` and `p999`. Names end with
-/// their unit. `append_nanos` are the successful appends, `append_conflicts` and `append_replays`
-/// the conflicts and the exact retries, `events_written`; `group_requests` is how many appends
-/// shared a write, `sync_nanos` the syncs of the journal; `drain_nanos` and `events_drained` are
-/// the moves into the trees; `page_nanos` the reads of files, `tail_pages` those that needed none;
-/// `version_cache_hits` and `version_cache_misses`; `tail_bytes` of memory. Later versions add
-/// members.
+/// their unit. `append_nanos` times successful appends and `ticket_nanos` successful submitted
+/// batches; `append_conflicts` and `append_replays` count conflicts and exact retries, and
+/// `events_written` events; `group_requests` says how many appends shared a write; `sync_nanos`
+/// times the syncs of the journal; `drain_nanos` and `events_drained` are about the moves into the
+/// trees; `page_nanos` times the reads of files, and `tail_pages` counts the reads that needed no
+/// file; `version_cache_hits` and `version_cache_misses`; `tail_bytes` of memory. Later versions
+/// add members.
 ///
 /// @param store The store.
 /// @param write Takes the object, in one piece.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ffi::{
+    derived::Steps,
     glue::{
         fault::Details,
         guard,
@@ -26,12 +27,19 @@ pub struct annals_options {
     _private: [u8; 0],
 }
 
+/// The choices of a caller, and the upcasters of the stores that are opened with them.
+#[derive(Debug, Default)]
+pub(in crate::ffi) struct OpenOptions {
+    pub(in crate::ffi) options: Options,
+    pub(in crate::ffi) upcasters: Steps,
+}
+
 impl Opaque for annals_options {
-    type State = Options;
+    type State = OpenOptions;
     const KIND: u32 = 2;
     const NAME: &'static str = "annals_options";
 
-    fn store(_: &Options) -> Option<&SharedStore> {
+    fn store(_: &OpenOptions) -> Option<&SharedStore> {
         None
     }
 }
@@ -49,7 +57,7 @@ impl Opaque for annals_options {
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_options_new() -> *mut annals_options {
-    guard::value(std::ptr::null_mut(), || handle::make(Options::new()))
+    guard::value(std::ptr::null_mut(), || handle::make(OpenOptions::default()))
 }
 
 /// Frees options. Stores that were opened with them are not affected.
@@ -77,7 +85,7 @@ unsafe fn set(
     guard::quietly(|| {
         // SAFETY: the caller keeps the promise.
         let mut options = unsafe { handle::exclusive(options) }?;
-        *options = change(options.clone())?;
+        options.options = change(options.options.clone())?;
         Ok(ANNALS_OK)
     })
 }

@@ -10,10 +10,10 @@ use crate::ffi::{
         guard::{self, ErrorOut},
         handle::{self, Opaque, SharedStore},
     },
-    options::annals_options,
+    options::{OpenOptions, annals_options},
     status::{ANNALS_OK, annals_status},
 };
-use crate::{EventStore, Options, Reader};
+use crate::{EventStore, Reader};
 
 /// An open event store. Any number of threads may use it at once; only annals_close wants it alone.
 #[derive(Debug)]
@@ -35,12 +35,11 @@ fn handle_of(store: EventStore) -> Result<*mut annals_store, Fault> {
     handle::make(Arc::new(SharedStore::new(store)))
 }
 
-fn open(path: &Path, options: Option<&Options>) -> Result<*mut annals_store, Fault> {
-    let store = match options {
-        Some(options) => options.open(path)?,
-        None => EventStore::open(path)?,
-    };
-    handle_of(store)
+fn open(path: &Path, options: &OpenOptions) -> Result<*mut annals_store, Fault> {
+    let callbacks = Arc::default();
+    let upcasters = options.upcasters.counted_by(&callbacks)?;
+    let store = options.options.clone().upcasters(upcasters).open(path)?;
+    handle::make(Arc::new(SharedStore::with_callbacks(store, callbacks)))
 }
 
 /// Opens the store in a directory, which is made if need be. Whatever a crash left behind is put in
@@ -78,11 +77,11 @@ pub unsafe extern "C" fn annals_open(
         // SAFETY: as promised to this function.
         let path = unsafe { arguments::path(path, path_len) }?;
         let store = if options_or_null.is_null() {
-            open(path, None)?
+            handle_of(EventStore::open(path)?)?
         } else {
             // SAFETY: as promised to this function.
             let options = unsafe { handle::shared(options_or_null) }?;
-            open(path, Some(&options))?
+            open(path, &options)?
         };
         out.set(store);
         Ok(ANNALS_OK)

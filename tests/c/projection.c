@@ -118,6 +118,40 @@ static void it_stops_and_fails_and_goes_on(annals_store *store) {
   free_view(with);
 }
 
+static void it_goes_on_after_the_event_that_failed(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  annals_projection *projection = projection_of(store, "after");
+  view *with = new_view(store);
+  OK(annals_projection_when(projection, "T", NT, count, with, destroy, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "not live",
+          annals_projection_resume_after(projection, &error));
+  OK(annals_projection_live(projection, &error));
+  OK(annals_projection_resume_after(projection, &error));
+  with->answer = -3;
+  append(store, "s", "T", "1");
+  append(store, "s", "T", "2");
+  REFUSED(ANNALS_E_CALLBACK, "position 2", annals_projection_resume_after(projection, &error));
+  CHECK(annals_projection_position(projection) == 1);
+  with->answer = 1;
+  EXPECT(ANNALS_DONE, annals_projection_live(projection, &error));
+  append(store, "s", "T", "3");
+  with->answer = 0;
+  /* A callback that stopped has failed at no event, so none is left out. */
+  OK(annals_projection_resume_after(projection, &error));
+  CHECK(with->seen == 2 && annals_projection_position(projection) == 3);
+  with->answer = -3;
+  append(store, "s", "T", "4");
+  append(store, "s", "T", "5");
+  with->answer = 0;
+  OK(annals_projection_resume_after(projection, &error));
+  OK(annals_projection_state(projection, &error));
+  CHECK(with->seen == 3 && annals_projection_position(projection) == 5);
+  close_store(store);
+  annals_projection_free(projection);
+  free_view(with);
+}
+
 static void live_it_follows_every_append(void) {
   annals_error *error = NULL;
   annals_store *store = in_memory();
@@ -361,6 +395,7 @@ int main(void) {
   it_stops_and_fails_and_goes_on(store);
   it_goes_on_from_its_snapshot(store);
   close_store(store);
+  it_goes_on_after_the_event_that_failed();
   live_it_follows_every_append();
   inside_a_callback(false);
   inside_a_callback(true);

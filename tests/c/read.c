@@ -70,6 +70,130 @@ static void reads_and_their_options(annals_store *store) {
           annals_read_stream(store, "", 0, NULL, &iter, &error));
 }
 
+static void event_at(annals_store *store, uint8_t last, int64_t timestamp_us) {
+  annals_error *error = NULL;
+  annals_new_event event = json("Timed", "1");
+  uint8_t id[16] = {0};
+  id[15] = last;
+  event.flags = ANNALS_EVENT_HAS_ID | ANNALS_EVENT_HAS_TIMESTAMP;
+  event.id = id;
+  event.timestamp_us = timestamp_us;
+  OK(annals_append(store, "timed", NT, ANNALS_EXPECT_ANY, &event, 1, NULL, NULL, &error));
+}
+
+/* Times need not rise: what lies between two of them is found wherever it is. */
+static void reads_end_at_a_position_or_a_time(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  annals_subscription *subscription = NULL;
+  annals_read_options *options = annals_read_options_new();
+  event_at(store, 1, 100);
+  event_at(store, 2, 300);
+  event_at(store, 3, 200);
+  event_at(store, 4, 400);
+  CHECK(annals_read_options_set_since(options, 200) == ANNALS_OK);
+  READS("234", annals_read_all(store, options, &iter, &error));
+  CHECK(annals_read_options_set_until(options, 300) == ANNALS_OK);
+  READS("23", annals_read_stream(store, "timed", NT, options, &iter, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "no times",
+          annals_subscribe(store, 1, options, &subscription, &error));
+  CHECK(annals_read_options_set_since(options, INT64_MIN) == ANNALS_E_INVALID_ARGUMENT);
+  annals_read_options_free(options);
+  options = annals_read_options_new();
+  CHECK(annals_read_options_set_until_position(options, 2) == ANNALS_OK);
+  READS("12", annals_read_all(store, options, &iter, &error));
+  CHECK(annals_read_options_set_backward(options, true) == ANNALS_OK);
+  READS("432", annals_read_stream(store, "timed", NT, options, &iter, &error));
+  annals_read_options_free(options);
+  close_store(store);
+}
+
+static void an_event_is_found_by_its_id(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  annals_iter *iter = NULL;
+  uint8_t id[16] = {0};
+  event_at(store, 1, 100);
+  event_at(store, 2, 300);
+  id[15] = 2;
+  READS("2", annals_event_by_id(store, id, &iter, &error));
+  id[15] = 3;
+  EXPECT(ANNALS_NOT_FOUND, annals_event_by_id(store, id, &iter, &error));
+  CHECK(iter == NULL);
+  close_store(store);
+}
+
+typedef struct upcasting {
+  annals_store *store;
+  int calls;
+  int destroyed;
+  int32_t answer;
+} upcasting;
+
+/* Puts the data into an array, and tries to close the store. */
+static int32_t into_array(void *user_data, const annals_event *event, annals_write_fn write,
+                          void *writer) {
+  upcasting *with = user_data;
+  annals_store *store = with->store;
+  with->calls++;
+  if (store != NULL) CHECK(annals_close(store, NULL) == ANNALS_E_BUSY);
+  CHECK(write(writer, NULL, 3) == ANNALS_E_INVALID_ARGUMENT);
+  CHECK(write(writer, (const uint8_t *)"[", 1) == 0);
+  CHECK(write(writer, event->data, event->data_len) == 0);
+  CHECK(write(writer, (const uint8_t *)"]", 1) == 0);
+  return with->answer;
+}
+
+static void given_back(void *user_data) { ((upcasting *)user_data)->destroyed++; }
+
+static void events_are_brought_to_their_newest_shape(void) {
+  annals_error *error = NULL;
+  annals_options *options = annals_options_new();
+  annals_store *store = NULL;
+  annals_iter *iter = NULL;
+  const annals_event *event = NULL;
+  upcasting with = {NULL, 0, 0, 0};
+  annals_new_event newer = json("Placed", "[2]");
+  newer.metadata = (const uint8_t *)"{\"schema_version\": 2}";
+  newer.metadata_len = 21;
+  annals_upcast_fn upcast = into_array;
+  CHECK(annals_options_add_upcaster(options, "Placed", NT, 1, upcast, &with, given_back) ==
+        ANNALS_OK);
+  CHECK(annals_options_add_upcaster(options, "Placed", NT, 2, upcast, &with, given_back) ==
+        ANNALS_OK);
+  /* Neither a gap nor a second step from one version, and not without a callback. */
+  CHECK(annals_options_add_upcaster(options, "Placed", NT, 4, upcast, &with, given_back) ==
+        ANNALS_E_INVALID_ARGUMENT);
+  CHECK(annals_options_add_upcaster(options, "Placed", NT, 1, upcast, &with, given_back) ==
+        ANNALS_E_INVALID_ARGUMENT);
+  CHECK(annals_options_add_upcaster(options, "Placed", NT, 3, NULL, &with, given_back) ==
+        ANNALS_E_INVALID_ARGUMENT);
+  CHECK(with.destroyed == 3);
+  OK(annals_open("upcast.annals", NT, options, &store, &error));
+  annals_options_free(options);
+  with.store = store;
+  append(store, "order-1", "Placed", "1");
+  OK(annals_append(store, "order-1", NT, 1, &newer, 1, NULL, NULL, &error));
+  append(store, "order-1", "Shipped", "3");
+  OK(annals_read_all(store, NULL, &iter, &error));
+  OK(annals_iter_next(iter, &event, &error));
+  CHECK(event->data_len == 5 && memcmp(event->data, "[[1]]", 5) == 0);
+  OK(annals_iter_next(iter, &event, &error));
+  CHECK(event->data_len == 5 && memcmp(event->data, "[[2]]", 5) == 0);
+  OK(annals_iter_next(iter, &event, &error));
+  CHECK(event->data_len == 1 && with.calls == 3);
+  annals_iter_free(iter);
+  with.answer = -7;
+  OK(annals_read_all(store, NULL, &iter, &error));
+  CHECK(annals_iter_next(iter, &event, &error) == ANNALS_E_CALLBACK);
+  CHECK(annals_error_callback_code(error) == -7);
+  annals_error_free(error);
+  CHECK(with.destroyed == 3);
+  close_store(store);
+  annals_iter_free(iter);
+  CHECK(with.destroyed == 5);
+}
+
 static void batches_are_arrays(annals_store *store) {
   annals_error *error = NULL;
   annals_iter *iter = NULL;
@@ -167,5 +291,8 @@ int main(void) {
   an_iterator_sees_its_own_moment(store);
   streams_come_in_order(store);
   what_outlives_the_store_says_so(store);
+  reads_end_at_a_position_or_a_time();
+  an_event_is_found_by_its_id();
+  events_are_brought_to_their_newest_shape();
   return 0;
 }

@@ -115,6 +115,13 @@ static int32_t see(void *user_data, const annals_event *event) {
   return 0;
 }
 
+static int32_t upcast(void *user_data, const annals_event *event, annals_write_fn write,
+                      void *writer) {
+  (void)user_data;
+  (void)event;
+  return write(writer, (const uint8_t *)"1", 1);
+}
+
 static int32_t restore(void *user_data, uint64_t position, const uint8_t *data, size_t len) {
   (void)user_data;
   (void)position;

@@ -125,6 +125,33 @@ static void appending_and_reading() {
   CHECK(thrown([&] { late.step(); }).status() == ANNALS_E_CLOSED);
 }
 
+static void ends_ids_and_shapes() {
+  annals::options options;
+  options.upcasters.push_back({"T", 1, [](const annals::event &event) {
+                                 if (event.text() == "3") throw std::runtime_error("three");
+                                 return "[" + std::string(event.text()) + "]";
+                               }});
+  const annals::store store("shapes.annals", options);
+  const annals::event_id id{7};
+  const auto at = [](int micros) { return annals::time_point(std::chrono::microseconds(micros)); };
+  annals::new_event first("T", "1"), second("T", "2"), third("T", "3");
+  store.append("s", annals::any_version, {first.id(id).time(at(10)), second.time(at(30))});
+  const auto count = [&](const annals::read_options &wanted) {
+    int found = 0;
+    for (const annals::event &event : store.read_all(wanted)) found += event.position() > 0;
+    return found;
+  };
+  CHECK(count(annals::read_options().since(at(11))) == 1);
+  CHECK(count(annals::read_options().until(at(10))) == 1);
+  CHECK(count(annals::read_options().until_position(1)) == 1);
+  const auto found = store.event_by_id(id);
+  CHECK(found && (*found)->position() == 1 && (**found).text() == "[1]");
+  CHECK(!store.event_by_id({8}));
+  store.append("s", annals::any_version, {third});
+  annals::events last = store.read_all(annals::read_options().from_position(3));
+  CHECK(thrown([&] { last.step(); }).status() == ANNALS_E_CALLBACK);
+}
+
 static void conflicts() {
   annals::store store = annals::store::in_memory();
   const annals::new_event event("T", "1");
@@ -222,6 +249,7 @@ int main() {
   opening();
   appending_and_reading();
   batches_and_queries();
+  ends_ids_and_shapes();
   conflicts();
   repeating();
   exchanging();

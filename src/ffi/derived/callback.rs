@@ -28,8 +28,14 @@ pub type annals_destroy_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut 
 #[derive(Debug)]
 pub(in crate::ffi) struct Callback {
     call: annals_event_fn,
-    user_data: *mut c_void,
-    destroy: annals_destroy_fn,
+    user_data: UserData,
+}
+
+/// User data of a callback, which is handed back as this is dropped.
+#[derive(Debug)]
+pub(super) struct UserData {
+    pub(super) pointer: *mut c_void,
+    pub(super) destroy: annals_destroy_fn,
 }
 
 // SAFETY: the header says that callbacks and their user data are used on any thread, one at a time
@@ -48,7 +54,7 @@ impl Callback {
         user_data: *mut c_void,
         destroy: annals_destroy_fn,
     ) -> Callback {
-        Callback { call, user_data, destroy }
+        Callback { call, user_data: UserData { pointer: user_data, destroy } }
     }
 
     pub(in crate::ffi) fn check(&self) -> Result<(), Fault> {
@@ -65,16 +71,16 @@ impl Callback {
         let view = annals_event::of(event, &tags);
         let _running = store.in_callback();
         // SAFETY: `new` was promised a function that takes this, and the event outlives the call.
-        unsafe { call(self.user_data, &raw const view) }
+        unsafe { call(self.user_data.pointer, &raw const view) }
     }
 }
 
-impl Drop for Callback {
+impl Drop for UserData {
     fn drop(&mut self) {
         let Some(destroy) = self.destroy.take() else { return };
-        let user_data = self.user_data;
+        let user_data = self.pointer;
         let destroyed = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: `new` was promised a function that takes this, and it is called once.
+            // SAFETY: whoever registered it promised a function that takes this; it is called once.
             unsafe { destroy(user_data) };
         }));
         if let Err(payload) = destroyed {

@@ -66,7 +66,7 @@ impl Reader {
         if self.left == Some(0) {
             return Ok(ANNALS_DONE);
         }
-        // Below 0 it waits for ever; a deadline past the end of time is none.
+        // Below 0 it waits forever; a deadline past the end of time is none.
         let timeout = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
         match self.events.next_timeout(timeout)? {
             Some(event) => {

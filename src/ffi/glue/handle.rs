@@ -13,7 +13,10 @@ use std::{
     ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::{self, NonNull},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     thread,
 };
 
@@ -46,11 +49,19 @@ pub(in crate::ffi) struct SharedStore {
     fork: ForkMark,
     has_panicked: AtomicBool,
     /// Callbacks that run at the moment, whatever call they run in.
-    callbacks: AtomicU32,
+    callbacks: Arc<AtomicU32>,
 }
 
 /// While it lives, a callback runs.
 pub(in crate::ffi) struct InCallback<'a>(&'a AtomicU32);
+
+impl InCallback<'_> {
+    /// Counts a callback that begins.
+    pub(in crate::ffi) fn begin(callbacks: &AtomicU32) -> InCallback<'_> {
+        callbacks.fetch_add(1, Ordering::AcqRel);
+        InCallback(callbacks)
+    }
+}
 
 impl Drop for InCallback<'_> {
     fn drop(&mut self) {
@@ -60,18 +71,25 @@ impl Drop for InCallback<'_> {
 
 impl SharedStore {
     pub(in crate::ffi) fn new(events: EventStore) -> SharedStore {
+        SharedStore::with_callbacks(events, Arc::default())
+    }
+
+    /// A store whose upcasters count in `callbacks` while they run.
+    pub(in crate::ffi) fn with_callbacks(
+        events: EventStore,
+        callbacks: Arc<AtomicU32>,
+    ) -> SharedStore {
         SharedStore {
             events,
             fork: ForkMark::new(),
             has_panicked: AtomicBool::new(false),
-            callbacks: AtomicU32::new(0),
+            callbacks,
         }
     }
 
     /// Notes that a callback begins.
     pub(in crate::ffi) fn in_callback(&self) -> InCallback<'_> {
-        self.callbacks.fetch_add(1, Ordering::AcqRel);
-        InCallback(&self.callbacks)
+        InCallback::begin(&self.callbacks)
     }
 
     /// Refuses what must not happen while a callback runs.

@@ -13,6 +13,15 @@ use crate::ffi::{
 };
 use crate::{Error, LiveError, Projection};
 
+/// Where a live projection goes on.
+#[derive(Clone, Copy)]
+enum Start {
+    /// At the event that failed.
+    AtFailure,
+    /// At the one after it.
+    AfterFailure,
+}
+
 impl Projected {
     /// Catches up while it is pulled.
     fn pull(&self, pulled: &mut Projection<()>) -> Result<(u64, annals_status), Fault> {
@@ -28,14 +37,19 @@ impl Projected {
         }
     }
 
-    /// Goes on at the event at which it has stopped, once it is live.
-    fn resume(&self) -> Result<(u64, annals_status), Fault> {
+    /// Goes on once it is live: at the event at which it has stopped, or after the one that failed.
+    fn resume(&self, start: Start) -> Result<(u64, annals_status), Fault> {
         let Some(live) = self.live.get() else {
             return Err(Details::busy(annals_projection::NAME));
         };
         let (before, had_stopped) = (live.position(), self.table.has_stopped());
         self.table.go_on();
-        match live.resume() {
+        // After a stop the event that is next has not been begun: it has not failed.
+        let outcome = match start {
+            Start::AfterFailure if !had_stopped => live.resume_after(),
+            _ => live.resume(),
+        };
+        match outcome {
             // Nothing was done, so it stands where it stood.
             Err(refusal) if matches!(&*refusal, Error::Busy { .. } | Error::Closed) => {
                 if had_stopped {
@@ -89,7 +103,7 @@ pub unsafe extern "C" fn annals_projection_catch_up(
         let mut pulled = projected.alone()?;
         let (count, status) = match pulled.as_mut() {
             Some(pulled) => projected.pull(pulled)?,
-            None => projected.resume()?,
+            None => projected.resume(Start::AtFailure)?,
         };
         processed.set(count);
         Ok(status)
@@ -125,7 +139,7 @@ pub unsafe extern "C" fn annals_projection_live(
         // SAFETY: as promised to this function.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let mut place = projected.alone()?;
-        let Some(pulled) = place.as_mut() else { return Ok(projected.resume()?.1) };
+        let Some(pulled) = place.as_mut() else { return Ok(projected.resume(Start::AtFailure)?.1) };
         let (_, status) = projected.pull(pulled)?;
         let Some(pulled) = place.take_if(|_| status == ANNALS_OK) else { return Ok(status) };
         match pulled.live() {
@@ -144,5 +158,42 @@ pub unsafe extern "C" fn annals_projection_live(
                 Err(failure)
             }
         }
+    })
+}
+
+/// Lets a live projection go on after the event at which a callback has failed: the callback is not
+/// given that event again, and the position moves past it. Where no callback has failed nothing is
+/// left out, and this does what annals_projection_live does.
+///
+/// A projection that starts again from an earlier snapshot, or from the beginning, meets the event
+/// again.
+///
+/// @param projection The projection, which is live.
+/// @param err Receives an error object on failure, unless NULL.
+/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it after a later event;
+/// ANNALS_E_CALLBACK when one failed at a later event; ANNALS_E_CORRUPT and ANNALS_E_IO: what
+/// stopped it was not a callback; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT, also for one that is
+/// not live; ANNALS_E_MISUSE; ANNALS_E_BUSY while another call on it runs, and in a callback of a
+/// live projection; ANNALS_E_FORKED; ANNALS_E_PANIC.
+///
+/// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_projection_resume_after(
+    projection: *mut annals_projection,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: as promised to this function.
+    let err = unsafe { ErrorOut::cleared(err) };
+    guard::call(err, || {
+        // SAFETY: as promised to this function.
+        let projected = unsafe { handle::shared(projection.cast_const()) }?;
+        if projected.alone()?.is_some() {
+            return Err(Details::invalid("projection", "it is not live"));
+        }
+        Ok(projected.resume(Start::AfterFailure)?.1)
     })
 }

@@ -121,7 +121,7 @@ impl Table {
         self.has_ended.store(true, Ordering::Release);
     }
 
-    /// Whether no callback begins, for now or for ever.
+    /// Whether no callback begins, for now or forever.
     pub(super) fn is_over(&self) -> bool {
         self.has_stopped() || self.has_ended.load(Ordering::Acquire)
     }

@@ -43,6 +43,8 @@ pub(in crate::ffi) struct Iter {
 enum Source {
     Read(Box<Events>),
     Found(Box<Found>),
+    /// At most one.
+    One(Option<RecordedEvent>),
 }
 
 impl Source {
@@ -50,6 +52,7 @@ impl Source {
         match self {
             Source::Read(events) => events.next(),
             Source::Found(found) => found.next(),
+            Source::One(event) => event.take().map(Ok),
         }
     }
 }
@@ -137,6 +140,14 @@ pub(super) fn over(
     make(store, Source::Found(Box::new(found)))
 }
 
+/// Makes an iterator over an event that was found.
+pub(super) fn over_one(
+    store: &Shared<'_, annals_store>,
+    event: RecordedEvent,
+) -> Result<*mut annals_iter, Fault> {
+    make(store, Source::One(Some(event)))
+}
+
 fn make(store: &Shared<'_, annals_store>, events: Source) -> Result<*mut annals_iter, Fault> {
     let store = Arc::clone(store);
     handle::make(Iter { store, events, held: Vec::new(), views: Vec::new(), end: None })
@@ -147,7 +158,7 @@ fn make(store: &Shared<'_, annals_store>, events: Source) -> Result<*mut annals_
 /// @param store The store.
 /// @param stream The stream id. A stream without events is an empty one, not an error.
 /// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param options What to read, which is copied, or NULL for everything, forwards.
+/// @param options What to read, which is copied, or NULL foreverything, forwards.
 /// @param out Receives the iterator.
 /// @param err Receives an error object on failure, unless NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
@@ -187,7 +198,7 @@ pub unsafe extern "C" fn annals_read_stream(
 /// Reads all events, in the order of their positions.
 ///
 /// @param store The store.
-/// @param options What to read, which is copied, or NULL for everything, forwards.
+/// @param options What to read, which is copied, or NULL foreverything, forwards.
 /// @param out Receives the iterator.
 /// @param err Receives an error object on failure, unless NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;

@@ -1,8 +1,10 @@
 //! Reading: what is read, events, and the list of streams.
 
+mod bounds;
+mod by_id;
 mod iter;
 mod options;
 mod query;
 mod streams;
 
-pub use {iter::*, options::*, query::*, streams::*};
+pub use {bounds::*, by_id::*, iter::*, options::*, query::*, streams::*};

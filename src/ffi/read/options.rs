@@ -13,7 +13,7 @@ use crate::ffi::{
     status::{ANNALS_OK, annals_status},
 };
 use crate::{
-    Events, Found, Query, Subscription,
+    Events, Found, Query, Subscription, Timestamp,
     limits::{self, NAME_BYTES_MAX},
 };
 
@@ -31,6 +31,9 @@ pub(in crate::ffi) struct ReadOptions {
     limit: Option<u64>,
     from_version: Option<u64>,
     from_position: Option<u64>,
+    pub(super) until_position: Option<u64>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
     event_types: Vec<String>,
     stream_prefix: Option<String>,
     query: Option<Query>,
@@ -62,6 +65,15 @@ impl ReadOptions {
         if let Some(position) = self.from_position {
             events = events.from_position(position);
         }
+        if let Some(position) = self.until_position {
+            events = events.until_position(position);
+        }
+        if let Some(time) = self.since {
+            events = events.since(time);
+        }
+        if let Some(time) = self.until {
+            events = events.until(time);
+        }
         if let Some(query) = &self.query {
             events = events.query(query);
         }
@@ -81,7 +93,10 @@ impl ReadOptions {
             return refused("versions count within a stream; a query starts at a position");
         }
         if self.query.is_some() {
-            return refused("the query is an argument of its own");
+            return refused("the query is an argument of annals_query_read");
+        }
+        if self.has_end() {
+            return refused("a query takes no last position and no times");
         }
         let mut found = found;
         if self.is_backward {
@@ -98,6 +113,11 @@ impl ReadOptions {
 }
 
 impl ReadOptions {
+    /// Whether anything is set that only reads of a stream and of everything have.
+    fn has_end(&self) -> bool {
+        self.until_position.is_some() || self.since.is_some() || self.until.is_some()
+    }
+
     /// Applies the choices to a subscription, and tells after how many events it ends, if so.
     pub(in crate::ffi) fn apply_to_subscription(
         &self,
@@ -115,6 +135,9 @@ impl ReadOptions {
         }
         if self.from_position.is_some() {
             return refused("where a subscription starts is an argument of annals_subscribe");
+        }
+        if self.has_end() {
+            return refused("a subscription takes no last position and no times");
         }
         let events = events.event_types(self.event_types.iter().cloned());
         let events = match &self.query {
@@ -162,7 +185,7 @@ pub unsafe extern "C" fn annals_read_options_free(options: *mut annals_read_opti
 ///
 /// # Safety
 /// `options` is NULL or comes from `annals_read_options_new` and is not freed meanwhile.
-unsafe fn set(
+pub(super) unsafe fn set(
     options: *mut annals_read_options,
     choose: impl FnOnce(&mut ReadOptions) -> Result<(), Fault>,
 ) -> annals_status {

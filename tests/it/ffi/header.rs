@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The files of the C ABI, in the order in which the header declares them.
-pub(crate) const SOURCES: [&str; 26] = [
+pub(crate) const SOURCES: [&str; 29] = [
     "version.rs",
     "status.rs",
     "error.rs",
@@ -24,8 +24,10 @@ pub(crate) const SOURCES: [&str; 26] = [
     "batch/object.rs",
     "batch/ticket.rs",
     "read/options.rs",
+    "read/bounds.rs",
     "read/query.rs",
     "read/iter.rs",
+    "read/by_id.rs",
     "read/streams.rs",
     "derived/callback.rs",
     "derived/checkpoint.rs",
@@ -37,6 +39,7 @@ pub(crate) const SOURCES: [&str; 26] = [
     "projection/snapshot.rs",
     "derived/reconstruct.rs",
     "ndjson.rs",
+    "derived/upcast.rs",
     "verify.rs",
     "healing.rs",
     "metrics.rs",

@@ -1,0 +1,184 @@
+//! Upcasters: callbacks that bring events of earlier shapes to the newest as they are read.
+
+use std::{
+    ffi::{c_char, c_void},
+    panic::catch_unwind,
+    slice,
+    sync::{Arc, Mutex, atomic::AtomicU32},
+};
+
+use crate::ffi::{
+    derived::{annals_destroy_fn, callback::UserData},
+    event::annals_event,
+    glue::{
+        arguments,
+        fault::{CallbackFailed, Details, Fault},
+        guard,
+        handle::{self, InCallback},
+    },
+    ndjson::annals_write_fn,
+    options::annals_options,
+    status::{ANNALS_E_INVALID_ARGUMENT, ANNALS_E_NO_MEMORY, ANNALS_OK, annals_status},
+};
+use crate::{HandlerError, Upcast, Upcasters, sync};
+
+/// Changes the data of an event to the shape of the next schema version. The event has the data as
+/// the steps before have left it, and is valid until the callback returns.
+///
+/// The callback hands over the new data, the text of a JSON value, by calls of
+/// `write(writer, data, len)`, in one piece or in several; `write` returns 0, or a status below 0.
+/// Without such a call the data stays as it is. Neither may be used after the callback has
+/// returned.
+///
+/// It is called on any thread that reads, and on several at once. It must not use the store.
+///
+/// @return 0 when the event is done; any other value fails the read with ANNALS_E_CALLBACK.
+pub type annals_upcast_fn = Option<
+    unsafe extern "C-unwind" fn(
+        user_data: *mut c_void,
+        event: *const annals_event,
+        write: annals_write_fn,
+        writer: *mut c_void,
+    ) -> i32,
+>;
+
+/// A registered callback, and its user data.
+#[derive(Debug)]
+struct Step {
+    event_type: String,
+    from: u32,
+    call: annals_upcast_fn,
+    user_data: UserData,
+}
+
+// SAFETY: the header says that the callback and its user data are used on any thread.
+unsafe impl Send for Step {}
+// SAFETY: the header says that the callback is called on several threads at once.
+unsafe impl Sync for Step {}
+
+/// The steps of some options, in the order in which they were added.
+#[derive(Debug, Default)]
+pub(in crate::ffi) struct Steps(Vec<Arc<Step>>);
+
+impl Steps {
+    /// Adds a step that continues those of its type.
+    fn add(&mut self, step: Step) -> Result<(), Fault> {
+        self.0.push(Arc::new(step));
+        let checked = self.counted_by(&Arc::default());
+        if checked.is_err() {
+            self.0.pop();
+        }
+        checked.map(drop)
+    }
+
+    /// The upcasters of a store, which count in `running` while they run.
+    pub(in crate::ffi) fn counted_by(&self, running: &Arc<AtomicU32>) -> Result<Upcasters, Fault> {
+        let mut upcasters = Upcasters::new();
+        for step in &self.0 {
+            let (this, running) = (Arc::clone(step), Arc::clone(running));
+            upcasters = upcasters.step(&*step.event_type, step.from, move |event| {
+                let _running = InCallback::begin(&running);
+                this.run(event)
+            })?;
+        }
+        Ok(upcasters)
+    }
+}
+
+impl Step {
+    fn run(&self, event: &mut Upcast<'_>) -> Result<(), HandlerError> {
+        let Some(call) = self.call else { return Ok(()) };
+        let written = Mutex::new(Vec::new());
+        let tags = annals_event::tags_of(event.recorded());
+        let mut view = annals_event::of(event.recorded(), &tags);
+        view.data = event.data().as_ptr();
+        view.data_len = event.data().len();
+        let writer = (&raw const written).cast_mut().cast::<c_void>();
+        // SAFETY: the caller of `annals_options_add_upcaster` promised a function that takes this,
+        // and the event and the writer outlive the call.
+        match unsafe { call(self.user_data.pointer, &raw const view, Some(keep), writer) } {
+            0 => {}
+            code => return Err(CallbackFailed(code).into()),
+        }
+        let written = std::mem::take(&mut *sync::lock(&written));
+        if !written.is_empty() {
+            event.set_raw_json(&String::from_utf8(written)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What an upcaster is given as `write`: keeps a piece of the new data.
+unsafe extern "C-unwind" fn keep(writer: *mut c_void, data: *const u8, len: usize) -> i32 {
+    let kept = catch_unwind(|| {
+        if writer.is_null() || (data.is_null() && len > 0) || isize::try_from(len).is_err() {
+            return ANNALS_E_INVALID_ARGUMENT;
+        }
+        // SAFETY: the callback was given this writer, which lives until it returns.
+        let written = unsafe { &*writer.cast::<Mutex<Vec<u8>>>() };
+        let mut written = sync::lock(written);
+        if written.try_reserve(len).is_err() {
+            return ANNALS_E_NO_MEMORY;
+        }
+        if len > 0 {
+            // SAFETY: the callback promises that many bytes.
+            written.extend_from_slice(unsafe { slice::from_raw_parts(data, len) });
+        }
+        ANNALS_OK
+    });
+    kept.unwrap_or(ANNALS_E_NO_MEMORY)
+}
+
+/// Adds an upcaster: a step that brings the data of a type of event from one schema version to the
+/// next one as events are read, by whatever function, and before the callbacks of projections see
+/// them. What is stored, exported and backed up stays as it is.
+///
+/// The schema version of an event is the number `schema_version` in its metadata; without it, 1.
+/// The first step of a type may be from any version; each further one continues the step before.
+/// Binary data passes unchanged. A projection whose callbacks rely on the new shape needs another
+/// version: see annals_projection_set_version.
+///
+/// @param options The options. Stores that are opened with them from now on have the step; stores
+/// that are open already do not.
+/// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
+/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param from_version The schema version that the step changes, above 0.
+/// @param upcast Changes an event.
+/// @param user_data Handed to `upcast`.
+/// @param destroy Takes `user_data` back when the options, and every store that was opened with
+/// them and what was made from it, are freed, and when this call fails. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also for a step that does not continue the one
+/// before; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Ownership: takes `user_data`, and hands it back through `destroy`, exactly once. Threads: any,
+/// one at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// Every pointer is NULL or what its line above says.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_options_add_upcaster(
+    options: *mut annals_options,
+    r#type: *const c_char,
+    len: usize,
+    from_version: u32,
+    upcast: annals_upcast_fn,
+    user_data: *mut c_void,
+    destroy: annals_destroy_fn,
+) -> annals_status {
+    // From here on the user data is handed back.
+    let user_data = UserData { pointer: user_data, destroy };
+    guard::quietly(|| {
+        // SAFETY: as promised to this function.
+        let (mut options, event_type) = unsafe {
+            let options = handle::exclusive(options)?;
+            (options, arguments::text(r#type, len, "event type")?)
+        };
+        if upcast.is_none() {
+            return Err(Details::invalid("upcast", "it is NULL"));
+        }
+        let event_type = event_type.to_owned();
+        options.upcasters.add(Step { event_type, from: from_version, call: upcast, user_data })?;
+        Ok(ANNALS_OK)
+    })
+}
