@@ -33,9 +33,12 @@ pub(crate) use histogram::Meter;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Appends that succeeded: from the call to the answer, the wait for the group and the work of
-    /// live projections included.
+    /// Appends and commits of batches that succeeded: from the call to the answer, including the
+    /// wait for the group and the work of live projections.
     pub append_nanos: Histogram,
+    /// Submitted batches that succeeded: from the call of `submit` to the answer of the ticket, the
+    /// wait for room in the queue, the group and the work of live projections included.
+    pub ticket_nanos: Histogram,
     /// Appends that found a stream at another version than they expected.
     pub append_conflicts: u64,
     /// Appends that were exact retries: nothing was written.
@@ -66,6 +69,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 pub(crate) struct Meters {
     pub(crate) append: Meter,
+    pub(crate) ticket: Meter,
     pub(crate) conflicts: Counter,
     pub(crate) replays: Counter,
     pub(crate) written: Counter,
@@ -83,6 +87,7 @@ impl Meters {
     pub(crate) fn metrics(&self, tail_bytes: u64) -> Metrics {
         Metrics {
             append_nanos: self.append.histogram(),
+            ticket_nanos: self.ticket.histogram(),
             append_conflicts: self.conflicts.get(),
             append_replays: self.replays.get(),
             events_written: self.written.get(),

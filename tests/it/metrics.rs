@@ -3,7 +3,7 @@
 use std::thread;
 
 use annals::{
-    Error, EventStore,
+    Batch, Error, EventStore,
     ExpectedVersion::{Any, Exact},
     NewEvent, Options, Reader,
 };
@@ -32,6 +32,22 @@ fn appends_are_counted_by_their_outcome() {
     assert_eq!((metrics.version_cache_hits, metrics.version_cache_misses), (3, 1));
     let nanos = &metrics.append_nanos;
     assert!(nanos.sum() >= nanos.max() && nanos.max() >= nanos.mean() && nanos.mean() > 0);
+}
+
+#[test]
+fn tickets_are_timed_from_their_submission_to_their_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = EventStore::open(directory.path().join("store")).unwrap();
+    for store in [on_disk, EventStore::in_memory().unwrap()] {
+        let submit = |expected| Batch::new().append("s", expected, [event(1)]).submit(&store);
+        submit(Any).unwrap().wait().unwrap();
+        submit(Exact(1)).unwrap().wait().unwrap();
+        submit(Exact(9)).unwrap().wait().unwrap_err();
+        let metrics = store.metrics();
+        assert_eq!((metrics.ticket_nanos.count(), metrics.append_nanos.count()), (2, 0));
+        assert!(metrics.ticket_nanos.sum() >= metrics.sync_nanos.sum());
+        assert_eq!((metrics.append_conflicts, metrics.events_written), (1, 2));
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl EventStore {
         }
         let inner = &self.inner;
         let request = self.prepare(contents, None)?;
-        let outcome = Arc::new(Outcome::default());
+        let outcome = Arc::new(Outcome::pending());
         let unqueued = match inner.storage.is_in_memory() {
             true => Some(request),
             false => {
@@ -138,6 +138,7 @@ impl EventStore {
         let answer = inner.commits.append(inner, request);
         if let Ok(written) = &answer {
             inner.followers.follow(written.last_position().unwrap_or(0));
+            inner.storage.meters().ticket.record_since(outcome.submitted());
         }
         Ok(Arc::new(Outcome::known(answer)))
     }

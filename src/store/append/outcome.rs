@@ -11,8 +11,10 @@ use super::group::Answer;
 use crate::sync;
 
 /// The answer to a submitted batch, once there is one. It stays, and any number may ask.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outcome {
+    /// When the batch was submitted.
+    submitted: Instant,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -27,8 +29,17 @@ struct State {
 }
 
 impl Outcome {
+    /// The outcome of a batch that is submitted now.
+    pub(crate) fn pending() -> Outcome {
+        Outcome { submitted: Instant::now(), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(crate) fn submitted(&self) -> Instant {
+        self.submitted
+    }
+
     pub(crate) fn known(answer: Answer) -> Outcome {
-        let outcome = Outcome::default();
+        let outcome = Outcome::pending();
         sync::lock(&outcome.state).answer = Some(answer);
         outcome
     }

@@ -237,6 +237,9 @@ fn answer(finished: &[Arc<Slot>]) -> Option<Inner> {
     let mut closing = None;
     let mut outcomes = Vec::with_capacity(answers.len());
     for (outcome, store, answer) in answers {
+        if answer.is_ok() {
+            store.storage().meters().ticket.record_since(outcome.submitted());
+        }
         closing = closing.or(Arc::into_inner(store.inner));
         outcomes.push((outcome, answer));
     }
