@@ -40,7 +40,7 @@ use crate::{
 /// **A handler may read the state of another live projection**, and waits while that one's handler
 /// runs. When handlers look at each other's states, the one that would close the circle is refused:
 /// see [`try_state`](Self::try_state). It may append to another store too, unless live projections
-/// there append to this one: those would wait for each other for ever.
+/// there append to this one: those would wait for each other forever.
 ///
 /// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
 /// handler, and afterwards none runs. It keeps the store open as every clone of the handle does.
@@ -243,7 +243,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     /// handler, and afterwards none runs. State and position can still be looked at.
     pub fn stop(&self) {
         if self.shared.store.storage().is_forked() {
-            // Whoever drives it is not in this process, and may hold its locks for ever.
+            // Whoever drives it is not in this process, and may hold its locks forever.
             return;
         }
         self.shared.is_over.store(true, Ordering::Release);
@@ -275,7 +275,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     }
 }
 
-#[expect(clippy::panic, reason = "the only other answer would be to wait for ever")]
+#[expect(clippy::panic, reason = "the only other answer would be to wait forever")]
 fn in_awaited_handler() -> ! {
     panic!(
         "the state of a live projection was asked for in a handler that it would have to wait for"

@@ -131,7 +131,7 @@ impl Disk {
         health: &Health,
     ) -> Result<WrittenFrame, Error> {
         let mut journal = sync::lock(&self.journal);
-        // Check under the lock, so that a close waits for every append that passed this check.
+        // Check under the lock, so that a close waits forevery append that passed this check.
         health.check_not_closed()?;
         health.check_sound()?;
         let writer = journal.as_mut().ok_or(Error::Closed)?;

@@ -23,14 +23,19 @@ type Step = Arc<
     dyn Fn(&mut Upcast<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync,
 >;
 
-/// How events of an earlier [schema version](NewEvent::schema_version) become such of the newest:
-/// for each type a chain of steps, each from one version to the next. Given to
-/// [`Options::upcasters`](crate::Options::upcasters), they apply to all that is read, by
-/// subscriptions and projections too. Clones are cheap and share the steps.
+/// Steps that bring events of earlier [schema versions](NewEvent::schema_version) to the newest
+/// one. Each type has a chain of steps, and each step leads from one version to the next. Pass them
+/// to [`Options::upcasters`](crate::Options::upcasters): every read applies them, those of
+/// subscriptions and projections included. Clones are cheap and share the steps.
 ///
-/// They change neither what is stored nor what `export`, `backup` and `verify` make of it.
-/// Handlers that change their meaning need another [version](crate::Projection::version) of their
-/// projection, so that its snapshots are dropped.
+/// Upcasters change neither the stored events nor what `export`, `backup` and `verify` make of
+/// them. When they change what your handlers see, raise the
+/// [version](crate::Projection::version) of the projection, so that its snapshots are dropped.
+///
+/// An upcaster changes the data of an event, not its type. To rename a type, let the handlers take
+/// both names: register one function for each name with [`Handlers::when`](crate::Handlers::when),
+/// and give filters and queries both names too. The events keep the name that they were recorded
+/// with.
 ///
 /// # Examples
 /// ```
@@ -50,9 +55,10 @@ type Step = Arc<
 ///         Ok(event.set_json(&data)?)
 ///     })?;
 ///
-/// let store = Options::new().upcasters(upcasters).open_in_memory()?; let old =
-/// NewEvent::json("Registered", &json!({"name": "Ada Lovelace"}))?; let newer =
-/// NewEvent::json("Registered", &json!({"first": "Bob", "last": "", "country": "NZ"}))?;
+/// let store = Options::new().upcasters(upcasters).open_in_memory()?;
+/// let old = NewEvent::json("Registered", &json!({"name": "Ada Lovelace"}))?;
+/// let newer = json!({"first": "Bob", "last": "", "country": "NZ"});
+/// let newer = NewEvent::json("Registered", &newer)?;
 /// store.append("users", ExpectedVersion::Any, [old, newer.schema_version(3)])?;
 ///
 /// let read: Vec<Value> =

@@ -13,7 +13,7 @@
 use std::ops::Range;
 
 /// The size of a dictionary. The compressor indexes it anew for each value, and its hash table has
-/// 4096 entries for every third byte: twice the size gains little and costs twice the time.
+/// 4096 entries forevery third byte: twice the size gains little and costs twice the time.
 pub(crate) const DICTIONARY_BYTES: usize = 8 << 10;
 
 /// The most bytes of samples to train on.

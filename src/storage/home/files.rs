@@ -144,7 +144,7 @@ pub(crate) fn number_of_damage(name: &str) -> u32 {
 
 /// Creates a file for reading and writing, or empties the one that is there. Whoever may list its
 /// directory may read a new one, and nobody else: so a caller who makes the directory of a store
-/// decides for everything in it.
+/// decides foreverything in it.
 pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
     let mode = mode_of_parent(path) & 0o666;
     let mut options = OpenOptions::new();
