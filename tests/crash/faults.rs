@@ -1,4 +1,4 @@
-//! I/O errors: any system call of a store's life fails, once or for ever.
+//! I/O errors: any system call of a store's life fails, once or forever.
 //!
 //! Method: that of SQLite's I/O error tests. A small life of a store runs once for each of its
 //! calls, with that call, or that one and all later ones, answered with an error. The writer

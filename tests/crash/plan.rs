@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The time that the injected clock shows, so that stored times can be compared as well.
 pub const CLOCK_MICROS: i64 = 1_700_000_000_123_456;
 
-/// A small generator of pseudo-random numbers (splitmix64): the same everywhere, for ever.
+/// A small generator of pseudo-random numbers (splitmix64): the same everywhere, forever.
 #[derive(Clone)]
 pub struct Random(u64);
 

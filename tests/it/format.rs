@@ -1,4 +1,4 @@
-//! The format on the disk: stores of earlier versions open for ever, and files that are not what
+//! The format on the disk: stores of earlier versions open forever, and files that are not what
 //! they were are found out.
 
 use std::{

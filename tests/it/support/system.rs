@@ -1,7 +1,9 @@
 //! Programs of the system, which may be missing.
 
 use std::{
+    fs::OpenOptions,
     io::Write,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -17,7 +19,11 @@ pub(crate) fn has_program(name: &str, probe: &str) -> bool {
     is_there
 }
 
-/// Says that a test is skipped, past the capture of the output of tests that pass.
+/// Says that a test is skipped, past the capture of the output of tests that pass, and notes it for
+/// the list that `tests/skipped.rs` prints after all tests.
 pub(crate) fn skipped(reason: &str) {
+    let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped-tests");
+    let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
+    list.write_all(format!("{reason}\n").as_bytes()).unwrap();
     std::io::stderr().write_all(format!("SKIPPED: {reason}\n").as_bytes()).unwrap();
 }
