@@ -25,8 +25,10 @@ impl Watch {
     fn start(store: &EventStore, changes: Changes) -> Result<Watch, Error> {
         let is_wanted = Arc::new(());
         let (store, wanted) = (store.clone(), Arc::downgrade(&is_wanted));
+        // What comes after this is announced, or seen by the look that follows.
+        let head = store.storage().head();
         let builder = thread::Builder::new().name("annals-watch".to_owned());
-        match builder.spawn(move || watch(&store, &changes, &wanted)) {
+        match builder.spawn(move || watch(&store, head, &changes, &wanted)) {
             Ok(_) => Ok(Watch { _is_wanted: is_wanted }),
             Err(source) => {
                 Err(Error::internal(format!("no thread to watch the store could start: {source}")))
@@ -36,8 +38,7 @@ impl Watch {
 }
 
 /// Announces what another process appends, for as long as anybody wants to know.
-fn watch(store: &EventStore, changes: &Changes, wanted: &Weak<()>) {
-    let mut head = store.storage().head();
+fn watch(store: &EventStore, mut head: u64, changes: &Changes, wanted: &Weak<()>) {
     while wanted.strong_count() > 0 {
         // A failure is reported by the read of the task that is woken.
         let looked = store.look();
@@ -51,9 +52,14 @@ fn watch(store: &EventStore, changes: &Changes, wanted: &Weak<()>) {
 }
 
 impl Subscription {
+    /// A number that no other subscription has while this one is there.
+    fn waiter(&self) -> usize {
+        Arc::as_ptr(&self.is_cancelled).addr()
+    }
+
     /// Waits for an announcement; false when there is something to look at already.
     fn is_waiting(&mut self, context: &Context<'_>) -> Result<bool, Error> {
-        self.store.arrivals().wake_at_next(context.waker());
+        self.store.arrivals().wake_at_next(self.waiter(), context.waker());
         if self.watch.is_none()
             && let Some(changes) = self.store.storage().changes()
         {
@@ -78,6 +84,15 @@ impl Subscription {
                 return Poll::Pending;
             }
             self.store.storage().check_open()?;
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // In a forked child another thread may hold the lock for ever.
+        if !self.store.storage().is_forked() {
+            self.store.arrivals().forget(self.waiter());
         }
     }
 }

@@ -3,7 +3,11 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -101,6 +105,78 @@ fn many_tasks_of_one_thread_wait_at_once() {
     let mut refused = store.subscribe(1).unwrap().stream("");
     let code = block_on(next(&mut refused)).unwrap().unwrap_err().code();
     assert_eq!(code, ErrorCode::InvalidArgument);
+}
+
+struct Panic;
+
+impl Wake for Panic {
+    fn wake(self: Arc<Self>) {
+        panic!("as the test wants it");
+    }
+}
+
+#[test]
+fn an_executor_that_panics_harms_no_append() {
+    let directory = tempfile::tempdir().unwrap();
+    for store in [EventStore::in_memory(), EventStore::open(directory.path().join("store"))] {
+        let store = store.unwrap();
+        let (mut events, mut others) = (store.subscribe(1).unwrap(), store.subscribe(1).unwrap());
+        let (panic, count) = (Waker::from(Arc::new(Panic)), Arc::new(Count::default()));
+        assert!(Pin::new(&mut events).poll_next(&mut Context::from_waker(&panic)).is_pending());
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(Pin::new(&mut others).poll_next(&mut Context::from_waker(&waker)).is_pending());
+        append(&store, "s");
+        append(&store, "s");
+        assert_eq!(poll(&mut events), Poll::Ready(Some(1)));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "the others are woken");
+        store.close().unwrap();
+    }
+}
+
+#[derive(Default)]
+struct Count(AtomicU64);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An executor that runs a task where it is woken.
+struct Inline(EventStore);
+
+impl Wake for Inline {
+    fn wake(self: Arc<Self>) {
+        append(&self.0, "answer");
+    }
+}
+
+#[test]
+fn a_task_that_runs_where_it_is_woken_may_append() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EventStore::open(directory.path().join("store")).unwrap();
+    let mut events = store.subscribe(1).unwrap();
+    let waker = Waker::from(Arc::new(Inline(store.clone())));
+    assert!(Pin::new(&mut events).poll_next(&mut Context::from_waker(&waker)).is_pending());
+    append(&store, "s");
+    assert_eq!(store.stream_version("answer").unwrap(), 1);
+}
+
+#[test]
+fn a_subscription_that_is_gone_or_elsewhere_leaves_no_waker() {
+    let store = EventStore::in_memory().unwrap();
+    let count = [Arc::new(Count::default()), Arc::new(Count::default())];
+    let mut events = store.subscribe(1).unwrap();
+    for one in &count {
+        let waker = Waker::from(Arc::clone(one));
+        assert!(Pin::new(&mut events).poll_next(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let held = || [Arc::strong_count(&count[0]), Arc::strong_count(&count[1])];
+    assert_eq!(held(), [1, 2], "the last task that it was polled in");
+    drop(events);
+    assert_eq!(held(), [1, 1]);
+    append(&store, "s");
+    assert_eq!(count[1].0.load(Ordering::Relaxed), 0);
 }
 
 #[test]

@@ -160,7 +160,6 @@ impl GroupCommit {
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
         answers.iter().for_each(|answer| count(storage.meters(), answer));
-        inner.arrivals.announce();
         for (slot, answer) in group.iter().zip(answers) {
             *sync::lock(&slot.answer) = Some(answer);
         }
@@ -184,6 +183,8 @@ impl GroupCommit {
                 changed.notify_one();
             }
         }
+        // Tasks are woken by code of the caller's executor, which may append itself.
+        inner.arrivals.announce();
         self.lock()
     }
 

@@ -2,7 +2,9 @@
 //! so that a slow reader costs a writer nothing.
 
 use std::{
+    collections::HashMap,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -18,8 +20,8 @@ use crate::sync;
 pub(crate) struct Arrivals {
     /// Threads that wait, and tasks that want to be woken.
     waiting: AtomicUsize,
-    /// The tasks.
-    gate: Mutex<Vec<Waker>>,
+    /// The tasks, each with the number of whoever waits in it.
+    gate: Mutex<HashMap<usize, Waker>>,
     changed: Condvar,
 }
 
@@ -34,18 +36,43 @@ impl Arrivals {
             let tasks = mem::take(&mut *sync::lock(&self.gate));
             self.waiting.fetch_sub(tasks.len(), Ordering::SeqCst);
             self.changed.notify_all();
-            tasks.into_iter().for_each(Waker::wake);
+            for task in tasks.into_values() {
+                // It is code of the caller's executor, and the others are still to be woken.
+                let _ = catch_unwind(AssertUnwindSafe(|| task.wake()));
+            }
         }
     }
 
-    /// Has a task woken by the next announcement. It checks what it waits for after this call.
+    /// Has the task of a waiter woken by the next announcement, and no longer an earlier one of the
+    /// same waiter. It checks what it waits for after this call.
     #[cfg(feature = "async")]
-    pub(crate) fn wake_at_next(&self, task: &Waker) {
-        let mut tasks = sync::lock(&self.gate);
-        if !tasks.iter().any(|known| known.will_wake(task)) {
-            tasks.push(task.clone());
-            self.waiting.fetch_add(1, Ordering::SeqCst);
-        }
+    pub(crate) fn wake_at_next(&self, waiter: usize, task: &Waker) {
+        // Wakers are cloned and dropped without the lock: that is code of the caller's executor,
+        // and may drop a task that waits here too.
+        let task = task.clone();
+        let earlier = {
+            let mut tasks = sync::lock(&self.gate);
+            let earlier = tasks.insert(waiter, task);
+            if earlier.is_none() {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+            }
+            earlier
+        };
+        drop(earlier);
+    }
+
+    /// Forgets a waiter that is gone.
+    #[cfg(feature = "async")]
+    pub(crate) fn forget(&self, waiter: usize) {
+        let task = {
+            let mut tasks = sync::lock(&self.gate);
+            let task = tasks.remove(&waiter);
+            if task.is_some() {
+                self.waiting.fetch_sub(1, Ordering::SeqCst);
+            }
+            task
+        };
+        drop(task);
     }
 
     /// Waits until `is_due` holds, which is checked after every announcement, or until the
@@ -53,7 +80,7 @@ impl Arrivals {
     pub(crate) fn wait(&self, deadline: Option<Instant>, is_due: impl Fn() -> bool) -> bool {
         let gate = sync::lock(&self.gate);
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let is_early = |_: &mut Vec<Waker>| !is_due();
+        let is_early = |_: &mut HashMap<usize, Waker>| !is_due();
         let (gate, is_late) = match deadline {
             None => (sync::wait_while(&self.changed, gate, is_early), false),
             Some(deadline) => {
