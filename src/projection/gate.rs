@@ -24,6 +24,8 @@ struct State {
     readers: Vec<ThreadId>,
     waiting_drivers: usize,
     waiting_readers: usize,
+    /// Threads inside a projection of the store that wait for the driver to end.
+    waiting_enders: usize,
     /// How many of the waiting readers come in before the next driver does.
     passes: usize,
     /// The position that the state has.
@@ -108,7 +110,7 @@ impl Gate {
         if !goes_on {
             let driver = state.driver.take();
             state.passes = state.waiting_readers;
-            if let (Some(driver), 1..) = (driver, state.waiting_readers) {
+            if let (Some(driver), 1..) = (driver, state.waiting_readers + state.waiting_enders) {
                 waits.release(driver);
             }
         }
@@ -162,14 +164,24 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Ends all driving, and returns once nobody drives any more, unless this thread does, which is
-    /// the answer.
-    pub(super) fn detach(&self, me: ThreadId) -> bool {
+    /// Ends all driving, and returns once nobody drives any more, unless this thread does, or the
+    /// driver waits for this thread, which `is_inside` a projection of the store then: that is the
+    /// answer.
+    pub(super) fn detach(&self, me: ThreadId, is_inside: bool, waits: &Waits) -> bool {
         let mut state = self.lock();
         state.is_detached = true;
         self.changed.notify_all();
-        while state.driver.is_some_and(|driver| driver != me) {
+        while let Some(driver) = state.driver.filter(|driver| *driver != me) {
+            // Nobody waits for a thread that is outside of every projection.
+            if is_inside && !waits.begin(me, driver) {
+                break;
+            }
+            state.waiting_enders += 1;
             state = self.wait(state);
+            state.waiting_enders -= 1;
+            if is_inside {
+                waits.end(me);
+            }
         }
         state.driver.is_some()
     }

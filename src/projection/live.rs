@@ -43,7 +43,8 @@ use crate::{
 /// there append to this one: those would wait for each other forever.
 ///
 /// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
-/// handler, and afterwards none runs. It keeps the store open as every clone of the handle does.
+/// handler or by one that it waits for, and afterwards none begins. It keeps the store open as
+/// every clone of the handle does.
 ///
 /// # Examples
 /// ```
@@ -240,17 +241,19 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     }
 
     /// Ends it, as the drop does: it waits for a handler that runs, unless it is called by that
-    /// handler, and afterwards none runs. State and position can still be looked at.
+    /// handler or by one that it waits for, and afterwards none begins. State and position can
+    /// still be looked at.
     pub fn stop(&self) {
         if self.shared.store.storage().is_forked() {
             // Whoever drives it is not in this process, and may hold its locks forever.
             return;
         }
         self.shared.is_over.store(true, Ordering::Release);
-        let is_inside = self.shared.gate.detach(thread::current().id());
-        // This thread is known to be inside until its handler has returned.
-        if !is_inside {
-            self.shared.store.followers().remove(&*self.shared);
+        let (followers, caller) = (self.shared.store.followers(), thread::current().id());
+        let is_inside = followers.is_inside(caller);
+        // Whoever drives it is known to be inside until its handler has returned.
+        if !self.shared.gate.detach(caller, is_inside, followers.waits()) {
+            followers.remove(&*self.shared);
         }
     }
 

@@ -154,8 +154,9 @@ pub unsafe extern "C" fn annals_projection_position(projection: *const annals_pr
 }
 
 /// Ends and frees a projection. It waits for a callback that runs on another thread, hands all user
-/// data back, and afterwards no callback runs. Called by one of its own callbacks it does not wait:
-/// that callback is the last one, and what is left to do follows when it returns.
+/// data back, and afterwards no callback runs. Called by one of its own callbacks, or by a callback
+/// that one of its own waits for, it does not wait: its own callback is the last one, and what is
+/// left to do follows when that returns.
 ///
 /// @param projection The projection, or NULL, which is nothing to do.
 ///

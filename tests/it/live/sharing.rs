@@ -2,16 +2,18 @@
 
 use std::{
     sync::{
-        Barrier,
+        Arc, Barrier, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
 };
 
-use annals::EventStore;
+use annals::{EventStore, Handlers, LiveProjection, Projection};
 
 use super::{append, follow, upto};
+
+type Count = LiveProjection<u64>;
 
 #[test]
 fn the_thread_that_holds_the_state_may_append() {
@@ -135,4 +137,45 @@ fn a_look_right_behind_an_append_never_waits_for_a_further_one() {
         }
     });
     assert_eq!(live.state().len(), 9_000);
+}
+
+/// Two projections: the handler of the second ends the first, whose handler waits for the second.
+#[test]
+fn a_handler_may_end_a_projection_that_waits_for_its_own() {
+    let store = EventStore::in_memory().unwrap();
+    let (first, second) = (Arc::new(OnceLock::<Count>::new()), Arc::new(OnceLock::<Count>::new()));
+    let (waits, is_waiting) = mpsc::channel();
+    let (ends, is_ending) = mpsc::channel();
+    let other = Arc::clone(&second);
+    let waiting = Handlers::new().when("Counted", move |count: &mut u64, event| {
+        *count += 1;
+        if event.position() == 2 {
+            waits.send(())?;
+            // Refused if the other one waits already.
+            let _ = other.get().ok_or("it is there")?.try_state();
+        }
+        Ok(())
+    });
+    let (other, is_waiting) = (Arc::clone(&first), std::sync::Mutex::new(is_waiting));
+    let ending = Handlers::new().when("Counted", move |count: &mut u64, event| {
+        *count += 1;
+        if event.position() == 1 {
+            ends.send(())?;
+            is_waiting.lock().unwrap().recv()?;
+            other.get().ok_or("it is there")?.stop();
+        }
+        Ok(())
+    });
+    let live = |name, handlers| Projection::new(name, &store, 0_u64, handlers).live().unwrap();
+    assert!(first.set(live("waiting", waiting)).is_ok());
+    assert!(second.set(live("ending", ending)).is_ok());
+    thread::scope(|scope| {
+        scope.spawn(|| append(&store, 1));
+        is_ending.recv().unwrap();
+        append(&store, 2);
+    });
+    append(&store, 3);
+    let (first, second) = (first.get().unwrap(), second.get().unwrap());
+    assert_eq!((first.position(), second.position()), (2, 3));
+    assert!(second.failure().is_none(), "{:?}", second.failure());
 }
