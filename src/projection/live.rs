@@ -317,7 +317,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
             let advance = advanced.unwrap_or_else(|_| {
                 let reason = "a live projection stopped half-way through an event";
                 let failure = Error::internal(reason);
-                let done = self.gate.position();
+                let done = sync::read(&self.engine).position;
                 Advance { done, failure: Some(failure), snapshot_failure: None }
             });
             turn = self.gate.advance(advance, target, self.store.followers().waits());

@@ -313,3 +313,28 @@ fn handlers_that_look_at_each_others_states_are_refused_before_they_wait_for_eac
         assert!(live.failure().is_none() && live.position() == 2, "{live:?}");
     }
 }
+
+/// Has no JSON from 2 on, which it says by a panic.
+#[derive(serde::Deserialize)]
+struct Fragile(u64);
+
+impl serde::Serialize for Fragile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(self.0 < 2, "as the test wants it");
+        serializer.serialize_u64(self.0)
+    }
+}
+
+#[test]
+fn a_state_that_panics_is_at_the_position_that_is_reported() {
+    let store = EventStore::in_memory().unwrap();
+    let handlers = Handlers::new().when("Counted", |count: &mut Fragile, _| {
+        count.0 += 1;
+        Ok(())
+    });
+    let live = Projection::new("fragile", &store, Fragile(0), handlers).live().unwrap();
+    store.append("s", Any, (1..=3).map(event)).unwrap();
+    assert_eq!(live.failure().unwrap().code(), ErrorCode::Internal);
+    let state = live.last_state();
+    assert_eq!((state.0, state.position(), live.position()), (2, 2, 2));
+}
