@@ -80,6 +80,8 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     where
         H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
+        // What was kept is undone by running the handlers that made the state since.
+        self.undo.forget();
         self.handlers.set(event_type, handler);
     }
 

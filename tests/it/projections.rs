@@ -441,3 +441,29 @@ fn a_closed_store_stops_it_and_leaves_its_state() {
     assert_eq!(balances.load_snapshot().unwrap_err().code(), ErrorCode::Closed);
     assert_eq!((balances.position(), balances.state().events), (1, 1));
 }
+
+#[test]
+fn a_handler_that_is_exchanged_changes_nothing_that_was_handled() {
+    type State = (String, i64);
+    let add = |times: i64| {
+        move |state: &mut State, event: &RecordedEvent| -> Result<(), HandlerError> {
+            state.1 += times * event.json::<i64>()?;
+            Ok(())
+        }
+    };
+    let store = EventStore::in_memory().unwrap();
+    for _ in 0..5 {
+        append(&store, "a", "Deposited", 1);
+    }
+    // So large that what a failed handler leaves is undone by running those before it again.
+    let state = ("x".repeat(4_000), 0);
+    let handlers = Handlers::new().when("Deposited", add(1));
+    let mut sum = Projection::new("sum", &store, state, handlers);
+    assert_eq!((sum.catch_up().unwrap(), sum.state().1), (5, 5));
+    sum.when("Deposited", add(100));
+    sum.when("Failed", |_, _| Err("always".into()));
+    append(&store, "a", "Deposited", 1);
+    append(&store, "a", "Failed", 1);
+    assert_eq!(sum.catch_up().unwrap_err().code(), ErrorCode::Handler);
+    assert_eq!((sum.position(), sum.state().1), (6, 105));
+}
