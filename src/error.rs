@@ -4,6 +4,7 @@
 //! a version conflict and a failed condition, from everything that went wrong; [`Error`] is the
 //! rest. The numbers of [`ErrorCode`] are shared with the C header and are never reused.
 
+mod handled;
 mod violations;
 
 use std::{

@@ -1,12 +1,6 @@
 //! Handlers: what each type of event does to a state.
 
-use std::{
-    any::Any,
-    collections::HashMap,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
@@ -167,13 +161,8 @@ impl<S> Handlers<S> {
     /// half changed.
     pub(super) fn run(&self, state: &mut S, event: &RecordedEvent) -> Result<(), Error> {
         let Some(handler) = self.handler(event.event_type()) else { return Ok(()) };
-        let outcome = catch_unwind(AssertUnwindSafe(|| handler(state, event)));
-        let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(payload)));
-        outcome.map_err(|source| Error::Handler {
-            event_type: event.event_type().to_owned(),
-            position: event.position(),
-            source: source.into(),
-        })
+        let (event_type, position) = (event.event_type(), event.position());
+        Error::of_handler(event_type, position, || handler(state, event))
     }
 }
 
@@ -184,22 +173,6 @@ fn not_an_enum<E>() -> ! {
          default, and {} is not one",
         std::any::type_name::<E>()
     )
-}
-
-/// What a panic says, as an error. The payload's own destructor may panic once more.
-fn panic_error(payload: Box<dyn Any + Send>) -> HandlerError {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err_and(|again| {
-        std::mem::forget(again);
-        true
-    }) {
-        return "it panicked, and once more while that was cleared away".into();
-    }
-    match text {
-        Some(text) => format!("it panicked: {text}").into(),
-        None => "it panicked without a text".into(),
-    }
 }
 
 impl<S> Default for Handlers<S> {

@@ -144,8 +144,9 @@ impl Upcasters {
     /// A step changes nothing but the data. Binary data passes unchanged.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the version 0, and for a step that does not continue the one
-    /// before; [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the type is invalid.
+    /// [`Error::InvalidArgument`] for the versions 0 and [`u32::MAX`], and for a step that does not
+    /// continue the one before; [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the type
+    /// is invalid.
     ///
     /// # Examples
     /// ```
@@ -174,6 +175,9 @@ impl Upcasters {
         name::check_length("event type (bytes)", &event_type)?;
         if from == 0 {
             return Err(Error::invalid("from", "schema versions count from 1"));
+        }
+        if from == u32::MAX {
+            return Err(Error::invalid("from", "there is no version after it"));
         }
         match self.by_type.entry(event_type) {
             Entry::Vacant(place) => {
@@ -207,11 +211,7 @@ impl Upcasters {
         let mut upcast = Upcast { event: &event, data };
         let skipped = usize::try_from(version - chain.first).unwrap_or(usize::MAX);
         for step in chain.steps.iter().skip(skipped) {
-            step(&mut upcast).map_err(|source| Error::Handler {
-                event_type: event.event_type().to_owned(),
-                position: event.position(),
-                source: source.into(),
-            })?;
+            Error::of_handler(event.event_type(), event.position(), || step(&mut upcast))?;
         }
         let data = upcast.data;
         with_data(&event, &data, chain.newest())

@@ -161,6 +161,27 @@ fn check_rest(events: Events) {
 }
 
 #[test]
+fn a_step_that_panics_fails() {
+    let panics = Upcasters::new().step("Listed", 1, |_| panic!("no list"));
+    let store = Options::new().upcasters(panics.unwrap()).open_in_memory().unwrap();
+    let live = Projection::new("p", &store, 0_u64, Handlers::new()).live().unwrap();
+    store.append("s", Any, [listed("[]")]).unwrap();
+    let failure = store.read_all().next().unwrap().unwrap_err();
+    assert!(matches!(failure, Error::Handler { position: 1, .. }), "{failure:?}");
+    assert!(failure.chain().contains("no list"), "{failure:?}");
+    assert!(matches!(live.try_state(), Err(Error::Handler { position: 1, .. })));
+}
+
+#[test]
+fn no_step_leads_past_the_last_version() {
+    let none = |_: &mut annals::Upcast<'_>| Ok(());
+    let code = |made: Result<Upcasters, Error>| made.map(drop).unwrap_err().code();
+    assert_eq!(code(Upcasters::new().step("T", u32::MAX, none)), ErrorCode::InvalidArgument);
+    let last = Upcasters::new().step("T", u32::MAX - 1, none).unwrap();
+    assert_eq!(code(last.step("T", u32::MAX, none)), ErrorCode::InvalidArgument);
+}
+
+#[test]
 fn a_chain_has_no_gap() {
     let none = |_: &mut annals::Upcast<'_>| Ok(());
     let code = |made: Result<Upcasters, Error>| made.map(drop).unwrap_err().code();

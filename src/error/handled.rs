@@ -1,0 +1,43 @@
+//! What the caller's own code fails with, by an error or by a panic.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use crate::Error;
+
+type Cause = dyn std::error::Error + Send + Sync;
+
+impl Error {
+    /// Runs code of the caller's for an event.
+    pub(crate) fn of_handler(
+        event_type: &str,
+        position: u64,
+        run: impl FnOnce() -> Result<(), Box<Cause>>,
+    ) -> Result<(), Error> {
+        let outcome = catch_unwind(AssertUnwindSafe(run));
+        let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(payload)));
+        outcome.map_err(|source| Error::Handler {
+            event_type: event_type.to_owned(),
+            position,
+            source: source.into(),
+        })
+    }
+}
+
+/// What a panic says, as an error. The payload's own destructor may panic once more.
+fn panic_error(payload: Box<dyn Any + Send>) -> Box<Cause> {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err_and(|again| {
+        std::mem::forget(again);
+        true
+    }) {
+        return "it panicked, and once more while that was cleared away".into();
+    }
+    match text {
+        Some(text) => format!("it panicked: {text}").into(),
+        None => "it panicked without a text".into(),
+    }
+}
