@@ -32,7 +32,12 @@ pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> 
         output::complain(&format!("there is no stream {stream:?} in {}", args.store.display()));
     }
     let (limit, last, correlation) = (args.limit, args.last, args.correlation.clone());
-    let found = matching(&store, args).filter(|event| match (event, &correlation) {
+    let first_version = last.and(args.from_version).unwrap_or(0);
+    let is_within = |event: &Result<RecordedEvent, Error>| {
+        event.as_ref().map_or(true, |event| event.version() >= first_version)
+    };
+    let found = matching(&store, args).take_while(is_within);
+    let found = found.filter(|event| match (event, &correlation) {
         (Ok(event), Some(id)) => has_correlation(event, id),
         _ => true,
     });
@@ -54,7 +59,9 @@ fn matching(store: &Reader, args: ReadArgs) -> Events {
         Some(stream) if args.tags.is_empty() => store.read_stream(stream),
         _ => store.read_all(),
     };
-    if let Some(version) = args.from_version {
+    // Of the last events of a stream it is where the read ends.
+    let is_start = args.last.is_none() || args.stream.is_none();
+    if let Some(version) = args.from_version.filter(|_| is_start) {
         events = events.from_version(version);
     }
     if let Some(position) = args.from_position {

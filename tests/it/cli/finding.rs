@@ -62,6 +62,8 @@ fn events_are_found_by_time_place_and_correlation() {
     check(&place, &["order-1", "--last", "2"], &[3, 5]);
     check(&place, &["--last", "2", "--until-position", "4", "--from-position", "2"], &[3, 4]);
     check(&place, &["--last", "9", "--from-position", "4"], &[4, 5, 6]);
+    check(&place, &["order-1", "--last", "2", "--from-version", "2"], &[3, 5]);
+    check(&place, &["order-1", "--last", "9", "--from-version", "2"], &[3, 5]);
     check(&place, &["--last", "1", "--type", "Opened"], &[4]);
     check(&place, &["--correlation", "r-1"], &[2, 5]);
     check(&place, &["--correlation", "r-1", "--limit", "1", "--backward"], &[5]);
