@@ -58,8 +58,11 @@ impl From<ErrorCode> for Exit {
             ErrorCode::Parse => Exit::Input,
             ErrorCode::Locked => Exit::Locked,
             ErrorCode::Corrupted | ErrorCode::UnsupportedFormat => Exit::Corrupted,
-            ErrorCode::Io | ErrorCode::NoSpace | ErrorCode::Poisoned => Exit::System,
-            // Besides defects: a command closes its own store last, and has no handlers.
+            // A command closes its own store last: one that is read has lost its directory.
+            ErrorCode::Io | ErrorCode::NoSpace | ErrorCode::Poisoned | ErrorCode::Closed => {
+                Exit::System
+            }
+            // Besides defects: a command has no handlers.
             _ => Exit::Internal,
         }
     }
@@ -164,7 +167,7 @@ mod tests {
             (ErrorCode::Io, Exit::System),
             (ErrorCode::NoSpace, Exit::System),
             (ErrorCode::Poisoned, Exit::System),
-            (ErrorCode::Closed, Exit::Internal),
+            (ErrorCode::Closed, Exit::System),
             (ErrorCode::Handler, Exit::Internal),
             (ErrorCode::Internal, Exit::Internal),
         ];

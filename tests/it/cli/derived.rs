@@ -108,6 +108,18 @@ fn tail_ends_when_nobody_reads_it_any_more() {
 }
 
 #[test]
+fn tail_ends_with_its_store() {
+    let place = place_with_events();
+    let mut child = tail(&place, &[]);
+    let mut line = String::new();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    lines.read_line(&mut line).unwrap();
+    fs::remove_dir_all(place.path("s.annals")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(6), "there is no such store any more");
+}
+
+#[test]
 fn tail_makes_no_store() {
     let place = Place::new();
     place.refuse(&["tail", "none.annals"], 6, "none.annals");
