@@ -2,11 +2,7 @@
 
 use std::{collections::VecDeque, iter::FusedIterator};
 
-use crate::{
-    Error, EventStore,
-    event::{SnapshotKey, SnapshotOwner},
-    snapshot::load,
-};
+use crate::{Error, EventStore, event::SnapshotKey, snapshot::load};
 
 /// A snapshot in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +33,13 @@ pub struct SnapshotInfo {
 #[must_use = "an iterator reads nothing until it is asked"]
 pub struct Snapshots {
     store: EventStore,
-    /// The name that was listed last.
-    last: Option<(SnapshotOwner, String)>,
+    /// Those of each further name; `None` before the first.
+    names: Option<VecDeque<Vec<(SnapshotKey, u64)>>>,
+    /// What is still to be listed of this name, and what was listed last.
     listed: VecDeque<(SnapshotKey, u64)>,
+    last: Option<(SnapshotKey, u64)>,
+    /// Whether this name was looked up again, because one of it was gone.
+    is_again: bool,
     has_ended: bool,
 }
 
@@ -51,7 +51,14 @@ impl EventStore {
     /// after the store was closed ([`Error::Closed`]), and in a forked child ([`Error::Forked`]). A
     /// damaged snapshot is not an error: it is listed with its [`fault`](SnapshotInfo::fault).
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots { store: self.clone(), last: None, listed: VecDeque::new(), has_ended: false }
+        Snapshots {
+            store: self.clone(),
+            names: None,
+            listed: VecDeque::new(),
+            last: None,
+            is_again: false,
+            has_ended: false,
+        }
     }
 }
 
@@ -63,19 +70,27 @@ impl Snapshots {
                 let read = load::read(&self.store, &key, position, self.store.head()?);
                 let (bytes, fault) = match read {
                     Ok(Some(snapshot)) => (snapshot.data().len() as u64, None),
-                    // A newer one has replaced it.
+                    // Newer ones have replaced it.
+                    Ok(None) if !self.is_again => {
+                        self.is_again = true;
+                        self.listed = storage.snapshots_of(key.owner, &key.name)?.into();
+                        let last = self.last.as_ref();
+                        self.listed.retain(|one| last.is_none_or(|last| one < last));
+                        continue;
+                    }
                     Ok(None) => continue,
                     Err(Error::Corrupted { reason, .. }) => (0, Some(reason)),
                     Err(error) => return Err(error),
                 };
+                self.last = Some((key.clone(), position));
                 return Ok(Some(SnapshotInfo { key, position, bytes, fault }));
             }
-            let after = self.last.as_ref().map(|(owner, name)| (*owner, name.as_str()));
-            let Some((owner, name)) = storage.snapshot_name_after(after)? else {
-                return Ok(None);
+            let names = match &mut self.names {
+                Some(names) => names,
+                none => none.insert(storage.all_snapshots()?),
             };
-            self.listed = storage.snapshots_of(owner, &name)?.into();
-            self.last = Some((owner, name));
+            let Some(next) = names.pop_front() else { return Ok(None) };
+            (self.listed, self.last, self.is_again) = (next.into(), None, false);
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What consumers save: checkpoints, which are part of the log, and snapshots, which are a cache.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use crate::{
     Error,
@@ -58,16 +62,19 @@ impl Storage {
         Ok(found)
     }
 
-    /// The first name of a snapshot after `after`.
-    pub(crate) fn snapshot_name_after(
-        &self,
-        after: Option<(SnapshotOwner, &str)>,
-    ) -> Result<Option<(SnapshotOwner, String)>, Error> {
+    /// The snapshots of every name, in the order of the names, each as
+    /// [`snapshots_of`](Self::snapshots_of) lists them.
+    pub(crate) fn all_snapshots(&self) -> Result<VecDeque<Vec<(SnapshotKey, u64)>>, Error> {
         self.check_open()?;
-        match &self.place {
-            Place::Memory(snapshots) => Ok(snapshots.name_after(after)),
-            Place::Disk(disk) => disk.snapshots.name_after(after),
-        }
+        let all = match &self.place {
+            Place::Memory(snapshots) => snapshots.all(),
+            Place::Disk(disk) => disk.snapshots.all()?,
+        };
+        let newest_first = |mut of_name: Vec<(SnapshotKey, u64)>| {
+            of_name.sort_unstable_by(|one, other| other.cmp(one));
+            of_name
+        };
+        Ok(all.into_values().map(newest_first).collect())
     }
 
     /// Sets aside a snapshot that is damaged or past the head, and returns where it is now.

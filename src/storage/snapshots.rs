@@ -49,6 +49,9 @@ struct Place {
 /// The names of the snapshots. A file whose inner name cannot be read has its file name instead.
 type Index = BTreeMap<Place, String>;
 
+/// Snapshots by owner and name.
+pub(crate) type Listed = BTreeMap<(SnapshotOwner, String), Vec<(SnapshotKey, u64)>>;
+
 /// The snapshots of a store on the disk.
 #[derive(Debug)]
 pub(crate) struct SnapshotFiles {
@@ -144,7 +147,10 @@ impl SnapshotFiles {
         let mut index = sync::lock(&self.index);
         match index.as_mut().filter(|_| !self.is_reading) {
             Some(index) => use_index(index),
-            None => use_index(index.insert(read_directory(&self.directory, self.is_reading)?)),
+            None => {
+                let found = read_directory(&self.directory, self.is_reading, |_| true)?;
+                use_index(index.insert(found))
+            }
         }
     }
 
@@ -182,32 +188,47 @@ impl SnapshotFiles {
         name: &str,
     ) -> Result<Vec<(SnapshotKey, u64)>, Error> {
         let key = |version| SnapshotKey { owner, name: name.to_owned(), version };
-        self.with_index(|index| {
-            let found = index.range(Place::all_of(owner, name));
-            let found = found.map(|(place, _)| (key(place.version), place.position)).collect();
-            // A file whose inner name cannot be read is listed under its file name.
-            let is_it = |(_, found): &(&Place, &String)| found.as_str() == name;
-            let odd = index.iter().filter(is_it).filter(|(place, _)| place.hash != hash_of(name));
-            let odd = odd.map(|(place, _)| (key(place.version), place.position));
-            Ok([found, odd.collect::<Vec<_>>()].concat())
-        })
+        // A file whose inner name cannot be read is listed under its file name.
+        let odd = Place::parse(name).filter(|odd| odd.owner == owner && odd.hash != hash_of(name));
+        let find = |index: &mut Index| {
+            let found = index.range(Place::all_of(owner, name)).map(|(place, _)| *place);
+            let odd = odd.filter(|odd| index.get(odd).is_some_and(|found| found == name));
+            Ok(found.chain(odd).map(|place| (key(place.version), place.position)).collect())
+        };
+        if self.is_reading {
+            let is_wanted = |place: Place| place.hash == hash_of(name) || Some(place) == odd;
+            return find(&mut read_directory(&self.directory, true, is_wanted)?);
+        }
+        self.with_index(find)
     }
 
-    /// The first name of a snapshot after `after`, by owner and then by name.
-    pub(crate) fn name_after(
-        &self,
-        after: Option<(SnapshotOwner, &str)>,
-    ) -> Result<Option<(SnapshotOwner, String)>, Error> {
+    /// Every snapshot, by owner and name.
+    pub(crate) fn all(&self) -> Result<Listed, Error> {
         self.with_index(|index| {
-            // A file whose name cannot be read goes with the others of its hash, if there are any.
-            let is_listed = |(place, name): &(&Place, &String)| {
-                let mut of_hash = index.range(place.all_of_hash());
-                place.is_of(name) || !of_hash.any(|(other, name)| other.is_of(name))
-            };
-            let names = index.iter().filter(is_listed);
-            let names = names.map(|(place, name)| (place.owner, name.as_str()));
-            let next = names.filter(|name| after.is_none_or(|after| *name > after)).min();
-            Ok(next.map(|(owner, name)| (owner, name.to_owned())))
+            let mut all = Listed::new();
+            for (place, name) in index.iter() {
+                let of_hash = index.range(place.all_of_hash());
+                let mut names: Vec<&String> = of_hash
+                    .filter(|(other, name)| other.is_of(name))
+                    .map(|(_, name)| name)
+                    .collect();
+                names.sort_unstable();
+                names.dedup();
+                if names.is_empty() {
+                    // A file whose name cannot be read goes with the others of its hash, if there
+                    // are any.
+                    names.push(name);
+                }
+                for name in names {
+                    let key = SnapshotKey {
+                        owner: place.owner,
+                        name: name.clone(),
+                        version: place.version,
+                    };
+                    all.entry((place.owner, name.clone())).or_default().push((key, place.position));
+                }
+            }
+            Ok(all)
         })
     }
 
@@ -253,8 +274,12 @@ impl SnapshotFiles {
     }
 }
 
-/// Lists the snapshots, and removes unfinished files unless it is only to read.
-fn read_directory(directory: &Path, is_reading: bool) -> Result<Index, Error> {
+/// Lists the snapshots that are wanted, and removes unfinished files unless it is only to read.
+fn read_directory(
+    directory: &Path,
+    is_reading: bool,
+    is_wanted: impl Fn(Place) -> bool,
+) -> Result<Index, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new()),
@@ -270,7 +295,7 @@ fn read_directory(directory: &Path, is_reading: bool) -> Result<Index, Error> {
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         if ending == ENDING
-            && let Some(place) = Place::parse(stem)
+            && let Some(place) = Place::parse(stem).filter(|place| is_wanted(*place))
         {
             let bytes = files::read_bounded(&path, PEEK_BYTES).unwrap_or_default();
             let name = saved::peek_name(&bytes).filter(|name| hash_of(name) == place.hash);
@@ -320,15 +345,14 @@ impl SnapshotMap {
         all.keys().filter(is_it).cloned().collect()
     }
 
-    /// As [`SnapshotFiles::name_after`].
-    pub(crate) fn name_after(
-        &self,
-        after: Option<(SnapshotOwner, &str)>,
-    ) -> Option<(SnapshotOwner, String)> {
-        let all = sync::lock(&self.kept);
-        let names = all.keys().map(|(key, _)| (key.owner, key.name.as_str()));
-        let next = names.filter(|name| after.is_none_or(|after| *name > after)).min();
-        next.map(|(owner, name)| (owner, name.to_owned()))
+    /// As [`SnapshotFiles::all`].
+    pub(crate) fn all(&self) -> Listed {
+        let mut all = Listed::new();
+        for (key, position) in sync::lock(&self.kept).keys() {
+            let name = (key.owner, key.name.clone());
+            all.entry(name).or_default().push((key.clone(), *position));
+        }
+        all
     }
 
     /// As [`SnapshotFiles::read`].

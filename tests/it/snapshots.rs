@@ -274,3 +274,27 @@ fn a_damaged_snapshot_is_left_aside_and_everything_else_is_there() {
     store.save_snapshot("x", 5, "five").unwrap();
     assert_eq!(loaded(&store, "x"), Some((5, b"five".to_vec())));
 }
+
+#[test]
+fn a_listing_goes_on_while_newer_ones_replace_what_it_was_to_list() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    (1..=9).for_each(|number| append(&store, number));
+    let save = |name: &str, position| store.save_snapshot(name, position, b"x").unwrap();
+    ["a", "b", "c"].into_iter().for_each(|name| save(name, 1));
+    let reader = annals::Reader::open(&path).unwrap();
+    for mut listed in [store.snapshots(), reader.snapshots()] {
+        let mut next = || listed.next().map(|one| one.unwrap()).map(|one| one.position);
+        assert_eq!(next(), Some(1));
+        let newest = store.load_snapshot("b").unwrap().unwrap().position();
+        save("b", newest + 1);
+        save("b", newest + 2);
+        assert_eq!([next(), next(), next(), next()], [
+            Some(newest + 2),
+            Some(newest + 1),
+            Some(1),
+            None
+        ]);
+    }
+}
