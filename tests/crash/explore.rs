@@ -46,6 +46,9 @@ pub enum Ignored {
 /// Ways to choose among the open changes at one moment.
 const KINDS: u64 = 12;
 
+/// The one in which nothing pending reaches the disk.
+const ALL_LOST: u64 = 0;
+
 /// One process of a record.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step<'a> {
@@ -267,7 +270,7 @@ fn build(disk: &Disk, kind: u64, random: &mut Random) -> State {
     let is_last = |number: u64| last.is_some_and(|last| last.number == number);
     let keep_if = |keep: bool| if keep { Choice::Keep } else { Choice::Drop };
     disk.state(&|number, object| match kind {
-        0 => Choice::Drop,
+        ALL_LOST => Choice::Drop,
         1 => Choice::Keep,
         2 => keep_if(one != Some((number, object))),
         3 => keep_if(one == Some((number, object))),
@@ -332,6 +335,24 @@ pub fn explore(
     });
     let failures = failures.into_inner().expect("no case panics");
     Explored { states: states.into_inner(), failures }
+}
+
+/// Checks the state at each of these moments in which all that is pending is lost. The case of a
+/// failure is the place of its moment among them.
+pub fn at_moments(context: &Context, recording: &Recording, moments: &[usize]) -> Explored {
+    let mut maker = Maker::new(recording, Ignored::Nothing, context.seed);
+    let mut checker = context.checker("check", &recording.setup, &[]);
+    let mut found = Explored::default();
+    for (number, moment) in (0..).zip(moments) {
+        let case = maker.make(*moment, ALL_LOST);
+        found.states += 1;
+        let failed = check(context, recording, &case, &mut checker).err();
+        found.failures.extend(failed.map(|failure| Failure { case: number, ..failure }));
+        if found.failures.len() > 1 {
+            break;
+        }
+    }
+    found
 }
 
 fn check(

@@ -17,7 +17,7 @@ use std::{
 use crate::{
     beside,
     child::{self, Answer, Checker, Job},
-    faults, kernel, kill,
+    faults, fixed_cuts, kernel, kill,
     marks::{Args, Setup},
     mending,
     plan::Random,
@@ -61,7 +61,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 37] = [
+const TESTS: [(&str, Test); 39] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -94,6 +94,8 @@ const TESTS: [(&str, Test); 37] = [
     ("power_cut::after_kill", power_cut::after_kill),
     ("power_cut::failed_fsync", power_cut::failed_fsync),
     ("power_cut::control", power_cut::control),
+    ("power_cut::shown_after_kill", fixed_cuts::shown_after_kill),
+    ("power_cut::next_file_first", fixed_cuts::next_file_first),
     ("rot::closed", rot::closed),
     ("rot::killed", rot::killed),
     ("rot::closed_beside", rot::closed_beside),
@@ -183,6 +185,11 @@ impl Context {
     /// A test's share of the time.
     pub fn time(&self, seconds: u64) -> Duration {
         Duration::from_secs(seconds) * self.factor / if self.is_brief { 3 } else { 1 }
+    }
+
+    /// For a test whose cases are few and fixed.
+    pub fn all_time(&self) -> Duration {
+        Duration::from_secs(600)
     }
 
     /// A new directory below `root`.

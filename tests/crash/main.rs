@@ -40,6 +40,8 @@ mod explore;
 #[cfg(target_os = "linux")]
 mod faults;
 #[cfg(target_os = "linux")]
+mod fixed_cuts;
+#[cfg(target_os = "linux")]
 mod follower;
 #[cfg(target_os = "linux")]
 mod harness;
