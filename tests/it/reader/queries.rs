@@ -1,12 +1,11 @@
-//! Queries of a reader, by tags: through sealed files, memory, and what is sealed meanwhile; and
-//! all questions where a file is lost.
+//! Queries of a reader, by tags: through sealed files, memory, and what is sealed meanwhile.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use annals::{EventStore, ExpectedVersion::Any, NewEvent, Query, QueryItem, Reader, compact};
 
 use super::options;
-use crate::support::files::{active, copy, journal, sealed};
+use crate::support::files::{active, sealed};
 
 fn append(store: &EventStore, positions: std::ops::RangeInclusive<u64>) {
     for position in positions {
@@ -75,50 +74,4 @@ fn what_is_sealed_while_a_reader_looks_away_is_searched() {
     store.close().unwrap();
     check(&reader, events);
     check(&Reader::open(&path).unwrap(), events);
-}
-
-/// Every stream has an event early and one late, so that a lost file is the only one that knows of
-/// the second event of some.
-#[test]
-fn a_lost_file_is_missed_by_every_question() {
-    const TWICE: u64 = 40;
-    let directory = tempfile::tempdir().unwrap();
-    let (path, original) = (directory.path().join("store"), directory.path().join("original"));
-    let store = options().open(&original).unwrap();
-    let append = |stream: &str, tag: &str| {
-        let event = NewEvent::binary("T", vec![7; 300]).unwrap().tag(tag);
-        store.append(stream, Any, [event]).unwrap();
-    };
-    (0..TWICE).for_each(|number| append(&format!("s-{number}"), "early"));
-    for number in 0..TWICE {
-        (0..20).for_each(|_| append("other", "other"));
-        append(&format!("s-{number}"), "late");
-        store.save_checkpoint("mailer", store.head().unwrap()).unwrap();
-    }
-    let (head, saved) = (store.head().unwrap(), store.checkpoint("mailer").unwrap());
-    store.close().unwrap();
-    assert!(sealed(&original).len() > 5);
-    for file in journal(&original) {
-        copy(&original, &path);
-        fs::remove_file(path.join("journal").join(file.file_name().unwrap())).unwrap();
-        let reader = Reader::open(&path).unwrap();
-        let mut refused = 0;
-        for number in 0..TWICE {
-            match reader.stream_version(format!("s-{number}")) {
-                Ok(version) => assert_eq!(version, 2, "{file:?}: s-{number}"),
-                Err(_) => refused += 1,
-            }
-            let read: Result<Vec<_>, _> = reader.read_stream(format!("s-{number}")).collect();
-            assert!(read.is_err() || read.unwrap().len() == 2, "{file:?}: s-{number}");
-        }
-        assert!(refused > 0, "{file:?}");
-        let listed: Result<Vec<_>, _> = reader.streams().collect();
-        assert!(listed.is_err() || listed.unwrap().len() as u64 == TWICE + 1, "{file:?}");
-        let late = Query::new().item(QueryItem::new().tags(["late"]));
-        let found: Result<Vec<_>, _> = reader.query(&late).collect();
-        assert!(found.is_err() || found.unwrap().len() as u64 == TWICE, "{file:?}");
-        assert!(reader.checkpoint("mailer").is_ok_and(|found| found == saved) || refused > 0);
-        assert!(reader.head().is_ok_and(|found| found == head) || refused > 0, "{file:?}");
-        fs::remove_dir_all(&path).unwrap();
-    }
 }
