@@ -3,9 +3,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
+use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader};
 
-use crate::support::files::{self, active, copy, copy_moment, replace_directory, unpublish};
+use crate::support::files::{
+    self, active, copy, copy_moment, first_position, replace_directory, unpublish,
+};
 
 const FIRST: &str = "journal/00000000000000000001.journal";
 
@@ -189,6 +191,42 @@ fn histories_that_parted_are_not_mixed() {
             assert_eq!(store.read_all().map(Result::unwrap).count(), 600);
         }
         refused => assert_eq!(refused, Some(ErrorCode::Corrupted)),
+    }
+}
+
+/// A sealed file of another history is whole, and starts where this one ends, or after that.
+#[test]
+fn a_sealed_file_of_another_history_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    killed(&path("common"), 300, 0);
+    for (name, letter, events) in [("long", "a", 2_000), ("short", "b", 350)] {
+        copy(&path("common"), &path(name));
+        let store = options().open(path(name)).unwrap();
+        (300..events).for_each(|number| append(&store, number, &letter.repeat(200)));
+        store.close().unwrap();
+    }
+    let own = fs::read(path("common").join("HEAD")).unwrap();
+    let others: Vec<_> =
+        files::sealed(&path("long")).into_iter().filter(|f| first_position(f) > 300).collect();
+    assert!(others.len() > 2);
+    // Besides the shorter history, and besides the common start with and without its record.
+    for (base, head) in [("short", None), ("common", None), ("common", Some(&own))] {
+        for other in &others {
+            let mixed = path("mixed");
+            copy(&path(base), &mixed);
+            if let Some(head) = head {
+                fs::write(mixed.join("HEAD"), head).unwrap();
+            }
+            fs::copy(other, mixed.join("journal").join(other.file_name().unwrap())).unwrap();
+            let what = format!("{base} with {other:?}");
+            assert_eq!(code_of(&mixed), Some(ErrorCode::Corrupted), "{what}");
+            let reader = Reader::open(&mixed).unwrap();
+            let read: Vec<_> = reader.read_all().map_while(Result::ok).collect();
+            let own = if base == "short" { b'b' } else { b'0' };
+            assert!(read.iter().skip(300).all(|event| event.data().contains(&own)), "{what}");
+            fs::remove_dir_all(&mixed).unwrap();
+        }
     }
 }
 
