@@ -59,6 +59,10 @@ defects! {
     IdsForgotten,
     /// A checkpoint may go back.
     CheckpointGoesBack,
+    /// Whoever should lead next is not woken.
+    NextLeaderAsleep,
+    /// A ticket that is answered wakes nobody who waits for it.
+    TicketUnanswered,
 }
 
 /// Whether the library has this defect.

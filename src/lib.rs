@@ -75,6 +75,9 @@ pub use store::{
     Streams, Ticket, Upcast, Upcasters,
 };
 pub use subscription::{CancelHandle, Subscription};
+#[cfg(feature = "model-checking")]
+#[doc(hidden)]
+pub use sync::model; // the disk of a model checker
 pub use verify::{Finding, Report};
 
 /// The ids of events are UUIDs of this crate.

@@ -6,12 +6,24 @@
 //! keeps the data consistent between steps, and a group commit that panics poisons the store
 //! itself. So a panic of one thread does not stop the others, which still have to answer, close,
 //! and drop.
+//!
+//! Locks, atomics and threads of the engine come from here: with the feature `model-checking` they
+//! are those of a model checker, which then decides which thread goes on at each of them.
 
-#[cfg(feature = "capi")]
-use std::sync::TryLockError;
-use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::Duration,
+#[cfg(feature = "model-checking")]
+pub mod model;
+
+use std::{io, sync::PoisonError, time::Duration};
+
+#[cfg(feature = "model-checking")]
+pub(crate) use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, mpsc},
+    thread,
+};
+#[cfg(not(feature = "model-checking"))]
+pub(crate) use std::{
+    sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, mpsc},
+    thread,
 };
 
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -21,6 +33,8 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `None` while another thread, or this one, holds it.
 #[cfg(feature = "capi")]
 pub(crate) fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    use std::sync::TryLockError;
+
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -60,3 +74,32 @@ pub(crate) fn wait_timeout_while<'a, T>(
     let (guard, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
     (guard, outcome.timed_out())
 }
+
+/// Starts a thread that ends with the scope.
+#[cfg(not(feature = "model-checking"))]
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<thread::ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work)
+}
+
+/// Starts a thread that ends with the scope.
+#[cfg(feature = "model-checking")]
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    _name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<thread::ScopedJoinHandle<'scope, T>> {
+    Ok(scope.spawn(work))
+}
+
+/// Makes the data of a file of the journal durable.
+#[cfg(not(feature = "model-checking"))]
+pub(crate) fn sync_data(file: &std::fs::File) -> io::Result<()> {
+    file.sync_data()
+}
+
+#[cfg(feature = "model-checking")]
+pub(crate) use model::sync_data;

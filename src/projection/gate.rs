@@ -5,12 +5,13 @@
 //! that is inside a projection of the store already, as a driver or as a reader, is never made to
 //! wait for those who wait to drive: they may be waiting for it.
 
-use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard},
-    thread::ThreadId,
-};
+use std::sync::Arc;
 
-use crate::{Error, store::Waits, sync};
+use crate::{
+    Error,
+    store::Waits,
+    sync::{self, Condvar, Mutex, MutexGuard, thread::ThreadId},
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Gate {

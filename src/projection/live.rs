@@ -4,11 +4,7 @@ use std::{
     fmt,
     ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, RwLock, RwLockReadGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::{self, ThreadId},
+    sync::Arc,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,7 +16,11 @@ use crate::{
         gate::{Advance, Gate, Turn},
     },
     store::Follower,
-    sync,
+    sync::{
+        self, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        thread::{self, ThreadId},
+    },
 };
 
 /// A projection that every append brings up to date before it returns, whichever thread appends.

@@ -1,6 +1,6 @@
 //! Committing a group: room, then journal, then tail, then the head that readers see.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use crate::{
     Error,
@@ -19,6 +19,7 @@ use crate::{
         journal::{NewFrame, WrittenFrame},
         tail::{FrameSource, TailEntry, TailFrame, TailRecord},
     },
+    sync::atomic::Ordering,
 };
 
 /// Bytes of an item before its content: its length and its kind.

@@ -10,7 +10,7 @@ mod signals;
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -30,7 +30,7 @@ use crate::{
         snapshots::SnapshotFiles,
         trees::{self, Trees},
     },
-    sync,
+    sync::{self, Mutex, RwLock},
 };
 
 use durability::Durability;
@@ -211,10 +211,10 @@ impl Disk {
         let started = Instant::now();
         let mut synced = match defect::has(Defect::AckBeforeSync) && self.max_delay.is_none() {
             true => Ok(()),
-            false => file.sync_data(),
+            false => sync::sync_data(file),
         };
         if defect::has(Defect::RetriedSync) {
-            synced = synced.or_else(|_| file.sync_data());
+            synced = synced.or_else(|_| sync::sync_data(file));
         }
         match synced {
             Ok(()) => {

@@ -16,7 +16,6 @@ mod sealing;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
     time::Instant,
 };
 
@@ -31,7 +30,7 @@ use crate::{
         tail::{Tail, Window},
         trees::{Head, Staging, Trees},
     },
-    sync,
+    sync::{self, thread},
     trace::span,
 };
 
@@ -223,8 +222,8 @@ impl Drain<'_> {
                 sealed
             };
             let has_second = !to_seal.is_empty() && second.try_take(Use::Sealing);
-            let builder = || thread::Builder::new().name("annals-seal".to_owned());
-            let helper = has_second.then(|| builder().spawn_scoped(scope, seal).ok()).flatten();
+            let start = || sync::spawn_scoped(scope, "annals-seal", seal).ok();
+            let helper = has_second.then(start).flatten();
             if has_second && helper.is_none() {
                 second.give_back();
             }

@@ -9,14 +9,7 @@
 
 mod reopen;
 
-use std::{
-    fs::File,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fs::File, path::Path, sync::Arc};
 
 use crate::{
     Error,
@@ -35,7 +28,10 @@ use crate::{
         replay::IntoTail,
         tail::Tail,
     },
-    sync,
+    sync::{
+        self,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 pub(super) use reopen::begin;

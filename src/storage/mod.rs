@@ -36,15 +36,7 @@ mod snapshots;
 mod tail;
 mod trees;
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -52,6 +44,7 @@ use crate::{
     Error,
     codec::checksum::Checksum,
     metrics::{Meters, Metrics},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use disk::{Disk, Use};

@@ -10,7 +10,7 @@ use std::{
     fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -23,7 +23,7 @@ use crate::{
     },
     event::{SnapshotKey, SnapshotOwner, limits::SNAPSHOT_BYTES_MAX},
     storage::{home::files, journal::Identity},
-    sync,
+    sync::{self, Mutex},
 };
 
 /// How many snapshots are kept for each key: the newest, and one in case that is damaged.

@@ -16,7 +16,7 @@ mod upcast;
 #[cfg(feature = "testing")]
 mod testing;
 
-use std::{path::Path, sync::Arc, thread};
+use std::{path::Path, sync::Arc};
 
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ use crate::{
     Error,
     event::{RecordedEvent, name},
     storage::{Storage, StorageOptions},
+    sync::thread,
     trace::span,
 };
 

@@ -1,10 +1,13 @@
 //! Faults that a test injects into the appends of its store.
 
-use std::{collections::VecDeque, sync::Mutex};
+use std::collections::VecDeque;
 
 use crate::{
-    AppendError, Conflict, Error, EventStore, error::check_violations, event::ExpectedVersion,
-    store::Unit, sync,
+    AppendError, Conflict, Error, EventStore,
+    error::check_violations,
+    event::ExpectedVersion,
+    store::Unit,
+    sync::{self, Mutex},
 };
 
 /// What the next append fails with.

@@ -21,9 +21,9 @@ use crate::child::{self, End};
 /// Their names, each with a line of its own, after its comment.
 const SOURCE: &str = include_str!("../../src/defect.rs");
 
-/// The methods: groups of crash tests, and the tests of the public API at last.
-const METHODS: [&str; 8] =
-    ["kill", "beside", "faults", "mending", "kernel", "power_cut", "rot", "it"];
+/// The methods: groups of crash tests, the model checker, and the tests of the public API at last.
+const METHODS: [&str; 9] =
+    ["kill", "beside", "faults", "mending", "kernel", "power_cut", "rot", "model", "it"];
 
 /// The tests of the public API that concern what the defects are about.
 const IT: [&str; 9] = [
@@ -60,6 +60,12 @@ fn fails(method: &str, defect: Option<&str>, is_long: bool) -> bool {
             let mut command = Command::new(env!("CARGO"));
             command.args(["test", "--quiet", "--features", "seeded-defects", "--test", "it", "--"]);
             command.args(IT);
+            command
+        }
+        "model" => {
+            let mut command = Command::new(env!("CARGO"));
+            let features = "seeded-defects,model-checking";
+            command.args(["test", "--quiet", "--features", features, "--test", "model"]);
             command
         }
         group => {

@@ -1,10 +1,6 @@
 //! Events as they come.
 
-use std::{
-    ptr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{ptr, sync::Arc, time::Duration};
 
 use crate::ffi::{
     error::annals_error,
@@ -19,6 +15,7 @@ use crate::ffi::{
     status::{ANNALS_DONE, ANNALS_OK, ANNALS_TIMEOUT, annals_status},
     store::annals_store,
 };
+use crate::sync::Mutex;
 use crate::{CancelHandle, RecordedEvent, Subscription, sync};
 
 /// Events as they come: history, and then what is appended, without a gap or a repeat. It reads

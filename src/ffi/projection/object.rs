@@ -1,6 +1,8 @@
 //! The object, and what one may ask it at any time.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, atomic::AtomicU32};
+use std::sync::{Arc, OnceLock, atomic::AtomicU32};
+
+use crate::sync::{Mutex, MutexGuard};
 
 use crate::ffi::{
     error::annals_error,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -13,6 +13,7 @@ use crate::ffi::{
     derived::Callback,
     glue::{fault::CallbackFailed, handle::SharedStore},
 };
+use crate::sync::{Mutex, MutexGuard};
 use crate::{HandlerError, RecordedEvent, sync};
 
 /// Outlives the object, if that is freed by one of its own callbacks.

@@ -1,14 +1,14 @@
 //! How far the journal is written and how far it is durable.
 
-use std::{
+use std::time::Instant;
+
+use crate::{
+    codec::head::LogEnd,
     sync::{
-        Mutex,
+        self, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
-
-use crate::{codec::head::LogEnd, sync};
 
 /// The ends of what is written and of what is durable, under one lock.
 #[derive(Debug)]

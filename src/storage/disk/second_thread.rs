@@ -2,9 +2,7 @@
 //! either seals files while the first drains, or commits what is submitted. Where it commits, the
 //! first one seals. Nobody waits for it.
 
-use std::sync::Mutex;
-
-use crate::sync;
+use crate::sync::{self, Mutex};
 
 /// The second thread.
 #[derive(Debug, Default)]

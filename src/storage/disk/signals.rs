@@ -1,11 +1,8 @@
 //! How the background thread is asked for work, and how others wait for it.
 
-use std::{
-    sync::{Condvar, Mutex, MutexGuard},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::sync;
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
 
 /// How long one wait lasts.
 const WAIT: Duration = Duration::from_millis(100);

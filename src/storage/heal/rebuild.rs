@@ -4,12 +4,7 @@
 //! The files are read in order, checked block by block, and gathered into windows as large as those
 //! of a drain. Nothing is synced until the end: trees that were not finished are thrown away.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use uuid::Uuid;
 
@@ -22,6 +17,7 @@ use crate::{
         open::{Resolved, end_of, start_of},
         trees::{Head, OpenTrees, Staging, Trees},
     },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// A window is staged at this many events, or bytes of them.

@@ -3,7 +3,6 @@
 use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -12,7 +11,7 @@ use rustix::{
     fs::inotify::{self, CreateFlags, WatchFlags},
 };
 
-use crate::storage::home::head;
+use crate::{storage::home::head, sync::thread};
 
 /// How long one wait lasts at most: a caller looks at other things too.
 const WAIT: Duration = Duration::from_millis(20);

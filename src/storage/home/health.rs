@@ -1,11 +1,11 @@
 //! Whether the store still takes writes.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, OnceLock};
 
-use crate::Error;
+use crate::{
+    Error,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// Set once, by the first failure that leaves an outcome unknown, and never cleared: only a reopen
 /// can determine what is on the disk.

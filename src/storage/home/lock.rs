@@ -5,11 +5,11 @@ use std::{
     io,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
-    process, thread,
+    process,
     time::{Duration, Instant},
 };
 
-use crate::{Error, storage::home::files};
+use crate::{Error, storage::home::files, sync::thread};
 
 const FILE: &str = "LOCK";
 

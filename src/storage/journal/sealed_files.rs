@@ -1,15 +1,6 @@
 //! The sealed files of a store: the list of them, and a few that are kept open.
 
-use std::{
-    collections::BTreeMap,
-    mem,
-    ops::RangeInclusive,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, mem, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
 use crate::{
     Error,
@@ -18,7 +9,10 @@ use crate::{
         Direction,
         journal::{FileKey, Identity, SealedFile},
     },
-    sync,
+    sync::{
+        self, Mutex, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// How many files are kept open. Each takes a descriptor and about 20 KB.

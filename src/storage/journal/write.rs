@@ -4,7 +4,7 @@ use std::{
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use crate::{
         home::files,
         journal::file::{CreateFailure, FileKey, PreparedFile},
     },
-    sync,
+    sync::{self, Mutex},
 };
 
 /// The capacity of a file when none is active; each later one doubles, up to the option's size, so

@@ -1,7 +1,5 @@
 //! What an open finds in the journal.
 
-use std::sync::atomic::AtomicU64;
-
 use crate::{
     Error,
     codec::head::{HeadRecord, LogEnd},
@@ -21,7 +19,7 @@ use crate::{
         tail::Tail,
         trees::Trees,
     },
-    sync,
+    sync::{self, atomic::AtomicU64},
 };
 
 /// The journal, and the tail with what is not sealed.

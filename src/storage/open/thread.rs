@@ -4,11 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, SendError, SyncSender},
-    },
-    thread,
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,6 +14,10 @@ use crate::{
         OnProgress, Storage, drain,
         heal::{Rebuild, Steps},
         trees::{OpenTrees, Trees, deadline},
+    },
+    sync::{
+        mpsc::{self, Receiver, RecvTimeoutError, SendError, SyncSender},
+        thread,
     },
 };
 
@@ -47,6 +47,7 @@ impl Make {
 }
 
 /// What the thread is to do once the trees are open.
+#[derive(Debug)]
 enum Start {
     Run(Arc<Storage>),
     /// The store could not be opened: drop the trees on the thread, where a hang blocks no caller.

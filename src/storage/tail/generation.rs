@@ -5,7 +5,7 @@ use std::{
     fs::File,
     ops::{Bound, RangeInclusive},
     os::unix::fs::FileExt,
-    sync::{Arc, RwLock},
+    sync::Arc,
 };
 
 use foldhash::HashMap;
@@ -16,7 +16,7 @@ use crate::{
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
     event::{RecordedEvent, TagList},
     storage::{journal::FileKey, tail::TailFrame},
-    sync,
+    sync::{self, RwLock},
 };
 
 /// What an event takes in the index, about.

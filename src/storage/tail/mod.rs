@@ -17,7 +17,7 @@ use std::{
     collections::BTreeSet,
     mem,
     ops::{Bound, RangeInclusive},
-    sync::{Arc, RwLock},
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use crate::{
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
     event::RecordedEvent,
     storage::{Direction, journal::FileKey},
-    sync,
+    sync::{self, RwLock},
 };
 
 pub(crate) use generation::{FrameSource, Generation, TailEntry, TailRecord};

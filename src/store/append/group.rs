@@ -8,7 +8,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::Arc,
 };
 
 use super::{
@@ -19,7 +19,12 @@ use super::{
     submitted::{Committer, Submitted},
 };
 use crate::{
-    AppendError, Error, EventStore, metrics::Meters, storage::Storage, store::Inner, sync,
+    AppendError, Error, EventStore,
+    defect::{self, Defect},
+    metrics::Meters,
+    storage::Storage,
+    store::Inner,
+    sync::{self, Condvar, Mutex, MutexGuard},
     trace::span,
 };
 
@@ -178,7 +183,7 @@ impl GroupCommit {
             let is_other = |slot: &&Arc<Slot>| !own.is_some_and(|own| Arc::ptr_eq(slot, own));
             if group.iter().filter(is_other).any(|slot| slot.place() == Some(place)) {
                 changed.notify_all();
-            } else if next == Some(place) {
+            } else if next == Some(place) && !defect::has(Defect::NextLeaderAsleep) {
                 // Whoever still waits here has no answer, so any of them may lead.
                 changed.notify_one();
             }

@@ -12,11 +12,12 @@ mod request;
 mod submitted;
 mod versions;
 
-use std::{sync::Arc, thread, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     AppendError, Error, EventStore,
     event::{Appended, ExpectedVersion, NewEvent},
+    sync::thread,
     trace::span,
 };
 use conditions::SeenConditions;

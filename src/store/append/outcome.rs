@@ -2,13 +2,15 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Condvar, Mutex},
     task::{Context, Poll, Waker},
     time::Instant,
 };
 
 use super::group::Answer;
-use crate::sync;
+use crate::{
+    defect::{self, Defect},
+    sync::{self, Condvar, Mutex},
+};
 
 /// The answer to a submitted batch, once there is one. It stays, and any number may ask.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Outcome {
             state.answer = Some(answer);
             (state.waker.take(), state.waiting > 0)
         };
-        if is_awaited {
+        if is_awaited && !defect::has(Defect::TicketUnanswered) {
             self.changed.notify_all();
         }
         if let Some(waker) = waker {

@@ -10,8 +10,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex},
-    thread::{self, JoinHandle},
+    sync::Arc,
 };
 
 use super::{
@@ -19,7 +18,14 @@ use super::{
     outcome::Outcome,
     request::AppendRequest,
 };
-use crate::{Error, EventStore, store::Inner, sync};
+use crate::{
+    Error, EventStore,
+    store::Inner,
+    sync::{
+        self, Condvar, Mutex,
+        thread::{self, JoinHandle},
+    },
+};
 
 /// Batches, and bytes of them, that wait in the queue.
 const QUEUE_BATCHES: usize = 1_024;

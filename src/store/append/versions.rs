@@ -8,9 +8,12 @@
 use std::mem;
 
 use foldhash::{HashMap, HashMapExt as _};
-use std::sync::Mutex;
 
-use crate::{Error, storage::Storage, sync};
+use crate::{
+    Error,
+    storage::Storage,
+    sync::{self, Mutex},
+};
 
 /// Entries of one half: both together take some 10 to 20 MB.
 const ENTRIES: usize = 64 << 10;

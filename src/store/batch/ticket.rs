@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -13,6 +12,7 @@ use super::{Committed, Places};
 use crate::{
     AppendError, Error, EventStore,
     store::{Inner, Written, append::Outcome},
+    sync::thread,
 };
 
 /// What a submitted batch will answer: waited for, polled, or awaited as a [`Future`] on any

@@ -5,15 +5,14 @@ use std::{
     collections::HashMap,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Condvar, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
     task::Waker,
     time::Instant,
 };
 
-use crate::sync;
+use crate::sync::{
+    self, Condvar, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// Where readers wait for the head to move.
 #[derive(Debug, Default)]

@@ -5,15 +5,13 @@
 //! thread and drives nothing: what it appends is noted, and followed once it is outside again. So
 //! no two threads wait for each other, and no handler runs inside another.
 
-use std::{
-    collections::HashMap,
-    fmt, ptr,
-    sync::{Arc, Mutex, MutexGuard, RwLock},
-    thread::{self, ThreadId},
-};
+use std::{collections::HashMap, fmt, ptr, sync::Arc};
 
 use super::Waits;
-use crate::sync;
+use crate::sync::{
+    self, Mutex, MutexGuard, RwLock,
+    thread::{self, ThreadId},
+};
 
 /// Something that follows every append.
 pub(crate) trait Follower: Send + Sync {

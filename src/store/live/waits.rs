@@ -1,12 +1,7 @@
 //! The wait graph of the threads that are inside the followers of a store, so that a cycle is
 //! detected before it closes.
 
-use std::{
-    sync::{Mutex, MutexGuard},
-    thread::ThreadId,
-};
-
-use crate::sync;
+use crate::sync::{self, Mutex, MutexGuard, thread::ThreadId};
 
 /// A thread waits for at most one other, so the wait graph has out-degree one.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, OnceLock},
+    sync::OnceLock,
 };
 
 use uuid::Uuid;
@@ -28,6 +28,7 @@ use crate::{
         },
     },
     storage::journal::{FileKey, sealed::read::Scratch},
+    sync::Mutex,
 };
 
 /// A sealed file. Threads may read it at the same time.

@@ -8,7 +8,6 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::OnceLock,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +20,7 @@ use crate::{
         files,
         trees::{SEGMENT_BYTES, Trees, close, guarded},
     },
+    sync::thread,
 };
 
 pub(crate) use mark::{begin_try, mark_damaged};
