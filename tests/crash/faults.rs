@@ -110,7 +110,7 @@ fn each_call(context: &Context, kind: &Kind) -> Outcome {
     let cases = shuffled(context.seed, calls).into_iter();
     // A store that waits for sled to come back sleeps, so there is room for more of them.
     let jobs = context.jobs * 2;
-    let time = context.time(kind.seconds);
+    let time = context.time_for_each(kind.seconds);
     let (count, failures) = context.run_cases(cases, time, jobs, |case| {
         let place = Place::new(context, &context.scratch);
         let mut injection = place.injection(library);

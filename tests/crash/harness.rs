@@ -61,7 +61,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 39] = [
+const TESTS: [(&str, Test); 41] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -83,6 +83,8 @@ const TESTS: [(&str, Test); 39] = [
     ("mending::repair_fails", mending::repair_fails),
     ("mending::backup_killed", mending::backup_killed),
     ("mending::backup_fails", mending::backup_fails),
+    ("mending::import_killed", mending::import_killed),
+    ("mending::import_fails", mending::import_fails),
     ("kernel::lost_write_back", kernel::lost_write_back),
     ("kernel::suspended", kernel::suspended),
     ("kernel::panicked", kernel::panicked),
@@ -185,6 +187,12 @@ impl Context {
     /// A test's share of the time.
     pub fn time(&self, seconds: u64) -> Duration {
         Duration::from_secs(seconds) * self.factor / if self.is_brief { 3 } else { 1 }
+    }
+
+    /// The time of a test whose cases are the calls of a life: a sample of them in a short run, each
+    /// of them in a long one.
+    pub fn time_for_each(&self, seconds: u64) -> Duration {
+        if self.factor > 1 { Duration::from_secs(24 * 3_600) } else { self.time(seconds) }
     }
 
     /// For a test whose cases are few and fixed.

@@ -28,9 +28,11 @@ pub enum Work {
     Repair(usize),
     /// A new backup, or an earlier one that is continued.
     Backup(Task, Earlier),
+    /// An import into a new store, or into one that has the first part already.
+    Import(Earlier),
 }
 
-/// The backup that is there already.
+/// The backup, or the store with a part of the import, that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Earlier {
     None,
@@ -48,6 +50,7 @@ pub const BACKUPS: &[Work] = &[
     Work::Backup(Task::Link, Earlier::Opened),
     Work::Backup(Task::BackupOpen, Earlier::Untouched),
 ];
+pub const IMPORTS: &[Work] = &[Work::Import(Earlier::None), Work::Import(Earlier::Untouched)];
 
 /// A tail that nothing is drained from before a close.
 const WIDE: u64 = 64 << 20;
@@ -80,6 +83,7 @@ impl Prepared {
         let write = |setup: &Setup, more: &[&str]| run(&place, "write", &place.args(setup, more));
         let mut earlier = String::new();
         match work {
+            Work::Import(_) => {}
             Work::Rebuild(_) => {
                 write(&setup, &["rounds=2", "units=15"])?;
                 write(&Setup { tail_bytes: WIDE, ..setup.clone() }, &["units=8", "leave=1"])?;
@@ -109,6 +113,14 @@ impl Prepared {
                 write(&setup, &["units=25", "leave=1"])?;
             }
         }
+        if let Work::Import(there) = work {
+            write(&setup, &["rounds=1", "units=15"])?;
+            if there != Earlier::None {
+                run(&place, "mend", &task_args(&place, &setup, Task::Import))?;
+                earlier = read(&place.marks);
+            }
+            write(&setup, &["units=25", "leave=1"])?;
+        }
         damage(work, &place.store);
         let base = context.new_dir(&context.scratch);
         copy_tree(&place.base, &base).map_err(|error| error.to_string())?;
@@ -130,6 +142,7 @@ impl Prepared {
             Work::Rebuild(_) => ("write", place.args(&self.setup, &["rounds=1", "units=1"])),
             Work::Repair(_) => ("mend", task_args(place, &self.setup, Task::Repair)),
             Work::Backup(task, _) => ("mend", task_args(place, &self.setup, task)),
+            Work::Import(_) => ("mend", task_args(place, &self.setup, Task::Import)),
         }
     }
 
@@ -180,6 +193,12 @@ impl Prepared {
                 }
                 Ok(())
             }
+            Work::Import(earlier) => {
+                if contents(&place.store) != contents(&self.base.join("store")) {
+                    return Err("the store that is exported has changed".to_owned());
+                }
+                self.check_target(context, place, (Task::Import, earlier), &strict)
+            }
             Work::Backup(task, earlier) => {
                 if task == Task::BackupOpen {
                     let store = self.other(context, &place.store, &self.marks);
@@ -187,22 +206,25 @@ impl Prepared {
                 } else if contents(&place.store) != contents(&self.base.join("store")) {
                     return Err("the store has changed".to_owned());
                 }
-                self.check_backup(context, place, earlier, &strict)
+                self.check_target(context, place, (task, earlier), &strict)
             }
         }
     }
 
-    fn check_backup(
+    /// Checks what a fault has left of a copy, that the work can be repeated, and what that gives.
+    fn check_target(
         &self,
         context: &Context,
         place: &Place,
-        earlier: Earlier,
+        (task, earlier): (Task, Earlier),
         strict: &dyn Fn(&Place) -> Result<(), String>,
     ) -> Result<(), String> {
         let target = place.base.join("copy");
         let at_least = match earlier {
-            // A new one appears under its name when it is whole.
-            Earlier::None => Some(&self.marks).filter(|_| target.exists()).cloned(),
+            // A new backup appears under its name when it is whole.
+            Earlier::None if task != Task::Import => {
+                Some(&self.marks).filter(|_| target.exists()).cloned()
+            }
             // What came later may be there.
             _ => {
                 let later = self.marks.strip_prefix(&self.earlier).unwrap_or_default();
@@ -212,27 +234,38 @@ impl Prepared {
             }
         };
         if let Some(marks) = at_least {
+            let marks = without_saves(task, &marks);
             let copy = self.other(context, &target, &marks);
-            strict(&copy).map_err(|text| format!("the backup: {text}"))?;
+            strict(&copy).map_err(|text| format!("the copy: {text}"))?;
         }
-        let Work::Backup(task, _) = self.work else { unreachable!("it is one") };
         run(place, "mend", &task_args(place, &self.setup, task))?;
         let notes = last_line(place);
         if !notes.starts_with("end done") {
             return Err(format!("it cannot be repeated: {notes}"));
         }
         check_names(&target, |_| true)?;
-        let copy = self.other(context, &target, &self.marks);
-        strict(&copy).map_err(|text| format!("the repeated backup: {text}"))
+        let copy = self.other(context, &target, &without_saves(task, &self.marks));
+        strict(&copy).map_err(|text| format!("the repeated copy: {text}"))
     }
 
     /// A copy of a directory as a store of its own.
     fn other(&self, context: &Context, store: &Path, marks: &str) -> Place {
         let other = Place::new(context, &context.scratch);
-        copy_tree(store, &other.store).expect("a store can be copied");
+        if store.exists() {
+            copy_tree(store, &other.store).expect("a store can be copied");
+        }
         fs::write(&other.marks, marks).expect("the marks can be written");
         other
     }
+}
+
+/// The marks of what an import carries: neither checkpoints nor snapshots.
+fn without_saves(task: Task, marks: &str) -> String {
+    let is_save = |line: &str| {
+        let words = ["save ", "saved ", "found "];
+        task == Task::Import && words.iter().any(|word| line.starts_with(word))
+    };
+    marks.lines().filter(|line| !is_save(line)).map(|line| format!("{line}\n")).collect()
 }
 
 fn task_args(place: &Place, setup: &Setup, task: Task) -> Vec<String> {
@@ -339,6 +372,6 @@ fn damage(work: Work, store: &Path) {
             let at = frames[(frames.len() - 1) / 2];
             flip(file, at + 66);
         }
-        Work::Backup(..) => {}
+        Work::Backup(..) | Work::Import(_) => {}
     }
 }

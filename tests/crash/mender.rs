@@ -7,7 +7,8 @@
 use std::io::{self, Write};
 
 use annals::{
-    BackupOptions, Error, ErrorCode, RepairOptions, SalvageOptions, backup, repair, salvage_with,
+    BackupOptions, Error, ErrorCode, ExportOptions, ImportMode, ImportOptions, ReadEvents, Reader,
+    RepairOptions, SalvageOptions, backup, repair, salvage_with,
 };
 
 use crate::{
@@ -29,10 +30,19 @@ pub enum Task {
     Link,
     /// Copy a store that is open.
     BackupOpen,
+    /// Import what a reader exports.
+    Import,
 }
 
-const TASKS: [Task; 6] =
-    [Task::Open, Task::Repair, Task::Salvage, Task::Backup, Task::Link, Task::BackupOpen];
+const TASKS: [Task; 7] = [
+    Task::Open,
+    Task::Repair,
+    Task::Salvage,
+    Task::Backup,
+    Task::Link,
+    Task::BackupOpen,
+    Task::Import,
+];
 
 /// Runs in the child. Arguments: `task`, `dir`, `target`, `marks`, those of [`Setup`].
 pub fn run(args: &Args) {
@@ -77,6 +87,17 @@ fn work(task: Task, args: &Args) -> Result<String, Error> {
         }
         Task::Backup | Task::Link => {
             Ok(format!("{} events", backup(&dir, &target, &options)?.events))
+        }
+        Task::Import => {
+            let mut text = Vec::new();
+            Reader::open(&dir)?.export_ndjson(&mut text, &ExportOptions::new())?;
+            let store = setup.open(&target)?;
+            let options = ImportOptions::new().mode(ImportMode::Resume);
+            let imported = store.import_ndjson(&text[..], &options);
+            let imported = imported.map_err(|failed| failed.error);
+            let head = store.head()?;
+            let closed = store.close();
+            imported.and_then(|_| closed.map(|()| format!("{head} events")))
         }
         Task::BackupOpen => {
             let store = setup.open(&dir)?;

@@ -13,7 +13,7 @@ use crate::{
     child::{self, End, Life, SIGKILL, SLED},
     harness::{Context, Failure, Outcome, shuffled},
     kill::{check_end, fail},
-    mended::{BACKUPS, Prepared, REBUILDS, REPAIRS, Work},
+    mended::{BACKUPS, IMPORTS, Prepared, REBUILDS, REPAIRS, Work},
     plan::Random,
     shim::{EIO, ENOSPC, Injection},
 };
@@ -64,6 +64,14 @@ pub fn backup_killed(context: &Context) -> Outcome {
 
 pub fn backup_fails(context: &Context) -> Outcome {
     each_call(context, BACKUPS, &ERRORS)
+}
+
+pub fn import_killed(context: &Context) -> Outcome {
+    each_call(context, IMPORTS, &KILLS)
+}
+
+pub fn import_fails(context: &Context) -> Outcome {
+    each_call(context, IMPORTS, &ERRORS)
 }
 
 /// A work, and the calls of it without a fault.
@@ -140,7 +148,7 @@ fn each_call(context: &Context, works: &[Work], faults: &[Fault]) -> Outcome {
     let pairs = rest.into_iter().zip(names).flat_map(|(one, other)| [one, other]);
     let cases: Vec<u64> = pairs.chain(others).collect();
     let seen = Seen::default();
-    let time = context.time(SECONDS);
+    let time = context.time_for_each(SECONDS);
     let (count, failures) = context.run_cases(cases.into_iter(), time, context.jobs, |case| {
         let (Ready { prepared, .. }, fault, call) = parts(case);
         one(context, prepared, (fault, call), case, &seen).or_else(|text| {
