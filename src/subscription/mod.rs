@@ -71,6 +71,9 @@ pub struct Subscription {
     search_end: u64,
     is_cancelled: Arc<AtomicBool>,
     has_failed: bool,
+    /// Reports what another process writes, from the first wait on. Kept, because the system takes
+    /// milliseconds to give up a watch.
+    changes: Option<Changes>,
     /// What wakes a task that waits for another process to write.
     #[cfg(feature = "async")]
     watch: Option<stream::Watch>,
@@ -141,6 +144,7 @@ impl EventStore {
             search_end: 0,
             is_cancelled: Arc::default(),
             has_failed: false,
+            changes: None,
             #[cfg(feature = "async")]
             watch: None,
         })
@@ -242,9 +246,13 @@ impl Subscription {
             if self.is_cancelled() {
                 return Ok(None);
             }
+            // A look follows, so that nothing is missed that came before the watch.
+            if self.changes.is_none() {
+                self.changes = self.store.storage().changes();
+            }
             let is_due = || self.is_due();
-            let has_come = match self.store.storage().changes() {
-                Some(changes) => self.wait_for_writer(&changes, deadline)?,
+            let has_come = match &self.changes {
+                Some(changes) => self.wait_for_writer(changes, deadline)?,
                 None => self.store.arrivals().wait(deadline, is_due),
             };
             if !has_come {
@@ -359,3 +367,24 @@ impl Iterator for Subscription {
 }
 
 impl FusedIterator for Subscription {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{EventStore, ReadEvents, Reader};
+
+    #[test]
+    fn a_reader_keeps_its_watch() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let store = EventStore::open(&path).unwrap();
+        let mut own = store.subscribe(1).unwrap();
+        assert!(own.next_timeout(Duration::from_millis(1)).unwrap().is_none());
+        assert!(own.changes.is_none());
+        let mut events = Reader::open(&path).unwrap().subscribe(1).unwrap();
+        assert!(events.next_timeout(Duration::from_millis(1)).unwrap().is_none());
+        assert!(events.changes.is_some());
+    }
+}
