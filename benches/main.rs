@@ -21,6 +21,7 @@ mod batches; //   conditions, queries by tag, tickets
 #[cfg(feature = "capi")]
 mod c_abi; //     the C ABI beside Rust
 mod derived; //   projections, subscriptions, what is saved
+mod readers; //   processes that read beside a store that is written
 mod rounds; //    rounds, medians, output
 mod workloads; // what is measured
 
@@ -34,6 +35,9 @@ fn main() {
             "--bench" => {}
             "--rounds" => {
                 rounds = arguments.next().and_then(|n| n.parse().ok()).expect("--rounds N");
+            }
+            readers::FOLLOW => {
+                return readers::follow(arguments.next().expect("a path").as_ref());
             }
             other => filter = other.to_owned(),
         }
@@ -54,6 +58,9 @@ fn main() {
     derived::live(&run);
     derived::delivery(&run);
     derived::saving(&run);
+    readers::beside(&run);
+    readers::delay(&run);
+    readers::large(&run);
     #[cfg(feature = "capi")]
     {
         c_abi::iterate(&run);
