@@ -189,8 +189,8 @@ impl Context {
         Duration::from_secs(seconds) * self.factor / if self.is_brief { 3 } else { 1 }
     }
 
-    /// The time of a test whose cases are the calls of a life: a sample of them in a short run, each
-    /// of them in a long one.
+    /// The time of a test whose cases are the calls of a life: a sample of them in a short run,
+    /// each of them in a long one.
     pub fn time_for_each(&self, seconds: u64) -> Duration {
         if self.factor > 1 { Duration::from_secs(24 * 3_600) } else { self.time(seconds) }
     }
