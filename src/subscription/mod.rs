@@ -373,7 +373,7 @@ impl FusedIterator for Subscription {}
 mod tests {
     use std::time::Duration;
 
-    use crate::{EventStore, ReadEvents, Reader};
+    use crate::{EventStore, Reader};
 
     #[test]
     fn a_reader_keeps_its_watch() {

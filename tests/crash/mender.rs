@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use annals::{
-    BackupOptions, Error, ErrorCode, ExportOptions, ImportMode, ImportOptions, ReadEvents, Reader,
+    BackupOptions, Error, ErrorCode, ExportOptions, ImportMode, ImportOptions, Reader,
     RepairOptions, SalvageOptions, backup, repair, salvage_with,
 };
 

@@ -290,11 +290,9 @@ fn a_listing_goes_on_while_newer_ones_replace_what_it_was_to_list() {
         let newest = store.load_snapshot("b").unwrap().unwrap().position();
         save("b", newest + 1);
         save("b", newest + 2);
-        assert_eq!([next(), next(), next(), next()], [
-            Some(newest + 2),
-            Some(newest + 1),
-            Some(1),
-            None
-        ]);
+        assert_eq!(
+            [next(), next(), next(), next()],
+            [Some(newest + 2), Some(newest + 1), Some(1), None]
+        );
     }
 }
