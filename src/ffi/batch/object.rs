@@ -17,7 +17,7 @@ use crate::ffi::{
     status::{ANNALS_ALREADY_STORED, ANNALS_E_BUSY, ANNALS_E_MISUSE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::{Batch, Committed};
+use crate::{Batch, Committed, Error, limits::CONDITIONS_MAX};
 
 /// One atomic unit that is being put together: events for any number of streams, requirements,
 /// conditions and checkpoints. See annals_batch_commit.
@@ -31,6 +31,7 @@ pub(in crate::ffi) struct Gathered {
     /// `None` once it is spent.
     batch: Option<Batch>,
     checkpoints: Vec<String>,
+    conditions: usize,
     /// Why the first part that was refused was refused: without it the batch is never written.
     failure: Option<Fault>,
 }
@@ -100,7 +101,7 @@ unsafe fn open<'a>(batch: *mut annals_batch) -> Result<Exclusive<'a, annals_batc
 pub unsafe extern "C" fn annals_batch_new() -> *mut annals_batch {
     guard::value(ptr::null_mut(), || {
         let batch = Some(Batch::new());
-        handle::make(Gathered { batch, checkpoints: Vec::new(), failure: None })
+        handle::make(Gathered { batch, checkpoints: Vec::new(), conditions: 0, failure: None })
     })
 }
 
@@ -192,7 +193,7 @@ pub unsafe extern "C" fn annals_batch_require(
 /// so: `after` is the head that annals_query_read gave with the events. A batch does not conflict
 /// with its own events.
 ///
-/// @param batch The batch. It may have up to 100 conditions.
+/// @param batch The batch. It may have up to 100 conditions; one more is ANNALS_E_LIMIT here.
 /// @param query The query, which is copied.
 /// @param after The position: 0 means that no event at all may match. One past the head is no
 /// error: nothing can match yet.
@@ -218,7 +219,21 @@ pub unsafe extern "C" fn annals_batch_require_none(
         let mut batch = unsafe { open(batch) }?;
         // SAFETY: as promised to this function.
         let query = unsafe { handle::shared(query) };
-        batch.add(query.map(|query| Batch::new().require_none(&query, after)))?;
+        let conditions = batch.conditions + 1;
+        // An argument that is wrong comes before a limit.
+        batch.add(query.and_then(|query| {
+            let part = Batch::new().require_none(&query, after);
+            part.check()?;
+            if conditions > CONDITIONS_MAX {
+                return Err(Fault::from(Error::LimitExceeded {
+                    what: "batch (conditions)",
+                    limit: CONDITIONS_MAX as u64,
+                    actual: conditions as u64,
+                }));
+            }
+            Ok(part)
+        }))?;
+        batch.conditions = conditions;
         Ok(ANNALS_OK)
     })
 }

@@ -89,7 +89,9 @@ impl Batch {
     /// that no event at all may match; past the head nothing can match yet.
     ///
     /// A batch does not conflict with its own events. It may have up to
-    /// [`CONDITIONS_MAX`](crate::limits::CONDITIONS_MAX) conditions.
+    /// [`CONDITIONS_MAX`](crate::limits::CONDITIONS_MAX) conditions. With more,
+    /// [`check`](Self::check), [`commit`](Self::commit) and [`submit`](Self::submit) return
+    /// [`Error::LimitExceeded`]: what adds to a batch returns no error.
     ///
     /// # Examples
     /// See [`Found`](crate::Found).
