@@ -7,7 +7,12 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    codec::{frame::FIRST_FRAME_OFFSET, frame::ItemKind, head::LogEnd, page::Page},
+    codec::{
+        frame::{FIRST_FRAME_OFFSET, ItemKind},
+        head::LogEnd,
+        page::Page,
+        tagged::Place,
+    },
     storage::{
         Storage,
         disk::Disk,
@@ -29,8 +34,8 @@ pub(crate) trait Audit {
     fn place(&mut self, position: u64, stream: &str, version: u64);
     /// An entry of the index of event ids.
     fn id(&mut self, id: Uuid, position: u64);
-    /// An entry of the index of tags.
-    fn tag(&mut self, tag: &str, position: u64);
+    /// An entry of the index of tags: an event with its stream and version.
+    fn tag(&mut self, tag: &str, place: Place<'_>);
     /// Something is wrong at a place, from `position` on.
     fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String);
 }
@@ -75,9 +80,9 @@ impl Storage {
             }
             for run in trees.tagged_runs() {
                 match run {
-                    Ok((tag, positions)) => {
-                        let below = positions.iter().filter(|position| **position <= head);
-                        below.for_each(|position| audit.tag(&tag, *position));
+                    Ok((tag, run)) => {
+                        let below = run.iter().filter(|(position, ..)| *position <= head);
+                        below.for_each(|place| audit.tag(&tag, place));
                     }
                     Err(error) => damaged(audit, "tag-index", error)?,
                 }

@@ -60,7 +60,9 @@ pub(crate) use home::{Changes, Lock as StoreLock};
 pub(crate) use journal::Cut;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use journal::fuzzing;
-pub(crate) use read::Batch;
+#[cfg(test)]
+pub(crate) use read::SpoiledTree;
+pub(crate) use read::{Batch, Hit};
 pub(crate) use trees::RunsAhead;
 
 /// What the engine is opened with.

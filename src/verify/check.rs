@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
-    codec::page::Page,
+    codec::{page::Page, tagged::Place},
     event::RecordedEvent,
     snapshot::SnapshotInfo,
     storage::{Audit, DAMAGED_RUN, Storage},
@@ -98,7 +98,7 @@ impl Contents {
         self.places.add((position, stream, version));
         for tag in event.tags() {
             self.events.add_more((position, tag));
-            self.tags.add((tag, position));
+            self.tags.add((tag, position, stream, version));
         }
         if let Some(id) = event.id() {
             self.ids.add((id, position));
@@ -176,8 +176,8 @@ impl Audit for Walks {
         self.ids.add((id, position));
     }
 
-    fn tag(&mut self, tag: &str, position: u64) {
-        self.tags.add((tag, position));
+    fn tag(&mut self, tag: &str, (position, stream, version): Place<'_>) {
+        self.tags.add((tag, position, stream, version));
     }
 
     fn damage(&mut self, code: &'static str, place: &str, position: Option<u64>, reason: String) {

@@ -25,6 +25,9 @@ use crate::{
     sync,
 };
 use source::Source;
+pub(crate) use tagged::Hit;
+#[cfg(test)]
+pub(crate) use tagged::SpoiledTree;
 
 /// Events of a stream that the tail hands out at once.
 const TAIL_EVENTS: usize = 256;
@@ -112,6 +115,21 @@ impl Storage {
         self.ask_trees(0, |source| source.stream_version(stream, head))
     }
 
+    /// The versions of a stream at the position before a range, which ends at or below the head,
+    /// and at its end. They are equal when the stream has no event in the range. For a range that
+    /// the tail has, nothing is read from the disk.
+    pub(crate) fn versions_around(
+        &self,
+        stream: &str,
+        range: &RangeInclusive<u64>,
+    ) -> Result<(u64, u64), Error> {
+        if let Some(versions) = self.tail.versions_around(stream, range) {
+            return Ok(versions);
+        }
+        let before = self.stored_version(stream, range.start().saturating_sub(1))?;
+        Ok((before, self.stored_version(stream, *range.end())?))
+    }
+
     /// The position before the first event of the tail.
     pub(crate) fn tail_floor(&self) -> u64 {
         self.tail.floor()
@@ -171,6 +189,14 @@ impl Storage {
     ) -> Option<(Page, bool)> {
         let disk = self.disk()?;
         let read = || disk.with_trees(|trees| trees.stream_run(stream, version, spare, ahead));
+        self.timed(read).ok().flatten()
+    }
+
+    /// The run of the trees that holds this version of a stream. `None` when the trees do not have
+    /// it, have failed, or are not there: then [`page`](Self::page) knows more.
+    pub(crate) fn run_of(&self, stream: &str, version: u64, spare: Page) -> Option<Page> {
+        let disk = self.disk()?;
+        let read = || disk.with_trees(|trees| trees.run_with(stream, version, spare));
         self.timed(read).ok().flatten()
     }
 

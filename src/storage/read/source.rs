@@ -10,6 +10,7 @@ use std::{
 
 use uuid::Uuid;
 
+use super::tagged::Hit;
 use crate::{
     Error,
     codec::{
@@ -42,14 +43,14 @@ pub(crate) trait Source {
     /// Where the event with this id lies.
     fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error>;
 
-    /// Up to `limit` positions of events with a tag that lie in a range, in this direction.
+    /// Up to `limit` events with a tag that lie in a range, in this direction.
     fn tagged(
         &self,
         tag: &str,
         range: &RangeInclusive<u64>,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<u64>, Error>;
+    ) -> Result<Vec<Hit>, Error>;
 
     /// Up to `limit` streams after `after`, in byte order, with their versions at `head`.
     fn streams(
@@ -92,7 +93,7 @@ impl Source for Trees {
         range: &RangeInclusive<u64>,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<u64>, Error> {
+    ) -> Result<Vec<Hit>, Error> {
         self.tagged(tag, range, direction, limit)
     }
 
@@ -210,7 +211,7 @@ impl Source for SealedFiles {
         range: &RangeInclusive<u64>,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<u64>, Error> {
+    ) -> Result<Vec<Hit>, Error> {
         let mut found = Vec::new();
         let mut files = self.over(range, direction);
         while found.len() < limit
@@ -219,7 +220,7 @@ impl Source for SealedFiles {
             file?.tagged(tag, range, direction, limit, &mut found)?;
         }
         found.truncate(limit);
-        Ok(found)
+        Ok(found.into_iter().map(Hit::at).collect())
     }
 
     fn streams(

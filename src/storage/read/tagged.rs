@@ -1,15 +1,30 @@
-//! From a tag to positions: the tail, and what is below it from the trees, or from the sealed files
+//! From a tag to events: the tail, and what is below it from the trees, or from the sealed files
 //! where the trees fail.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use crate::{
     Error,
     storage::{Direction, Storage},
 };
 
+/// An event with a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    pub(crate) position: u64,
+    /// Its stream and its version, where the trees know it.
+    pub(crate) place: Option<(Arc<str>, u64)>,
+}
+
+impl Hit {
+    /// Of a copy that has positions alone.
+    pub(super) fn at(position: u64) -> Hit {
+        Hit { position, place: None }
+    }
+}
+
 impl Storage {
-    /// Up to `limit` positions of events with a tag that lie in a range, in this direction. Fewer
+    /// Up to `limit` events with a tag that lie in a range, in this direction. Fewer
     /// are all of them. The range ends at or below the head.
     pub(crate) fn tagged(
         &self,
@@ -17,10 +32,11 @@ impl Storage {
         range: RangeInclusive<u64>,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<u64>, Error> {
+    ) -> Result<Vec<Hit>, Error> {
         self.check_not_closed()?;
         // First, so that what leaves the tail meanwhile is in the trees.
         let (floor, in_tail) = self.tail.tagged(tag, &range, direction, limit);
+        let in_tail = in_tail.into_iter().map(Hit::at);
         let end = floor.map_or(*range.end(), |floor| floor.min(*range.end()));
         let below = *range.start()..=end;
         let ask = |limit: usize| match below.is_empty() || limit == 0 {
@@ -37,10 +53,28 @@ impl Storage {
                 found.truncate(limit);
             }
             Direction::Backward => {
-                found = in_tail;
+                found = in_tail.collect();
                 found.extend(ask(limit.saturating_sub(found.len()))?);
             }
         }
         Ok(found)
+    }
+}
+
+/// A tree that a test damages.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SpoiledTree {
+    Streams,
+    Tags,
+}
+
+#[cfg(test)]
+impl Storage {
+    /// Damages every value of a tree.
+    pub(crate) fn spoil(&self, tree: SpoiledTree) {
+        let is_streams = matches!(tree, SpoiledTree::Streams);
+        let spoiled = self.disk().map(|disk| disk.with_trees(|trees| trees.spoil(is_streams)));
+        assert!(matches!(spoiled, Some(Ok(()))), "{spoiled:?}");
     }
 }

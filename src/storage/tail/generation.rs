@@ -296,6 +296,11 @@ impl Generation {
         (count > 0).then(|| found.first_version - 1 + count)
     }
 
+    /// The version of the first event of a stream, if this generation has one.
+    pub(super) fn first_version(&self, stream: &str) -> Option<u64> {
+        self.streams.get(stream).map(|found| found.first_version)
+    }
+
     /// Where up to `limit` events of a stream are, from `version` on or back. `None` when this
     /// generation does not hold that version.
     pub(super) fn places(

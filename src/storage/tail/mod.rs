@@ -214,6 +214,26 @@ impl Tail {
         inner.newest_first().find_map(|generation| generation.version(stream, head))
     }
 
+    /// The versions of a stream at the position before a range and at its end; both 0 when it has
+    /// no event in the range. `None` when the tail does not have the whole range.
+    pub(crate) fn versions_around(
+        &self,
+        stream: &str,
+        range: &RangeInclusive<u64>,
+    ) -> Option<(u64, u64)> {
+        let inner = sync::read(&self.inner);
+        if *range.start() <= inner.floor() {
+            return None;
+        }
+        let at = |position| inner.newest_first().find_map(|one| one.version(stream, position));
+        let Some(version) = at(*range.end()) else { return Some((0, 0)) };
+        let before = at(range.start() - 1).or_else(|| {
+            let firsts = inner.newest_first().filter_map(|one| one.first_version(stream));
+            firsts.last().map(|first| first - 1)
+        });
+        Some((before?, version))
+    }
+
     /// Up to `limit` events of a stream from `version` on, or back. Empty when the tail does not
     /// hold that version.
     pub(crate) fn stream_events(

@@ -64,6 +64,26 @@ impl Trees {
             .map(|(page, _)| page))
     }
 
+    /// As [`stream_page`](Self::stream_page), for a read that wants no other run of the stream.
+    pub(crate) fn run_with(
+        &self,
+        stream: &str,
+        version: u64,
+        spare: Page,
+    ) -> Result<Option<Page>, Error> {
+        let upto = key::run(stream, version);
+        let found = guarded(|| self.streams.range(..=upto).next_back().transpose())?;
+        let Some((key, value)) = found.filter(|(_, value)| !value.is_empty()) else {
+            return Ok(None);
+        };
+        match key::version_of(stream, &key) {
+            Some(first_version) => {
+                self.decode_run((stream, first_version), &value, spare).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// As [`stream_page`](Self::stream_page), and whether the run is the last one of its stream.
     /// `ahead` keeps the runs after it, for the next call with the same stream.
     pub(crate) fn stream_run(

@@ -14,7 +14,7 @@ use crate::{
         run::{self, RUN_BYTES},
         saved::Checkpoint,
         stored::PART_BYTES,
-        tagged::{self, RUN_POSITIONS},
+        tagged::{self, Place},
     },
     defect::{self, Defect},
     storage::trees::{Trees, pace::Pace},
@@ -207,27 +207,35 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Ok(())
     }
 
-    /// Stages the index of tags: the positions of each tag in the window, in order.
+    /// Stages the index of tags: where the events of each tag in the window are, in order.
     pub(crate) fn tags<'e>(
         &mut self,
         events: impl IntoIterator<Item = EventToEncode<'e>>,
     ) -> Result<(), Error> {
-        let mut positions: HashMap<&str, Vec<u64>> = HashMap::default();
-        for event in events {
+        let mut places: Vec<Place<'e>> = Vec::new();
+        // An event may have many tags: each has the index of its place.
+        let mut by_tag: HashMap<&str, Vec<usize>> = HashMap::default();
+        for event in events.into_iter().filter(|event| event.tags.len() > 0) {
             for tag in event.tags.iter() {
-                positions.entry(tag).or_default().push(event.position);
+                by_tag.entry(tag).or_default().push(places.len());
             }
+            places.push((event.position, event.stream, event.version));
         }
-        let mut sorted: Vec<_> = positions.into_iter().collect();
+        let mut sorted: Vec<_> = by_tag.into_iter().collect();
         sorted.sort_unstable_by_key(|(tag, _)| *tag);
         let trees = self.pace.trees;
-        for (tag, positions) in sorted {
-            for run in positions.chunks(RUN_POSITIONS) {
-                let encoded = tagged::encode(tag, run, &trees.checksum);
-                let (key, value) = encoded.ok_or_else(|| {
+        let mut of_tag = Vec::new();
+        for (tag, indexes) in sorted {
+            of_tag.clear();
+            of_tag.extend(indexes.iter().filter_map(|&index| places.get(index).copied()));
+            let mut rest = of_tag.as_slice();
+            while !rest.is_empty() {
+                let encoded = tagged::encode(tag, rest, &trees.checksum);
+                let (taken, key, value) = encoded.ok_or_else(|| {
                     trees.damaged("a run of the positions of a tag is past every limit")
                 })?;
                 self.pace.insert(&trees.tags, &key, value)?;
+                rest = rest.get(taken..).unwrap_or_default();
             }
         }
         Ok(())

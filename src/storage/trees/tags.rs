@@ -1,25 +1,25 @@
-//! From a tag to the positions of the events that have it.
+//! From a tag to the events that have it.
 
 use std::ops::RangeInclusive;
 
 use crate::{
     Error,
-    codec::{key, tagged},
+    codec::{key, tagged::Tagged},
     storage::{
-        Direction,
+        Direction, Hit,
         trees::{Trees, guarded},
     },
 };
 
 impl Trees {
-    /// Up to `limit` positions of events with a tag that lie in a range, in this direction.
+    /// Up to `limit` events with a tag that lie in a range, in this direction.
     pub(crate) fn tagged(
         &self,
         tag: &str,
         range: &RangeInclusive<u64>,
         direction: Direction,
         limit: usize,
-    ) -> Result<Vec<u64>, Error> {
+    ) -> Result<Vec<Hit>, Error> {
         let (start, end) = (key::run(tag, *range.start()), key::run(tag, *range.end()));
         // The run that holds the start of the range begins at or before it.
         let before = key::run(tag, 0)..=start.clone();
@@ -33,21 +33,29 @@ impl Trees {
                 Direction::Backward => runs.next_back().transpose(),
             })?;
             let Some((key, value)) = next else { break };
-            let mut positions = self.decode_tagged(&key, &value)?;
-            positions.retain(|position| range.contains(position));
-            if direction == Direction::Backward {
-                positions.reverse();
+            let mut run = self.decode_tagged(&key, &value)?;
+            let below = |position: u64| run.positions().take_while(|&at| at < position).count();
+            let first = below(*range.start());
+            let end = below(range.end().saturating_add(1)).max(first);
+            let room = limit - found.len();
+            let mut take = |index: usize| {
+                let position = run.positions().nth(index)?;
+                Some(Hit { position, place: run.place(index) })
+            };
+            match direction {
+                Direction::Forward => found.extend((first..end).take(room).filter_map(&mut take)),
+                Direction::Backward => {
+                    found.extend((first..end).rev().take(room).filter_map(&mut take));
+                }
             }
-            found.extend(positions);
         }
-        found.truncate(limit);
         Ok(found)
     }
 
-    /// Every tag with the positions of a run. Damage is an item.
+    /// Every tag with the events of a run. Damage is an item.
     pub(crate) fn tagged_runs(
         &self,
-    ) -> impl Iterator<Item = Result<(String, Vec<u64>), Error>> + use<'_> {
+    ) -> impl Iterator<Item = Result<(String, Tagged), Error>> + use<'_> {
         let mut runs = self.tags.iter();
         let mut has_ended = false;
         std::iter::from_fn(move || {
@@ -55,9 +63,9 @@ impl Trees {
                 return None;
             }
             match guarded(|| runs.next().transpose()).transpose()? {
-                Ok((key, value)) => Some(self.decode_tagged(&key, &value).map(|positions| {
+                Ok((key, value)) => Some(self.decode_tagged(&key, &value).map(|run| {
                     let tag = key::parse_run(&key).map_or("", |(tag, _)| tag);
-                    (tag.to_owned(), positions)
+                    (tag.to_owned(), run)
                 })),
                 Err(error) => {
                     has_ended = true;
@@ -67,11 +75,23 @@ impl Trees {
         })
     }
 
-    fn decode_tagged(&self, key: &[u8], value: &[u8]) -> Result<Vec<u64>, Error> {
-        tagged::decode(key, value, &self.checksum).map_err(|reason| {
+    fn decode_tagged(&self, key: &[u8], value: &[u8]) -> Result<Tagged, Error> {
+        Tagged::decode(key, value, &self.checksum).map_err(|reason| {
             let (tag, first) = key::parse_run(key).unwrap_or_default();
             let place = format!("the positions of the tag {tag:?} in the trees");
             Error::corrupted(place, (first > 0).then_some(first), reason)
+        })
+    }
+
+    /// Damages every run of events, or of positions, for a test.
+    #[cfg(test)]
+    pub(crate) fn spoil(&self, is_streams: bool) -> Result<(), Error> {
+        let tree = if is_streams { &self.streams } else { &self.tags };
+        guarded(|| {
+            for key in tree.iter().keys() {
+                tree.insert(key?, b"damaged".as_slice())?;
+            }
+            Ok(())
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Queries: events by what they are, whatever their streams are.
 
 mod found;
+mod pages;
 mod postings;
 mod search;
 

@@ -3,12 +3,11 @@
 //! An item with tags is looked up in the index of tags, an item with a stream and no tags in the
 //! stream. Where an item has neither, every event is looked at.
 
-use std::{mem, ops::RangeInclusive};
+use std::{ops::RangeInclusive, sync::Arc};
 
-use super::{super::cursor::Cursor, postings::Intersection};
+use super::{super::cursor::Cursor, pages::Pages, postings::Intersection};
 use crate::{
     Error,
-    codec::page::Page,
     event::{Query, QueryItem, RecordedEvent},
     storage::{Direction, Storage},
 };
@@ -23,7 +22,7 @@ pub(crate) struct Search {
     next: u64,
     state: State,
     /// What was read last.
-    page: Page,
+    pages: Pages,
 }
 
 #[derive(Debug)]
@@ -36,8 +35,8 @@ enum State {
 /// The events that one item may match.
 #[derive(Debug)]
 enum Item {
-    /// Those with all of its tags. Whether that is all that it asks for.
-    Tagged(Intersection, bool),
+    /// Those with all of its tags, of its stream if it has one. Whether it asks for no types.
+    Tagged { tagged: Intersection, stream: Option<String>, has_no_types: bool },
     /// Those of its stream: the cursor, and what it returned last.
     Stream(Box<Cursor>, Option<RecordedEvent>),
 }
@@ -46,6 +45,8 @@ enum Item {
 struct Candidate {
     position: u64,
     event: Option<RecordedEvent>,
+    /// Where the trees have it, if they are the ones to ask.
+    place: Option<(Arc<str>, u64)>,
     /// It does match.
     is_certain: bool,
 }
@@ -57,8 +58,8 @@ impl Search {
             Direction::Forward => *range.start(),
             Direction::Backward => *range.end(),
         };
-        let (state, page) = (State::Unstarted, Page::default());
-        Search { query, range, direction, next, state, page }
+        let (state, pages) = (State::Unstarted, Pages::default());
+        Search { query, range, direction, next, state, pages }
     }
 
     /// The next event that matches.
@@ -67,7 +68,7 @@ impl Search {
             let Some(found) = self.candidate(storage)? else { return Ok(None) };
             let event = match found.event {
                 Some(event) => event,
-                None => self.event_at(storage, found.position)?,
+                None => self.pages.event(storage, found.position, found.place)?,
             };
             if found.is_certain || self.is_match(&event) {
                 return Ok(Some(event));
@@ -83,7 +84,7 @@ impl Search {
                 || match &found.event {
                     Some(event) => self.is_match(event),
                     None => {
-                        let event = self.event_at(storage, found.position)?;
+                        let event = self.pages.event(storage, found.position, found.place)?;
                         self.is_match(&event)
                     }
                 };
@@ -150,30 +151,18 @@ impl Search {
 
     fn start_item(&self, storage: &Storage, item: &QueryItem) -> Result<Item, Error> {
         let Some(stream) = item.stream.as_ref().filter(|_| item.tags.is_empty()) else {
-            let is_certain = item.types.is_empty() && item.stream.is_none();
             let tagged = Intersection::new(&item.tags, &self.range, self.direction);
-            return Ok(Item::Tagged(tagged, is_certain));
+            let (stream, has_no_types) = (item.stream.clone(), item.types.is_empty());
+            return Ok(Item::Tagged { tagged, stream, has_no_types });
         };
-        let (first, last) = (*self.range.start(), *self.range.end());
-        let version = storage.stored_version(stream, last)?;
-        let before = storage.stored_version(stream, first.saturating_sub(1))?;
+        let (before, version) = storage.versions_around(stream, &self.range)?;
         let bounds = match self.direction {
             Direction::Forward => (before + 1, version),
             Direction::Backward => (version, before + 1),
         };
         let is_backward = self.direction == Direction::Backward;
-        let cursor = Cursor::of_stream(stream.clone(), bounds, is_backward, last);
+        let cursor = Cursor::of_stream(stream.clone(), bounds, is_backward, *self.range.end());
         Ok(Item::Stream(Box::new(cursor), None))
-    }
-
-    fn event_at(&mut self, storage: &Storage, position: u64) -> Result<RecordedEvent, Error> {
-        if let Some(event) = self.page.event_at(position) {
-            return Ok(event);
-        }
-        self.page = storage.page(position, mem::take(&mut self.page))?;
-        self.page.event_at(position).ok_or_else(|| {
-            Error::corrupted("the journal", Some(position), "neither copy holds the event")
-        })
     }
 }
 
@@ -186,10 +175,27 @@ impl Item {
         direction: Direction,
     ) -> Result<Option<Candidate>, Error> {
         match self {
-            Item::Tagged(tagged, is_certain) => {
-                let position = tagged.seek(storage, start)?;
-                let is_certain = *is_certain;
-                Ok(position.map(|position| Candidate { position, event: None, is_certain }))
+            Item::Tagged { tagged, stream, has_no_types } => {
+                let mut start = start;
+                loop {
+                    let Some(hit) = tagged.seek(storage, start)? else { return Ok(None) };
+                    let is_of_stream = match (&*stream, &hit.place) {
+                        (None, _) => Some(true),
+                        (Some(stream), Some((found, _))) => Some(**found == **stream),
+                        (Some(_), None) => None,
+                    };
+                    if is_of_stream == Some(false) {
+                        start = match direction {
+                            Direction::Forward => hit.position.saturating_add(1),
+                            Direction::Backward => hit.position.saturating_sub(1),
+                        };
+                        continue;
+                    }
+                    let is_certain = *has_no_types && is_of_stream == Some(true);
+                    let place = hit.place.filter(|_| !tagged.is_dense());
+                    let position = hit.position;
+                    return Ok(Some(Candidate { position, event: None, place, is_certain }));
+                }
             }
             Item::Stream(cursor, last) => loop {
                 let is_ahead = |event: &RecordedEvent| match direction {
@@ -210,7 +216,7 @@ impl Item {
 
 impl Candidate {
     fn of(event: RecordedEvent, is_certain: bool) -> Candidate {
-        Candidate { position: event.position(), event: Some(event), is_certain }
+        Candidate { position: event.position(), event: Some(event), place: None, is_certain }
     }
 
     /// Whether this one comes first in the direction, or says more about the same event.

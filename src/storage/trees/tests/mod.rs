@@ -17,7 +17,7 @@ use crate::{
     codec::{checksum::Checksum, key, page::Page, record::EventToEncode, saved::Checkpoint},
     event::{RecordedEvent, TagList, Timestamp},
     storage::{
-        Direction,
+        Direction, Hit,
         trees::{Head, OpenTrees, RunsAhead, Staging, Trees, pace::Budget},
     },
 };
@@ -191,8 +191,12 @@ impl Home {
         for tag in tags.into_iter().chain(["missing"]) {
             for (range, limit) in [(1..=head, 5_000), (head / 3..=head / 2, 5_000), (1..=head, 7)] {
                 let of_tag = self.events.iter().filter(|event| event.tags.iter().any(|t| t == tag));
-                let mut expected: Vec<u64> = of_tag.map(|event| event.position).collect();
-                expected.retain(|position| range.contains(position));
+                let hit = |event: &Event| Hit {
+                    position: event.position,
+                    place: Some((Arc::from(event.stream.as_str()), event.version)),
+                };
+                let mut expected: Vec<Hit> = of_tag.map(hit).collect();
+                expected.retain(|hit| range.contains(&hit.position));
                 let ask = |direction| self.trees.tagged(tag, &range, direction, limit);
                 let forward = ask(Direction::Forward).expect("intact");
                 assert!(forward.iter().eq(expected.iter().take(limit)), "{tag} {range:?}");
@@ -200,7 +204,8 @@ impl Home {
                 assert!(backward.iter().eq(expected.iter().rev().take(limit)), "{tag} {range:?}");
             }
         }
-        let found: usize = self.trees.tagged_runs().map(|run| run.expect("intact").1.len()).sum();
+        let found: usize =
+            self.trees.tagged_runs().map(|run| run.expect("intact").1.positions().len()).sum();
         let expected: usize = self.events.iter().map(|event| event.tags.len()).sum();
         assert_eq!(found, expected, "nothing stale is left");
     }
