@@ -219,7 +219,7 @@ pub unsafe extern "C" fn annals_batch_require_none(
         let mut batch = unsafe { open(batch) }?;
         // SAFETY: as promised to this function.
         let query = unsafe { handle::shared(query) };
-        let conditions = batch.conditions + 1;
+        let conditions = batch.conditions.saturating_add(1);
         // An argument that is wrong comes before a limit.
         batch.add(query.and_then(|query| {
             let part = Batch::new().require_none(&query, after);
