@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use annals::{AppendError, Error, NewEvent, limits};
+use annals::{AppendError, Error, EventStore, NewEvent, limits};
 use serde::Serialize;
 
 use crate::{
@@ -41,14 +41,20 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
         event = event.id(id);
     }
     event = event.tags(args.tags);
+    let append = |store: &EventStore, event: NewEvent| {
+        store.append(&args.stream, args.expected, [event]).map_err(|error| match error {
+            AppendError::Failed(Error::LimitExceeded { what: "event (bytes)", .. }) => {
+                blame(error.into())
+            }
+            error => Failure::from(error),
+        })
+    };
+    if args.store.symlink_metadata().is_err() {
+        // An append that an empty store refuses must not leave one behind.
+        append(&EventStore::in_memory()?, event.clone())?;
+    }
     let store = open(&args.store, true, Duration::from_secs(args.wait))?;
-    let appended = store.append(&args.stream, args.expected, [event]);
-    let appended = appended.map_err(|error| match error {
-        AppendError::Failed(Error::LimitExceeded { what: "event (bytes)", .. }) => {
-            blame(error.into())
-        }
-        error => error.into(),
-    })?;
+    let appended = append(&store, event)?;
     store.close()?;
     let (position, version) = (*appended.positions().start(), *appended.versions().start());
     if output.is_json() {

@@ -44,8 +44,9 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
         Ok(report) => report,
         Err(failure) => {
             let is_empty = store.head().is_ok_and(|head| head == 0);
-            store.close()?;
-            if is_new && is_empty && !args.dry_run {
+            // What failed first is what the caller has to hear of.
+            let is_closed = store.close().is_ok();
+            if is_new && is_empty && is_closed && !args.dry_run {
                 // It holds nothing but what this command has just made.
                 let _ = fs::remove_dir_all(&args.store);
             }

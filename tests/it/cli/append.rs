@@ -53,6 +53,20 @@ fn append_refuses_data_that_is_not_json() {
 }
 
 #[test]
+fn a_refused_append_leaves_no_new_store() {
+    let place = Place::new();
+    place.refuse(&["append", "s.annals", "", "T", "1"], 2, "invalid stream id: it is empty");
+    assert_exists(&place.path("s.annals"), false);
+    for expected in ["5", "exists"] {
+        let run = place.run(&["append", "s.annals", "a", "T", "1", "--expected", expected]);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert_exists(&place.path("s.annals"), false);
+    }
+    place.succeed(&["append", "s.annals", "a", "T", "1", "--expected", "no-stream"]);
+    assert_exists(&place.path("s.annals"), true);
+}
+
+#[test]
 fn append_keeps_to_the_limits() {
     let place = Place::new();
     place.refuse(&["append", "s.annals", "", "T", "1"], 2, "invalid stream id: it is empty");
