@@ -1256,7 +1256,7 @@ ANNALS_NOEXCEPT;
  * so: `after` is the head that annals_query_read gave with the events. A batch does not conflict
  * with its own events.
  *
- * @param batch The batch. It may have up to 100 conditions.
+ * @param batch The batch. It may have up to 100 conditions; one more is ANNALS_E_LIMIT here.
  * @param query The query, which is copied.
  * @param after The position: 0 means that no event at all may match. One past the head is no
  * error: nothing can match yet.
@@ -2526,7 +2526,7 @@ ANNALS_NOEXCEPT;
  * that are open already do not.
  * @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
  * @param len Its length, or ANNALS_NUL_TERMINATED.
- * @param from_version The schema version that the step changes, above 0.
+ * @param from_version The schema version that the step changes, from 1 to UINT32_MAX - 1.
  * @param upcast Changes an event.
  * @param user_data Handed to `upcast`.
  * @param destroy Takes `user_data` back when the options, and every store that was opened with

@@ -1,6 +1,6 @@
 //! Batches.
 
-use std::{ffi::c_char, ptr};
+use std::{collections::HashSet, ffi::c_char, ptr};
 
 use super::ticket::annals_ticket;
 use crate::ffi::{
@@ -30,7 +30,7 @@ pub struct annals_batch {
 pub(in crate::ffi) struct Gathered {
     /// `None` once it is spent.
     batch: Option<Batch>,
-    checkpoints: Vec<String>,
+    checkpoints: HashSet<String>,
     conditions: usize,
     /// Why the first part that was refused was refused: without it the batch is never written.
     failure: Option<Fault>,
@@ -101,7 +101,7 @@ unsafe fn open<'a>(batch: *mut annals_batch) -> Result<Exclusive<'a, annals_batc
 pub unsafe extern "C" fn annals_batch_new() -> *mut annals_batch {
     guard::value(ptr::null_mut(), || {
         let batch = Some(Batch::new());
-        handle::make(Gathered { batch, checkpoints: Vec::new(), conditions: 0, failure: None })
+        handle::make(Gathered { batch, checkpoints: HashSet::new(), conditions: 0, failure: None })
     })
 }
 
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn annals_batch_checkpoint(
         let mut batch = unsafe { open(batch) }?;
         // SAFETY: as promised to this function.
         let name = unsafe { arguments::text(name, len, "checkpoint name") };
-        let name = name.and_then(|name| match batch.checkpoints.iter().any(|one| one == name) {
+        let name = name.and_then(|name| match batch.checkpoints.contains(name) {
             true => {
                 let reason = format_args!("{name:?} comes twice in the batch");
                 Err(Details::invalid("checkpoint name", reason))

@@ -142,7 +142,7 @@ unsafe extern "C-unwind" fn keep(writer: *mut c_void, data: *const u8, len: usiz
 /// that are open already do not.
 /// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
 /// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param from_version The schema version that the step changes, above 0.
+/// @param from_version The schema version that the step changes, from 1 to UINT32_MAX - 1.
 /// @param upcast Changes an event.
 /// @param user_data Handed to `upcast`.
 /// @param destroy Takes `user_data` back when the options, and every store that was opened with

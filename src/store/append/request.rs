@@ -91,7 +91,8 @@ impl Contents {
     pub(crate) fn weight(&self) -> usize {
         let checkpoints = self.checkpoints.iter().map(|saved| saved.name.len() + CHECKPOINT_BYTES);
         let conditions = self.conditions.iter().map(|condition| condition.query.names_bytes());
-        self.bytes() + checkpoints.sum::<usize>() + conditions.sum::<usize>()
+        let units = self.units.iter().map(|unit| unit.stream.len() + size_of::<Unit>());
+        self.bytes() + units.sum::<usize>() + checkpoints.sum::<usize>() + conditions.sum::<usize>()
     }
 
     /// Checks everything that does not depend on the store: arguments first, then limits.
