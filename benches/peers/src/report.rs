@@ -61,6 +61,7 @@ pub(crate) fn write(bench: &Bench, machine: &[String]) {
     }
     fs::write(bench.args.out.join("table.md"), text).unwrap();
     fs::write(bench.args.out.join("bars.svg"), plot::bars(&bench.measured, machine)).unwrap();
+    fs::write(bench.args.out.join("picture.svg"), plot::picture(&bench.measured, machine)).unwrap();
     if bench.args.scale {
         fs::write(bench.args.out.join("scale.svg"), plot::scale(&bench.measured, machine)).unwrap();
     }
