@@ -1,6 +1,6 @@
 //! Reading single events that an index has found.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use crate::{Error, codec::page::Page, event::RecordedEvent, storage::Storage};
 
@@ -55,7 +55,7 @@ impl Pages {
         if self.recent.len() < PAGES {
             return Page::default();
         }
-        self.recent.pop().map(|mut page| mem::take(&mut page)).unwrap_or_default()
+        self.recent.pop().unwrap_or_default()
     }
 }
 
