@@ -1,6 +1,6 @@
-//! A decision that rests on two things at once: a course takes so many students, and a student
-//! takes so many courses. Neither fits into one stream, so the decision has a boundary of its own:
-//! the events that have the tag of the course or that of the student.
+//! A decision that depends on two things at once: a course takes a limited number of students, and
+//! a student takes a limited number of courses. No single stream covers both, so the decision has
+//! its own boundary: the events with the tag of the course or the tag of the student.
 //!
 //! `cargo run --example course_subscriptions`
 
@@ -29,8 +29,8 @@ fn student_tag(student: &str) -> String {
     format!("student:{student}")
 }
 
-/// Subscribes a student to a course. Somebody else may decide about the same course or the same
-/// student meanwhile: then it decides anew.
+/// Subscribes a student to a course. If somebody else decides about the same course or the same
+/// student meanwhile, this decides again.
 fn subscribe(store: &EventStore, student: &str, course: &str) -> Result<(), Box<dyn Error>> {
     let (of_course, of_student) = (course_tag(course), student_tag(student));
     let query = Query::new()

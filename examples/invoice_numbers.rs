@@ -1,5 +1,6 @@
-//! A sequence without gaps: invoices are numbered 1, 2, 3, whoever makes them. The next number
-//! rests on the last invoice alone, so a query backwards with a limit of one is all that it takes.
+//! A sequence without gaps: invoices are numbered 1, 2, 3 and so on, no matter which thread issues
+//! them. The next number depends only on the last invoice, so a backward query with a limit of one
+//! is enough.
 //!
 //! `cargo run --example invoice_numbers`
 
@@ -13,7 +14,7 @@ use annals::{
 
 const TAG: &str = "invoices";
 
-/// Issues an invoice under the next number, which is the answer.
+/// Issues an invoice under the next number and returns that number.
 fn issue(store: &EventStore, customer: &str) -> Result<u64, AppendError> {
     let invoices = Query::new().item(QueryItem::new().types(["InvoiceIssued"]).tags([TAG]));
     loop {

@@ -1,6 +1,6 @@
-//! An account ledger: every movement of money is an event, the balances are a live projection that
-//! is right whenever an append has returned, and two cashiers who want the same money are kept
-//! apart by the version that each of them has seen.
+//! An account ledger: every movement of money is an event, and the balances are a live projection
+//! that is up to date whenever an append has returned. Two cashiers cannot take the same money,
+//! because each appends at the version that it has seen.
 //!
 //! `cargo run --example ledger`
 
@@ -31,8 +31,8 @@ fn balance_of(balances: &LiveProjection<Balances>, account: &str) -> i64 {
     balances.state().get(account).copied().unwrap_or(0)
 }
 
-/// Takes money out of an account, if there is enough of it. `version` is that of the account when
-/// its balance was looked at; whoever was faster makes this one look again.
+/// Withdraws money from an account if there is enough. `version` is the version of the account when
+/// the caller looked at it; if somebody else was faster, this checks the balance again.
 fn withdraw(
     store: &EventStore,
     balances: &LiveProjection<Balances>,
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         balance_of(&balances, "ada")
     );
 
-    // A transfer is one unit: both movements are there, or neither is.
+    // A transfer is one unit: both movements are stored, or neither is.
     Batch::new()
         .append("ada", ExpectedVersion::Exact(3), [NewEvent::json("Withdrawn", &1_000)?])
         .append("bob", ExpectedVersion::NoStream, [NewEvent::json("Deposited", &1_000)?])

@@ -1,9 +1,9 @@
-//! A process manager: it reacts to events by appending others. An order that is placed is charged,
-//! and once it is paid it is shipped.
+//! A process manager reacts to events by appending others. When an order is placed, it requests the
+//! payment; when the payment is received, it ships the parcel.
 //!
-//! It is a subscriber with a checkpoint. What it appends and its checkpoint are one batch, and so
-//! one unit: however it is stopped, it has either done both or neither, and a restart repeats
-//! nothing.
+//! It is a subscriber with a checkpoint. It commits the checkpoint and the events that it appends
+//! in one batch, which is atomic: whenever it is stopped, it has done either both or neither, and a
+//! restart repeats nothing.
 //!
 //! `cargo run --example process_manager`
 
@@ -15,7 +15,7 @@ use annals::{Batch, EventStore, ExpectedVersion, NewEvent, RecordedEvent};
 
 const NAME: &str = "order-fulfilment";
 
-/// What an event is answered with, if anything.
+/// The event to append in response to this one, if any.
 fn answer(event: &RecordedEvent) -> Result<Option<NewEvent>, annals::Error> {
     let next = match event.event_type() {
         "OrderPlaced" => "PaymentRequested",
@@ -26,7 +26,7 @@ fn answer(event: &RecordedEvent) -> Result<Option<NewEvent>, annals::Error> {
     Ok(Some(NewEvent::json(next, &because)?))
 }
 
-/// Handles everything up to the head; `stops_early` ends right after the first action.
+/// Handles everything up to the head; with `stops_early`, returns right after the first action.
 fn work(store: &EventStore, stops_early: bool) -> Result<(), Box<dyn Error>> {
     let start = store.checkpoint(NAME)? + 1;
     println!("going on at position {start}");

@@ -1,6 +1,6 @@
-//! A read model that restarts from its snapshot: it is derived from all events once, and from then
-//! on from its last snapshot and what came after it. When what it derives changes, its version
-//! does, and it starts over by itself.
+//! A read model that restarts from its snapshot: it is derived from all events once, and after that
+//! from its last snapshot and the events after it. When the derivation changes, so does the version
+//! of the read model, and it starts over by itself.
 //!
 //! `cargo run --example read_model`
 
@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, error::Error, fs::File};
 use annals::{EventStore, Handlers, ImportOptions, NewEvent, Projection, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
-/// What a page about the orders shows.
+/// The data for a page about the orders.
 #[derive(Default, Serialize, Deserialize)]
 struct Overview {
     events_by_type: BTreeMap<String, u64>,
@@ -23,7 +23,7 @@ fn note(overview: &mut Overview, event: &RecordedEvent) {
     overview.last_change.insert(event.stream_id().to_owned(), event.timestamp().to_string());
 }
 
-/// Starts the read model and tells how far it had to go.
+/// Starts the read model and prints how many events it had to read.
 fn start(store: &EventStore, types: &[String], version: u32) -> Result<(), Box<dyn Error>> {
     let mut handlers = Handlers::new();
     for event_type in types {

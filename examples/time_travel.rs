@@ -1,5 +1,5 @@
-//! Time travel: the state of an account as it was at a version, at a position of the store, and on
-//! a day, and what the bank knew on that day, which is not the same.
+//! Time travel: the state of an account as of a version, a position of the store, and a day; and
+//! what the bank knew on that day, which is not the same.
 //!
 //! `cargo run --example time_travel`
 
@@ -13,7 +13,7 @@ const ACCOUNT: &str = "account-1";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let store = EventStore::in_memory()?;
-    // A correction is recorded late, with the day on which it takes effect.
+    // The last movement is a correction, recorded late with the day on which it takes effect.
     let movements = [
         ("Deposited", 100, "2024-05-01T09:00:00+00:00"),
         ("Withdrawn", 30, "2024-05-03T12:00:00+00:00"),
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let day: Timestamp = "2024-05-04T00:00:00+00:00".parse()?;
     println!("on {day}:   {:>4}", at(UpTo::Timestamp(day))?);
 
-    // A snapshot spares the events before it.
+    // With a snapshot, the events before it need not be read.
     let state = at(UpTo::Version(3))?;
     let position = store.read_stream(ACCOUNT).from_version(3).next().ok_or("it is there")??;
     store.save_snapshot(ACCOUNT, position.position(), state.to_string())?;

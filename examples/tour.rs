@@ -1,7 +1,8 @@
-//! A tour of the main job on a sample: import a history, append to it with a concurrency check,
-//! meet a conflict, read a stream, and export everything again.
+//! A tour of the main features with a sample: import a history, append to it with a concurrency
+//! check, run into a conflict, read a stream, and export everything again.
 //!
-//! `cargo run --example tour` works in a temporary directory; with a path it makes the store there.
+//! `cargo run --example tour` works in a temporary directory; given a path, it creates the store
+//! there.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -21,14 +22,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = store.import_ndjson(File::open(sample)?, &ImportOptions::new())?;
     println!("imported {} events into {}", report.events, path.display());
 
-    // Pick the first order, and add a note to it on the condition that nobody else has meanwhile.
+    // Pick the first order, and add a note to it unless somebody else has appended meanwhile.
     let order = store.streams().next().ok_or("the sample has streams")??;
     let (stream, version) = (order.stream_id(), order.version());
     let note = || NewEvent::json("NoteAdded", &serde_json::json!({"text": "gift wrap, please"}));
     let appended = store.append(stream, ExpectedVersion::Exact(version), [note()?])?;
     println!("appended to {stream}: position {}", appended.positions().start());
 
-    // A second writer that has not seen the note expects the old version, and is refused.
+    // A second writer that has not seen the note expects the old version and is refused.
     match store.append(stream, ExpectedVersion::Exact(version), [note()?]) {
         Err(AppendError::Conflict(conflict)) => println!("conflict, as it should be: {conflict}"),
         other => return Err(format!("a conflict was due, not {other:?}").into()),

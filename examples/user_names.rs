@@ -1,6 +1,5 @@
-//! A name that only one may have: a claim excludes every event that holds the name already,
-//! whatever stream it is in. A released name is free again, because the decision replays what
-//! became of it.
+//! A name that only one user may have: a claim is refused if an event in any stream already holds
+//! the name. A released name is free again, because the decision replays all events with the name.
 //!
 //! `cargo run --example user_names`
 
@@ -10,7 +9,7 @@ use std::error::Error;
 
 use annals::{AppendError, Batch, EventStore, ExpectedVersion::Any, NewEvent, Query, QueryItem};
 
-/// Claims a name for a user; whether it was free.
+/// Claims a name for a user, and returns whether it was free.
 fn claim(store: &EventStore, user: &str, name: &str) -> Result<bool, AppendError> {
     let tag = format!("name:{name}");
     let query = Query::new().item(QueryItem::new().tags([&tag]));
@@ -26,7 +25,7 @@ fn claim(store: &EventStore, user: &str, name: &str) -> Result<bool, AppendError
     let claimed = NewEvent::json("NameClaimed", &name)?.tag(tag);
     let batch = Batch::new().append(format!("user-{user}"), Any, [claimed]);
     match batch.require_none(&query, after).commit(store) {
-        // Somebody has claimed it since it was looked for.
+        // Somebody else has claimed it since the query.
         Err(AppendError::Condition(_)) => Ok(false),
         answer => answer.map(|_| true),
     }

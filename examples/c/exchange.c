@@ -1,4 +1,4 @@
-/* Imports NDJSON from a file into a store, and exports all of it to standard output.
+/* Imports NDJSON from a file into a store, and exports the whole store to standard output.
  *
  *   exchange STORE FILE
  */
@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Takes what is exported. The value below 0 comes back as annals_error_callback_code. */
+/* Receives exported bytes. annals_error_callback_code reports a return value below 0. */
 static int32_t write_to_file(void *user_data, const uint8_t *data, size_t len) {
   FILE *file = user_data;
   if (fwrite(data, 1, len, file) != len) return errno != 0 ? -errno : -1;
   return 0;
 }
 
-/* Gives what is imported; nothing at the end. */
+/* Supplies bytes to import; none at the end. */
 static int32_t read_from_file(void *user_data, uint8_t *buffer, size_t capacity, size_t *out_len) {
   FILE *file = user_data;
   *out_len = fread(buffer, 1, capacity, file);
@@ -31,7 +31,7 @@ static annals_status import_file(annals_store *store, const char *path, annals_e
     fprintf(stderr, "exchange: cannot open %s: %s\n", path, strerror(errno));
     return rc;
   }
-  /* Events that are in the store already are compared and skipped, so that it may be repeated. */
+  /* Events that are already in the store are compared and skipped, so this may be repeated. */
   rc = annals_import_ndjson(store, ANNALS_IMPORT_RESUME, 0, read_from_file, file, &events, error);
   fclose(file);
   fprintf(stderr, "imported %" PRIu64 " events\n", events);

@@ -1,7 +1,8 @@
-/* A ledger: withdraws from an account only what is there, also while others do the same.
+/* A ledger: withdraws from an account only what is there, even while others do the same.
  *
- * The balance is what the events add up to. A withdrawal is decided on the version that was read,
- * and appended only if the account is still at that version; whoever was slower reads again.
+ * The balance is the sum of the events. The decision to withdraw is based on the version that was
+ * read, and the event is appended only if the account is still at that version; otherwise the
+ * program reads again.
  *
  *   ledger [STORE]
  */
@@ -28,7 +29,7 @@ static annals_status add(annals_store *store, const char *type, long amount, uin
                        error);
 }
 
-/* Adds up the account, and tells the version at which that holds. */
+/* Adds up the account, and returns the version that the balance belongs to. */
 static annals_status balance(annals_store *store, long *out_balance, uint64_t *out_version,
                              annals_error **error) {
   const annals_event *event = NULL;
@@ -54,7 +55,7 @@ static annals_status balance(annals_store *store, long *out_balance, uint64_t *o
   return rc;
 }
 
-/* Stands for another program part that is faster, once. */
+/* Simulates another part of the program that is faster, once. */
 static annals_status interfere(annals_store *store, annals_error **error) {
   static int has_interfered = 0;
   if (has_interfered) return ANNALS_OK;

@@ -1,9 +1,9 @@
 /* A balance that is up to date when an append returns, whichever thread appends.
  *
- * A live projection keeps it, in a state of this program's with a lock of its own. A withdrawal
- * that the account does not cover makes its handler fail: the append stands, since what happened
- * has happened, and the projection stops there until it is asked to go on. At the end the state is
- * saved, so that the next run has not to begin at the first event.
+ * A live projection maintains it, in a state that this program owns and guards with its own lock.
+ * If the account does not cover a withdrawal, the handler fails: the append stands, because the
+ * event has happened, and the projection stops there until it is resumed. At the end the state is
+ * saved, so that the next run does not have to begin at the first event.
  *
  *   live [STORE]
  */
@@ -18,9 +18,9 @@
 struct account {
   pthread_mutex_t lock;
   long balance;
-  /* How far below zero it may go. */
+  /* How far below zero the balance may go. */
   long credit;
-  /* Why a handler has failed. */
+  /* By how much the account was overdrawn when its handler failed. */
   long overdrawn_by;
 };
 
@@ -39,7 +39,7 @@ static int32_t deposited(void *user_data, const annals_event *event) {
   return 0;
 }
 
-/* Leaves the balance alone when it fails: it is given the event again. */
+/* Leaves the balance unchanged when it fails, because it will receive the event again. */
 static int32_t withdrawn(void *user_data, const annals_event *event) {
   struct account *account = user_data;
   int32_t code = 0;
@@ -103,7 +103,7 @@ static annals_status set_up(annals_projection *projection, struct account *accou
   return rc < 0 ? rc : annals_projection_live(projection, error);
 }
 
-/* Tells why the projection has stopped, and lets it go on at that event. */
+/* Prints why the projection has stopped, and resumes it at that event. */
 static annals_status go_on(annals_projection *projection, struct account *account,
                            annals_error **error) {
   uint64_t processed = 0;
@@ -121,7 +121,7 @@ static annals_status go_on(annals_projection *projection, struct account *accoun
   return rc;
 }
 
-/* Nobody appends any more, so that the state is that of the projection's position. */
+/* Nobody appends any more, so the state matches the projection's position. */
 static annals_status save(annals_projection *projection, const struct account *account,
                           annals_error **error) {
   char text[32];

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Says what went wrong, and frees it. */
+/* Prints what went wrong, and frees the error. */
 static void complain(annals_error *error) {
   fprintf(stderr, "quickstart: %s\n", annals_error_message(error, NULL));
   annals_error_free(error);
@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
     complain(error);
     error = NULL;
   }
-  /* The last sync may fail, so that closing has a status of its own. */
+  /* The last sync may fail, so closing returns a status too. */
   if (annals_close(store, &error) < 0) {
     complain(error);
     rc = ANNALS_E_IO;

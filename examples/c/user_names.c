@@ -1,5 +1,5 @@
-/* A name that only one may have: a claim excludes every event that holds the name already, whatever
- * stream it is in.
+/* A name that only one user may have: a claim is refused if an event in any stream already holds
+ * the name.
  *
  *   user_names [STORE]
  */
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Claims a name for a user: ANNALS_OK, or ANNALS_E_CONDITION when somebody has it. */
+/* Claims a name for a user: ANNALS_OK, or ANNALS_E_CONDITION if somebody already has it. */
 static annals_status claim(annals_store *store, const char *user, const char *name,
                            uint64_t *out_position, annals_error **error) {
   char tag_text[300], data[300];

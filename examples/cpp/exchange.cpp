@@ -1,4 +1,4 @@
-// Imports NDJSON from a file into a store, and exports all of it to standard output.
+// Imports NDJSON from a file into a store, and exports the whole store to standard output.
 //
 //   exchange STORE FILE
 
@@ -17,7 +17,7 @@ int main(int argc, char **argv) try {
     std::cerr << "exchange: cannot open " << argv[2] << '\n';
     return 1;
   }
-  // Events that are in the store already are compared and skipped, so that it may be repeated.
+  // Events that are already in the store are compared and skipped, so the import may be repeated.
   std::cerr << "imported " << store.import_ndjson(file, annals::import_mode::resume) << " events\n";
   std::cerr << "exported " << store.export_ndjson(std::cout) << " events\n";
   store.close();

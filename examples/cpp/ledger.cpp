@@ -1,7 +1,8 @@
-// A ledger: withdraws from an account only what is there, also while others do the same.
+// A ledger: withdraws from an account only what is there, even while others do the same.
 //
-// The balance is what the events add up to. A withdrawal is decided on the version that was read,
-// and appended only if the account is still at that version; whoever was slower reads again.
+// The balance is the sum of the events. The decision to withdraw is based on the version that was
+// read, and the event is appended only if the account is still at that version; otherwise the
+// program reads again.
 //
 //   ledger [STORE]
 
@@ -27,7 +28,7 @@ balance read(const annals::store &store) {
   return found;
 }
 
-// Stands for another program part that is faster, once.
+// Simulates another part of the program that is faster, once.
 void interfere(const annals::store &store) {
   static bool has_interfered = false;
   if (std::exchange(has_interfered, true)) return;

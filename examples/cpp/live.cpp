@@ -1,9 +1,9 @@
 // A balance that is up to date when an append returns, whichever thread appends.
 //
-// A live projection keeps it, in a state of this program's with a lock of its own. A withdrawal
-// that the account does not cover makes its handler throw: the append stands, since what happened
-// has happened, and the projection stops there until it is asked to go on. At the end the state is
-// saved, so that the next run has not to begin at the first event.
+// A live projection maintains it, in a state that this program owns and guards with its own lock.
+// If the account does not cover a withdrawal, the handler throws: the append stands, because the
+// event has happened, and the projection stops there until it is resumed. At the end the state is
+// saved, so that the next run does not have to begin at the first event.
 //
 //   live [STORE]
 
@@ -34,7 +34,7 @@ class account {
     const std::lock_guard<std::mutex> lock(mutex_);
     credit_ += amount;
   }
-  // Leaves the balance alone when it throws: the event comes again.
+  // Leaves the balance unchanged when it throws, because the event will come again.
   void change(long amount) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const long rest = balance_ + amount;
@@ -45,7 +45,7 @@ class account {
  private:
   mutable std::mutex mutex_;
   long balance_ = 0;
-  // How far below zero it may go.
+  // How far below zero the balance may go.
   long credit_ = 0;
 };
 
@@ -68,7 +68,7 @@ void set_up(annals::projection &projection, account &account) {
   projection.live();
 }
 
-// Tells why the projection has stopped, and lets it go on at that event.
+// Prints why the projection has stopped, and resumes it at that event.
 void go_on(annals::projection &projection, account &account) {
   try {
     projection.check();
@@ -84,7 +84,7 @@ void go_on(annals::projection &projection, account &account) {
 
 int main(int argc, char **argv) try {
   annals::store store(argc > 1 ? argv[1] : "live.annals");
-  // Before the projection, so that it outlives it.
+  // Declared before the projection, so that the account outlives it.
   account account;
   annals::projection projection(store, "balance");
   set_up(projection, account);
@@ -95,7 +95,7 @@ int main(int argc, char **argv) try {
   std::cout << "withdrawn: " << account.balance() << '\n';
   go_on(projection, account);
   std::cout << "balance: " << account.balance() << '\n';
-  // Nobody appends any more, so that the state is that of the projection's position.
+  // Nobody appends any more, so the state matches the projection's position.
   projection.save_snapshot(std::to_string(account.balance()));
   std::cout << "saved: at position " << projection.position() << '\n';
   store.close();
