@@ -1,15 +1,15 @@
 //! Guides: how to work with a store, page by page. Each snippet is compiled and run.
 //!
-//! 1. [`modelling`]: streams, versions, decisions, and events that change their shape
-//! 2. [`decisions`]: over more than one stream: tags, queries, conditions
-//! 3. [`retries`]: calls that may be repeated
+//! 1. [`modelling`]: streams, versions, decisions, and events whose shape changes
+//! 2. [`decisions`]: decisions over more than one stream: tags, queries, conditions
+//! 3. [`retries`]: calls that can be repeated safely
 //! 4. [`projections`]: state derived from events, and rebuilding it
-//! 5. [`snapshots`]: states that are saved
-//! 6. [`moving_in`]: NDJSON, and an existing log
+//! 5. [`snapshots`]: saved states
+//! 6. [`moving_in`]: NDJSON, and moving in from an existing log
 //! 7. [`operating`]: looking inside, backup, disk, memory, damage
 //! 8. [`c_and_cpp`]: the other languages
 //! 9. [`when_not`]: when to use something else
-//! 10. [`promises`]: what a store promises, and which test shows it
+//! 10. [`promises`]: what a store promises, and the tests that show it
 //!
 //! And the reference: [`architecture`], [`format`](mod@format), [`ndjson`], [`performance`].
 

@@ -18,12 +18,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The [guides](guide) say how to model, retry, project, operate, and when to use something else.
+//! The [guides](guide) explain how to model, retry, project and operate, and when to use something
+//! else.
 //!
 //! The modules below are in reading order; each uses only those above it.
 
 mod sync; //     locks
-mod defect; //   what tests can make wrong on purpose
+mod defect; //   deliberate defects, for testing the tests
 mod trace; //    spans for `tracing`
 mod error;
 mod event; //    values: no I/O, no clock, no threads
@@ -35,8 +36,8 @@ mod snapshot; // features over the store: saved states,
 mod subscription; // events as they arrive,
 mod projection; // state derived from events,
 mod ndjson; //   import and export,
-mod verify; //   a check of the whole,
-mod maintenance; // work on whole stores: copies, repairs,
+mod verify; //   a check of the whole store,
+mod maintenance; // work on whole stores: backups, repairs,
 mod reader; //   and reading beside a writer
 pub mod guide; // how to work with a store, page by page
 #[cfg(feature = "testing")]
