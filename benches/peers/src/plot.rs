@@ -48,21 +48,24 @@ pub(crate) fn bars(measured: &[Measured], machine: &[String]) -> String {
     svg.finish()
 }
 
-/// What the README shows: of each row the case that says most.
-const PICTURE: [(char, &str); 6] = [
-    ('A', "260 bytes"),
-    ('B', "16 threads"),
-    ('E', "real logs"),
-    ('F', "real logs"),
-    ('G', "real logs"),
-    ('I', "real logs"),
+/// What the README shows: of each row the case that says most, and its title.
+const PICTURE: [(char, &str, &str); 6] = [
+    ('A', "260 bytes", "one durable append"),
+    ('B', "16 threads", "16 threads, each append durable"),
+    ('E', "real logs", "bulk until closed, real logs"),
+    ('F', "real logs", "reading everything, real logs"),
+    ('G', "real logs", "reading streams of 8 to 12 events"),
+    ('I', "real logs", "on the disk, an event of the real logs"),
 ];
 
-/// The bars of a few cases, for the README.
+/// The bars of a few cases, for the README, with each store once.
 pub(crate) fn picture(measured: &[Measured], machine: &[String]) -> String {
-    let chosen = PICTURE.iter().filter_map(|(row, case)| {
+    let chosen = PICTURE.iter().filter_map(|(row, case, title)| {
         let is_it = |found: &&Measured| found.row == *row && found.case.starts_with(case);
-        measured.iter().find(is_it).cloned()
+        let mut chosen = measured.iter().find(is_it)?.clone();
+        chosen.case = (*title).to_owned();
+        chosen.values.retain(|(label, _)| label != "annals-dcb" && label != "sqlite NORMAL");
+        Some(chosen)
     });
     bars(&chosen.collect::<Vec<_>>(), machine)
 }
