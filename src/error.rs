@@ -1,8 +1,8 @@
 //! Every error of the crate, ordered by what the caller does about it.
 //!
-//! Two types for two readers: [`AppendError`] separates the two answers that a program branches on,
-//! a version conflict and a failed condition, from everything that went wrong; [`Error`] is the
-//! rest. The numbers of [`ErrorCode`] are shared with the C header and are never reused.
+//! There are two types. [`AppendError`] separates the two results that a program branches on, a
+//! version conflict and a failed condition, from all other failures, which are an [`Error`]. The
+//! numbers of [`ErrorCode`] are shared with the C header and are never reused.
 
 mod handled;
 mod violations;
@@ -18,8 +18,8 @@ use uuid::Uuid;
 pub(crate) use violations::check_violations;
 pub use violations::{ConditionFailed, Conflict, FailedCondition, VersionConflict};
 
-/// What went wrong. The variants stand in the order of what the caller does about them. Clones are
-/// cheap, and share the cause.
+/// What went wrong. The variants are ordered by what the caller does about them. Clones are cheap
+/// and share the cause.
 ///
 /// # Examples
 /// ```
@@ -34,14 +34,14 @@ pub use violations::{ConditionFailed, Conflict, FailedCondition, VersionConflict
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An argument is not of the form that the call takes. Fix the call.
+    /// An argument has the wrong form. Fix the call.
     InvalidArgument {
         /// Which argument.
         argument: &'static str,
         /// What is wrong with it.
         reason: String,
     },
-    /// An argument is past one of the limits in [`limits`](crate::limits). Split or shorten it.
+    /// An argument exceeds one of the limits in [`limits`](crate::limits). Split or shorten it.
     LimitExceeded {
         /// What is too large, with its unit.
         what: &'static str,
@@ -50,40 +50,42 @@ pub enum Error {
         /// The value found.
         actual: u64,
     },
-    /// An event id is stored already, or comes twice in one append, and the append is not an exact
-    /// retry: of the events whose ids are stored this is the first that does not fit, or the first
-    /// of all when others are not stored. Nothing was written.
+    /// An event id is already stored, or occurs twice in one append, and the append is not an exact
+    /// retry. Nothing was written. The error names the first stored event that does not match the
+    /// append; if all of them match but the append has others that are not stored, it names the
+    /// first stored one.
     DuplicateEventId {
         /// The id.
         id: Uuid,
-        /// Where the event with this id is stored; `None` when the id comes twice in the append.
+        /// The position of the stored event with this id; `None` if the id occurs twice in the
+        /// append.
         position: Option<u64>,
     },
-    /// Another process, or another handle of this process, has the store open. Close it there.
+    /// Another process, or another handle in this process, has the store open. Close it there.
     Locked {
         /// The store's directory.
         path: PathBuf,
-        /// The process that has it open, where it is known.
+        /// The process that has it open, if known.
         process: Option<u32>,
     },
-    /// The files were written by a newer version of Annals: upgrade. Or by one that was never
-    /// released: its stores cannot be opened.
+    /// The files were written by a newer version of Annals: upgrade. Or they were written by a
+    /// version that was never released: such stores cannot be opened.
     UnsupportedFormat {
-        /// The file that says so.
+        /// The file that contains the version.
         path: PathBuf,
-        /// Its format version; 0 when it was written by a version that was never released.
+        /// Its format version; 0 if it was written by a version that was never released.
         found: u32,
         /// The newest format version that this library reads.
         supported: u32,
     },
-    /// Stored bytes are not what was written; it means nothing else. Nothing of them was served.
-    /// Keep a copy of the directory, then run `annals verify`.
+    /// Stored bytes differ from what was written; the error has no other meaning. None of the
+    /// damaged bytes were returned. Keep a copy of the directory, then run `annals verify`.
     Corrupted {
         /// The file, tree or record.
         place: String,
-        /// The first position that the damage touches, as far as it is known.
+        /// The first position affected by the damage, as far as it is known.
         position: Option<u64>,
-        /// What does not fit.
+        /// What is wrong.
         reason: String,
     },
     /// The disk is full, and nothing was written. The store stays usable: free some space and
@@ -91,37 +93,37 @@ pub enum Error {
     NoSpace {
         /// What was to be written.
         what: String,
-        /// The system's answer, where it was asked.
+        /// The error of the operating system, if there was a system call.
         source: Option<Arc<io::Error>>,
     },
-    /// The operating system refused something. Nothing of this call was written.
+    /// The operating system refused an operation. Nothing of this call was written.
     Io {
-        /// What was tried: a verb.
+        /// The attempted operation: a verb.
         action: &'static str,
-        /// The file or directory it was tried on.
+        /// The file or directory concerned.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
-    /// A write or sync failed, now or earlier, so the outcome of the appends in flight is unknown
-    /// and nothing more is written. Reads go on. Reopen the store, then settle what was in flight
-    /// by its event ids or by the stream's version.
+    /// A write or sync failed, in this call or an earlier one, so the outcome of the appends in
+    /// flight is unknown and nothing more is written. Reads go on. Reopen the store, then use event
+    /// ids or the stream's version to find out what became of the appends in flight.
     Poisoned {
         /// The failure.
         cause: Arc<Error>,
     },
-    /// The store is open for reading alone, through the C ABI: in Rust such a call does not
-    /// compile.
+    /// The store is open for reading only. This happens only through the C ABI: in Rust such a call
+    /// does not compile.
     ReadOnly,
     /// The store was closed.
     Closed,
-    /// The call was made from inside a handler whose own work it would have to wait for. Make it
-    /// when the handler has returned.
+    /// The call was made inside a handler and would have to wait for that handler. Make it after
+    /// the handler has returned.
     Busy {
-        /// What was asked for.
+        /// The operation that was requested.
         what: &'static str,
     },
-    /// The process was forked, and this is the child: the store belongs to the parent. Open stores
+    /// The process was forked and this is the child: the store belongs to the parent. Open stores
     /// after a fork, not before.
     Forked,
     /// A line of NDJSON input is not an event. Nothing of its batch was written.
@@ -133,24 +135,25 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
-    /// A handler of the caller's failed.
+    /// A handler supplied by the caller failed.
     Handler {
-        /// The type of the event that it was given.
+        /// The type of the event that was passed to it.
         event_type: String,
         /// The position of that event.
         position: u64,
         /// The handler's own error.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// A defect: Annals, or a library that it uses, contradicts itself or makes no progress. It
-    /// says nothing against stored bytes. Please report it.
+    /// A bug: Annals, or a library that it uses, contradicts itself or makes no progress. This does
+    /// not mean that stored bytes are damaged. Please report it.
     Internal {
-        /// What should not be.
+        /// The contradiction.
         reason: String,
     },
 }
 
-/// The stable number of an [`Error`]: the same in Rust, in C and in the command line's exit codes.
+/// The stable number of an [`Error`]: the same in Rust, in C and in the exit codes of the command
+/// line.
 ///
 /// # Examples
 /// ```
@@ -221,7 +224,7 @@ impl Error {
         }
     }
 
-    /// The error and its causes in one line, as the command line shows it.
+    /// The error and its causes on one line, as the command line prints them.
     ///
     /// # Examples
     /// ```
@@ -266,7 +269,8 @@ impl Error {
         }
     }
 
-    /// As [`io`](Self::io), for the store's own files: a directory in the place of one is damage.
+    /// Like [`io`](Self::io), for the store's own files: a directory where a file should be is
+    /// damage.
     pub(crate) fn stored(action: &'static str, path: &Path, source: io::Error) -> Error {
         match source.kind() {
             io::ErrorKind::IsADirectory => {
@@ -335,8 +339,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// By hand, because a derived `source` would be the `Arc` around a cause, and no caller could get
-/// at the type of the cause.
+/// Implemented by hand: a derived `source` would return the `Arc` around a cause, and no caller
+/// could get at the type of the cause.
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -353,7 +357,7 @@ fn at_position(position: Option<u64>) -> String {
     position.map(|position| format!(" at position {position}")).unwrap_or_default()
 }
 
-/// Why an append did not happen.
+/// Why an append failed.
 ///
 /// # Examples
 /// ```
@@ -370,15 +374,15 @@ fn at_position(position: Option<u64>) -> String {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// An expected version did not hold. Nothing was written: read the stream again and decide
-    /// anew.
+    /// An expected version did not hold. Nothing was written: read the stream again and make a new
+    /// decision.
     #[error(transparent)]
     Conflict(#[from] VersionConflict),
-    /// An event matches that a condition of the batch excludes, and every expected version held.
-    /// Nothing was written: query again and decide anew.
+    /// A condition of the batch excludes an event that exists; all expected versions held. Nothing
+    /// was written: query again and make a new decision.
     #[error(transparent)]
     Condition(#[from] ConditionFailed),
-    /// Anything else.
+    /// Any other failure.
     #[error(transparent)]
     Failed(#[from] Error),
 }

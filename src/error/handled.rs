@@ -1,4 +1,4 @@
-//! What the caller's own code fails with, by an error or by a panic.
+//! Failures of the caller's own code: an error or a panic.
 
 use std::{
     any::Any,
@@ -10,7 +10,7 @@ use crate::Error;
 type Cause = dyn std::error::Error + Send + Sync;
 
 impl Error {
-    /// Runs code of the caller's for an event.
+    /// Runs a handler of the caller for an event.
     pub(crate) fn of_handler(
         event_type: &str,
         position: u64,
@@ -26,7 +26,7 @@ impl Error {
     }
 }
 
-/// What a panic says, as an error. The payload's own destructor may panic once more.
+/// Turns a panic into an error with its message. The payload's destructor may panic again.
 fn panic_error(payload: Box<dyn Any + Send>) -> Box<Cause> {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());

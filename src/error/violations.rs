@@ -1,4 +1,4 @@
-//! The checks of an append or a batch that do not hold.
+//! The violated checks of an append or a batch.
 
 use std::{fmt, sync::Arc};
 
@@ -30,14 +30,14 @@ impl fmt::Display for Violations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conflict {
-    /// Which entry of the batch, counted from 0 over its streams and its checks of streams; 0 for
-    /// the append to one stream.
+    /// The index of the batch entry, counted from 0 over its streams and its checks of streams; 0
+    /// for an append to one stream.
     pub index: usize,
     /// The stream.
     pub stream: String,
-    /// What was expected of it.
+    /// The expected version.
     pub expected: ExpectedVersion,
-    /// The version it has: the number of its events.
+    /// The actual version: the number of events in the stream.
     pub actual: u64,
 }
 
@@ -56,7 +56,7 @@ impl Conflict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedCondition {
-    /// Which condition of the batch, counted from 0.
+    /// The index of the condition in the batch, counted from 0.
     pub index: usize,
     /// The first event after the condition's position that matches its query.
     pub position: u64,
@@ -68,15 +68,15 @@ pub struct FailedCondition {
 pub struct VersionConflict {
     /// The stream.
     pub stream: String,
-    /// What the append expected of it.
+    /// The version that the append expected.
     pub expected: ExpectedVersion,
-    /// The version it has: the number of its events.
+    /// The actual version: the number of events in the stream.
     pub actual: u64,
     violations: Arc<Violations>,
 }
 
 impl VersionConflict {
-    /// Every violated check of a version, in the order of the batch: at least one.
+    /// Every violated version check, in the order of the batch: at least one.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.violations.conflicts
     }
@@ -95,11 +95,11 @@ impl fmt::Display for VersionConflict {
 
 impl std::error::Error for VersionConflict {}
 
-/// An event matches that a condition of a batch excludes. This is the first such condition.
+/// A condition of a batch excludes an event that exists. This is the first such condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConditionFailed {
-    /// Which condition of the batch, counted from 0.
+    /// The index of the condition in the batch, counted from 0.
     pub index: usize,
     /// The first event after the condition's position that matches its query.
     pub position: u64,
@@ -107,7 +107,7 @@ pub struct ConditionFailed {
 }
 
 impl ConditionFailed {
-    /// Every violated check of a version: none, since these come first.
+    /// Every violated version check: always empty, since these are reported first.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.violations.conflicts
     }
@@ -126,7 +126,7 @@ impl fmt::Display for ConditionFailed {
 
 impl std::error::Error for ConditionFailed {}
 
-/// Makes one error of all the violations of an append or a batch, if there are any.
+/// Combines all violations of an append or a batch into one error, if there are any.
 pub(crate) fn check_violations(
     conflicts: Vec<Conflict>,
     conditions: Vec<FailedCondition>,

@@ -1,4 +1,4 @@
-//! Reading a store that another process may write.
+//! Reading a store while another process may be writing to it.
 
 mod read_events;
 
@@ -15,27 +15,28 @@ use crate::{
 
 pub use read_events::ReadEvents;
 
-/// A store that is open for reading, beside the program that writes it, or with nobody writing it.
+/// A store that is open for reading, whether or not another process is writing to it.
 ///
-/// A reader takes no lock that a writer or another reader could meet, writes nothing, and needs
-/// only read permission, so that it works on a read-only file system and as another user. It uses
-/// the journal alone. It never holds up the writer, however long it stays open.
+/// A reader takes no lock that could block a writer or another reader, writes nothing, and needs
+/// only read permission, so it works on a read-only file system and as another user. It uses only
+/// the journal. It never delays the writer, however long it stays open.
 ///
-/// It never shows what is not durable. While a writer runs, the head is the last position that the
-/// writer has made durable and published, in a buffered store up to `max_delay` after the append;
-/// without a writer, it is where a recovery would end the log. Every call sees the head of its own
-/// moment; an iterator sees the head of its creation; a subscription follows.
+/// It never shows events that are not durable. While a writer runs, the head is the last position
+/// that the writer has made durable and published; in a buffered store this may be up to
+/// `max_delay` after the append. Without a writer, the head is where a recovery would end the log.
+/// Every call sees the current head; an iterator sees the head at its creation; a subscription
+/// follows the head.
 ///
-/// Where the journal is damaged, reads return everything before it and then [`Error::Corrupted`],
-/// even if the trees still have the events: [`repair`](crate::repair) makes the journal whole from
-/// them.
+/// If the journal is damaged, reads return everything before the damage and then
+/// [`Error::Corrupted`], even if the trees still have the events: [`repair`](crate::repair)
+/// restores the journal from them.
 ///
-/// When [`compact`](crate::compact) writes the store anew, its readers go on in the new one, in the
-/// middle of a read too. When the path leads to anything else that does not continue the store that
-/// was opened, calls return [`Error::Closed`].
+/// When [`compact`](crate::compact) rewrites the store, its readers continue in the new one, even
+/// in the middle of a read. If the path leads to anything else that does not continue the store
+/// that was opened, calls return [`Error::Closed`].
 ///
-/// Clones are cheap; any number of threads may use one. In memory it takes an index of the files
-/// that are not sealed yet, at most about what the tail of a writer takes.
+/// Clones are cheap, and any number of threads may use one. A reader keeps in memory an index of
+/// the files that are not sealed yet, which takes at most about as much as the tail of a writer.
 ///
 /// # Examples
 /// ```
@@ -60,84 +61,84 @@ impl Reader {
     /// Opens the store in the directory `path` for reading.
     ///
     /// # Errors
-    /// [`Error::Io`], with `NotFound` when there is no store; [`Error::Corrupted`] for a damaged
-    /// superblock or a missing journal; [`Error::UnsupportedFormat`].
+    /// [`Error::Io`], with `NotFound` if there is no store; [`Error::Corrupted`] if the superblock
+    /// is damaged or the journal is missing; [`Error::UnsupportedFormat`].
     pub fn open(path: impl AsRef<Path>) -> Result<Reader, Error> {
         Reader::open_with(path, &Options::new())
     }
 
-    /// As [`open`](Self::open), with options, of which the [upcasters](Options::upcasters) count.
+    /// Like [`open`](Self::open), with options. Only the [upcasters](Options::upcasters) are used.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Same as for [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Reader, Error> {
         EventStore::open_reading_with(path.as_ref(), options).map(|store| Reader { store })
     }
 
-    /// As the handle that the C ABI has for both: its calls that write return
-    /// [`Error::ReadOnly`].
+    /// Converts the reader to the handle type that the C ABI uses for both. Calls on it that would
+    /// write return [`Error::ReadOnly`].
     #[cfg(feature = "capi")]
     pub(crate) fn into_store(self) -> EventStore {
         self.store
     }
 
-    /// The position of the last event that is durable; 0 when there is none.
+    /// The position of the last durable event; 0 if there is none.
     ///
     /// # Errors
-    /// [`Error::Corrupted`] when events after it are known and cannot be read; [`Error::Io`],
-    /// [`Error::Closed`].
+    /// [`Error::Corrupted`] if there are known to be events after it that cannot be read;
+    /// [`Error::Io`], [`Error::Closed`].
     pub fn head(&self) -> Result<u64, Error> {
         self.store.head()
     }
 
-    /// As [`EventStore::stream_version`].
+    /// Like [`EventStore::stream_version`].
     ///
     /// # Errors
-    /// As for [`EventStore::stream_version`].
+    /// Same as for [`EventStore::stream_version`].
     pub fn stream_version(&self, stream: impl AsRef<str>) -> Result<u64, Error> {
         self.store.stream_version(stream)
     }
 
-    /// As [`EventStore::event_by_id`].
+    /// Like [`EventStore::event_by_id`].
     ///
     /// # Errors
-    /// As for [`EventStore::event_by_id`].
+    /// Same as for [`EventStore::event_by_id`].
     pub fn event_by_id(&self, id: Uuid) -> Result<Option<RecordedEvent>, Error> {
         self.store.event_by_id(id)
     }
 
-    /// As [`EventStore::read_all`].
+    /// Like [`EventStore::read_all`].
     pub fn read_all(&self) -> Events {
         self.store.read_all()
     }
 
-    /// As [`EventStore::read_stream`].
+    /// Like [`EventStore::read_stream`].
     pub fn read_stream(&self, stream: impl AsRef<str>) -> Events {
         self.store.read_stream(stream)
     }
 
-    /// As [`EventStore::query`].
+    /// Like [`EventStore::query`].
     pub fn query(&self, query: &Query) -> Found {
         self.store.query(query)
     }
 
-    /// As [`EventStore::streams`].
+    /// Like [`EventStore::streams`].
     pub fn streams(&self) -> Streams {
         self.store.streams()
     }
 
-    /// As [`EventStore::subscribe`]: history, and then what any process appends.
+    /// Like [`EventStore::subscribe`]: returns past events, then new ones from any process.
     ///
     /// # Errors
-    /// As for [`EventStore::subscribe`].
+    /// Same as for [`EventStore::subscribe`].
     pub fn subscribe(&self, position: u64) -> Result<Subscription, Error> {
         self.store.subscribe(position)
     }
 
-    /// As [`EventStore::reconstruct_state`].
+    /// Like [`EventStore::reconstruct_state`].
     ///
     /// # Errors
-    /// As for [`EventStore::reconstruct_state`].
+    /// Same as for [`EventStore::reconstruct_state`].
     pub fn reconstruct_state<S>(
         &self,
         stream: impl AsRef<str>,
@@ -148,10 +149,10 @@ impl Reader {
         self.store.reconstruct_state(stream, state, handlers, up_to)
     }
 
-    /// As [`EventStore::load`].
+    /// Like [`EventStore::load`].
     ///
     /// # Errors
-    /// As for [`EventStore::load`].
+    /// Same as for [`EventStore::load`].
     pub fn load<S>(
         &self,
         stream: impl AsRef<str>,
@@ -161,10 +162,10 @@ impl Reader {
         self.store.load(stream, initial, handlers)
     }
 
-    /// As [`EventStore::load_from`].
+    /// Like [`EventStore::load_from`].
     ///
     /// # Errors
-    /// As for [`EventStore::load_from`].
+    /// Same as for [`EventStore::load_from`].
     pub fn load_from<S: DeserializeOwned>(
         &self,
         key: impl Into<SnapshotKey>,
@@ -175,10 +176,10 @@ impl Reader {
         self.store.load_from(key, stream, initial, handlers)
     }
 
-    /// As [`EventStore::checkpoint`].
+    /// Like [`EventStore::checkpoint`].
     ///
     /// # Errors
-    /// As for [`EventStore::checkpoint`].
+    /// Same as for [`EventStore::checkpoint`].
     pub fn checkpoint(&self, name: impl AsRef<str>) -> Result<u64, Error> {
         self.store.checkpoint(name)
     }
@@ -186,28 +187,28 @@ impl Reader {
     /// The checkpoints of all consumers, in byte order of their names.
     ///
     /// # Errors
-    /// As for [`EventStore::checkpoints`].
+    /// Same as for [`EventStore::checkpoints`].
     pub fn checkpoints(&self) -> Result<Vec<(String, u64)>, Error> {
         self.store.checkpoints()
     }
 
-    /// As [`EventStore::load_snapshot`].
+    /// Like [`EventStore::load_snapshot`].
     ///
     /// # Errors
-    /// As for [`EventStore::load_snapshot`].
+    /// Same as for [`EventStore::load_snapshot`].
     pub fn load_snapshot(&self, key: impl Into<SnapshotKey>) -> Result<Option<Snapshot>, Error> {
         self.store.load_snapshot(key)
     }
 
-    /// As [`EventStore::snapshots`].
+    /// Like [`EventStore::snapshots`].
     pub fn snapshots(&self) -> Snapshots {
         self.store.snapshots()
     }
 
-    /// As [`EventStore::export_ndjson`].
+    /// Like [`EventStore::export_ndjson`].
     ///
     /// # Errors
-    /// As for [`EventStore::export_ndjson`].
+    /// Same as for [`EventStore::export_ndjson`].
     pub fn export_ndjson(
         &self,
         writer: impl std::io::Write,
@@ -216,10 +217,10 @@ impl Reader {
         self.store.export_ndjson(writer, options)
     }
 
-    /// As [`EventStore::export_ndjson_file`].
+    /// Like [`EventStore::export_ndjson_file`].
     ///
     /// # Errors
-    /// As for [`EventStore::export_ndjson_file`].
+    /// Same as for [`EventStore::export_ndjson_file`].
     pub fn export_ndjson_file(
         &self,
         path: impl AsRef<Path>,
@@ -228,39 +229,39 @@ impl Reader {
         self.store.export_ndjson_file(path, options)
     }
 
-    /// As [`EventStore::stats`], with the process that writes the store.
+    /// Like [`EventStore::stats`], and reports the process that is writing to the store.
     ///
     /// # Errors
-    /// As for [`EventStore::stats`].
+    /// Same as for [`EventStore::stats`].
     pub fn stats(&self) -> Result<Stats, Error> {
         self.store.stats()
     }
 
-    /// As [`EventStore::metrics`].
+    /// Like [`EventStore::metrics`].
     pub fn metrics(&self) -> Metrics {
         self.store.metrics()
     }
 
-    /// As [`EventStore::event_types`].
+    /// Like [`EventStore::event_types`].
     ///
     /// # Errors
-    /// As for [`EventStore::event_types`].
+    /// Same as for [`EventStore::event_types`].
     pub fn event_types(&self) -> Result<Vec<(String, u64)>, Error> {
         self.store.event_types()
     }
 
-    /// As [`EventStore::verify`], without the trees.
+    /// Like [`EventStore::verify`], but does not check the trees.
     ///
     /// # Errors
-    /// As for [`EventStore::verify`].
+    /// Same as for [`EventStore::verify`].
     pub fn verify(&self) -> Result<Report, Error> {
         self.store.verify()
     }
 
-    /// As [`EventStore::backup_with`].
+    /// Like [`EventStore::backup_with`].
     ///
     /// # Errors
-    /// As for [`backup`](crate::backup).
+    /// Same as for [`backup`](crate::backup).
     pub fn backup(
         &self,
         directory: impl AsRef<Path>,

@@ -1,4 +1,4 @@
-//! What a store and a reader have in common.
+//! The read operations that a store and a reader share.
 
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -8,8 +8,9 @@ use crate::{
     Streams, Subscription, UpTo,
 };
 
-/// Reading, of a store that is open for writing or of a [`Reader`]: a handler, an export or a query
-/// is written once for both. It cannot be implemented elsewhere.
+/// The read operations of a store that is open for writing and of a [`Reader`], so that a handler,
+/// an export or a query can be written once for both. The trait is sealed: other crates cannot
+/// implement it.
 ///
 /// # Examples
 /// ```
@@ -23,58 +24,58 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 pub trait ReadEvents: sealed::Sealed {
-    /// As [`EventStore::head`].
+    /// Like [`EventStore::head`].
     ///
     /// # Errors
-    /// As for [`EventStore::head`].
+    /// Same as for [`EventStore::head`].
     fn head(&self) -> Result<u64, Error>;
 
-    /// As [`EventStore::stream_version`].
+    /// Like [`EventStore::stream_version`].
     ///
     /// # Errors
-    /// As for [`EventStore::stream_version`].
+    /// Same as for [`EventStore::stream_version`].
     fn stream_version(&self, stream: &str) -> Result<u64, Error>;
 
-    /// As [`EventStore::event_by_id`].
+    /// Like [`EventStore::event_by_id`].
     ///
     /// # Errors
-    /// As for [`EventStore::event_by_id`].
+    /// Same as for [`EventStore::event_by_id`].
     fn event_by_id(&self, id: Uuid) -> Result<Option<RecordedEvent>, Error>;
 
-    /// As [`EventStore::read_all`].
+    /// Like [`EventStore::read_all`].
     fn read_all(&self) -> Events;
 
-    /// As [`EventStore::read_stream`].
+    /// Like [`EventStore::read_stream`].
     fn read_stream(&self, stream: &str) -> Events;
 
-    /// As [`EventStore::query`].
+    /// Like [`EventStore::query`].
     fn query(&self, query: &Query) -> Found;
 
-    /// As [`EventStore::streams`].
+    /// Like [`EventStore::streams`].
     fn streams(&self) -> Streams;
 
-    /// As [`EventStore::event_types`].
+    /// Like [`EventStore::event_types`].
     ///
     /// # Errors
-    /// As for [`EventStore::event_types`].
+    /// Same as for [`EventStore::event_types`].
     fn event_types(&self) -> Result<Vec<(String, u64)>, Error>;
 
-    /// As [`EventStore::subscribe`].
+    /// Like [`EventStore::subscribe`].
     ///
     /// # Errors
-    /// As for [`EventStore::subscribe`].
+    /// Same as for [`EventStore::subscribe`].
     fn subscribe(&self, position: u64) -> Result<Subscription, Error>;
 
-    /// As [`EventStore::checkpoint`].
+    /// Like [`EventStore::checkpoint`].
     ///
     /// # Errors
-    /// As for [`EventStore::checkpoint`].
+    /// Same as for [`EventStore::checkpoint`].
     fn checkpoint(&self, name: &str) -> Result<u64, Error>;
 
-    /// As [`EventStore::reconstruct_state`].
+    /// Like [`EventStore::reconstruct_state`].
     ///
     /// # Errors
-    /// As for [`EventStore::reconstruct_state`].
+    /// Same as for [`EventStore::reconstruct_state`].
     fn reconstruct_state<S>(
         &self,
         stream: &str,
@@ -83,17 +84,17 @@ pub trait ReadEvents: sealed::Sealed {
         up_to: UpTo,
     ) -> Result<S, Error>;
 
-    /// As [`EventStore::load`].
+    /// Like [`EventStore::load`].
     ///
     /// # Errors
-    /// As for [`EventStore::load`].
+    /// Same as for [`EventStore::load`].
     fn load<S>(&self, stream: &str, initial: S, handlers: &Handlers<S>)
     -> Result<Loaded<S>, Error>;
 
-    /// As [`EventStore::load_from`].
+    /// Like [`EventStore::load_from`].
     ///
     /// # Errors
-    /// As for [`EventStore::load_from`].
+    /// Same as for [`EventStore::load_from`].
     fn load_from<S: DeserializeOwned>(
         &self,
         key: impl Into<SnapshotKey>,

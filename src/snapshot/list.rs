@@ -4,22 +4,22 @@ use std::{collections::VecDeque, iter::FusedIterator};
 
 use crate::{Error, EventStore, event::SnapshotKey, snapshot::load};
 
-/// A snapshot in a list.
+/// One entry in the list of snapshots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotInfo {
-    /// What it is kept under.
+    /// Its key.
     pub key: SnapshotKey,
-    /// The position of the last event that it includes.
+    /// The position of the last event that the snapshot includes.
     pub position: u64,
-    /// How many bytes were saved; 0 when it cannot be used.
+    /// The size of the saved data in bytes; 0 if the snapshot cannot be used.
     pub bytes: u64,
-    /// Why it cannot be used, if so.
+    /// Why the snapshot cannot be used; `None` if it can.
     pub fault: Option<String>,
 }
 
-/// The snapshots of a store: an iterator over `Result<SnapshotInfo, Error>`, by owner, then in byte
-/// order of the names, of each name the newest first. After an error it ends.
+/// The snapshots of a store: an iterator over `Result<SnapshotInfo, Error>`, ordered by owner, then
+/// by name in byte order, and for each name newest first. The iterator ends after an error.
 ///
 /// # Examples
 /// ```
@@ -33,22 +33,22 @@ pub struct SnapshotInfo {
 #[must_use = "an iterator reads nothing until it is asked"]
 pub struct Snapshots {
     store: EventStore,
-    /// Those of each further name; `None` before the first.
+    /// The snapshots of each remaining name; `None` before the first.
     names: Option<VecDeque<Vec<(SnapshotKey, u64)>>>,
-    /// What is still to be listed of this name, and what was listed last.
+    /// The snapshots of the current name that are still to be listed, and what was listed last.
     listed: VecDeque<(SnapshotKey, u64)>,
     last: Option<(SnapshotKey, u64)>,
-    /// Whether this name was looked up again, because one of it was gone.
+    /// Whether this name was looked up again because one of its snapshots was gone.
     is_again: bool,
     has_ended: bool,
 }
 
 impl EventStore {
-    /// The snapshots of the store. Each is read whole and checked.
+    /// The snapshots of the store. Each one is read in full and checked.
     ///
     /// # Errors
-    /// The items are errors when something cannot be read ([`Error::Io`], [`Error::Corrupted`]),
-    /// after the store was closed ([`Error::Closed`]), and in a forked child ([`Error::Forked`]). A
+    /// An item is an error if something cannot be read ([`Error::Io`], [`Error::Corrupted`]), after
+    /// the store was closed ([`Error::Closed`]), and in a forked child ([`Error::Forked`]). A
     /// damaged snapshot is not an error: it is listed with its [`fault`](SnapshotInfo::fault).
     pub fn snapshots(&self) -> Snapshots {
         Snapshots {

@@ -1,4 +1,4 @@
-//! Finding the snapshot to use.
+//! Finding the snapshot to load.
 
 use crate::{
     Error, EventStore,
@@ -6,8 +6,8 @@ use crate::{
     snapshot::{IgnoredSnapshot, Snapshot},
 };
 
-/// The newest usable snapshot of a key that is not past `position`, and the unusable ones: newer
-/// ones of the key, and all of other versions.
+/// The newest usable snapshot of a key at or before `position`, and the unusable ones: newer ones
+/// of the same key, and all of other versions.
 pub(crate) fn load(
     store: &EventStore,
     key: &SnapshotKey,
@@ -19,7 +19,8 @@ pub(crate) fn load(
     let mut before = None;
     loop {
         let listed = store.storage().snapshots_of(key.owner, &key.name)?;
-        // A snapshot that newer ones replaced leaves the list; one that stays has lost its file.
+        // A snapshot that newer ones replaced disappears from the list; one that stays has lost its
+        // file.
         let is_settled = before.as_ref() == Some(&listed);
         let mut search = Search { ignored: Vec::new(), found: None, is_settled, is_over: true };
         for (listed, at) in &listed {
@@ -40,7 +41,7 @@ pub(crate) fn load(
 struct Search {
     found: Option<Snapshot>,
     ignored: Vec<IgnoredSnapshot>,
-    /// The list is the same as the last time.
+    /// The list is unchanged since the last time.
     is_settled: bool,
     is_over: bool,
 }
@@ -69,7 +70,7 @@ impl Search {
     }
 }
 
-/// Reads a snapshot that is listed; [`Error::Corrupted`] when it cannot be used.
+/// Reads a listed snapshot; returns [`Error::Corrupted`] if it cannot be used.
 pub(super) fn read(
     store: &EventStore,
     key: &SnapshotKey,

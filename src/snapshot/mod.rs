@@ -1,4 +1,4 @@
-//! Snapshots: bytes that a caller, or a projection, derived from the events up to a position.
+//! Snapshots: bytes that a caller or a projection derived from the events up to a position.
 //!
 //! A snapshot is a cache. It is durable and never ahead of the events it depends on, but an
 //! unusable one is ignored and reported in the result, not as an error: the events can rebuild it.
@@ -34,12 +34,12 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IgnoredSnapshot {
-    /// What it is kept under.
+    /// Its key.
     pub key: SnapshotKey,
-    /// The position that it is for.
+    /// Its position.
     pub position: u64,
-    /// Why it cannot be used: damaged, of another store, of another version, or for a position that
-    /// the store has not reached.
+    /// Why it cannot be used: it is damaged, belongs to another store, has another version, or is
+    /// for a position that the store has not reached.
     pub reason: String,
 }
 
@@ -51,12 +51,12 @@ impl fmt::Display for IgnoredSnapshot {
 }
 
 impl Snapshot {
-    /// What it is kept under.
+    /// The key of the snapshot.
     pub fn key(&self) -> &SnapshotKey {
         &self.stored.key
     }
 
-    /// The position of the last event that it includes.
+    /// The position of the last event that the snapshot includes.
     pub fn position(&self) -> u64 {
         self.stored.position
     }
@@ -66,7 +66,7 @@ impl Snapshot {
         self.stored.bytes.get(self.stored.data.clone()).unwrap_or_default()
     }
 
-    /// Newer snapshots that were ignored.
+    /// Newer snapshots that could not be used.
     pub fn ignored(&self) -> &[IgnoredSnapshot] {
         &self.ignored
     }
@@ -84,19 +84,19 @@ impl fmt::Debug for Snapshot {
 }
 
 impl EventStore {
-    /// Saves bytes that were derived from the events up to `position`, under a name of the caller's
-    /// or, with [`SnapshotKey::of_projection`], where the projection of that name looks for its
-    /// own. It returns once they are durable, and the events up to `position` before them; in a
-    /// buffered store too.
+    /// Saves bytes that were derived from the events up to `position`. The key is a name chosen by
+    /// the caller or, with [`SnapshotKey::of_projection`], the key under which the projection of
+    /// that name looks for its own snapshots. The call returns once the bytes are durable, and the
+    /// events up to `position` are durable before them, in a buffered store too.
     ///
-    /// For each key the snapshots with the two highest positions are kept; one that is saved for a
-    /// position below both is not kept, and one for the same position is replaced. Saving for
-    /// another version of a projection removes those of all other versions.
+    /// For each key the snapshots with the two highest positions are kept. A snapshot saved for a
+    /// position below both is not kept, and one saved for the same position replaces the old one.
+    /// Saving a snapshot for a projection removes those of all other versions of it.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `position` is past the head, and if the name is invalid;
-    /// [`Error::LimitExceeded`] for a name or for data past their
-    /// [limits](crate::limits::SNAPSHOT_BYTES_MAX); otherwise as [`append`](Self::append):
+    /// [`Error::InvalidArgument`] if `position` is past the head or the name is invalid;
+    /// [`Error::LimitExceeded`] if the name or the data exceeds its
+    /// [limit](crate::limits::SNAPSHOT_BYTES_MAX); otherwise as for [`append`](Self::append):
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Poisoned`], [`Error::Closed`].
     ///
     /// # Examples
@@ -131,10 +131,10 @@ impl EventStore {
         storage.save_snapshot(&StoredSnapshot { key, position, bytes, data: range })
     }
 
-    /// The newest usable snapshot of a key: the one with the highest position. One that is damaged,
-    /// belongs to another store or is ahead of the log is ignored, and reported by
-    /// [`Snapshot::ignored`] of the one that is used instead, by [`snapshots`](Self::snapshots) and
-    /// by [`verify`](Self::verify). `None` if no snapshot is usable.
+    /// The newest usable snapshot of a key: the one with the highest position. `None` if no
+    /// snapshot is usable. A snapshot that is damaged, belongs to another store or is ahead of the
+    /// log is ignored. It is reported by [`Snapshot::ignored`] of the snapshot that is returned
+    /// instead, by [`snapshots`](Self::snapshots) and by [`verify`](Self::verify).
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the name is invalid;
