@@ -1,12 +1,13 @@
-//! The answer to an append.
+//! The result of an append.
 
 use std::{
     hash::{Hash, Hasher},
     ops::RangeInclusive,
 };
 
-/// Where the events of one stream landed. The events have consecutive positions and versions, in
-/// the order of the call. Two are equal when they name the same places, be they replays or not.
+/// The positions and versions that the events of one stream received. They are consecutive, in the
+/// order of the call. Two values are equal if they name the same places, whether or not they are
+/// replays.
 ///
 /// # Examples
 /// ```
@@ -34,7 +35,7 @@ impl Appended {
         Appended { first_position, first_version, count, is_replay: false }
     }
 
-    /// The same places, of events that an earlier append has written.
+    /// The same places, for events that an earlier append wrote.
     pub(crate) fn replayed(self) -> Appended {
         Appended { is_replay: true, ..self }
     }
@@ -48,8 +49,8 @@ impl Appended {
     pub fn versions(&self) -> RangeInclusive<u64> {
         self.first_version..=self.first_version + self.count - 1
     }
-    /// Whether this was an exact retry: the events were stored already, here, and nothing was
-    /// written. See [`EventStore::append`](crate::EventStore::append).
+    /// Whether this was an exact retry: the events were already stored at these positions, and
+    /// nothing was written. See [`EventStore::append`](crate::EventStore::append).
     ///
     /// # Examples
     /// ```

@@ -2,9 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-/// What an append expects of a stream before it writes.
+/// What an append requires of a stream before it writes.
 ///
-/// A stream's version is the number of its events; 0 means that there is no stream.
+/// A stream's version is the number of its events; 0 means that the stream does not exist.
 ///
 /// # Examples
 /// ```
@@ -17,7 +17,7 @@ use std::{fmt, str::FromStr};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ExpectedVersion {
-    /// Anything.
+    /// Any number of events.
     #[default]
     Any,
     /// No events: the same as `Exact(0)`.
@@ -29,7 +29,7 @@ pub enum ExpectedVersion {
 }
 
 impl ExpectedVersion {
-    /// Whether a stream with `actual` events is as expected.
+    /// Whether a stream with `actual` events meets the expectation.
     pub fn is_satisfied_by(self, actual: u64) -> bool {
         match self {
             ExpectedVersion::Any => true,
@@ -52,7 +52,7 @@ impl fmt::Display for ExpectedVersion {
     }
 }
 
-/// A text is not an expected version.
+/// The text is not an expected version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not one of any, no-stream, exists, or a number of events")]
 pub struct ParseExpectedVersionError(String);

@@ -1,8 +1,8 @@
 //! JSON text as a payload: checked, and kept byte for byte.
 //!
-//! The grammar is RFC 8259, checked by `serde_json`. On top come the rules that make any stored
-//! value fit one NDJSON line and load anywhere: nesting is bounded, `\u` escapes pair their
-//! surrogates, and a line break between tokens becomes a space.
+//! The grammar is RFC 8259, checked by `serde_json`. Additional rules ensure that any stored value
+//! fits on one NDJSON line and can be loaded anywhere: nesting is bounded, `\u` escapes contain no
+//! unpaired surrogates, and a line break between tokens becomes a space.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,16 @@ use serde_json::value::RawValue;
 
 use crate::event::limits::JSON_DEPTH_MAX;
 
-/// What is wrong with a JSON text, and at which byte of it.
+/// What is wrong with a JSON text, and at which byte.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) offset: usize,
     pub(crate) reason: String,
 }
 
-/// Checks `text` and returns it as it is stored: the white space around it is cut, and each CR and
-/// LF between its tokens is a space (there are none inside strings, where JSON has them escaped).
+/// Checks `text` and returns it in the form in which it is stored: surrounding white space is
+/// removed, and each CR and LF between tokens becomes a space (inside strings there are none,
+/// because JSON escapes them).
 pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
     let start = text.len() - text.trim_start_matches(is_space).len();
     let trimmed = text.trim_matches(is_space);
@@ -36,7 +37,7 @@ pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
     }
 }
 
-/// As [`normalize`], for metadata: the value must be an object.
+/// Like [`normalize`], for metadata: the value must be an object.
 pub(crate) fn normalize_object(text: &str) -> Result<Cow<'_, str>, Fault> {
     let value = normalize(text)?;
     if value.starts_with('{') {
@@ -61,22 +62,22 @@ pub(crate) fn syntax_fault(text: &str, error: &serde_json::Error) -> Fault {
     }
     let message = error.to_string();
     let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
-    // For a control character in a string the parser names the byte before it.
+    // For a control character in a string the parser reports the byte before it.
     let is_before =
         reason.starts_with("control character") && rest.get(1).is_some_and(|&b| b < b' ');
     Fault { offset: offset + usize::from(is_before), reason }
 }
 
-/// The byte that a 1-based line and column of `serde_json` stand for.
+/// The byte offset of a 1-based line and column of `serde_json`.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let line_start: usize =
         text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (line_start + column.saturating_sub(1)).min(text.len())
 }
 
-/// Whether the text has too few brackets to nest too deep, no escapes and no line breaks, so that
-/// there is nothing to look for in its structure. Almost every payload is like that, and the
-/// compiler makes vector instructions of this loop, where [`scan`] looks at byte after byte.
+/// Whether the text has too few brackets to nest too deeply, no escapes and no line breaks, so that
+/// its structure needs no further checks. This holds for almost every payload, and the compiler
+/// turns this loop into vector instructions, whereas [`scan`] looks at one byte after another.
 fn is_plain(text: &str) -> bool {
     let mut openings = 0_usize;
     for block in text.as_bytes().chunks(128) {
@@ -93,7 +94,8 @@ fn is_plain(text: &str) -> bool {
     true
 }
 
-/// Checks depth and surrogates of a valid JSON text, and tells whether it holds line breaks.
+/// Checks the depth and the surrogates of a valid JSON text, and returns whether it contains line
+/// breaks.
 fn scan(text: &str) -> Result<bool, Fault> {
     let bytes = text.as_bytes();
     let (mut index, mut depth, mut has_line_break) = (0, 0_usize, false);
@@ -119,7 +121,7 @@ fn scan(text: &str) -> Result<bool, Fault> {
     Ok(has_line_break)
 }
 
-/// Walks a string from after its opening quote, and returns the index after its closing one.
+/// Scans a string from after its opening quote, and returns the index after its closing one.
 fn scan_string(bytes: &[u8], mut index: usize) -> Result<usize, Fault> {
     loop {
         match bytes.get(index) {

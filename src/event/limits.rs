@@ -1,11 +1,11 @@
 //! The limits of a store: each is the largest value that is allowed.
 //!
-//! Past a limit a call answers [`Error::LimitExceeded`], and nothing is written.
+//! A call that exceeds a limit returns [`Error::LimitExceeded`], and nothing is written.
 
 use crate::Error;
 
 /// Bytes of UTF-8 in a stream id, an event type, a tag, or the name of a projection, snapshot or
-/// checkpoint. The smallest is 1, and none may hold a NUL.
+/// checkpoint. The minimum is 1, and none may contain a NUL.
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// Bytes of one event: stream id, event type, data, metadata and tags together.
@@ -32,19 +32,19 @@ pub const QUERY_TAGS_MAX: usize = 1_000;
 /// Conditions of one batch.
 pub const CONDITIONS_MAX: usize = 100;
 
-/// How deep arrays and objects nest in the data or the metadata of one event. Deeper JSON is an
-/// invalid argument.
+/// The nesting depth of arrays and objects in the data or the metadata of one event. Deeper JSON is
+/// an invalid argument.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-/// Bytes of one line of NDJSON input, without its line end.
+/// Bytes of one line of NDJSON input, without the line end.
 pub const LINE_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of one snapshot.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 
-/// How often [`update`](crate::EventStore::update) asks for a decision: the first time, and again
-/// after each conflict. In each round of a conflict one writer succeeds, so a writer reaches this
-/// only if a thousand others were faster.
+/// How many times [`update`](crate::EventStore::update) asks for a decision: once at first, and
+/// again after each conflict. In each round of conflicts one writer succeeds, so a writer reaches
+/// this limit only if a thousand others were faster.
 pub const UPDATE_ATTEMPTS_MAX: u32 = 1000;
 
 /// Checks a value against its limit; `what` names it with its unit, such as "event (bytes)".

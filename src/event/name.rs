@@ -5,8 +5,8 @@ use crate::{
     event::limits::{self, NAME_BYTES_MAX},
 };
 
-/// The form of a name, apart from its length: not empty, no NUL (which ends it inside keys and in
-/// C).
+/// Checks the form of a name, apart from its length: it is not empty and has no NUL (which ends a
+/// name inside keys and in C).
 pub(crate) fn check_form(argument: &'static str, name: &str) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::invalid(argument, "it is empty"));
@@ -17,12 +17,12 @@ pub(crate) fn check_form(argument: &'static str, name: &str) -> Result<(), Error
     Ok(())
 }
 
-/// The length of a name; `what` names it with its unit, such as "stream id (bytes)".
+/// Checks the length of a name; `what` names it with its unit, such as "stream id (bytes)".
 pub(crate) fn check_length(what: &'static str, name: &str) -> Result<(), Error> {
     limits::check(what, name.len(), NAME_BYTES_MAX)
 }
 
-/// Checks a stream id in full, for calls that take nothing else.
+/// Checks a stream id in full, for calls with no other argument to check.
 pub(crate) fn check_stream_id(name: &str) -> Result<(), Error> {
     check("stream id", name)
 }
@@ -33,7 +33,7 @@ pub(crate) fn check(argument: &'static str, name: &str) -> Result<(), Error> {
     check_length(limit_of(argument), name)
 }
 
-/// What a limit calls the argument: its name with the unit.
+/// The name of an argument in a limit error, with its unit.
 fn limit_of(argument: &'static str) -> &'static str {
     match argument {
         "stream id" => "stream id (bytes)",

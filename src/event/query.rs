@@ -1,4 +1,4 @@
-//! Which events a decision depends on.
+//! Queries: which events a decision depends on.
 
 use crate::{
     Error,
@@ -9,13 +9,12 @@ use crate::{
     },
 };
 
-/// A set of events, by what they are: an event matches when it matches one of the items.
-/// [`Query::all`] matches every event.
+/// Selects events by stream, type and tags: an event matches the query if it matches one of the
+/// items. [`Query::all`] matches every event.
 ///
-/// A query is checked where it is used. One without items is an
-/// [`InvalidArgument`](Error::InvalidArgument), as is an item that restricts nothing; more than
-/// [`QUERY_ITEMS_MAX`] items are a
-/// [`LimitExceeded`](Error::LimitExceeded).
+/// A query is checked when it is used. A query without items is an
+/// [`InvalidArgument`](Error::InvalidArgument) error, and so is an item that restricts nothing.
+/// More than [`QUERY_ITEMS_MAX`] items are a [`LimitExceeded`](Error::LimitExceeded) error.
 ///
 /// Queries follow the specification of dynamic consistency boundaries (dcb.events).
 ///
@@ -39,16 +38,16 @@ pub struct Query {
     is_all: bool,
 }
 
-/// A part of a [`Query`]. An event matches when its type is one of these types, it has all of these
-/// tags, and it is of this stream; each where one is given.
+/// A part of a [`Query`]. An event matches if its type is one of these types, it has all of these
+/// tags, and it belongs to this stream. A part that is not set restricts nothing.
 ///
 /// # Examples
 /// See [`Query`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryItem {
-    /// Sorted, each once.
+    /// Sorted, without repeats.
     pub(crate) types: Vec<String>,
-    /// Sorted, each once.
+    /// Sorted, without repeats.
     pub(crate) tags: Vec<String>,
     pub(crate) stream: Option<String>,
 }
@@ -59,33 +58,31 @@ impl QueryItem {
         QueryItem::default()
     }
 
-    /// Adds types, of which the event has one. At most
-    /// [`QUERY_TYPES_MAX`].
+    /// Adds types. The event must have one of them. At most [`QUERY_TYPES_MAX`].
     #[must_use]
     pub fn types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> QueryItem {
         tags::add(&mut self.types, types.into_iter().map(Into::into));
         self
     }
 
-    /// Adds tags, of which the event has every one. At most
-    /// [`QUERY_TAGS_MAX`].
+    /// Adds tags. The event must have all of them. At most [`QUERY_TAGS_MAX`].
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> QueryItem {
         tags::add(&mut self.tags, tags.into_iter().map(Into::into));
         self
     }
 
-    /// Sets the stream that the event is of.
+    /// Sets the stream to which the event must belong.
     #[must_use]
     pub fn stream(mut self, stream: impl Into<String>) -> QueryItem {
         self.stream = Some(stream.into());
         self
     }
 
-    /// Checks the item, for a caller that wants to know before it is used.
+    /// Checks the item, for a caller that wants to find mistakes before using it.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an item that restricts nothing and for an invalid name,
+    /// [`Error::InvalidArgument`] if the item restricts nothing or a name is invalid,
     /// [`Error::LimitExceeded`].
     pub fn check(&self) -> Result<(), Error> {
         self.check_form()?;
@@ -118,7 +115,7 @@ impl QueryItem {
             && self.has_tags_in(tags)
     }
 
-    /// Whether these tags, which are sorted too, have all of the item's.
+    /// Whether these tags, which are also sorted, include all of the item's tags.
     fn has_tags_in(&self, tags: TagList<'_>) -> bool {
         let mut tags = tags.iter();
         self.tags.iter().all(|own| tags.by_ref().find(|tag| *tag >= own.as_str()) == Some(own))
@@ -130,12 +127,12 @@ fn has(sorted: &[String], name: &str) -> bool {
 }
 
 impl Query {
-    /// A query without items yet.
+    /// A query that has no items yet.
     pub fn new() -> Query {
         Query::default()
     }
 
-    /// The query that every event matches. It takes no items.
+    /// The query that matches every event. Items cannot be added to it.
     pub fn all() -> Query {
         Query { items: Vec::new(), is_all: true }
     }
@@ -152,12 +149,12 @@ impl Query {
         &self.items
     }
 
-    /// Whether this is the query that every event matches.
+    /// Whether this is the query that matches every event.
     pub fn is_all(&self) -> bool {
         self.is_all
     }
 
-    /// Checks the query, for a caller that wants to know before it is used.
+    /// Checks the query, for a caller that wants to find mistakes before using it.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`], [`Error::LimitExceeded`].
@@ -197,13 +194,13 @@ impl Query {
         self.is_all || self.items.iter().any(|item| item.matches(stream, event_type, tags))
     }
 
-    /// Bytes of the names in it, about what it takes in memory.
+    /// The total length of the names in bytes, roughly the memory that the query takes.
     pub(crate) fn names_bytes(&self) -> usize {
         let names = self.items.iter().flat_map(|item| item.types.iter().chain(&item.tags));
         names.map(|name| name.len() + size_of::<String>()).sum()
     }
 
-    /// Whether only a look at every event can tell which ones match.
+    /// Whether every event has to be read to find the ones that match.
     pub(crate) fn needs_scan(&self) -> bool {
         self.is_all || self.items.iter().any(|item| item.tags.is_empty() && item.stream.is_none())
     }

@@ -1,4 +1,4 @@
-//! A stored event: a view into the page that holds it.
+//! A stored event: a view into the page that contains it.
 
 use std::{fmt, str, sync::Arc};
 
@@ -10,8 +10,8 @@ use crate::{
     event::{TagList, Tags, Timestamp},
 };
 
-/// An event as it was recorded. It is immutable, shares the buffer of the page that it was read
-/// with, and is cheap to clone. Keeping one alive keeps its whole page: at most 64 KiB, or one
+/// A recorded event. It is immutable, shares the buffer of the page that it was read with, and is
+/// cheap to clone. Keeping an event alive keeps its whole page in memory: at most 64 KiB, or one
 /// large event.
 ///
 /// # Examples
@@ -32,7 +32,7 @@ pub struct RecordedEvent {
     fields: EventFields,
 }
 
-/// Where one event's parts lie in the bytes of its page.
+/// The places of one event's parts within the bytes of its page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventFields {
     pub(crate) position: u64,
@@ -41,31 +41,31 @@ pub(crate) struct EventFields {
     pub(crate) stream: Span,
     pub(crate) event_type: Span,
     pub(crate) data: Span,
-    /// [`Span::NONE`] without metadata.
+    /// [`Span::NONE`] if there is no metadata.
     pub(crate) metadata: Span,
-    /// [`Span::NONE`] without an id, else 16 bytes.
+    /// [`Span::NONE`] if there is no id, otherwise 16 bytes.
     pub(crate) id: Span,
     /// The numbers of its tags.
     pub(crate) tags: Span,
-    /// Where the table of tags starts that these are numbers in.
+    /// The start of the table of tags that these numbers index.
     pub(crate) tag_table: u32,
     pub(crate) is_binary: bool,
 }
 
 impl EventFields {
-    /// The table of tags and the numbers in it, of an event that lies in these bytes.
+    /// The table of tags and the event's numbers in it, for an event within these bytes.
     fn tag_parts<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         (bytes.get(self.tag_table as usize..).unwrap_or_default(), self.tags.of(bytes))
     }
 
-    /// The tags of an event that lies in these bytes.
+    /// The tags of an event within these bytes.
     pub(crate) fn tag_list<'a>(&self, bytes: &'a [u8]) -> TagList<'a> {
         let (table, numbers) = self.tag_parts(bytes);
         TagList::Stored { table, numbers }
     }
 }
 
-/// A range of bytes of a page. A page is at most some MiB long, so that 32 bits are enough.
+/// A range of bytes in a page. A page is at most a few MiB long, so 32 bits are enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: u32,
@@ -73,10 +73,10 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// What stands for no range.
+    /// Stands for the absence of a range.
     pub(crate) const NONE: Span = Span { start: u32::MAX, len: 0 };
 
-    /// The range, unless it stands for none.
+    /// The range, or `None` for [`Span::NONE`].
     pub(crate) fn some(self) -> Option<Span> {
         (self != Span::NONE).then_some(self)
     }
@@ -86,7 +86,7 @@ impl Span {
         bytes.get(start..start + self.len as usize).unwrap_or_default()
     }
 
-    /// A name, with the NUL that every name in a record has after it.
+    /// A name, with the NUL that follows every name in a record.
     fn with_nul(self, bytes: &[u8]) -> &[u8] {
         let start = self.start as usize;
         bytes.get(start..=start + self.len as usize).unwrap_or(&[0])
@@ -94,13 +94,13 @@ impl Span {
 }
 
 impl RecordedEvent {
-    /// The spans of `fields` lie within `bytes`, and names are followed by a NUL: the decoder of
+    /// The spans of `fields` are within `bytes`, and names are followed by a NUL: the decoder of
     /// records has checked both.
     pub(crate) fn new(bytes: Arc<[u8]>, fields: EventFields) -> RecordedEvent {
         RecordedEvent { bytes, fields }
     }
 
-    /// The global position: 1 for the first event of the store, without gaps.
+    /// The global position. The first event of the store has position 1, and there are no gaps.
     pub fn position(&self) -> u64 {
         self.fields.position
     }
@@ -110,22 +110,23 @@ impl RecordedEvent {
         str::from_utf8(self.fields.stream.of(&self.bytes)).unwrap_or_default()
     }
 
-    /// The stream id with a NUL after it, for C.
+    /// The stream id followed by a NUL, for C.
     pub fn stream_id_with_nul(&self) -> &[u8] {
         self.fields.stream.with_nul(&self.bytes)
     }
 
-    /// The version of the event in its stream: 1 for the first, without gaps.
+    /// The version of the event in its stream. The first event has version 1, and there are no
+    /// gaps.
     pub fn version(&self) -> u64 {
         self.fields.version
     }
 
-    /// The name of the fact.
+    /// The type of the event.
     pub fn event_type(&self) -> &str {
         str::from_utf8(self.fields.event_type.of(&self.bytes)).unwrap_or_default()
     }
 
-    /// The event type with a NUL after it, for C.
+    /// The event type followed by a NUL, for C.
     pub fn event_type_with_nul(&self) -> &[u8] {
         self.fields.event_type.with_nul(&self.bytes)
     }
@@ -141,10 +142,10 @@ impl RecordedEvent {
         self.fields.is_binary
     }
 
-    /// Reads the payload as a `T`.
+    /// Deserializes the payload as a `T`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the payload is binary or does not have the form of a `T`.
+    /// [`Error::InvalidArgument`] if the payload is binary or does not have the form of a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if self.is_binary() {
             return Err(self.wrong_form("data", "it is binary, not JSON"));
@@ -152,7 +153,7 @@ impl RecordedEvent {
         read_json(self.data()).map_err(|error| self.wrong_form("data", error))
     }
 
-    /// The metadata: the text of a JSON object, or `None` where the event has none.
+    /// The metadata: the text of a JSON object, or `None` if the event has none.
     pub fn metadata(&self) -> Option<&str> {
         self.fields
             .metadata
@@ -165,22 +166,23 @@ impl RecordedEvent {
         self.fields.metadata.some().map(|span| span.of(&self.bytes))
     }
 
-    /// Reads the metadata as a `T`; `None` where the event has none.
+    /// Deserializes the metadata as a `T`; `None` if the event has none.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the metadata does not have the form of a `T`.
+    /// [`Error::InvalidArgument`] if the metadata does not have the form of a `T`.
     pub fn metadata_json<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
         let Some(text) = self.metadata() else { return Ok(None) };
         let value = read_json(text.as_bytes());
         value.map(Some).map_err(|error| self.wrong_form("metadata", error))
     }
 
-    /// When the event happened, as it was written: see [`Timestamp`].
+    /// The time at which the event happened, in the form in which it was written: see
+    /// [`Timestamp`].
     pub fn timestamp(&self) -> Timestamp {
         self.fields.timestamp
     }
 
-    /// The id that the caller gave the event, if it gave one.
+    /// The id that the caller gave the event, if any.
     pub fn id(&self) -> Option<Uuid> {
         let id = self.fields.id.some()?.of(&self.bytes);
         Uuid::from_slice(id).ok()
@@ -205,7 +207,7 @@ impl RecordedEvent {
     }
 }
 
-/// Reads a stored value, whose depth was bounded when it was appended.
+/// Deserializes a stored value, whose depth was checked when it was appended.
 fn read_json<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     deserializer.disable_recursion_limit();
@@ -228,7 +230,7 @@ impl fmt::Debug for RecordedEvent {
     }
 }
 
-/// Two events are equal when everything recorded about them is.
+/// Two events are equal if everything recorded about them is equal.
 impl PartialEq for RecordedEvent {
     fn eq(&self, other: &Self) -> bool {
         self.position() == other.position()

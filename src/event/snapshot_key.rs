@@ -1,9 +1,9 @@
-//! What a snapshot is kept under.
+//! The key of a snapshot.
 
 use crate::{Error, event::name};
 
-/// The name of a snapshot, in one of two namespaces: that of callers who keep bytes of their own,
-/// and that of projections, whose snapshots have a version besides.
+/// The key of a snapshot. There are two namespaces: one for snapshots that callers save themselves,
+/// and one for projections, whose keys also have a version.
 ///
 /// # Examples
 /// ```
@@ -19,29 +19,29 @@ pub struct SnapshotKey {
     pub(crate) version: u32,
 }
 
-/// Whose snapshot it is. Each owner has a namespace of its own.
+/// The owner of a snapshot. Each owner has a separate namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum SnapshotOwner {
-    /// A caller's, with bytes of its own.
+    /// The caller, who chose the bytes.
     Caller = 1,
-    /// A projection's.
+    /// A projection.
     Projection = 2,
 }
 
 impl SnapshotKey {
-    /// A snapshot with bytes of the caller's; the same as `SnapshotKey::from(name)`.
+    /// The key of a snapshot that the caller saves; the same as `SnapshotKey::from(name)`.
     pub fn of_caller(name: impl Into<String>) -> SnapshotKey {
         SnapshotKey { owner: SnapshotOwner::Caller, name: name.into(), version: 0 }
     }
 
-    /// The snapshot of a projection: of its name and its version.
+    /// The key of a projection's snapshot: the projection's name and version.
     pub fn of_projection(name: impl Into<String>, version: u32) -> SnapshotKey {
         SnapshotKey { owner: SnapshotOwner::Projection, name: name.into(), version }
     }
 
-    /// Whose snapshot it is.
+    /// The owner of the snapshot.
     pub fn owner(&self) -> SnapshotOwner {
         self.owner
     }
@@ -51,12 +51,12 @@ impl SnapshotKey {
         &self.name
     }
 
-    /// The version of the projection; 0 for a caller's.
+    /// The version of the projection; 0 for a caller's snapshot.
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// How messages name the snapshot.
+    /// The name of the snapshot in messages.
     pub(crate) fn place(&self) -> String {
         match self.owner {
             SnapshotOwner::Caller => format!("the snapshot {:?}", self.name),
@@ -79,7 +79,7 @@ impl<T: Into<String>> From<T> for SnapshotKey {
 }
 
 impl SnapshotOwner {
-    /// The owner that a stored byte stands for.
+    /// The owner that a stored byte represents.
     pub(crate) fn of(byte: u8) -> Option<SnapshotOwner> {
         [SnapshotOwner::Caller, SnapshotOwner::Projection]
             .into_iter()

@@ -1,12 +1,12 @@
-//! Tags of events: short texts that events are found by, whatever their streams are.
+//! Tags of events: short texts by which events can be found in any stream.
 
 use std::{fmt, iter::FusedIterator, slice::SplitInclusive, str};
 
-/// What a number of a tag takes in a record.
+/// The bytes that the number of a tag takes in a record.
 pub(crate) const NUMBER_BYTES: usize = 2;
 
-/// The tags of a stored event, in byte order, each once: what
-/// [`RecordedEvent::tags`](crate::RecordedEvent::tags) returns.
+/// The tags of a stored event, in byte order and without repeats, as returned by
+/// [`RecordedEvent::tags`](crate::RecordedEvent::tags).
 ///
 /// # Examples
 /// ```
@@ -21,17 +21,17 @@ pub(crate) const NUMBER_BYTES: usize = 2;
 /// ```
 #[derive(Clone)]
 pub struct Tags<'a> {
-    /// The names of the record that no number has passed yet.
+    /// The names of the record that have not been passed yet.
     names: SplitInclusive<'a, u8, fn(&u8) -> bool>,
-    /// The number of the first of these.
+    /// The number of the first of these names.
     next: usize,
     /// The numbers of the tags, ascending.
     numbers: &'a [u8],
 }
 
 impl<'a> Tags<'a> {
-    /// `table` starts with the sorted names of a record, each with a NUL; `numbers` are those of
-    /// the tags in it, as little-endian u16 in ascending order.
+    /// `table` starts with the sorted names of a record, each followed by a NUL; `numbers` are the
+    /// numbers of the event's tags in that table, as little-endian u16 in ascending order.
     pub(crate) fn new(table: &'a [u8], numbers: &'a [u8]) -> Tags<'a> {
         let is_nul: fn(&u8) -> bool = |byte| *byte == 0;
         Tags { names: table.split_inclusive(is_nul), next: 0, numbers }
@@ -72,12 +72,12 @@ impl fmt::Debug for Tags<'_> {
     }
 }
 
-/// The tags of an event on its way into a record, in byte order, each once.
+/// The tags of an event that is to be written to a record, in byte order and without repeats.
 #[derive(Clone, Copy)]
 pub(crate) enum TagList<'a> {
     /// As the caller gave them.
     Given(&'a [String]),
-    /// In the record that the event lies in: the table of its names, and the numbers in it.
+    /// Stored in the record that contains the event: the table of its names, and the numbers in it.
     Stored { table: &'a [u8], numbers: &'a [u8] },
 }
 
@@ -100,7 +100,7 @@ impl<'a> TagList<'a> {
         given.iter().map(String::as_str).chain(stored)
     }
 
-    /// Bytes of the texts.
+    /// The total length of the texts in bytes.
     pub(crate) fn bytes(self) -> usize {
         self.iter().map(str::len).sum()
     }
@@ -112,7 +112,7 @@ impl fmt::Debug for TagList<'_> {
     }
 }
 
-/// Adds tags to those of an event, which stay sorted and without repeats.
+/// Adds tags to those of an event, keeping them sorted and without repeats.
 pub(crate) fn add(tags: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
     tags.extend(more);
     tags.sort_unstable();

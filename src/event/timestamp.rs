@@ -1,8 +1,8 @@
-//! A point in time, with how it was written.
+//! A point in time, and the form in which it was written.
 //!
-//! The text form is that of Python's `datetime.isoformat()`: `2024-05-01T12:30:00`, six digits of
-//! microseconds unless they are all zero, and the offset as `+02:00`, or nothing for a time without
-//! a zone. Reading takes any RFC 3339 form besides (RFC 3339, section 5.6).
+//! The text form is that of Python's `datetime.isoformat()`: `2024-05-01T12:30:00`, followed by six
+//! digits of microseconds unless they are all zero, and by the offset as `+02:00`, or by nothing
+//! for a time without a zone. Parsing also accepts any RFC 3339 form (RFC 3339, section 5.6).
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -18,10 +18,10 @@ const LOCAL_MICROS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_
 
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
-/// A time in microseconds since the Unix epoch, plus how it was written: in UTC, with a fixed
-/// offset, or naive, without a zone. The date it writes lies in the years 1 to 9999.
+/// A time in microseconds since the Unix epoch, and the form in which it was written: in UTC, with
+/// a fixed offset, or naive, without a zone. The date as written is in the years 1 to 9999.
 ///
-/// A naive time counts as if it were UTC wherever times are compared.
+/// A naive time is treated as UTC wherever times are compared.
 ///
 /// # Examples
 /// ```
@@ -39,10 +39,10 @@ pub struct Timestamp {
     offset: UtcOffset,
 }
 
-/// How a [`Timestamp`] was written.
+/// The zone in which a [`Timestamp`] was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UtcOffset {
-    /// Without a zone, as Python's `datetime.now()` makes it.
+    /// No zone, as in the result of Python's `datetime.now()`.
     Naive,
     /// Whole minutes ahead of UTC; 0 is UTC itself.
     Minutes(i16),
@@ -57,7 +57,8 @@ impl Timestamp {
         Timestamp::new(micros, UtcOffset::Minutes(0))
     }
 
-    /// A time without a zone: `micros` is what its date and time would be in UTC.
+    /// A time without a zone: `micros` is the time since the Unix epoch if its date and time are
+    /// taken as UTC.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] outside the years 1 to 9999.
@@ -68,8 +69,8 @@ impl Timestamp {
     /// A time in microseconds since the Unix epoch, written with `offset`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the date written would lie outside the years 1 to 9999, or
-    /// the offset is a day or more.
+    /// [`Error::InvalidArgument`] if the date as written would be outside the years 1 to 9999, or
+    /// if the offset is a day or more.
     pub fn new(micros: i64, offset: UtcOffset) -> Result<Timestamp, Error> {
         if let UtcOffset::Minutes(minutes) = offset
             && minutes.unsigned_abs() > OFFSET_MINUTES_MAX.unsigned_abs()
@@ -90,18 +91,18 @@ impl Timestamp {
         self.micros
     }
 
-    /// How the time was written.
+    /// The zone in which the time was written.
     pub fn offset(self) -> UtcOffset {
         self.offset
     }
 
-    /// The nearest valid UTC time, for clocks that may say anything.
+    /// The nearest valid UTC time, for clocks that may return any value.
     pub(crate) fn utc_clamped(micros: i64) -> Timestamp {
         let micros = micros.clamp(*LOCAL_MICROS.start(), *LOCAL_MICROS.end());
         Timestamp { micros, offset: UtcOffset::Minutes(0) }
     }
 
-    /// The date and time as written, in microseconds since its own 1970.
+    /// The date and time as written, in microseconds since 1970 in its own zone.
     fn local_micros(self) -> Option<i64> {
         match self.offset {
             UtcOffset::Naive => Some(self.micros),
@@ -117,10 +118,10 @@ impl Timestamp {
     }
 }
 
-/// Writes the form of Python's `datetime.isoformat()`.
+/// Writes the format of Python's `datetime.isoformat()`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every timestamp was checked when it was made.
+        // Every timestamp was checked when it was created.
         let time = self.local().unwrap_or(EPOCH);
         let (year, month, day) = (time.year(), time.month(), time.day());
         let (hour, minute, second) = (time.hour(), time.minute(), time.second());
@@ -138,7 +139,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Reads what `isoformat()` writes, and any RFC 3339 form with at most six digits of fraction.
+/// Parses the output of `isoformat()`, and any RFC 3339 form with at most six digits of fraction.
 impl FromStr for Timestamp {
     type Err = Error;
 
@@ -152,7 +153,8 @@ impl FromStr for Timestamp {
     }
 }
 
-/// `None` for a wrong form, the error of [`Timestamp::new`] for a date out of range.
+/// Returns `None` if the form is wrong, and the error of [`Timestamp::new`] if the date is out of
+/// range.
 fn parse(text: &str) -> Option<Result<Timestamp, Error>> {
     let mut rest = text;
     let year = digits(&mut rest, 4)?;
@@ -169,7 +171,7 @@ fn parse(text: &str) -> Option<Result<Timestamp, Error>> {
     let second = digits(&mut rest, 2)?;
     let (micros, fraction_digits) = fraction(&mut rest)?;
     let offset = offset(rest)?;
-    // Without a zone it is no RFC 3339, so only what isoformat() writes is taken.
+    // Without a zone the text is not RFC 3339, so only the output of isoformat() is accepted.
     let is_iso = match fraction_digits {
         0 => separator == Some('T'),
         6 => separator == Some('T') && micros != 0,
@@ -204,7 +206,7 @@ fn literal(rest: &mut &str, allowed: &[char]) -> Option<()> {
     Some(())
 }
 
-/// Microseconds, and how many digits were written.
+/// The microseconds, and the number of digits that were written.
 fn fraction(rest: &mut &str) -> Option<(i64, usize)> {
     let Some(tail) = rest.strip_prefix('.') else { return Some((0, 0)) };
     let count = tail.bytes().take_while(u8::is_ascii_digit).count();

@@ -1,4 +1,4 @@
-//! What led to an event, in its metadata.
+//! The cause of an event, recorded in its metadata.
 
 use std::collections::HashMap;
 
@@ -6,21 +6,24 @@ use serde_json::value::RawValue;
 
 use crate::event::{NewEvent, RecordedEvent};
 
-/// The key of the id that all events have which one request has led to.
+/// The key of the id that all events caused by one request share.
 const CORRELATION: &str = "correlation_id";
-/// The key of the id of the event that led to this one directly.
+/// The key of the id of the event that directly caused this one.
 const CAUSATION: &str = "causation_id";
-/// The keys of a W3C trace context, which are handed on as they are.
+/// The keys of a W3C trace context, which are copied unchanged.
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 
 impl NewEvent {
-    /// Notes in the metadata what led to this event: as `causation_id` the [id](RecordedEvent::id)
-    /// of `event`, or its position if it has none, as text; as `correlation_id` that of `event`, or
-    /// the same text if `event` starts the chain; and `traceparent` and `tracestate` of a W3C trace
-    /// context if `event` has them. What the metadata has already stays as it is.
+    /// Records in the metadata that `event` caused this event. The following members are added,
+    /// unless the metadata already has them:
+    /// * `causation_id`: the [id](RecordedEvent::id) of `event`, or its position if it has none, as
+    ///   text;
+    /// * `correlation_id`: the `correlation_id` of `event`, or, if `event` starts the chain, the
+    ///   same text as `causation_id`;
+    /// * `traceparent` and `tracestate` of a W3C trace context, if `event` has them.
     ///
-    /// Call it after [`metadata`](Self::metadata), which replaces all metadata. A process manager
-    /// that hands the correlation on makes every step of one request findable:
+    /// Call it after [`metadata`](Self::metadata), which replaces all metadata. If a process
+    /// manager passes the correlation on, every step of one request can be found:
     /// `annals read orders.annals --correlation ID`.
     ///
     /// # Examples
@@ -44,7 +47,7 @@ impl NewEvent {
         let text = event.metadata().unwrap_or("{}");
         let known: HashMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
         let own = event.id().map_or_else(|| event.position().to_string(), |id| id.to_string());
-        // A number or a UUID: nothing in it is escaped.
+        // A number or a UUID: nothing in it needs escaping.
         let own = format!("\"{own}\"");
         self.note_if_absent(CAUSATION, &own);
         self.note_if_absent(CORRELATION, known.get(CORRELATION).map_or(&own, |known| known.get()));
@@ -56,7 +59,7 @@ impl NewEvent {
         self
     }
 
-    /// Adds a member to the metadata, unless it is there.
+    /// Adds a member to the metadata if it is absent.
     fn note_if_absent(&mut self, key: &str, json: &str) {
         let text = self.metadata.take().unwrap_or_else(|| "{}".to_owned());
         let known: HashMap<String, &RawValue> = serde_json::from_str(&text).unwrap_or_default();

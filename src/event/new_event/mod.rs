@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// An event as the caller makes it, before it has a position and a version.
+/// An event as the caller creates it, before it has a position and a version.
 ///
-/// The constructors check what the payload is; sizes and names are checked by the append.
+/// The constructors check the payload; the append checks sizes and names.
 ///
 /// # Examples
 /// ```
@@ -38,7 +38,7 @@ pub struct NewEvent {
     pub(crate) metadata: Option<String>,
     pub(crate) id: Option<Uuid>,
     pub(crate) timestamp: Option<Timestamp>,
-    /// Sorted, each once.
+    /// Sorted, without repeats.
     pub(crate) tags: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl NewEvent {
     /// An event whose payload is `data` as JSON.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `data` has no JSON form, or nests deeper than
+    /// [`Error::InvalidArgument`] if `data` has no JSON form, or nests deeper than
     /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
     pub fn json(
         event_type: impl Into<String>,
@@ -76,12 +76,12 @@ impl NewEvent {
         NewEvent::raw_json(event_type, &text)
     }
 
-    /// An event whose payload is JSON text, which is kept byte for byte, so that numbers never lose
-    /// digits. Only the white space around it is cut, and each CR and LF between tokens becomes a
-    /// space.
+    /// An event whose payload is JSON text. The text is kept byte for byte, so numbers never lose
+    /// digits. Only the surrounding white space is removed, and each CR and LF between tokens
+    /// becomes a space.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the text is not valid JSON, nests deeper than
+    /// [`Error::InvalidArgument`] if the text is not valid JSON, nests deeper than
     /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX), or escapes half a surrogate pair.
     ///
     /// # Examples
@@ -96,10 +96,10 @@ impl NewEvent {
         Ok(NewEvent::from_normalized(event_type.into(), Payload::Json(text.into_owned())))
     }
 
-    /// An event whose payload is bytes, which may be empty.
+    /// An event whose payload is a sequence of bytes, which may be empty.
     ///
     /// # Errors
-    /// None today: the result leaves room for checks.
+    /// None at present; the `Result` leaves room for future checks.
     ///
     /// # Examples
     /// ```
@@ -114,27 +114,28 @@ impl NewEvent {
         Ok(NewEvent::from_normalized(event_type.into(), Payload::Binary(bytes.into())))
     }
 
-    /// Adds metadata, which must have the form of a JSON object.
+    /// Sets the metadata, which must serialize to a JSON object.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `metadata` has no JSON form, is not an object, or nests too
-    /// deep.
+    /// [`Error::InvalidArgument`] if `metadata` has no JSON form, is not an object, or nests too
+    /// deeply.
     pub fn metadata(self, metadata: &(impl Serialize + ?Sized)) -> Result<NewEvent, Error> {
         let text = to_json("metadata", metadata)?;
         self.raw_metadata(&text)
     }
 
-    /// Adds metadata as the text of a JSON object, kept as [`raw_json`](Self::raw_json) keeps data.
+    /// Sets the metadata to the text of a JSON object, kept as [`raw_json`](Self::raw_json) keeps
+    /// data.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the text is not a valid JSON object, or nests too deep.
+    /// [`Error::InvalidArgument`] if the text is not a valid JSON object, or nests too deeply.
     pub fn raw_metadata(mut self, text: &str) -> Result<NewEvent, Error> {
         let text = json::normalize_object(text).map_err(|fault| invalid("metadata", &fault))?;
         self.metadata = Some(text.into_owned());
         Ok(self)
     }
 
-    /// Gives the event an id that makes its append safe to repeat: see
+    /// Gives the event an id, which makes it safe to repeat its append: see
     /// [`EventStore::append`](crate::EventStore::append).
     #[must_use]
     pub fn id(mut self, id: Uuid) -> NewEvent {
@@ -142,18 +143,18 @@ impl NewEvent {
         self
     }
 
-    /// Says when the event happened. Without it the store takes the time of the append, in UTC.
+    /// Sets the time at which the event happened. The default is the time of the append, in UTC.
     #[must_use]
     pub fn timestamp(mut self, timestamp: Timestamp) -> NewEvent {
         self.timestamp = Some(timestamp);
         self
     }
 
-    /// Adds a tag, which the event can be found by: see [`Query`](crate::Query). Tags are content:
-    /// a retry must have the same ones. A repeated tag counts once.
+    /// Adds a tag by which the event can be found: see [`Query`](crate::Query). Tags are part of
+    /// the content: a retry must have the same tags. A repeated tag counts once.
     ///
-    /// The append checks it: 1 to 255 bytes of UTF-8 without a NUL, and at most
-    /// [`TAGS_MAX`](crate::limits::TAGS_MAX) tags for each event.
+    /// The append checks the tags: each is 1 to 255 bytes of UTF-8 without a NUL, and an event has
+    /// at most [`TAGS_MAX`](crate::limits::TAGS_MAX) tags.
     #[must_use]
     pub fn tag(self, tag: impl Into<String>) -> NewEvent {
         self.tags([tag])
@@ -169,7 +170,7 @@ impl NewEvent {
         self
     }
 
-    /// The name of the fact.
+    /// The type of the event.
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
@@ -179,13 +180,13 @@ impl NewEvent {
         self.data.bytes()
     }
 
-    /// Takes a payload, and metadata that the caller sets later, which have been normalized
-    /// already.
+    /// Creates an event from a payload that is already normalized. Metadata that the caller sets
+    /// later must be normalized too.
     pub(crate) fn from_normalized(event_type: String, data: Payload) -> NewEvent {
         NewEvent { event_type, data, metadata: None, id: None, timestamp: None, tags: Vec::new() }
     }
 
-    /// Whether a stored event says the same: type, data, metadata and tags, but not the time.
+    /// Whether a stored event has the same type, data, metadata and tags; the time is not compared.
     pub(crate) fn has_content_of(&self, stored: &RecordedEvent) -> bool {
         self.event_type == stored.event_type()
             && self.data.is_binary() == stored.is_binary()
@@ -198,7 +199,8 @@ impl NewEvent {
         TagList::Given(&self.tags)
     }
 
-    /// What the event counts against the limits of an event and of an append, with its stream id.
+    /// The bytes that the event and its stream id count against the limits of an event and of an
+    /// append.
     pub(crate) fn counted_bytes(&self, stream: &str) -> usize {
         let metadata = self.metadata.as_ref().map_or(0, String::len);
         let tags = self.tag_list().bytes();

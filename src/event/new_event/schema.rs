@@ -1,4 +1,4 @@
-//! The version of the shape of an event's data, in its metadata.
+//! The schema version of an event's data, recorded in its metadata.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,8 @@ use crate::event::{NewEvent, RecordedEvent};
 const KEY: &str = "schema_version";
 
 impl NewEvent {
-    /// Notes in the metadata, as `schema_version`, which version of its type's shape the data has.
-    /// Without it the version is 1. Call it after [`metadata`](Self::metadata), which replaces all
-    /// metadata.
+    /// Records in the metadata, as `schema_version`, the version of the data's schema. The default
+    /// is 1. Call it after [`metadata`](Self::metadata), which replaces all metadata.
     ///
     /// # Examples
     /// See [`Upcasters`](crate::Upcasters).
@@ -24,7 +23,7 @@ impl NewEvent {
 }
 
 impl RecordedEvent {
-    /// Which version of its type's shape the data has: `schema_version` of the metadata, or 1.
+    /// The version of the data's schema: `schema_version` in the metadata, or 1.
     pub fn schema_version(&self) -> u32 {
         let members: Option<BTreeMap<String, &RawValue>> =
             self.metadata().and_then(|text| serde_json::from_str(text).ok());
@@ -33,7 +32,7 @@ impl RecordedEvent {
     }
 }
 
-/// Metadata with another schema version. Other members keep their text, in the order of their keys.
+/// Metadata with another schema version. Other members keep their text, and are ordered by key.
 pub(crate) fn with_schema_version(metadata: Option<&str>, version: u32) -> String {
     let text = metadata.unwrap_or("{}");
     let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A deserializer that gives an enum its variant from an event type, and its content from JSON.
+//! A deserializer that takes the variant of an enum from an event type, and its content from JSON.
 
 use std::fmt;
 
@@ -19,14 +19,14 @@ pub(super) enum Fault {
     Unknown { name: String, known: &'static [&'static str] },
     /// The data does not have the form of the variant's content.
     Content(String),
-    /// The type that is asked for takes no variant.
+    /// The requested type is not an enum.
     NotAnEnum,
-    /// The names of the variants, which were all that was wanted.
+    /// The names of the variants, when only these were requested.
     Variants(&'static [&'static str]),
 }
 
 impl Fault {
-    /// The part of the event that does not fit.
+    /// The part of the event that does not match.
     pub(super) fn part(&self) -> &'static str {
         match self {
             Fault::Unknown { .. } => "event type",
@@ -62,7 +62,7 @@ impl de::Error for Fault {
     }
 }
 
-/// Reads an event as an enum.
+/// Deserializes an event as an enum.
 pub(super) fn read<T: DeserializeOwned>(
     event_type: &str,
     data: &[u8],
@@ -71,11 +71,11 @@ pub(super) fn read<T: DeserializeOwned>(
     T::deserialize(Event { event_type, data: (!is_binary).then_some(data) })
 }
 
-/// The names of the variants of an enum, and whether it takes any other name as well; `None` for
-/// what is not an enum.
+/// The names of the variants of an enum, and whether it accepts any other name as well; `None` if
+/// the type is not an enum.
 pub(crate) fn variants<T: DeserializeOwned>() -> Option<(&'static [&'static str], bool)> {
     let Err(Fault::Variants(names)) = T::deserialize(Probe) else { return None };
-    // No event type is empty, and no variant of an enum is.
+    // No event type is empty, and neither is any variant name.
     let takes_others = !matches!(read::<T>("", b"null", false), Err(Fault::Unknown { .. }));
     Some((names, takes_others))
 }
@@ -113,10 +113,10 @@ impl<'de> Deserializer<'de> for Probe {
     }
 }
 
-/// An event as the one value that it is.
+/// An event as the single value to deserialize.
 struct Event<'a> {
     event_type: &'a str,
-    /// Its JSON; `None` when the data is binary.
+    /// Its JSON; `None` if the data is binary.
     data: Option<&'a [u8]>,
 }
 
@@ -137,7 +137,7 @@ impl<'de> Deserializer<'de> for Event<'de> {
         visitor.visit_enum(Variant { event: self, is_known })
     }
 
-    /// A newtype around an enum is that enum.
+    /// A newtype around an enum is treated as that enum.
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -154,7 +154,8 @@ impl<'de> Deserializer<'de> for Event<'de> {
 
 struct Variant<'a> {
     event: Event<'a>,
-    /// The event type is the name of a variant; otherwise one with serde's `other` takes it.
+    /// The event type is the name of a variant; otherwise the variant with serde's `other` takes
+    /// it.
     is_known: bool,
 }
 
@@ -169,7 +170,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
 }
 
 impl<'de> Variant<'de> {
-    /// Reads the content.
+    /// Deserializes the content.
     fn content<T>(
         &self,
         read: impl FnOnce(&mut serde_json::Deserializer<SliceRead<'de>>) -> serde_json::Result<T>,
@@ -177,7 +178,7 @@ impl<'de> Variant<'de> {
         let Some(data) = self.event.data else {
             return Err(Fault::Content("it is binary, not JSON".to_owned()));
         };
-        // Its depth was bounded when it was appended.
+        // The depth was checked when the event was appended.
         let mut deserializer = serde_json::Deserializer::from_slice(data);
         deserializer.disable_recursion_limit();
         read(&mut deserializer).map_err(|error| Fault::Content(error.to_string()))

@@ -1,6 +1,7 @@
-//! Events as the variants of an enum: the variant is the event type, its content the data.
+//! Events as variants of an enum: the variant is the event type, its content the data.
 //!
-//! The content goes straight between the enum and its JSON text, so that numbers keep their digits.
+//! The content is converted directly between the enum and its JSON text, so numbers keep their
+//! digits.
 
 mod from_event;
 mod to_event;
@@ -15,14 +16,14 @@ use crate::{
 pub(crate) use from_event::variants;
 
 impl NewEvent {
-    /// An event from a variant of an enum that serde serializes: the name of the variant is the
-    /// event type, its content the data. A unit variant has the data `null`, a newtype variant its
-    /// one value, a tuple variant an array, and a struct variant an object. serde's `rename`
-    /// applies.
+    /// Creates an event from a variant of a serializable enum: the name of the variant is the event
+    /// type, its content the data. The data of a unit variant is `null`, that of a newtype variant
+    /// its one value, that of a tuple variant an array, and that of a struct variant an object.
+    /// serde's `rename` applies.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `event` is not such an enum (serde's `tag` and `untagged`
-    /// make others), when its content has no JSON form, or nests deeper than
+    /// [`Error::InvalidArgument`] if `event` is not such an enum (enums with serde's `tag` or
+    /// `untagged` are not), or if its content has no JSON form or nests deeper than
     /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
     ///
     /// # Examples
@@ -50,14 +51,14 @@ impl NewEvent {
 }
 
 impl RecordedEvent {
-    /// Reads the event as a variant of an enum, as [`NewEvent::of`] makes an event from it. serde's
-    /// `alias` gives a variant several event types; a unit variant with serde's `other` takes all
-    /// that are unknown, whatever their data.
+    /// Deserializes the event as a variant of an enum, the reverse of [`NewEvent::of`]. With
+    /// serde's `alias` a variant accepts several event types; a unit variant with serde's `other`
+    /// accepts all unknown ones, whatever their data.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when no variant has the name of the event type, which the error
-    /// then names; when the data is binary, or does not have the form of the variant's content; and
-    /// when `T` is not such an enum.
+    /// [`Error::InvalidArgument`] if no variant has the name of the event type (the error names the
+    /// type); if the data is binary, or does not have the form of the variant's content; and if `T`
+    /// is not such an enum.
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,5 @@
-//! A serializer that takes an enum alone, and splits it into the name and the JSON of a variant.
+//! A serializer that accepts only enums, and splits a value into the name and the JSON of its
+//! variant.
 
 use std::fmt;
 
@@ -36,7 +37,7 @@ impl From<serde_json::Error> for Fault {
     }
 }
 
-/// Splits a value.
+/// Splits a value into the name and the JSON of its variant.
 pub(super) fn variant(value: &(impl Serialize + ?Sized)) -> Result<Variant, Fault> {
     value.serialize(Splitter)
 }
@@ -112,7 +113,7 @@ fn not_an_enum<T>() -> Result<T, Fault> {
     Err(Fault(reason.to_owned()))
 }
 
-/// What else a value may be.
+/// Refuses the values that are not enums.
 macro_rules! refuse {
     ($($method:ident($($ty:ty),*);)*) => {$(
         fn $method(self, $(_: $ty),*) -> Result<Variant, Fault> {
@@ -171,7 +172,7 @@ impl Serializer for Splitter {
         Ok(Fields::new(name, '{', '}'))
     }
 
-    /// A newtype around an enum is that enum.
+    /// A newtype around an enum is treated as that enum.
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
