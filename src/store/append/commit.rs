@@ -1,4 +1,4 @@
-//! What the leader of a group does: number, encode, write, answer.
+//! The work of a group's leader: number, encode, write, answer.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     storage::{Frame, Storage},
 };
 
-/// Numbers, writes and answers a group. All of it is one frame: once the frame is written, every
+/// Numbers, writes and answers a group. The group is one frame: if the frame is written, every
 /// answer holds, even a rejection; if it is not, none does.
 pub(super) fn commit(storage: &Storage, versions: &Versions, group: &[Arc<Slot>]) -> Vec<Answer> {
     let refused = |error: Error| group.iter().map(|_| Err(error.clone().into())).collect();
@@ -35,12 +35,12 @@ pub(super) fn commit(storage: &Storage, versions: &Versions, group: &[Arc<Slot>]
     }
 }
 
-/// What a group writes.
+/// The data that a group writes.
 struct Accepted<'a> {
     storage: &'a Storage,
     numbering: Numbering<'a>,
     checkpoints: Vec<Checkpoint>,
-    /// The newest of these by name.
+    /// The newest position of each checkpoint, by name.
     positions: HashMap<&'a str, u64>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Accepted<'a> {
         }
     }
 
-    /// Accepts a request, recognizes a retry, or refuses it, leaving no trace.
+    /// Accepts a request, recognizes it as a retry, or refuses it without leaving a trace.
     fn add(&mut self, request: &'a AppendRequest) -> Answer {
         let replayed = self.numbering.check(request)?;
         let events = if replayed.is_some() { 0 } else { request.contents.events() };
@@ -77,9 +77,9 @@ impl<'a> Accepted<'a> {
         Ok(Written { appended, is_replay })
     }
 
-    /// Whether a checkpoint is ahead of the one that is stored. One at the same position writes
-    /// nothing. One that goes back is refused, except in a retry of a batch, whose first try has
-    /// saved it, and others may have gone on since.
+    /// Whether a checkpoint is ahead of the stored one. A checkpoint at the same position writes
+    /// nothing. One that goes back is refused, except in a retry of a batch: the first try saved
+    /// the checkpoint, and others may have moved it forward since.
     fn moves(&self, new: &Checkpoint, head: u64, is_replay: bool) -> Result<bool, Error> {
         let Checkpoint { name, position } = new;
         if *position > head {
@@ -97,7 +97,7 @@ impl<'a> Accepted<'a> {
         Ok(*position > current || defect::has(Defect::CheckpointGoesBack))
     }
 
-    /// The frame to write, if there is anything to write.
+    /// The frame to write, or `None` if there is nothing to write.
     fn frame(&self) -> Option<Frame<'_>> {
         let events = self.numbering.events();
         if events.is_empty() && self.checkpoints.is_empty() {

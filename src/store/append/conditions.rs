@@ -1,8 +1,8 @@
 //! The conditions of a batch: whether an event after some position matches a query.
 //!
-//! Whoever submits a batch searches up to the head of that moment, so that the leader, for whom the
-//! whole group waits, looks only at what came since: the tail has it. A match that was found stays
-//! one, because nothing that is committed is ever removed.
+//! The submitter of a batch searches up to the current head, so the leader, for whom the whole
+//! group waits, needs to examine only newer events, which are in the tail. A match once found stays
+//! valid, because committed events are never removed.
 
 use crate::{
     Error,
@@ -11,12 +11,12 @@ use crate::{
     store::{append::request::Condition, query::Search},
 };
 
-/// What was found out about conditions before their batch queued.
+/// The results of checking conditions before their batch queued.
 #[derive(Debug, Default)]
 pub(crate) struct SeenConditions {
     /// The head at that time.
     head: u64,
-    /// For each condition the first event after its position that matches.
+    /// For each condition, the first matching event after its position.
     matches: Vec<Option<u64>>,
 }
 
@@ -31,8 +31,9 @@ impl SeenConditions {
         Ok(SeenConditions { head, matches })
     }
 
-    /// The conditions that do not hold at `base`, the head before the group, and with what the
-    /// group has before this batch: `in_group` is the first event there that matches, if one does.
+    /// The conditions that are violated by the events up to `base`, the head before the group, or
+    /// by the events that the group has before this batch: `in_group` returns the first match among
+    /// those.
     pub(super) fn violated(
         &self,
         storage: &Storage,
@@ -56,7 +57,7 @@ impl SeenConditions {
     }
 }
 
-/// The first event after `after` and up to `head` that matches.
+/// The first matching event after `after` and up to `head`.
 fn first_match(
     storage: &Storage,
     condition: &Condition,

@@ -1,9 +1,9 @@
 //! Group commit: concurrent appends, batches and saves share one journal write and one sync.
 //!
-//! The first to arrive leads: it takes everything that has queued up, numbers it, writes it and
-//! answers it, then hands the lead to the next in the queue. While it waits for the disk the next
-//! group gathers, so there is no artificial wait. Submitted batches are in the same queue, so that
-//! the order of one thread's calls holds for all of them; see `submitted.rs`.
+//! The first request to arrive leads: its thread takes everything that has queued up, numbers it,
+//! writes it and answers it, then hands the lead to the next in the queue. The next group gathers
+//! while the leader waits for the disk, so no artificial delay is needed. Submitted batches use the
+//! same queue, so the order of one thread's calls holds for all of them; see `submitted.rs`.
 
 use std::{
     collections::VecDeque,
@@ -28,8 +28,8 @@ use crate::{
     trace::span,
 };
 
-/// A group takes requests up to these limits: enough to keep the disk busy, few enough to keep the
-/// first one's wait short.
+/// A group takes requests up to these limits: enough to keep the disk busy, but few enough to keep
+/// the wait of the first request short.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_REQUESTS: usize = 1_024;
 
@@ -40,8 +40,8 @@ pub(super) type Answer = Result<Written, AppendError>;
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     queue: Mutex<Queue>,
-    /// Where those wait whose requests queued in an even and in an odd round. While one group is
-    /// written the next one gathers, so the two rarely wait at the same place, and one wake-up
+    /// Where callers wait whose requests queued in an even or an odd round. The next group gathers
+    /// while one group is written, so the two rarely wait at the same place, and one wake-up
     /// reaches a whole group. Requests that did not fit into a group keep the place of their round.
     answered: [Condvar; 2],
     pub(super) committer: Committer,
@@ -51,7 +51,7 @@ pub(crate) struct GroupCommit {
 pub(super) struct Queue {
     waiting: VecDeque<Arc<Slot>>,
     has_leader: bool,
-    /// Counts the groups that were taken.
+    /// The number of groups taken so far.
     round: usize,
     pub(super) submitted: Submitted,
 }
@@ -62,16 +62,16 @@ pub(super) struct Slot {
     pub(super) request: AppendRequest,
     pub(super) bytes: usize,
     owner: Owner,
-    /// Set before the queue is locked to wake its owner.
+    /// Set before the queue is locked to wake the owner.
     answer: Mutex<Option<Answer>>,
 }
 
-/// Who gets the answer.
+/// The recipient of the answer.
 #[derive(Debug)]
 enum Owner {
-    /// A thread that waits at one of the two condition variables.
+    /// A thread that is waiting at one of the two condition variables.
     Caller { place: usize },
-    /// A ticket. The store stays open until it is answered.
+    /// A ticket. The store stays open until the ticket is answered.
     Ticket { outcome: Arc<Outcome>, store: Mutex<Option<EventStore>> },
 }
 
@@ -83,7 +83,7 @@ impl Slot {
         }
     }
 
-    /// Takes the ticket's outcome, its store, and the answer that it is to be given.
+    /// Takes the ticket's outcome, its store, and the answer to deliver.
     pub(super) fn ticket(&self) -> Option<(&Outcome, EventStore, Answer)> {
         let Owner::Ticket { outcome, store } = &self.owner else { return None };
         let store = sync::lock(store).take()?;
@@ -94,12 +94,12 @@ impl Slot {
 }
 
 impl Queue {
-    /// Whether somebody should lead.
+    /// Whether a leader is needed.
     pub(super) fn needs_leader(&self) -> bool {
         !self.has_leader && !self.waiting.is_empty()
     }
 
-    /// The store of a batch that waits, if one does.
+    /// The store of a waiting batch, if there is one.
     pub(super) fn first_store(&self) -> Option<EventStore> {
         self.waiting.iter().find_map(|slot| match &slot.owner {
             Owner::Caller { .. } => None,
@@ -107,7 +107,7 @@ impl Queue {
         })
     }
 
-    /// Adds a batch whose outcome a ticket waits for.
+    /// Adds a batch whose outcome will be delivered to a ticket.
     pub(super) fn submit(
         &mut self,
         request: AppendRequest,
@@ -147,7 +147,7 @@ impl GroupCommit {
     }
 
     /// Takes a group from the queue, answers all of it, and gives up the lead. The group need not
-    /// hold the request of the thread that leads, `own`.
+    /// contain `own`, the request of the leading thread.
     pub(super) fn lead<'a>(
         &'a self,
         inner: &Inner,
@@ -160,7 +160,8 @@ impl GroupCommit {
         let group = self.take_group();
         storage.meters().group.record(group.len() as u64);
         let _span = span!("commit", requests = group.len());
-        // A panic would leave the others waiting forever; what it left on the disk is unknown.
+        // A panic would leave the others waiting forever; the state of the disk after it is
+        // unknown.
         let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &inner.versions, &group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
@@ -172,28 +173,28 @@ impl GroupCommit {
         queue.has_leader = false;
         let tickets = group.iter().filter(|slot| slot.place().is_none());
         queue.submitted.finished.extend(tickets.map(Arc::clone));
-        // Callers lead before the committer does, which may be busy with handlers.
+        // Callers lead in preference to the committer, which may be busy with handlers.
         let next = queue.waiting.iter().find_map(|slot| slot.place());
         if !queue.submitted.finished.is_empty() || (next.is_none() && queue.needs_leader()) {
             self.committer.wake();
         }
         drop(queue);
-        // A wake-up is a system call, so none is made where nobody waits.
+        // A wake-up is a system call, so places where nobody waits are skipped.
         for (place, changed) in self.answered.iter().enumerate() {
             let is_other = |slot: &&Arc<Slot>| !own.is_some_and(|own| Arc::ptr_eq(slot, own));
             if group.iter().filter(is_other).any(|slot| slot.place() == Some(place)) {
                 changed.notify_all();
             } else if next == Some(place) && !defect::has(Defect::NextLeaderAsleep) {
-                // Whoever still waits here has no answer, so any of them may lead.
+                // All threads that still wait here have no answer, so any of them may lead.
                 changed.notify_one();
             }
         }
-        // Tasks are woken by code of the caller's executor, which may append itself.
+        // Waking a task runs code of the caller's executor, which may itself append.
         inner.arrivals.announce();
         self.lock()
     }
 
-    /// The next group.
+    /// Takes the next group.
     fn take_group(&self) -> Vec<Arc<Slot>> {
         let mut queue = self.lock();
         let (mut bytes, mut count) = (0, 0);
@@ -220,7 +221,7 @@ impl GroupCommit {
     }
 }
 
-/// Counts what is no ordinary answer.
+/// Counts answers other than ordinary successes.
 fn count(meters: &Meters, answer: &Answer) {
     match answer {
         Err(AppendError::Conflict(_)) => meters.conflicts.add(1),
@@ -229,7 +230,7 @@ fn count(meters: &Meters, answer: &Answer) {
     }
 }
 
-/// The error of an append whose leader panicked.
+/// The error for an append whose leader panicked.
 fn lost(storage: &Storage) -> Error {
     storage.poison(Error::internal("the writer of a group of appends stopped half-way"))
 }

@@ -1,7 +1,7 @@
-//! Appending: what is checked before an append queues for its group, and its answer.
+//! Appending: the checks before an append queues for its group, and its result.
 //!
-//! Faults are looked for in the order arguments, limits, ids, versions, conditions, checkpoints;
-//! all but the first two need the order of the group, and are in `number.rs` and `commit.rs`.
+//! Checks run in the order arguments, limits, ids, versions, conditions, checkpoints. All but the
+//! first two need the order of the group, and are in `number.rs` and `commit.rs`.
 
 mod commit;
 mod conditions;
@@ -29,12 +29,12 @@ pub(crate) use outcome::Outcome;
 pub(crate) use request::{Condition, Contents, Unit};
 pub(super) use versions::Versions;
 
-/// What an append did.
+/// The result of an append.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    /// One for each unit with events.
+    /// One for each unit that has events.
     pub(crate) appended: Vec<Appended>,
-    /// The events were there already: nothing was written.
+    /// The events were already stored: nothing was written.
     pub(crate) is_replay: bool,
 }
 
@@ -46,33 +46,33 @@ impl Written {
 }
 
 impl EventStore {
-    /// Appends events to a stream: all of them or none, also through a crash. For several streams,
-    /// conditions and checkpoints in one unit see [`Batch`](crate::Batch).
+    /// Appends events to a stream: all of them or none, even if there is a crash. To write several
+    /// streams, conditions and checkpoints as one unit, see [`Batch`](crate::Batch).
     ///
-    /// With [`Durability::Sync`](crate::Durability::Sync) it returns once the events survive a
-    /// power cut. Concurrent appends share one write and one sync. Readers see the events before it
-    /// returns, and see none of them before they are as durable as promised.
+    /// With [`Durability::Sync`](crate::Durability::Sync) the call returns once the events survive
+    /// a power cut. Concurrent appends share one write and one sync. Readers see the events before
+    /// the call returns, but not before they are as durable as promised.
     ///
-    /// **Retries.** If every event has an [id](NewEvent::id), and all of them are stored already,
-    /// at consecutive positions, in this order, in this stream, each with the same type, data,
-    /// metadata and tags, then the append succeeds again with the original result and writes
-    /// nothing, whatever the expected version; [`Appended::is_replay`] is then true. Timestamps are
-    /// not compared.
+    /// **Retries.** An append is an exact retry if every event has an [id](NewEvent::id) and all
+    /// the events are already stored at consecutive positions of this stream, in this order, each
+    /// with the same type, data, metadata and tags. An exact retry succeeds with the original
+    /// result and writes nothing, whatever the expected version; [`Appended::is_replay`] is then
+    /// true. Timestamps are not compared.
     ///
     /// # Errors
-    /// Nothing is written when the answer is
+    /// Nothing is written when the error is one of these:
     /// * [`AppendError::Conflict`]: the stream is not at the expected version;
-    /// * [`Error::InvalidArgument`]: no events, or a stream id, event type or tag that is empty or
-    ///   has a NUL;
-    /// * [`Error::LimitExceeded`]: past one of the [limits](crate::limits);
-    /// * [`Error::DuplicateEventId`]: an id is used already, and this is not an exact retry; the
-    ///   error names the first event that does not fit;
-    /// * [`Error::NoSpace`]: the store stays usable;
-    /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read what it depends on;
-    /// * [`Error::Closed`], or [`Error::Poisoned`] by an earlier failure.
+    /// * [`Error::InvalidArgument`]: there are no events, or a stream id, event type or tag is
+    ///   empty or has a NUL;
+    /// * [`Error::LimitExceeded`]: one of the [limits](crate::limits) is exceeded;
+    /// * [`Error::DuplicateEventId`]: an id is already in use, and this is not an exact retry; the
+    ///   error names the first event that does not match;
+    /// * [`Error::NoSpace`]: the disk is full; the store stays usable;
+    /// * [`Error::Corrupted`], [`Error::Io`]: a check could not read the data that it depends on;
+    /// * [`Error::Closed`], or [`Error::Poisoned`] because of an earlier failure.
     ///
-    /// [`Error::Poisoned`] by a failure of this very append leaves its outcome unknown until the
-    /// store is reopened.
+    /// If this append itself fails with [`Error::Poisoned`], its outcome is unknown until the store
+    /// is reopened.
     ///
     /// # Examples
     /// ```
@@ -94,12 +94,13 @@ impl EventStore {
     ) -> Result<Appended, AppendError> {
         let unit = Unit::to(stream.as_ref(), expected, events);
         let written = self.append_contents(Contents::of_units(vec![unit]), None)?;
-        // There is a unit with events, so there is an answer.
+        // There is a unit with events, so there is a result.
         let missing = || Error::invalid("events", "there are none");
         written.appended.first().copied().ok_or_else(|| missing().into())
     }
 
-    /// Writes one atomic unit; refused unless the store's head is `head` where that is given.
+    /// Writes one atomic unit. If `head` is given, refuses to write unless the store's head equals
+    /// it.
     pub(crate) fn append_contents(
         &self,
         contents: Contents,
@@ -118,7 +119,7 @@ impl EventStore {
         Ok(written)
     }
 
-    /// Queues one atomic unit, and returns where its outcome will be.
+    /// Queues one atomic unit, and returns the place where its outcome will appear.
     pub(super) fn submit_contents(&self, contents: Contents) -> Result<Arc<Outcome>, Error> {
         #[cfg(feature = "testing")]
         if let Err(error) = self.injected(&contents.units) {
@@ -144,15 +145,15 @@ impl EventStore {
         Ok(Arc::new(Outcome::known(answer)))
     }
 
-    /// Checks what does not depend on the order of the queue, and looks up what the leader of the
-    /// group would otherwise have to read, which would hold up everybody.
+    /// Runs the checks that do not depend on the order of the queue, and looks up what the leader
+    /// of the group would otherwise have to read while the whole group waits.
     fn prepare(&self, contents: Contents, head: Option<u64>) -> Result<AppendRequest, Error> {
         let storage = self.storage();
         storage.check_open()?;
         contents.check()?;
         storage.check_sound()?;
-        // The clock is the caller's code: call it here, where it can delay or fail this append
-        // alone.
+        // The clock is the caller's code: it is called here, where it can delay or fail only this
+        // append.
         let now = self.inner.options.now();
         for unit in &contents.units {
             self.inner.versions.prefetch(storage, &unit.stream)?;

@@ -1,7 +1,7 @@
 //! Numbering: which appends of a group are accepted, and which positions and versions they get.
 //!
-//! One leader at a time runs this, while the store's head does not move. Each append sees the ones
-//! before it in its group as if they were stored.
+//! Only one leader at a time runs this, and the store's head does not move meanwhile. Each append
+//! sees the earlier ones in its group as if they were stored.
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// The event ids that an append looked up before it queued, so that the leader, for whom the whole
-/// group waits, reads nothing from the disk: the tail has everything that came since.
+/// group waits, reads nothing from the disk: newer events are in the tail.
 #[derive(Debug, Default)]
 pub(crate) struct SeenIds {
     /// The head at that time.
     head: u64,
-    /// The positions of the ids that were stored.
+    /// The positions of the ids that were already stored.
     positions: HashMap<Uuid, u64>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Numbering<'a> {
     /// The head before the group.
     base: u64,
     events: Vec<EventToEncode<'a>>,
-    /// Versions of the streams that the group has looked up, its own events included.
+    /// Versions of the streams that the group has looked up, including its own events.
     versions: HashMap<&'a str, u64>,
     /// Positions of the ids that the group has accepted.
     ids: HashMap<Uuid, u64>,
@@ -73,8 +73,8 @@ impl<'a> Numbering<'a> {
         &self.events
     }
 
-    /// Refuses a request, or finds out that its events are stored already: then the answer is
-    /// where.
+    /// Refuses a request, or recognizes that its events are already stored and returns their
+    /// places.
     pub(super) fn check(
         &mut self,
         request: &'a AppendRequest,
@@ -97,7 +97,7 @@ impl<'a> Numbering<'a> {
         Ok(None)
     }
 
-    /// Accepts a request that was checked.
+    /// Accepts a request that passed the checks.
     pub(super) fn accept(&mut self, request: &'a AppendRequest) -> Result<Vec<Appended>, Error> {
         let mut appended = Vec::new();
         for unit in request.contents.units.iter().filter(|unit| !unit.events.is_empty()) {
@@ -113,7 +113,7 @@ impl<'a> Numbering<'a> {
         Ok(appended)
     }
 
-    /// The head once what was accepted is written.
+    /// The head after the accepted events are written.
     pub(super) fn head(&self) -> u64 {
         self.base + self.events.len() as u64
     }
@@ -140,9 +140,8 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    /// The first event of the group that a condition excludes. Where an item has tags it looks only
-    /// at the events that have the first of them: a group may have a thousand batches with
-    /// conditions.
+    /// The first event of the group that a condition excludes. For an item with tags only the
+    /// events with its first tag are examined: a group may have a thousand batches with conditions.
     fn first_match(&self, condition: &Condition) -> Option<u64> {
         let Condition { query, after } = condition;
         let is_match = |event: &EventToEncode<'_>| {
@@ -175,12 +174,13 @@ impl<'a> Numbering<'a> {
         Ok(version)
     }
 
-    /// The versions of the streams that the group has looked up, with its own events.
+    /// The versions of the streams that the group has looked up, including its own events.
     pub(super) fn versions(&self) -> impl Iterator<Item = (&'a str, u64)> {
         self.versions.iter().map(|(stream, version)| (*stream, *version))
     }
 
-    /// The units whose expected versions do not hold, each as if the ones before it were stored.
+    /// The units whose expected versions do not hold. Each unit sees the earlier ones as if they
+    /// were stored.
     fn conflicts(&mut self, request: &'a AppendRequest) -> Result<Vec<Conflict>, Error> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
@@ -196,7 +196,7 @@ impl<'a> Numbering<'a> {
         Ok(conflicts)
     }
 
-    /// The original answer if all events are stored as this append would store them; `None` if none
+    /// The original result if all events are stored as this append would store them; `None` if none
     /// of their ids is known.
     fn check_ids(&self, request: &AppendRequest) -> Result<Option<Vec<Appended>>, Error> {
         let units = &request.contents.units;
@@ -247,7 +247,7 @@ impl<'a> Numbering<'a> {
         }
     }
 
-    /// Whether the event at the position of this one has its stream and its content.
+    /// Whether the stored event with this event's id has the same stream and content.
     fn is_stored(&self, known: &Known<'_>) -> Result<bool, Error> {
         let Known { unit, event, position, .. } = known;
         if let Some(accepted) = self.accepted_at(*position) {
@@ -276,14 +276,14 @@ impl<'a> Numbering<'a> {
     }
 }
 
-/// An event of an append whose id is stored.
+/// An event of an append whose id is already stored.
 struct Known<'a> {
-    /// Its place among the events of the append.
+    /// Its index among the events of the append.
     index: u64,
     unit: &'a Unit,
     event: &'a NewEvent,
     id: Uuid,
-    /// Where the id is stored.
+    /// The position at which the id is stored.
     position: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Where the outcome of a submitted batch is waited for.
+//! The outcome of a submitted batch, and waiting for it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,7 +12,8 @@ use crate::{
     sync::{self, Condvar, Mutex},
 };
 
-/// The answer to a submitted batch, once there is one. It stays, and any number may ask.
+/// The answer to a submitted batch, once there is one. It is kept, and any number of threads may
+/// ask for it.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// When the batch was submitted.
@@ -24,14 +25,15 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 struct State {
     answer: Option<Answer>,
-    /// That of the last poll.
+    /// The waker of the last poll.
     waker: Option<Waker>,
-    /// Threads that wait. A wake-up is a system call, so none is made for nobody.
+    /// The number of waiting threads. A wake-up is a system call, so none is made when this is
+    /// zero.
     waiting: usize,
 }
 
 impl Outcome {
-    /// The outcome of a batch that is submitted now.
+    /// The outcome of a batch that is being submitted.
     pub(crate) fn pending() -> Outcome {
         Outcome { submitted: Instant::now(), state: Mutex::default(), changed: Condvar::new() }
     }
@@ -56,7 +58,7 @@ impl Outcome {
             self.changed.notify_all();
         }
         if let Some(waker) = waker {
-            // It is code of the caller's executor.
+            // This is code of the caller's executor.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
@@ -65,7 +67,7 @@ impl Outcome {
         sync::lock(&self.state).answer.clone()
     }
 
-    /// Waits for the answer, until the deadline; `None` waits forever.
+    /// Waits for the answer until the deadline; `None` waits forever.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<Answer> {
         let mut state = sync::lock(&self.state);
         if state.answer.is_some() {

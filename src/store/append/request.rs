@@ -1,4 +1,4 @@
-//! What an append or a batch asks for, and what is checked before it queues.
+//! The request of an append or a batch, and the checks before it queues.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -15,10 +15,11 @@ use crate::{
     store::append::{conditions::SeenConditions, number::SeenIds},
 };
 
-/// What a checkpoint takes besides its name, at most.
+/// The maximum size of a checkpoint, not counting its name.
 const CHECKPOINT_BYTES: usize = 64;
 
-/// A stream, what is expected of it, and the events to append to it; without events, a check.
+/// A stream, its expected version, and the events to append to it; without events it is only a
+/// check.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
     pub(crate) stream: String,
@@ -43,12 +44,12 @@ pub(crate) struct Condition {
     pub(crate) after: u64,
 }
 
-/// What is to become one atomic unit.
+/// The contents of one atomic unit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) units: Vec<Unit>,
     pub(crate) conditions: Vec<Condition>,
-    /// Each name once.
+    /// Each name occurs once.
     pub(crate) checkpoints: Vec<Checkpoint>,
 }
 
@@ -58,9 +59,9 @@ pub(crate) struct AppendRequest {
     pub(crate) contents: Contents,
     /// The head that the store must have, for an import that continues it.
     pub(crate) head: Option<u64>,
-    /// The timestamp of events that bring none.
+    /// The timestamp for events that have none.
     pub(crate) now: Timestamp,
-    /// What was looked up before the request queued.
+    /// The results of the lookups before the request queued.
     pub(crate) seen: SeenIds,
     pub(crate) seen_conditions: SeenConditions,
 }
@@ -79,7 +80,7 @@ impl Contents {
         self.units.iter().map(|unit| unit.events.len() as u64).sum()
     }
 
-    /// Bytes of the events, as they count against the limit of an append.
+    /// The bytes that the events count against the limit of an append.
     fn bytes(&self) -> usize {
         let bytes_of = |unit: &Unit| {
             unit.events.iter().map(|event| event.counted_bytes(&unit.stream)).sum::<usize>()
@@ -87,7 +88,7 @@ impl Contents {
         self.units.iter().map(bytes_of).sum()
     }
 
-    /// About how much memory the contents take, and at least what they add to a frame.
+    /// Roughly the memory that the contents take, and at least the bytes that they add to a frame.
     pub(crate) fn weight(&self) -> usize {
         let checkpoints = self.checkpoints.iter().map(|saved| saved.name.len() + CHECKPOINT_BYTES);
         let conditions = self.conditions.iter().map(|condition| condition.query.names_bytes());
@@ -95,7 +96,7 @@ impl Contents {
         self.bytes() + units.sum::<usize>() + checkpoints.sum::<usize>() + conditions.sum::<usize>()
     }
 
-    /// Checks everything that does not depend on the store: arguments first, then limits.
+    /// Makes all checks that do not depend on the store: first arguments, then limits.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.events() == 0 && self.checkpoints.is_empty() {
             return Err(Error::invalid("events", "there are none, and no checkpoint"));
@@ -103,7 +104,7 @@ impl Contents {
         self.check_entries()
     }
 
-    /// As [`check`](Self::check), for contents that may not be complete.
+    /// Like [`check`](Self::check), for contents that may be incomplete.
     pub(crate) fn check_entries(&self) -> Result<(), Error> {
         self.check_arguments()?;
         self.check_limits()

@@ -1,12 +1,12 @@
-//! Submitted batches: a thread of the store commits them, which the first one starts.
+//! Submitted batches: the store has a thread that commits them. The first submit starts it.
 //!
-//! They are queued with everything else. Whoever leads a group commits the submitted ones in it as
-//! well; the committer leads where no caller does. After a group is durable the committer brings
-//! the live projections forward, and then answers the tickets: only it runs handlers for them, so
-//! that a slow handler delays no caller.
+//! They are in the same queue as all other requests. The leader of a group also commits the
+//! submitted batches in it; the committer thread leads if no caller does. After a group is durable
+//! the committer brings the live projections up to date, and then answers the tickets. Only the
+//! committer runs handlers for submitted batches, so a slow handler delays no caller.
 //!
-//! The thread keeps the queue alive, and the batches in it keep the store open. So the last handle
-//! of a store may go while batches wait, and the thread ends after them.
+//! The thread keeps the queue alive, and the batches in the queue keep the store open. The last
+//! handle of a store may therefore be dropped while batches wait; the thread ends after them.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,30 +27,30 @@ use crate::{
     },
 };
 
-/// Batches, and bytes of them, that wait in the queue.
+/// The largest number of batches in the queue, and the largest number of their bytes.
 const QUEUE_BATCHES: usize = 1_024;
 const QUEUE_BYTES: usize = 64 << 20;
 
-/// The queue is full as well when so many times as many are not answered: others may lead while the
-/// committer runs handlers, and what they commit waits for it.
+/// The queue also counts as full when the unanswered batches reach this multiple of its limits:
+/// others may lead while the committer runs handlers, and the batches that they commit wait for it.
 const UNANSWERED: usize = 2;
 
-/// The part of the queue that is about submitted batches.
+/// The part of the queue that concerns submitted batches.
 #[derive(Debug, Default)]
 pub(super) struct Submitted {
-    /// How many wait, and their bytes.
+    /// The number of waiting batches, and their bytes.
     batches: usize,
     bytes: usize,
-    /// How many wait or are being committed or answered, and their bytes.
+    /// The number of batches that wait or are being committed or answered, and their bytes.
     unanswered: usize,
     unanswered_bytes: usize,
-    /// Committed, and not answered yet.
+    /// Batches that are committed but not answered yet.
     pub(super) finished: Vec<Arc<Slot>>,
-    /// Nothing more is taken.
+    /// No more batches are accepted.
     is_closing: bool,
-    /// The committer waits for work.
+    /// The committer is waiting for work.
     is_idle: bool,
-    /// How many threads wait for room.
+    /// The number of threads that wait for room.
     waiting: usize,
 }
 
@@ -86,14 +86,14 @@ impl Submitted {
     }
 }
 
-/// The thread that commits, and where it and others wait.
+/// The committing thread, and the condition variables at which it and others wait.
 #[derive(Debug, Default)]
 pub(super) struct Committer {
     /// Where the thread waits.
     work: Condvar,
-    /// Where those wait who submit.
+    /// Where submitters wait for room.
     room: Condvar,
-    /// Where those wait who close.
+    /// Where closers wait for the last answer.
     done: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -109,8 +109,8 @@ impl Committer {
 }
 
 impl GroupCommit {
-    /// Queues a batch, and waits while the queue is full, unless `is_inside` a handler. The request
-    /// comes back where there is no thread to commit it.
+    /// Queues a batch, waiting while the queue is full unless `is_inside` reports a handler.
+    /// Returns the request if there is no thread to commit it.
     pub(crate) fn submit(
         self: &Arc<Self>,
         store: &EventStore,
@@ -138,8 +138,8 @@ impl GroupCommit {
         Ok(None)
     }
 
-    /// Starts the thread, unless it runs. False when the system has none, or when the second thread
-    /// of the store seals a file just now.
+    /// Starts the thread if it is not running. Returns false if the system cannot create one, or if
+    /// the second thread of the store is sealing a file at the moment.
     fn start(self: &Arc<Self>, inner: &Inner) -> bool {
         let mut thread = sync::lock(&self.committer.thread);
         if thread.is_none() {
@@ -172,7 +172,8 @@ impl GroupCommit {
                     self.committer.make_room();
                 }
                 drop(queue);
-                // Not under the lock, and not before its batches are counted as answered.
+                // This must not be dropped under the lock, nor before its batches are counted as
+                // answered.
                 drop(last);
                 queue = self.lock();
                 continue;
@@ -181,7 +182,7 @@ impl GroupCommit {
                 && let Some(store) = queue.first_store()
             {
                 queue = self.lead(&store.inner, queue, None);
-                // Not under the lock: it may be the last handle of the store.
+                // Not under the lock: this may be the last handle of the store.
                 drop(queue);
                 drop(store);
                 queue = self.lock();
@@ -196,10 +197,10 @@ impl GroupCommit {
         }
     }
 
-    /// Takes nothing more, and returns once everything that was submitted is answered.
+    /// Stops accepting batches, and returns once every submitted batch is answered.
     ///
     /// # Errors
-    /// `Busy` inside a handler, which the answers would wait for.
+    /// `Busy` inside a handler, because the answers would wait for that handler.
     pub(crate) fn finish(&self, is_inside: bool) -> Result<(), Error> {
         let mut queue = self.lock();
         let is_committer = sync::lock(&self.committer.thread)
@@ -218,26 +219,27 @@ impl GroupCommit {
         }
         drop(queue);
         let thread = sync::lock(&self.committer.thread).take();
-        // The thread itself may hold the last handle of the store.
+        // The thread itself may drop the last handle of the store.
         if let Some(thread) = thread.filter(|one| one.thread().id() != thread::current().id()) {
-            // Its panics are caught where they can happen.
+            // Its panics are caught where they can occur.
             let _ = thread.join();
         }
         Ok(())
     }
 }
 
-/// Brings the live projections forward, and answers tickets whose batches are durable.
+/// Brings the live projections up to date, and answers tickets whose batches are durable.
 ///
-/// The batches release their handles of the store before any ticket is answered: a caller that
-/// waits for its tickets and then drops its own handle closes the store. If one of the released
-/// handles was the last, the store is returned, to be dropped once its batches count as answered.
+/// The batches release their handles of the store before any ticket is answered, so that a caller
+/// that waits for its tickets and then drops its own handle closes the store. If one of the
+/// released handles was the last, the store is returned, to be dropped after its batches are
+/// counted as answered.
 fn answer(finished: &[Arc<Slot>]) -> Option<Inner> {
     let answers: Vec<_> = finished.iter().filter_map(|slot| slot.ticket()).collect();
     let written = answers.iter().filter_map(|(_, _, answer)| answer.as_ref().ok());
     let last = written.filter_map(|written| written.last_position()).max();
     if let (Some(last), Some((_, store, _))) = (last, answers.first()) {
-        // What a handler does must not leave tickets without an answer.
+        // A panic in a handler must not leave tickets unanswered.
         let _ = catch_unwind(AssertUnwindSafe(|| store.followers().follow(last)));
     }
     let mut closing = None;

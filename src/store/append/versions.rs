@@ -1,9 +1,10 @@
-//! The current versions of the streams that were used last, so that an append looks no stream up
+//! The current versions of recently used streams, so that an append does not look up a stream
 //! twice, and the leader of a group reads nothing from the disk.
 //!
-//! Invariant: an entry is the version of its stream at the head. The leader overwrites the entries
-//! of what it wrote before it hands on the lead. Others only add entries that are missing; were one
-//! written and dropped again while they looked the version up, the turn of the cache shows it.
+//! Invariant: an entry is the version of its stream at the head. Before it hands on the lead, the
+//! leader overwrites the entries of the streams that it wrote. Other threads only add missing
+//! entries; if an entry was written and dropped again while such a thread looked up the version,
+//! the changed turn of the cache reveals it.
 
 use std::mem;
 
@@ -15,7 +16,7 @@ use crate::{
     sync::{self, Mutex},
 };
 
-/// Entries of one half: both together take some 10 to 20 MB.
+/// Entries of one half: both halves together take some 10 to 20 MB.
 const ENTRIES: usize = 64 << 10;
 
 /// A bounded map from streams to versions.
@@ -24,7 +25,7 @@ pub(crate) struct Versions {
     halves: Mutex<Halves>,
 }
 
-/// When the newer half is full it becomes the older one, and what that held is forgotten.
+/// When the newer half is full it becomes the older one, and the old contents of that are dropped.
 #[derive(Debug)]
 struct Halves {
     newer: HashMap<Box<str>, u64>,
@@ -57,7 +58,7 @@ impl Halves {
 }
 
 impl Versions {
-    /// The version of a stream at the head, for the leader: the head stands still.
+    /// The version of a stream at the head, for the leader: the head does not move.
     pub(super) fn of(&self, storage: &Storage, stream: &str) -> Result<u64, Error> {
         if let Some(version) = sync::lock(&self.halves).get(stream) {
             return Ok(version);
@@ -67,7 +68,7 @@ impl Versions {
         Ok(version)
     }
 
-    /// Looks a stream up before an append queues.
+    /// Looks up a stream before an append queues.
     pub(crate) fn prefetch(&self, storage: &Storage, stream: &str) -> Result<(), Error> {
         let turn = {
             let halves = sync::lock(&self.halves);
@@ -86,7 +87,7 @@ impl Versions {
         Ok(())
     }
 
-    /// Notes what the leader wrote.
+    /// Records the versions that the leader wrote.
     pub(super) fn wrote<'a>(&self, written: impl IntoIterator<Item = (&'a str, u64)>) {
         let mut halves = sync::lock(&self.halves);
         for (stream, version) in written {
