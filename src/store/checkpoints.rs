@@ -1,15 +1,14 @@
-//! Checkpoints: how far a named consumer has come.
+//! Checkpoints: the positions that named consumers have reached.
 
 use crate::{AppendError, Error, EventStore, event::name, store::Contents};
 
 impl EventStore {
-    /// The position that the consumer `name` saved last: everything at or below it is done. 0 if it
-    /// has saved none.
+    /// The position that the consumer `name` saved last; 0 if it has saved none. All events up to
+    /// and including this position have been handled.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the name is invalid;
-    /// [`Error::Corrupted`] when the stored checkpoint is damaged, [`Error::Io`],
-    /// [`Error::Closed`].
+    /// [`Error::Corrupted`] if the stored checkpoint is damaged, [`Error::Io`], [`Error::Closed`].
     ///
     /// # Examples
     /// See [`save_checkpoint`](Self::save_checkpoint).
@@ -23,7 +22,7 @@ impl EventStore {
     /// The checkpoints of all consumers, in byte order of their names.
     ///
     /// # Errors
-    /// [`Error::Corrupted`] when a stored checkpoint is damaged, [`Error::Io`], [`Error::Closed`].
+    /// [`Error::Corrupted`] if a stored checkpoint is damaged, [`Error::Io`], [`Error::Closed`].
     ///
     /// # Examples
     /// ```
@@ -42,19 +41,21 @@ impl EventStore {
         names.map(|name| Ok((name.to_string(), storage.checkpoint_of(&name)?))).collect()
     }
 
-    /// Saves how far the consumer `name` has come. It returns once that is as durable as an append
-    /// would be, shares writes and syncs with appends, and takes some 130 bytes of the journal, so
-    /// a consumer that is fast saves after every batch rather than after every event.
+    /// Saves the position that the consumer `name` has reached. The call returns once the
+    /// checkpoint is as durable as an append would be. It shares writes and syncs with appends, and
+    /// takes some 130 bytes of the journal, so a fast consumer should save after every batch rather
+    /// than after every event.
     ///
-    /// A checkpoint never goes back, and never gets ahead of the events that are durable. Saving
-    /// the position that is saved already writes nothing. Names of checkpoints have a namespace of
-    /// their own.
+    /// A checkpoint never goes back, and never gets ahead of the durable events. Saving the
+    /// position that is already saved writes nothing. Names of checkpoints have a separate
+    /// namespace.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when `position` is below the saved one or past the head, and,
-    /// like [`Error::LimitExceeded`], if the name is invalid; [`Error::Corrupted`] when the stored
-    /// checkpoint is damaged; otherwise as [`append`](Self::append): [`Error::NoSpace`],
-    /// [`Error::Io`], [`Error::Poisoned`], [`Error::Closed`].
+    /// [`Error::InvalidArgument`] if `position` is below the saved one or past the head;
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the name is invalid;
+    /// [`Error::Corrupted`] if the stored checkpoint is damaged; otherwise as for
+    /// [`append`](Self::append): [`Error::NoSpace`], [`Error::Io`], [`Error::Poisoned`],
+    /// [`Error::Closed`].
     ///
     /// # Examples
     /// ```

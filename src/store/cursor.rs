@@ -1,7 +1,7 @@
-//! Where a read stands.
+//! The current place of a read.
 //!
-//! The check for a forked child is made once for each page: for each event it would cost about as
-//! much as the event, and a decoded page is the child's own memory.
+//! The check for a forked child is made once per page. Per event it would cost about as much as
+//! reading the event, and a decoded page is the child's own memory.
 
 use std::{mem, ops::RangeInclusive, vec};
 
@@ -12,25 +12,26 @@ use crate::{
     storage::{Batch, RunsAhead, Storage},
 };
 
-/// A read from one number to another. Numbers are versions for one stream, positions for all.
+/// A read from one number to another. The numbers are versions in a read of one stream, and
+/// positions in a read of all.
 #[derive(Debug)]
 pub(super) struct Cursor {
     stream: Option<String>,
     next: u64,
     last: u64,
     is_backward: bool,
-    /// Of a read of all: the times that are wanted, in microseconds, if not all are.
+    /// In a read of all: the wanted times in microseconds, or `None` if all are wanted.
     times: Option<Box<RangeInclusive<i64>>>,
     /// The head that bounds the read.
     head: u64,
-    /// No page was read yet: the caller has just checked for a forked child.
+    /// No page has been read yet: the caller has just checked for a forked child.
     is_at_start: bool,
-    /// What was read last, and the index of the next event in it.
+    /// The page that was read last, and the index of the next event in it.
     page: Page,
     index: usize,
     has_page: bool,
     events: vec::IntoIter<RecordedEvent>,
-    /// The end of the stream is not known yet: it is where its last run ends, or its first event
+    /// The end of the stream is not known yet: it is the end of its last run, or its first event
     /// above the head.
     is_open: bool,
     ahead: RunsAhead,
@@ -41,8 +42,8 @@ impl Cursor {
         Cursor::new(None, bounds, is_backward, u64::MAX)
     }
 
-    /// Lets a read of all leave out blocks without any event of these times. The events of the
-    /// other blocks may have other times.
+    /// Lets a read of all skip blocks that have no event with one of these times. The remaining
+    /// blocks may also contain events with other times.
     pub(super) fn of_times(mut self, times: Option<RangeInclusive<i64>>) -> Cursor {
         self.times = times.map(Box::new);
         self
@@ -80,15 +81,16 @@ impl Cursor {
         }
     }
 
-    /// A read forward of a stream that is in the trees alone, from a version on: its first run is
-    /// looked up without asking for the version of its last event. `None` when that does not work.
+    /// A forward read from some version of a stream that is in the trees only. Its first run is
+    /// looked up without first finding the version of its last event. Returns `None` if that does
+    /// not work.
     pub(super) fn of_runs(
         storage: &Storage,
         stream: &str,
         from_version: Option<u64>,
         head: u64,
     ) -> Option<Cursor> {
-        // First, so that an event that leaves the tail meanwhile is in the trees.
+        // This comes first, so that an event that leaves the tail meanwhile is in the trees.
         if storage.is_in_tail(stream, head) {
             return None;
         }
@@ -102,7 +104,7 @@ impl Cursor {
         Some(cursor)
     }
 
-    /// Takes a run, and its end as that of the read when it is the last one or passes the head.
+    /// Takes a run. If it is the last one or passes the head, its end becomes the end of the read.
     fn take_run(&mut self, page: Page, is_last: bool) {
         let below = page.count_through(self.head);
         if is_last || below < page.len() {
@@ -126,7 +128,7 @@ impl Cursor {
             }
             match self.take() {
                 Some(event) => break event,
-                // Where the end was open, a fetch may find only that.
+                // If the end was open, a fetch may find only the end.
                 None if is_fetched => return Err(self.missing()),
                 None if self.has_skipped(storage) => {}
                 None => {
@@ -140,14 +142,15 @@ impl Cursor {
         Ok(Some(event))
     }
 
-    /// Moves past blocks without any event of the times that are wanted; false when there are none.
+    /// Skips blocks that have no event with a wanted time; returns false if there are none to skip.
     fn has_skipped(&mut self, storage: &Storage) -> bool {
         let Some(times) = &self.times else { return false };
         let next = storage.next_of_times(self.next, self.is_backward, times);
         mem::replace(&mut self.next, next) != next
     }
 
-    /// Whether the next event of a read forward of all is the next one of what was read.
+    /// Whether the next event of a forward read of all is the next one in the page that was read
+    /// last.
     #[inline]
     pub(super) fn is_ready(&self, storage: &Storage) -> bool {
         self.has_page
@@ -158,7 +161,7 @@ impl Cursor {
             && storage.check_not_closed().is_ok()
     }
 
-    /// That event.
+    /// Takes that event.
     #[inline]
     pub(super) fn take_ready(&mut self) -> Option<RecordedEvent> {
         let index = self.index;
@@ -167,7 +170,7 @@ impl Cursor {
         self.page.event(index)
     }
 
-    /// The next event of what was read.
+    /// The next event of the page that was read last.
     #[inline]
     fn take(&mut self) -> Option<RecordedEvent> {
         if !self.has_page {
@@ -175,16 +178,16 @@ impl Cursor {
         }
         let event = self.page.event(self.index)?;
         if self.stream.is_none() && event.position() != self.next {
-            // It is a page of a single stream: events of others lie between.
+            // The page belongs to a single stream: events of other streams are in between.
             return None;
         }
-        // There is no index before the first: the page is used up.
+        // There is no index before the first one: the page is used up.
         let next = if self.is_backward { self.index.checked_sub(1) } else { Some(self.index + 1) };
         self.index = next.unwrap_or(usize::MAX);
         Some(event)
     }
 
-    /// Reads the page that holds the next event.
+    /// Reads the page that contains the next event.
     fn fetch(&mut self, storage: &Storage) -> Result<(), Error> {
         if !mem::take(&mut self.is_at_start) {
             storage.check_open()?;
@@ -199,7 +202,7 @@ impl Cursor {
         if self.is_open {
             let run = storage.stream_run(stream, self.next, spare, &mut self.ahead);
             let Some((page, is_last)) = run else {
-                // The trees fail: the end of the stream is asked for after all.
+                // The trees failed: find the end of the stream after all.
                 self.last = storage.stream_version(stream, self.head)?;
                 self.is_open = false;
                 return Ok(());
@@ -226,7 +229,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// The event must be the one that was looked for.
+    /// Checks that the event is the one that was looked for.
     #[inline]
     fn check(&self, event: &RecordedEvent) -> Result<(), Error> {
         let is_it = match &self.stream {

@@ -1,4 +1,4 @@
-//! Which events a reader wants.
+//! The filter of a reader: which events it returns.
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
@@ -9,17 +9,17 @@ use crate::{
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
-    /// None at all filter nothing.
+    /// An empty set filters nothing.
     pub(crate) event_types: HashSet<String>,
     pub(crate) stream_prefix: Option<String>,
-    /// Not beside types or a prefix.
+    /// Cannot be combined with types or a prefix.
     pub(crate) query: Option<Query>,
     pub(crate) since: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
 }
 
 impl Filter {
-    /// The form of the arguments; their lengths come later, as with every call.
+    /// Checks the form of the arguments; their lengths are checked later, as in every call.
     pub(crate) fn check_form(&self) -> Result<(), Error> {
         if let Some(query) = &self.query {
             if !self.event_types.is_empty() || self.stream_prefix.is_some() {
@@ -45,14 +45,14 @@ impl Filter {
             && self.times().is_none()
     }
 
-    /// The times that pass, in microseconds, if not all do.
+    /// The times that pass, in microseconds, or `None` if all do.
     pub(crate) fn times(&self) -> Option<RangeInclusive<i64>> {
         let (since, until) = (self.since.map(Timestamp::micros), self.until.map(Timestamp::micros));
         since.or(until)?;
         Some(since.unwrap_or(i64::MIN)..=until.unwrap_or(i64::MAX))
     }
 
-    /// Whether an event passes all but the query, which is searched for.
+    /// Whether an event passes all parts of the filter except the query, which is searched for.
     pub(crate) fn passes(&self, event: &RecordedEvent) -> bool {
         let types = &self.event_types;
         (types.is_empty() || types.contains(event.event_type()))

@@ -15,23 +15,24 @@ use crate::{
 pub use committed::Committed;
 pub use ticket::Ticket;
 
-/// One atomic unit over any number of streams: readers and crashes see all of it or nothing.
+/// One atomic unit over any number of streams: readers see all of it or nothing, even after a
+/// crash.
 ///
-/// The entries apply in order, and each check sees the entries before it, so that a stream may come
-/// twice. Positions are consecutive over all events. A batch is made of
-/// * [`append`](Self::append)s of events to streams that are as expected,
+/// The entries apply in order, and each check sees the entries before it, so a stream may occur
+/// more than once. Positions are consecutive over all events. A batch consists of
+/// * [`append`](Self::append)s of events to streams, each with an expected version,
 /// * [`require`](Self::require)ments on streams that are not written,
 /// * [`require_none`](Self::require_none) conditions on all events so far: a dynamic consistency
 ///   boundary, as dcb.events specifies it,
-/// * [`checkpoint`](Self::checkpoint)s of consumers, so that a process manager never repeats what
-///   it has done.
+/// * [`checkpoint`](Self::checkpoint)s of consumers, so that a process manager never repeats work
+///   that is already done.
 ///
-/// It needs an event or a checkpoint. [`commit`](Self::commit) writes it and waits;
-/// [`submit`](Self::submit) has it written and does not.
+/// A batch needs at least one event or checkpoint. [`commit`](Self::commit) writes it and waits;
+/// [`submit`](Self::submit) queues it to be written and does not wait.
 ///
-/// **Retries.** If every event of a batch has an [id](NewEvent::id) and all of them are stored
-/// already, as for [`EventStore::append`], it succeeds again and writes no event, whatever its
-/// checks. A checkpoint in it is saved if it is ahead of the stored one, and ignored otherwise.
+/// **Retries.** If every event of a batch has an [id](NewEvent::id) and all of them are already
+/// stored, as for [`EventStore::append`], the batch succeeds again and writes no event, whatever
+/// its checks. A checkpoint in it is saved if it is ahead of the stored one, and ignored otherwise.
 ///
 /// # Examples
 /// ```
@@ -53,17 +54,17 @@ pub use ticket::Ticket;
 #[must_use = "a batch writes nothing until it is committed or submitted"]
 pub struct Batch {
     contents: Contents,
-    /// The first append without events.
+    /// The stream of the first append that has no events.
     empty: Option<String>,
 }
 
 impl Batch {
-    /// A batch without entries.
+    /// Creates a batch without entries.
     pub fn new() -> Batch {
         Batch::default()
     }
 
-    /// Appends events, of which there must be one, to a stream if it is as expected.
+    /// Appends events, at least one, to a stream if it is at the expected version.
     pub fn append(
         mut self,
         stream: impl Into<String>,
@@ -78,20 +79,21 @@ impl Batch {
         self
     }
 
-    /// Requires that a stream is as expected, and writes nothing to it.
+    /// Requires that a stream is at the expected version, and writes nothing to it.
     pub fn require(mut self, stream: impl Into<String>, expected: ExpectedVersion) -> Batch {
         self.contents.units.push(Unit::to(stream, expected, []));
         self
     }
 
-    /// Requires that no event after the position `after` matches a query. `after` is what the
-    /// decision rests on: [`Found::head`](crate::Found::head) of the query that was read. 0 means
-    /// that no event at all may match; past the head nothing can match yet.
+    /// Requires that no event after the position `after` matches a query. `after` is the position
+    /// up to which the decision has taken events into account: [`Found::head`](crate::Found::head)
+    /// of the query that was read. With 0 no event at all may match; if `after` is past the head,
+    /// no event can match yet.
     ///
     /// A batch does not conflict with its own events. It may have up to
-    /// [`CONDITIONS_MAX`](crate::limits::CONDITIONS_MAX) conditions. With more,
+    /// [`CONDITIONS_MAX`](crate::limits::CONDITIONS_MAX) conditions. If it has more,
     /// [`check`](Self::check), [`commit`](Self::commit) and [`submit`](Self::submit) return
-    /// [`Error::LimitExceeded`]: what adds to a batch returns no error.
+    /// [`Error::LimitExceeded`]; the methods that add to a batch return no errors.
     ///
     /// # Examples
     /// See [`Found`](crate::Found).
@@ -100,8 +102,9 @@ impl Batch {
         self
     }
 
-    /// Saves how far a consumer has come, in the same unit. The position may be that of an event of
-    /// this batch, which takes the positions after the head. Each name may come once.
+    /// Saves the position of a consumer in the same unit. It may be the position of an event of
+    /// this batch; the events of a batch take the positions after the head. Each name may occur
+    /// once.
     pub fn checkpoint(mut self, name: impl AsRef<str>, position: u64) -> Batch {
         let name = Arc::from(name.as_ref());
         self.contents.checkpoints.push(Checkpoint { name, position });
@@ -118,11 +121,13 @@ impl Batch {
         self
     }
 
-    /// Checks the entries so far, for a caller that wants to know before the batch is complete.
+    /// Checks the entries so far, for a caller that wants to find mistakes before the batch is
+    /// complete.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for arguments, as
-    /// [`commit`](Self::commit) returns them; none for a batch without events and checkpoints.
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for invalid arguments, as
+    /// [`commit`](Self::commit) returns them. A batch without events and checkpoints is not an
+    /// error here.
     ///
     /// # Examples
     /// ```
@@ -139,13 +144,13 @@ impl Batch {
     /// Writes the batch, and returns once it is as durable as an append would be.
     ///
     /// # Errors
-    /// Nothing is written when the answer is
-    /// * [`AppendError::Conflict`]: a stream is not as expected; it also lists every violated
-    ///   condition;
+    /// Nothing is written when the error is one of these:
+    /// * [`AppendError::Conflict`]: a stream is not at the expected version; the error also lists
+    ///   every violated condition;
     /// * [`AppendError::Condition`]: a condition does not hold;
-    /// * [`Error::InvalidArgument`]: neither event nor checkpoint, an append without events, an
-    ///   invalid name, tag or query, a checkpoint name that comes twice, a checkpoint that goes
-    ///   back or is past the head that the batch makes;
+    /// * [`Error::InvalidArgument`]: the batch has neither events nor checkpoints, an append has no
+    ///   events, a name, tag or query is invalid, a checkpoint name occurs twice, or a checkpoint
+    ///   goes back or is past the head that the batch would produce;
     /// * otherwise as for [`EventStore::append`].
     pub fn commit(self, store: &EventStore) -> Result<Committed, AppendError> {
         self.check_events()?;
@@ -154,22 +159,23 @@ impl Batch {
         Ok(places.committed(written))
     }
 
-    /// Queues the batch and returns at once; the [`Ticket`] has the outcome. So one thread has many
-    /// batches in flight that share their syncs. What one thread submits, commits and appends takes
-    /// its positions in the order of its calls. Each batch is decided on its own: a refused one
-    /// stops none after it.
+    /// Queues the batch and returns at once; the [`Ticket`] delivers the outcome. One thread can
+    /// thus have many batches in flight that share their syncs. The batches that one thread
+    /// submits, commits and appends take their positions in the order of its calls. Each batch is
+    /// decided separately: a refused batch does not stop later ones.
     ///
-    /// The queue holds up to 1024 batches or 64 MiB of events; then this waits for room, but never
-    /// inside a handler. The first call starts a thread of the store, which also runs the handlers
-    /// of live projections for submitted batches: they are brought forward before tickets are
-    /// answered. Dropping the ticket cancels nothing. In memory, and while the store has no thread
-    /// to spare because it seals a file, the batch is written before this returns.
+    /// The queue holds up to 1024 batches or 64 MiB of events. When it is full, this call waits for
+    /// room, but never inside a handler. The first call starts a thread of the store, which also
+    /// runs the handlers of live projections for submitted batches: the projections are brought up
+    /// to date before tickets are answered. Dropping the ticket cancels nothing. If the store is in
+    /// memory, or has no thread to spare because it is sealing a file, the batch is written before
+    /// this call returns.
     ///
     /// # Errors
-    /// What does not depend on the order of the queue: [`Error::InvalidArgument`] and
-    /// [`Error::LimitExceeded`] for arguments, [`Error::Corrupted`] and [`Error::Io`] when a check
-    /// could not read what it depends on, [`Error::Poisoned`], [`Error::Closed`]. Everything else
-    /// is in the ticket.
+    /// Only errors that do not depend on the order of the queue: [`Error::InvalidArgument`] and
+    /// [`Error::LimitExceeded`] for invalid arguments, [`Error::Corrupted`] and [`Error::Io`] if a
+    /// check could not read the data that it depends on, [`Error::Poisoned`], [`Error::Closed`].
+    /// The ticket returns all others.
     ///
     /// # Examples
     /// See [`Ticket`].
@@ -193,7 +199,7 @@ impl Batch {
     }
 }
 
-/// Which entries of a batch have events, for the answer.
+/// Which entries of a batch have events, for the result.
 #[derive(Clone, Debug)]
 struct Places {
     has_events: Vec<bool>,

@@ -15,12 +15,13 @@ use crate::{
     sync::thread,
 };
 
-/// What a submitted batch will answer: waited for, polled, or awaited as a [`Future`] on any
-/// executor.
+/// The pending result of a submitted batch. It can be waited for, polled, or awaited as a
+/// [`Future`] on any executor.
 ///
-/// Every ticket gets its answer, also when the store is poisoned or closed: closing completes what
-/// was submitted. The answer stays; any number of threads may ask. Dropping a ticket cancels
-/// nothing. A ticket does not keep the store open, but a batch that waits does.
+/// Every ticket gets its answer, even if the store is poisoned or closed: closing the store
+/// completes the submitted batches. The answer is kept, and any number of threads may ask for it.
+/// Dropping a ticket cancels nothing. A ticket does not keep the store open, but a waiting batch
+/// does.
 ///
 /// # Examples
 /// ```
@@ -52,28 +53,28 @@ impl Ticket {
         Ticket { outcome, places, store: Arc::downgrade(&store.inner) }
     }
 
-    /// Waits for what [`Batch::commit`](crate::Batch::commit) would answer.
+    /// Waits for the result that [`Batch::commit`](crate::Batch::commit) would return.
     ///
     /// # Errors
-    /// As for [`Batch::commit`](crate::Batch::commit). [`Error::Busy`] inside a handler, which the
-    /// outcome may wait for: the ticket can be asked again later.
+    /// Same as for [`Batch::commit`](crate::Batch::commit). [`Error::Busy`] inside a handler,
+    /// because the outcome may depend on that handler; the ticket can be asked again later.
     pub fn wait(&self) -> Result<Committed, AppendError> {
         self.check()?;
         let answer = self.outcome.wait(None);
-        // Without a deadline there is an answer.
+        // Without a deadline there is always an answer.
         answer.map_or_else(|| Err(Error::Closed.into()), |answer| self.committed(answer))
     }
 
-    /// As [`wait`](Self::wait), and `None` when the outcome is not known within `timeout`. A
-    /// timeout of zero does not wait.
+    /// Like [`wait`](Self::wait), but returns `None` if the outcome is not known within `timeout`.
+    /// A timeout of zero does not wait.
     ///
     /// # Errors
-    /// As for [`wait`](Self::wait).
+    /// Same as for [`wait`](Self::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<Committed>, AppendError> {
         if !timeout.is_zero() {
             self.check()?;
         }
-        // A deadline past the end of time is none.
+        // A deadline that is too late to represent means no deadline.
         let answer = match timeout.is_zero() {
             true => self.outcome.get(),
             false => self.outcome.wait(Instant::now().checked_add(timeout)),
@@ -81,7 +82,7 @@ impl Ticket {
         answer.map(|answer| self.committed(answer)).transpose()
     }
 
-    /// Refuses to wait where that would never end.
+    /// Refuses to wait where the wait would never end.
     fn check(&self) -> Result<(), Error> {
         if self.outcome.get().is_some() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Wakes readers that wait for new events. It never carries events: they are read from the store,
-//! so that a slow reader costs a writer nothing.
+//! Wakes readers that wait for new events. It never passes events on: readers read them from the
+//! store, so a slow reader costs a writer nothing.
 
 use std::{
     collections::HashMap,
@@ -17,15 +17,15 @@ use crate::sync::{
 /// Where readers wait for the head to move.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// Threads that wait, and tasks that want to be woken.
+    /// The number of waiting threads and of tasks that want to be woken.
     waiting: AtomicUsize,
-    /// The tasks, each with the number of whoever waits in it.
+    /// The tasks, each with the number of the waiter in it.
     gate: Mutex<HashMap<usize, Waker>>,
     changed: Condvar,
 }
 
 impl Arrivals {
-    /// Wakes all waiters. Called after every change that may concern them; it costs next to nothing
+    /// Wakes all waiters. Called after every change that may concern them; the cost is negligible
     /// when nobody waits.
     pub(crate) fn announce(&self) {
         // SeqCst orders the two: either the waiter's check sees our change, or we see its
@@ -36,14 +36,14 @@ impl Arrivals {
             self.waiting.fetch_sub(tasks.len(), Ordering::SeqCst);
             self.changed.notify_all();
             for task in tasks.into_values() {
-                // It is code of the caller's executor, and the others are still to be woken.
+                // This is code of the caller's executor, and the other tasks must still be woken.
                 let _ = catch_unwind(AssertUnwindSafe(|| task.wake()));
             }
         }
     }
 
-    /// Has the task of a waiter woken by the next announcement, and no longer an earlier one of the
-    /// same waiter. It checks what it waits for after this call.
+    /// Registers the task of a waiter to be woken by the next announcement, replacing an earlier
+    /// task of the same waiter. The waiter must check its condition after this call.
     #[cfg(feature = "async")]
     pub(crate) fn wake_at_next(&self, waiter: usize, task: &Waker) {
         // Wakers are cloned and dropped without the lock: that is code of the caller's executor,
@@ -60,7 +60,7 @@ impl Arrivals {
         drop(earlier);
     }
 
-    /// Forgets a waiter that is gone.
+    /// Removes a waiter that is gone.
     #[cfg(feature = "async")]
     pub(crate) fn forget(&self, waiter: usize) {
         let task = {
@@ -75,7 +75,7 @@ impl Arrivals {
     }
 
     /// Waits until `is_due` holds, which is checked after every announcement, or until the
-    /// deadline; `None` waits forever. Returns whether it is due.
+    /// deadline; `None` waits forever. Returns whether `is_due` holds.
     pub(crate) fn wait(&self, deadline: Option<Instant>, is_due: impl Fn() -> bool) -> bool {
         let gate = sync::lock(&self.gate);
         self.waiting.fetch_add(1, Ordering::SeqCst);

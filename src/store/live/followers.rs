@@ -1,9 +1,9 @@
-//! What follows every append: it is brought up to date before the append returns.
+//! Followers of appends: each is brought up to date before an append returns.
 //!
-//! Each appender does this itself, after its group, so that a leader is never delayed. A thread
-//! that is inside a follower, because it runs a handler or looks at a state, waits for no other
-//! thread and drives nothing: what it appends is noted, and followed once it is outside again. So
-//! no two threads wait for each other, and no handler runs inside another.
+//! Each appender does this itself after its group is written, so a leader is never delayed. A
+//! thread that is inside a follower, because it is running a handler or looking at a state, waits
+//! for no other thread and drives nothing: its appends are noted, and followed once it is outside
+//! again. So no two threads wait for each other, and no handler runs inside another.
 
 use std::{collections::HashMap, fmt, ptr, sync::Arc};
 
@@ -15,10 +15,10 @@ use crate::sync::{
 
 /// Something that follows every append.
 pub(crate) trait Follower: Send + Sync {
-    /// Brings it up to `position`, by waiting for another thread or by doing the work.
+    /// Brings the follower up to `position`, by waiting for another thread or by doing the work.
     fn follow(&self, position: u64, caller: ThreadId);
 
-    /// Notes for the thread that drives it that this position is wanted too.
+    /// Tells the thread that drives the follower that this position is wanted too.
     fn owe(&self, position: u64);
 
     /// Whether this thread is driving it or looking at its state right now.
@@ -31,7 +31,7 @@ type List = Arc<Vec<Arc<dyn Follower>>>;
 #[derive(Default)]
 pub(crate) struct Followers {
     list: RwLock<List>,
-    /// The last position that a thread has appended from inside a follower.
+    /// The last position that each thread has appended from inside a follower.
     noted: Mutex<HashMap<ThreadId, u64>>,
     waits: Waits,
 }
@@ -65,8 +65,8 @@ impl Followers {
         self.list().iter().any(|follower| follower.is_inside(thread))
     }
 
-    /// Brings every follower up to `position`, and up to what they append themselves on the way.
-    /// Inside a follower it only notes that this is to be done.
+    /// Brings every follower up to `position`, and up to the events that followers append
+    /// meanwhile. Inside a follower this only notes that the work is to be done.
     pub(crate) fn follow(&self, position: u64) {
         let list = self.list();
         if list.is_empty() {
@@ -84,7 +84,7 @@ impl Followers {
         self.drive(list, caller, position);
     }
 
-    /// Does what was noted while this thread was inside a follower, unless it still is.
+    /// Does the work that was noted while this thread was inside a follower, unless it still is.
     pub(crate) fn settle(&self, caller: ThreadId) {
         if self.is_inside(caller) {
             return;
@@ -103,7 +103,7 @@ impl Followers {
                 Some(further) if further > target => target = further,
                 _ => break,
             }
-            // A handler may have started or ended one.
+            // A handler may have started or ended a follower.
             list = self.list();
         }
     }

@@ -1,4 +1,4 @@
-//! Who learns of new events: waiting subscriptions, and projections that follow every append.
+//! Notification of new events: waiting subscriptions, and projections that follow every append.
 
 mod arrivals;
 mod followers;

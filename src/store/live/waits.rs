@@ -6,7 +6,7 @@ use crate::sync::{self, Mutex, MutexGuard, thread::ThreadId};
 /// A thread waits for at most one other, so the wait graph has out-degree one.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    /// Who waits, and for whom.
+    /// The waiting threads, each with the thread that it waits for.
     edges: Mutex<Vec<(ThreadId, ThreadId)>>,
 }
 
@@ -15,8 +15,8 @@ impl Waits {
         sync::lock(&self.edges)
     }
 
-    /// Notes that a thread starts to wait for another; unless that one already waits for it,
-    /// perhaps through others: then nothing is noted, and the result is `false`.
+    /// Notes that a thread starts to wait for another. If the other already waits for it, perhaps
+    /// through more threads, nothing is noted and the result is `false`.
     pub(crate) fn begin(&self, waiter: ThreadId, other: ThreadId) -> bool {
         let mut edges = self.lock();
         let mut end = other;
