@@ -1,4 +1,4 @@
-//! The engine: an open store, to append to and to read from.
+//! The engine: an open store that can be appended to and read from.
 
 mod append;
 mod batch;
@@ -44,8 +44,8 @@ pub use streams::{StreamInfo, Streams};
 pub use testing::Fault;
 pub use upcast::{Upcast, Upcasters};
 
-/// An open event store. Clones are cheap and share the one store; any number of threads may use it
-/// at once. It is closed by [`close`](Self::close), or when its last clone is dropped.
+/// An open event store. Clones are cheap and share one store; any number of threads may use it at
+/// once. The store is closed by [`close`](Self::close), or when its last clone is dropped.
 ///
 /// # Examples
 /// ```
@@ -73,7 +73,7 @@ struct Inner {
     arrivals: Arc<Arrivals>,
     followers: Followers,
     options: Options,
-    /// What the next appends fail with.
+    /// The errors with which the next appends fail.
     #[cfg(feature = "testing")]
     faults: testing::Faults,
 }
@@ -81,17 +81,18 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if !self.storage.is_forked() {
-            // Nothing is submitted any more: batches that wait keep the store open.
+            // No submitted batch can be waiting here: waiting batches keep the store open.
             let _ = self.commits.finish(false);
         }
-        // Nobody is left to report an error to; the journal has every acknowledged event anyway.
+        // There is no caller left to receive an error; the journal has every acknowledged event
+        // anyway.
         drop(self.storage.close());
     }
 }
 
 impl EventStore {
-    /// Opens the store in the directory `path` with the default [`Options`], and creates it if it
-    /// does not exist.
+    /// Opens the store in the directory `path` with the default [`Options`], creating it if it does
+    /// not exist.
     ///
     /// # Errors
     /// See [`Options::open`].
@@ -99,11 +100,11 @@ impl EventStore {
         Options::new().open(path)
     }
 
-    /// A store without files, for tests and for events that need not last: its events live as long
-    /// as it does.
+    /// Creates a store without files, for tests and for events that need not be kept: they exist
+    /// only as long as the store.
     ///
     /// # Errors
-    /// None today: the result leaves room for checks.
+    /// None at present; the `Result` leaves room for future checks.
     pub fn in_memory() -> Result<EventStore, Error> {
         Options::new().open_in_memory()
     }
@@ -120,7 +121,7 @@ impl EventStore {
         Ok(EventStore::new(storage, options.clone()))
     }
 
-    /// Opens the journal of a store for reading, whoever has it open.
+    /// Opens the journal of a store for reading, even if another process has the store open.
     pub(crate) fn open_reading(path: &Path) -> Result<EventStore, Error> {
         EventStore::open_reading_with(path, &Options::new())
     }
@@ -144,7 +145,7 @@ impl EventStore {
         EventStore { inner: Arc::new(inner) }
     }
 
-    /// The position of the last event; 0 when there is none.
+    /// The position of the last event; 0 if there is none.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -154,8 +155,8 @@ impl EventStore {
         Ok(self.storage().head())
     }
 
-    /// The number of events in a stream, which is the version of its last one; 0 when there is no
-    /// such stream.
+    /// The number of events in a stream, which is also the version of its last event; 0 if the
+    /// stream does not exist.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the stream id is invalid,
@@ -167,7 +168,7 @@ impl EventStore {
         self.storage().stream_version(stream, self.storage().head())
     }
 
-    /// The event with an [id](crate::NewEvent::id); `None` when no event has it.
+    /// The event with the given [id](crate::NewEvent::id); `None` if no event has it.
     ///
     /// # Errors
     /// [`Error::Corrupted`], [`Error::Io`], [`Error::Closed`].
@@ -191,30 +192,30 @@ impl EventStore {
         self.look()?;
         let head = self.storage().head();
         let position = self.storage().position_of(id)?;
-        // One that is being appended is in the tail before it is visible.
+        // An event that is being appended is in the tail before it is visible.
         let position = position.filter(|position| *position <= head);
         let event = position.map(|position| self.storage().event_at(position)).transpose()?;
         event.map(|event| self.upcasters().apply(event)).transpose()
     }
 
     /// Returns once every event appended so far survives a power cut. In a store with
-    /// [`Durability::Sync`] that is so already.
+    /// [`Durability::Sync`] they already do.
     ///
     /// # Errors
-    /// [`Error::Poisoned`] when the sync fails, now or earlier; [`Error::Closed`].
+    /// [`Error::Poisoned`] if this sync or an earlier one fails; [`Error::Closed`].
     pub fn flush(&self) -> Result<(), Error> {
         self.storage().flush()
     }
 
-    /// Completes what was [submitted](crate::Batch::submit), makes everything durable, drains it
+    /// Completes the [submitted](crate::Batch::submit) batches, makes everything durable, drains it
     /// into the trees, and releases the directory so that it can be opened again. Every later call
-    /// on the store, its clones and iterators answers [`Error::Closed`]; closing again does
+    /// on the store, its clones and iterators returns [`Error::Closed`]; closing again does
     /// nothing.
     ///
     /// # Errors
     /// [`Error::Busy`] inside a handler of a live projection while submitted batches wait: the
-    /// store stays open. The error of the last sync, or [`Error::Poisoned`]. The store is closed
-    /// all the same, and no acknowledged event depends on the outcome.
+    /// store stays open. Otherwise the error of the last sync, or [`Error::Poisoned`]: the store is
+    /// closed all the same, and no acknowledged event depends on the outcome.
     pub fn close(&self) -> Result<(), Error> {
         if !self.storage().is_forked() {
             let is_inside = self.inner.followers.is_inside(thread::current().id());
@@ -225,7 +226,8 @@ impl EventStore {
         closed
     }
 
-    /// Reads on in a store that another process writes. Every other store is up to date.
+    /// Looks for new events in a store that another process writes. Every other store is up to
+    /// date.
     pub(crate) fn look(&self) -> Result<(), Error> {
         self.storage().refresh()?;
         self.storage().damage_after_head().map_or(Ok(()), Err)
@@ -235,17 +237,17 @@ impl EventStore {
         &self.inner.storage
     }
 
-    /// What is applied to events that are read.
+    /// The upcasters that are applied to events when they are read.
     pub(crate) fn upcasters(&self) -> &Upcasters {
         self.inner.options.upcasters_of()
     }
 
-    /// Where to wait for new events, and for the close.
+    /// Where readers wait for new events, and for the store to close.
     pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
         &self.inner.arrivals
     }
 
-    /// What is brought up to date by every append.
+    /// The followers that every append brings up to date.
     pub(crate) fn followers(&self) -> &Followers {
         &self.inner.followers
     }

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use std::{
     fmt,
@@ -17,7 +17,7 @@ use crate::{
 /// The smallest journal file: a frame and its header must fit.
 const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 
-/// The largest journal file: an open reads it after a crash.
+/// The largest journal file: after a crash, the open reads it.
 const JOURNAL_BYTES_MAX: u64 = 1 << 30;
 
 /// The smallest useful page cache.
@@ -36,22 +36,24 @@ const CACHE_BYTES_MIN: u64 = 1 << 20;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Once the events survive a power cut.
+    /// The append returns once the events survive a power cut.
     #[default]
     Sync,
-    /// Once the events are ordered and visible to the readers of this process. A crash of the
-    /// system may lose at most the last `max_delay` of them, always a suffix of whole appends; a
-    /// crash of the process alone loses none. [`EventStore::flush`] makes all of them durable.
+    /// The append returns once the events are ordered and visible to the readers of this process. A
+    /// crash of the system may lose at most the last `max_delay` of them, always a suffix of whole
+    /// appends; a crash of the process alone loses none. [`EventStore::flush`] makes all of them
+    /// durable.
     ///
-    /// While a drain runs, a sync may be late by one of its steps, some milliseconds.
+    /// While a drain runs, a sync may be late by one step of the drain, a few milliseconds.
     Buffered {
-        /// The longest time that an acknowledged event may wait for its sync; more than zero.
+        /// The longest time that an acknowledged event may wait for its sync; must be more than
+        /// zero.
         max_delay: Duration,
     },
 }
 
 impl Durability {
-    /// [`Durability::Buffered`] with the delay of 10 ms.
+    /// [`Durability::Buffered`] with a delay of 10 ms.
     pub fn buffered() -> Durability {
         Durability::Buffered { max_delay: Duration::from_millis(10) }
     }
@@ -59,7 +61,7 @@ impl Durability {
 
 type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// What a store is opened with.
+/// Options for opening a store.
 ///
 /// # Examples
 /// ```
@@ -93,7 +95,7 @@ pub struct Options {
 
 impl Options {
     /// The defaults: `Sync`, a cache of 64 MiB, a tail of 32 MiB, journal files of 16 MiB, the
-    /// system's clock, creating a store that does not exist, and rebuilding damaged trees.
+    /// system's clock, creating the store if it does not exist, and rebuilding damaged trees.
     pub fn new() -> Options {
         Options {
             durability: Durability::Sync,
@@ -113,82 +115,86 @@ impl Options {
         }
     }
 
-    /// When an append returns.
+    /// Sets when an append returns.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Options {
         self.durability = durability;
         self
     }
 
-    /// About how much memory the trees' page cache takes, in bytes, at least 1 MiB; smaller values
-    /// count as that. While many streams are read, it may take more for a while.
+    /// Sets the approximate size of the trees' page cache, in bytes. Values below 1 MiB count as 1
+    /// MiB. While many streams are read, the cache may take more for a while.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Options {
         self.cache_bytes = bytes.max(CACHE_BYTES_MIN);
         self
     }
 
-    /// About how many bytes of the newest events stay in memory; older ones that wait for the trees
-    /// are read from the journal, and only an index of them stays, about 30 bytes for an event and
-    /// 100 for a stream. A drain, which copies events into the trees, starts at twice as many bytes
-    /// or at 200 000 events; appends wait for it at eight times as many or at 600 000. A larger
-    /// tail makes the trees smaller and their streams faster to read, and a reopen after a crash
-    /// slower.
+    /// Sets roughly how many bytes of the newest events stay in memory. Older events that are not
+    /// yet in the trees are read from the journal; only an index of them stays in memory, about 30
+    /// bytes per event and 100 per stream. A drain, which copies events into the trees, starts at
+    /// twice this many bytes or at 200 000 events; appends wait for it at eight times this many or
+    /// at 600 000 events. A larger tail makes the trees smaller, reading their streams faster, and
+    /// reopening after a crash slower.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
         self.tail_bytes = bytes;
         self
     }
 
-    /// The size of a journal file, in bytes, at least 64 KiB; smaller values count as that, and
-    /// larger ones than 1 GiB as that. A single append that is larger gets a file of its own.
+    /// Sets the size of a journal file, in bytes. Values below 64 KiB count as 64 KiB, and values
+    /// above 1 GiB as 1 GiB. A single append that is larger gets a separate file.
     #[must_use]
     pub fn journal_bytes(mut self, bytes: u64) -> Options {
         self.journal_bytes = bytes.clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
         self
     }
 
-    /// Whether [`open`](Self::open) creates a store that does not exist.
+    /// Sets whether [`open`](Self::open) creates the store if it does not exist.
     #[must_use]
     pub fn create(mut self, creates: bool) -> Options {
         self.creates = creates;
         self
     }
 
-    /// How long [`open`](Self::open) waits while the store is open elsewhere, before it returns
-    /// [`Error::Locked`]. Zero, the default, does not wait.
+    /// Sets how long [`open`](Self::open) waits for a store that is open elsewhere before it
+    /// returns [`Error::Locked`]. With zero, the default, it does not wait.
     #[must_use]
     pub fn wait_for_lock(mut self, patience: Duration) -> Options {
         self.wait = patience;
         self
     }
 
-    /// Whether [`open`](Self::open) rebuilds trees that cannot be used, from the journal. The old
-    /// ones are kept as `trees.damaged-<n>`, and [`EventStore::recovery`] reports what happened.
-    /// Turned off, such a store is [`Error::Corrupted`] and stays as it is.
+    /// Sets whether [`open`](Self::open) rebuilds unusable trees from the journal. The old trees
+    /// are kept as `trees.damaged-<n>`, and [`EventStore::recovery`] reports what happened. If this
+    /// is turned off, opening such a store returns [`Error::Corrupted`] and the store stays as it
+    /// is.
     #[must_use]
     pub fn rebuild(mut self, rebuilds: bool) -> Options {
         self.rebuilds = rebuilds;
         self
     }
 
-    /// Called now and then while [`open`](Self::open) rebuilds trees, on the thread of the open,
-    /// with the number of events that are done and the number of all.
+    /// Sets a function that is called from time to time while [`open`](Self::open) rebuilds trees,
+    /// on the thread that opens the store. Its arguments are the number of events done and the
+    /// total number.
     #[must_use]
     pub fn on_rebuild(mut self, report: impl Fn(u64, u64) + Send + Sync + 'static) -> Options {
         self.on_rebuild = OnProgress(Some(Arc::new(report)));
         self
     }
 
-    /// The clock that stamps events which bring no time: microseconds since the Unix epoch. Nothing
-    /// else depends on it, and it may jump; a time outside the years 1 to 9999 is clamped to them.
+    /// Sets the clock for events that have no timestamp, in microseconds since the Unix epoch.
+    /// Nothing else depends on it, and it may jump; a time outside the years 1 to 9999 is clamped
+    /// to them.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Options {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// What brings events of earlier shapes to the newest when they are read.
+    /// Sets the upcasters that convert events of earlier schema versions to the newest when they
+    /// are read.
     ///
     /// # Examples
     /// See [`Upcasters`].
@@ -202,31 +208,32 @@ impl Options {
         &self.upcasters
     }
 
-    /// Opens the store in the directory `path`, and creates it if need be. A new directory has the
-    /// permissions 0700; in one that is there and empty, files and directories follow its
-    /// permissions, so that a group may be let in.
+    /// Opens the store in the directory `path`, creating it if necessary. A new directory has the
+    /// permissions 0700. If the directory exists and is empty, the files and directories in it
+    /// follow its permissions, so that a group can be given access.
     ///
-    /// An open recovers from a crash: an append that was acknowledged is there, one that was not is
-    /// there whole or not at all. Damaged trees are rebuilt, see [`EventStore::recovery`]. A store
-    /// on a full disk opens for reading: every append to it answers [`Error::Poisoned`] until there
-    /// is space and it is opened again.
+    /// Opening recovers from a crash: an acknowledged append is present, and an unacknowledged one
+    /// is present in full or not at all. Damaged trees are rebuilt, see [`EventStore::recovery`]. A
+    /// store on a full disk opens for reading: every append to it returns [`Error::Poisoned`] until
+    /// there is space and the store is opened again.
     ///
     /// # Errors
-    /// * [`Error::Locked`] while it is open elsewhere.
-    /// * [`Error::InvalidArgument`] for a directory that is neither a store nor empty, and for a
-    ///   buffered store without a delay.
-    /// * [`Error::Corrupted`] for damage of events that only one copy has,
+    /// * [`Error::Locked`] while the store is open elsewhere.
+    /// * [`Error::InvalidArgument`] if the directory is neither a store nor empty, or if a buffered
+    ///   store has no delay.
+    /// * [`Error::Corrupted`] if events that exist in only one copy are damaged,
     ///   [`Error::UnsupportedFormat`] for a newer format.
-    /// * [`Error::Io`] with `NotFound` for a missing store under [`create(false)`](Self::create),
-    ///   and for whatever else the system refuses; [`Error::NoSpace`].
+    /// * [`Error::Io`] with `NotFound` if the store is missing and [`create(false)`](Self::create)
+    ///   is set, and for anything else that the system refuses; [`Error::NoSpace`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
         EventStore::open_with(path.as_ref(), self)
     }
 
-    /// A store without files: see [`EventStore::in_memory`]. Of the options it uses the clock.
+    /// Opens a store without files: see [`EventStore::in_memory`]. Of the options only the clock is
+    /// used.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a buffered store without a delay.
+    /// [`Error::InvalidArgument`] if a buffered store has no delay.
     ///
     /// # Examples
     /// ```
@@ -272,13 +279,13 @@ impl Options {
         self
     }
 
-    /// Whether the files may be symbolic links: in a private copy they are.
+    /// Sets whether the files may be symbolic links, as they are in a private copy.
     pub(crate) fn follow_links(mut self, follows: bool) -> Options {
         self.follows_links = follows;
         self
     }
 
-    /// What a repair may give up.
+    /// Sets what a repair may give up.
     pub(crate) fn losses(mut self, losses: Losses) -> Options {
         self.losses = losses;
         self

@@ -1,4 +1,4 @@
-//! Queries as callers make them.
+//! Queries and their results.
 
 use std::{iter::FusedIterator, sync::OnceLock};
 
@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// Events that match a [`Query`]: an iterator over `Result<RecordedEvent, Error>` in the order of
-/// their positions, and before its first event a builder.
+/// their positions. Until the first event is taken it is also a builder.
 ///
-/// It sees the store as of its creation, as [`Events`] does, and takes a bounded amount of memory.
-/// After an error it ends.
+/// It sees the store as of its creation, like [`Events`], and takes a bounded amount of memory. It
+/// ends after an error.
 ///
 /// # Errors
-/// As the items of [`Events`].
+/// Same as for the items of [`Events`].
 ///
 /// # Examples
 /// ```
@@ -46,11 +46,10 @@ pub struct Found {
 }
 
 impl EventStore {
-    /// The events that match a query, in the order of their positions.
+    /// Returns the events that match a query, in the order of their positions.
     ///
-    /// Events are found through the index of tags where the items of the query have tags, through
-    /// their stream where they have a stream. With an item that has only types every event is
-    /// looked at.
+    /// Items of the query that have tags use the index of tags, and items that have a stream use
+    /// that stream. If an item has only types, every event is read.
     ///
     /// # Examples
     /// See [`Found`].
@@ -68,7 +67,7 @@ impl EventStore {
 }
 
 impl Found {
-    /// Starts at this position, inclusive. Unset: the first one, or backwards the last.
+    /// Starts at this position, inclusive. The default is the first event, or backward the last.
     pub fn from_position(mut self, position: u64) -> Found {
         self.events = self.events.from_position(position);
         self.from_position = Some(position);
@@ -76,7 +75,7 @@ impl Found {
         self
     }
 
-    /// Finds the last event first.
+    /// Returns the last event first.
     pub fn backward(mut self) -> Found {
         self.events = self.events.backward();
         self.is_backward = true;
@@ -84,7 +83,7 @@ impl Found {
         self
     }
 
-    /// Ends after this many events. 0 finds nothing.
+    /// Ends after this many events. With 0 there are none.
     pub fn limit(mut self, events: u64) -> Found {
         self.events = self.events.limit(events);
         self.limit = Some(events);
@@ -92,22 +91,22 @@ impl Found {
         self
     }
 
-    /// Checks the arguments, for a caller that wants to know before the first event.
+    /// Checks the arguments, for a caller that wants to find mistakes before the first event.
     ///
     /// # Errors
-    /// What the first item would be otherwise.
+    /// The error that the first item would otherwise be.
     pub fn check(&self) -> Result<(), Error> {
         self.events.check()
     }
 
-    /// What a decision that rests on these events gives as `after` to
-    /// [`Batch::require_none`](crate::Batch::require_none): the position up to which everything was
-    /// looked at. It is known at once, and stays the same while events are taken.
+    /// The position up to which the store was searched. A decision based on these events passes it
+    /// as `after` to [`Batch::require_none`](crate::Batch::require_none). It is known at once, and
+    /// does not change while events are taken.
     ///
-    /// That is the head of the store when the query began. Forwards, where the limit is reached, it
-    /// is the position of the last event that comes out; for that all of them are searched once
-    /// more. Forwards with a limit of 0, and where the search fails, which the items report as
-    /// well, it is 0: nothing was looked at.
+    /// It is the head of the store when the query began, with two exceptions. In a forward query
+    /// that reaches its limit, it is the position of the last event that is returned; to find that,
+    /// all of these events are searched for once more. In a forward query with a limit of 0, or if
+    /// the search fails, it is 0, because nothing was searched; the items report a failure too.
     pub fn head(&self) -> u64 {
         *self.head.get_or_init(|| match self.limit {
             Some(0) if !self.is_backward => 0,
@@ -116,10 +115,10 @@ impl Found {
         })
     }
 
-    /// As [`head`](Self::head), with the error of a search that fails.
+    /// Like [`head`](Self::head), but returns the error if the search fails.
     ///
     /// # Errors
-    /// As the items.
+    /// Same as for the items.
     pub fn try_head(&self) -> Result<u64, Error> {
         match self.limit {
             Some(limit) if limit > 0 && !self.is_backward => self.last_of(limit),
@@ -127,7 +126,7 @@ impl Found {
         }
     }
 
-    /// The position of the last of `limit` events; the head if there are fewer.
+    /// The position of the last of `limit` events; the head if there are fewer events.
     fn last_of(&self, limit: u64) -> Result<u64, Error> {
         let again = self.store.read_all().as_recorded().query(&self.query);
         let again = match self.from_position {

@@ -1,4 +1,4 @@
-//! Queries: events by what they are, whatever their streams are.
+//! Queries: finding events by stream, type and tags.
 
 mod found;
 mod pages;

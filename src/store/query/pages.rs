@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use crate::{Error, codec::page::Page, event::RecordedEvent, storage::Storage};
 
-/// Pages that a search keeps: events of a few streams may take turns.
+/// The number of pages that a search keeps: events of a few streams may alternate.
 const PAGES: usize = 4;
 
 /// The pages that were read last.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    /// The last use first.
+    /// Most recently used first.
     recent: Vec<Page>,
 }
 
 impl Pages {
-    /// The event at a position: from the run of the trees that `place` leads to, where it is known,
-    /// and otherwise, or where the trees fail, from a block of the journal.
+    /// The event at a position. It is read from the run of the trees that `place` leads to, if that
+    /// is known; otherwise, or if the trees fail, from a block of the journal.
     pub(super) fn event(
         &mut self,
         storage: &Storage,
@@ -50,7 +50,7 @@ impl Pages {
         }
     }
 
-    /// The allocations of the page whose use is longest ago.
+    /// Takes the allocations of the least recently used page.
     fn spare(&mut self) -> Page {
         if self.recent.len() < PAGES {
             return Page::default();

@@ -1,4 +1,4 @@
-//! The events that have all of some tags.
+//! The events that have all of several tags.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -10,13 +10,14 @@ use crate::{
     storage::{Direction, Hit, Storage},
 };
 
-/// Positions that are looked up at once: few at first, because many searches end with the first.
+/// The number of positions looked up at once: few at first, because many searches end with the
+/// first.
 const POSITIONS_FIRST: usize = 32;
 const POSITIONS_MAX: usize = 2_048;
 
-/// So many events within so many positions, of at least so many streams, are read faster from the
-/// journal than from the runs of the trees: a block holds some 250 events of 256 bytes, and takes
-/// as long as four short runs.
+/// This many events within this many positions, of at least this many streams, are read faster from
+/// the journal than from the runs of the trees: a block holds some 250 events of 256 bytes, and
+/// takes as long to read as four short runs.
 const DENSE_EVENTS: usize = 8;
 const DENSE_POSITIONS: u64 = 256;
 const DENSE_STREAMS: usize = 4;
@@ -25,7 +26,7 @@ const DENSE_STREAMS: usize = 4;
 #[derive(Debug)]
 struct Postings {
     tag: String,
-    /// What has not been looked up; `None` when nothing is left.
+    /// The range that has not been looked up yet; `None` if nothing is left.
     range: Option<RangeInclusive<u64>>,
     direction: Direction,
     found: VecDeque<Hit>,
@@ -43,8 +44,8 @@ impl Postings {
         }
     }
 
-    /// The first event that is not before `start`, in the direction of the search. What is before
-    /// it is passed over.
+    /// The first event that is not before `start`, in the direction of the search. Earlier events
+    /// are skipped.
     fn seek(&mut self, storage: &Storage, start: u64) -> Result<Option<&Hit>, Error> {
         let is_before = |position: u64| match self.direction {
             Direction::Forward => position < start,
@@ -59,7 +60,7 @@ impl Postings {
         Ok(self.found.front())
     }
 
-    /// Whether its next events lie so close together that the journal is the better copy.
+    /// Whether the next events are so close together that reading the journal is faster.
     fn is_dense(&self) -> bool {
         let next = || self.found.iter().take(DENSE_EVENTS);
         let (Some(one), Some(other)) = (self.found.front(), self.found.get(DENSE_EVENTS - 1))
@@ -116,7 +117,7 @@ impl Intersection {
     pub(super) fn seek(&mut self, storage: &Storage, start: u64) -> Result<Option<Hit>, Error> {
         let mut candidate = start;
         let (mut agreed, count) = (0, self.postings.len());
-        // Each tag in turn moves the candidate on, until all of them have it.
+        // Each tag in turn advances the candidate, until all of them have it.
         for index in (0..count).cycle() {
             let Some(postings) = self.postings.get_mut(index) else { break };
             let Some(found) = postings.seek(storage, candidate)? else { return Ok(None) };
@@ -129,7 +130,7 @@ impl Intersection {
         Ok(None)
     }
 
-    /// Whether the events of every tag lie close together where the search is.
+    /// Whether the events of every tag are close together at the current place of the search.
     pub(super) fn is_dense(&self) -> bool {
         self.postings.iter().all(Postings::is_dense)
     }

@@ -1,7 +1,7 @@
-//! Finding the events that match a query, in the order of their positions or against it.
+//! Finding the events that match a query, in ascending or descending order of their positions.
 //!
-//! An item with tags is looked up in the index of tags, an item with a stream and no tags in the
-//! stream. Where an item has neither, every event is looked at.
+//! An item with tags is looked up in the index of tags, and an item with a stream but no tags in
+//! the stream. If an item has neither, every event is read.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
     storage::{Direction, Storage},
 };
 
-/// A search in a range of positions.
+/// A search within a range of positions.
 #[derive(Debug)]
 pub(crate) struct Search {
     query: Query,
@@ -35,9 +35,10 @@ enum State {
 /// The events that one item may match.
 #[derive(Debug)]
 enum Item {
-    /// Those with all of its tags, of its stream if it has one. Whether it asks for no types.
+    /// Events with all of the item's tags, in its stream if it has one; and whether it has no
+    /// types.
     Tagged { tagged: Intersection, stream: Option<String>, has_no_types: bool },
-    /// Those of its stream: the cursor, and what it returned last.
+    /// Events of the item's stream: the cursor, and the event that it returned last.
     Stream(Box<Cursor>, Option<RecordedEvent>),
 }
 
@@ -45,14 +46,14 @@ enum Item {
 struct Candidate {
     position: u64,
     event: Option<RecordedEvent>,
-    /// Where the trees have it, if they are the ones to ask.
+    /// Its place in the trees, if they are to be read.
     place: Option<(Arc<str>, u64)>,
-    /// It does match.
+    /// The event is known to match.
     is_certain: bool,
 }
 
 impl Search {
-    /// A search in `range`, which ends at or below the head.
+    /// Creates a search in `range`, which ends at or below the head.
     pub(crate) fn new(query: Query, range: RangeInclusive<u64>, direction: Direction) -> Search {
         let next = match direction {
             Direction::Forward => *range.start(),
@@ -76,7 +77,8 @@ impl Search {
         }
     }
 
-    /// The position of the next event that matches, which is not read where the index can tell.
+    /// The position of the next matching event. The event is not read if the index alone can
+    /// decide.
     pub(crate) fn next_position(&mut self, storage: &Storage) -> Result<Option<u64>, Error> {
         loop {
             let Some(found) = self.candidate(storage)? else { return Ok(None) };
@@ -125,7 +127,7 @@ impl Search {
                 }
             }
         }
-        // Past the last position the range contains it no more.
+        // After the last position, the range no longer contains `next`.
         self.next = match (&best, self.direction) {
             (Some(found), Direction::Forward) => found.position.saturating_add(1),
             (Some(found), Direction::Backward) => found.position.saturating_sub(1),
@@ -219,7 +221,8 @@ impl Candidate {
         Candidate { position: event.position(), event: Some(event), place: None, is_certain }
     }
 
-    /// Whether this one comes first in the direction, or says more about the same event.
+    /// Whether this candidate comes first in the direction of the search, or says more about the
+    /// same event.
     fn precedes(&self, other: &Candidate, direction: Direction) -> bool {
         if self.position == other.position {
             return self.is_certain && !other.is_certain;
