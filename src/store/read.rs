@@ -1,4 +1,4 @@
-//! Reading events: of one stream or of all, in either direction.
+//! Reading the events of one stream or of all streams, in either direction.
 
 use std::{iter::FusedIterator, ops::RangeInclusive};
 
@@ -9,19 +9,19 @@ use crate::{
     store::{cursor::Cursor, filter::Filter, query::Search},
 };
 
-/// Events on their way out of a store: an iterator over `Result<RecordedEvent, Error>`, and before
-/// its first event a builder that says which ones.
+/// Events read from a store: an iterator over `Result<RecordedEvent, Error>`. Until the first event
+/// is taken it is also a builder that selects the events.
 ///
 /// It sees the store as of its creation: everything up to the head at that time, whatever is
-/// appended while it is read. It holds no lock and a bounded amount of memory. After an error it
-/// ends.
+/// appended while it is read. It holds no lock and a bounded amount of memory. It ends after an
+/// error.
 ///
 /// # Errors
-/// The items are errors for invalid arguments ([`Error::InvalidArgument`],
-/// [`Error::LimitExceeded`]), for events that are damaged ([`Error::Corrupted`]) or unreadable
+/// An item is an error if an argument is invalid ([`Error::InvalidArgument`],
+/// [`Error::LimitExceeded`]), if events are damaged ([`Error::Corrupted`]) or unreadable
 /// ([`Error::Io`]), and after the store was closed ([`Error::Closed`]). In a forked child
-/// ([`Error::Forked`]) an iterator of the parent's reads nothing more; what the parent has decoded
-/// ahead, a few KiB of events, may come first.
+/// ([`Error::Forked`]) an iterator created by the parent reads nothing more; events that the parent
+/// has already decoded, a few KiB, may come first.
 ///
 /// # Examples
 /// ```
@@ -48,11 +48,11 @@ pub struct Events {
     head: u64,
     wanted: Wanted,
     state: State,
-    /// This is known to be the process that opened the store.
+    /// The current process is known to be the one that opened the store.
     is_at_home: bool,
-    /// Upcasters apply.
+    /// Whether upcasters are applied.
     is_upcast: bool,
-    /// Why the head could not be found out.
+    /// Why the head could not be determined.
     failure: Option<Error>,
 }
 
@@ -76,7 +76,7 @@ enum State {
 }
 
 impl EventStore {
-    /// The events of one stream, in the order of their versions.
+    /// Returns the events of one stream, in the order of their versions.
     ///
     /// # Examples
     /// See [`Events`].
@@ -85,7 +85,7 @@ impl EventStore {
         Events::new(self, Wanted { stream, ..Wanted::default() })
     }
 
-    /// All events, in the order of their positions.
+    /// Returns all events, in the order of their positions.
     ///
     /// # Examples
     /// ```
@@ -124,21 +124,22 @@ impl Events {
         self
     }
 
-    /// Starts at this version of the stream, inclusive. Unset: the first one, or backwards the
-    /// last. Only for [`read_stream`](EventStore::read_stream).
+    /// Starts at this version of the stream, inclusive. The default is the first version, or
+    /// backward the last. Only for [`read_stream`](EventStore::read_stream).
     pub fn from_version(mut self, version: u64) -> Events {
         self.wanted.from_version = Some(version);
         self
     }
 
-    /// Starts at this global position, inclusive. Unset: the first one, or backwards the last.
+    /// Starts at this global position, inclusive. The default is the first event, or backward the
+    /// last.
     pub fn from_position(mut self, position: u64) -> Events {
         self.wanted.from_position = Some(position);
         self
     }
 
-    /// Ends at this global position, inclusive, in the direction of reading: forwards nothing after
-    /// it is read, backwards nothing before it.
+    /// Ends at this global position, inclusive: a forward read returns nothing after it, a backward
+    /// read nothing before it.
     ///
     /// # Examples
     /// ```
@@ -156,11 +157,11 @@ impl Events {
         self
     }
 
-    /// Keeps only events with this time or a later one. Naive times count as UTC.
+    /// Returns only events with this time or a later one. Naive times count as UTC.
     ///
-    /// It is a filter, not a place to start at: callers set times and clocks jump, so events need
-    /// not be in the order of their times. A read of all passes over the blocks of the journal
-    /// whose times all lie outside, without reading them.
+    /// This is a filter, not a starting point: callers set times and clocks jump, so events need
+    /// not be in the order of their times. A read of all skips the blocks of the journal whose
+    /// times are all outside the range, without reading them.
     ///
     /// # Examples
     /// ```
@@ -182,7 +183,7 @@ impl Events {
         self
     }
 
-    /// Keeps only events with this time or an earlier one: see [`since`](Self::since).
+    /// Returns only events with this time or an earlier one: see [`since`](Self::since).
     pub fn until(mut self, time: Timestamp) -> Events {
         self.wanted.filter.until = Some(time);
         self
@@ -194,39 +195,39 @@ impl Events {
         self
     }
 
-    /// Ends after this many events that pass the filters. 0 reads nothing.
+    /// Ends after this many events that pass the filters. With 0 nothing is read.
     pub fn limit(mut self, events: u64) -> Events {
         self.wanted.limit = Some(events);
         self
     }
 
-    /// Keeps only events of these types. No types at all filter nothing.
+    /// Returns only events of these types. An empty list filters nothing.
     pub fn event_types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Events {
         self.wanted.filter.event_types = types.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Keeps only events of streams whose ids start with this text. Only for
+    /// Returns only events of streams whose ids start with this text. Only for
     /// [`read_all`](EventStore::read_all).
     pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Events {
         self.wanted.filter.stream_prefix = Some(prefix.into());
         self
     }
 
-    /// Keeps only events that match a query. Only for [`read_all`](EventStore::read_all), and not
-    /// beside types or a prefix. [`EventStore::query`] also says what a decision that rests on the
-    /// events is to be guarded with.
+    /// Returns only events that match a query. Only for [`read_all`](EventStore::read_all), and not
+    /// together with types or a prefix. [`EventStore::query`] also returns the position with which
+    /// to guard a decision based on the events.
     pub fn query(mut self, query: &Query) -> Events {
         self.wanted.filter.query = Some(query.clone());
         self
     }
 
-    /// The head that bounds the read.
+    /// The head that limits the read.
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    /// Bounds the read by an earlier head.
+    /// Limits the read to an earlier head.
     pub(crate) fn bounded_by(self, head: u64) -> Events {
         Events { head, ..self }
     }
@@ -237,10 +238,10 @@ impl Events {
         self
     }
 
-    /// Checks the arguments, for a caller that wants to know before the first event.
+    /// Checks the arguments, for a caller that wants to find mistakes before the first event.
     ///
     /// # Errors
-    /// What the first item would be otherwise: [`Error::InvalidArgument`],
+    /// The error that the first item would otherwise be: [`Error::InvalidArgument`],
     /// [`Error::LimitExceeded`].
     ///
     /// # Examples
@@ -265,7 +266,7 @@ impl Events {
                 return Err(failure);
             }
             if self.wanted.is_backward && self.wanted.from_position.is_none() {
-                // The last events would come first.
+                // The last events would be returned first.
                 self.check_end()?;
             }
             self.state = self.wanted.start(&self.store, self.head)?;
@@ -295,7 +296,7 @@ impl Events {
         Ok(None)
     }
 
-    /// Returns an error if events are known to lie after the head that cannot be read.
+    /// Returns an error if there are known to be events after the head that cannot be read.
     fn check_end(&self) -> Result<(), Error> {
         self.store.storage().damage_after_head().map_or(Ok(()), Err)
     }
@@ -305,7 +306,7 @@ impl Iterator for Events {
     type Item = Result<RecordedEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Most events are read already: they are moved once, and no more.
+        // Most events are already decoded: they are moved exactly once.
         if let State::Reading(cursor) = &mut self.state
             && !self.is_upcast
             && self.wanted.is_plain()
@@ -393,7 +394,7 @@ impl Wanted {
             return Ok(State::Reading(Box::new(cursor)));
         }
         let last = storage.stream_version(stream, head)?;
-        // A position stands for the first version at or after it, in the direction of reading.
+        // A position means the first version at or after it, in the direction of reading.
         let by_position = match self.from_position {
             None => None,
             Some(position) if self.is_backward => {
@@ -415,8 +416,8 @@ impl Wanted {
         Ok(State::Reading(Box::new(cursor)))
     }
 
-    /// First and last number of a read between 1 and `last`. Of two starts, the one that is further
-    /// in the direction of reading holds.
+    /// The first and last number of a read between 1 and `last`. Of two starts, the one further in
+    /// the direction of reading is used.
     fn bounds(&self, one: Option<u64>, other: Option<u64>, last: u64) -> (u64, u64) {
         let starts = || [one, other].into_iter().flatten();
         match self.is_backward {

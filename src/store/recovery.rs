@@ -1,4 +1,4 @@
-//! What an open had to repair.
+//! Repairs made by an open.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::EventStore;
 
-/// What an open had to repair before the store could be used.
+/// The repairs that an open had to make before the store could be used.
 ///
 /// # Examples
 /// ```
@@ -26,32 +26,32 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// How many events the trees were rebuilt from; 0 when they were sound, and when they were
-    /// damaged before the journal had its first full file.
+    /// The number of events from which the trees were rebuilt; 0 if the trees were sound, or if
+    /// they were damaged before the journal had its first full file.
     pub fn rebuilt_events(&self) -> u64 {
         self.rebuilt_events
     }
 
-    /// How long the rebuild took; zero when there was none.
+    /// The duration of the rebuild; zero if there was none.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// Why the trees were rebuilt; `None` when they were not.
+    /// Why the trees were rebuilt; `None` if they were not.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// Where the old trees were moved to; `None` when they were sound or missing.
+    /// Where the old trees were moved; `None` if they were sound or missing.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
     }
 }
 
 impl EventStore {
-    /// What this open had to repair. Trees that are missing or damaged, or that lack events which
-    /// the journal says they had, are moved to `trees.damaged-<n>` and rebuilt from the journal.
-    /// [`Options::rebuild`](crate::Options::rebuild) turns that off.
+    /// The repairs that this open had to make. Trees that are missing or damaged, or that lack
+    /// events which they had according to the journal, are moved to `trees.damaged-<n>` and rebuilt
+    /// from the journal. [`Options::rebuild`](crate::Options::rebuild) turns this off.
     pub fn recovery(&self) -> Recovery {
         self.storage().healing().map_or_else(Recovery::default, |healing| Recovery {
             rebuilt_events: healing.rebuilt_events,

@@ -1,4 +1,4 @@
-//! What a store holds, in numbers.
+//! Statistics of a store.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{Error, EventStore, FORMAT_VERSION, metrics::Metrics};
 
-/// The numbers of a store.
+/// Statistics of a store.
 ///
 /// # Examples
 /// ```
@@ -18,30 +18,30 @@ use crate::{Error, EventStore, FORMAT_VERSION, metrics::Metrics};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The position of the last event, which is the number of events.
+    /// The position of the last event, which is also the number of events.
     pub head: u64,
     /// The number of streams.
     pub streams: u64,
-    /// The id of this store, which no other store has.
+    /// The unique id of this store.
     #[serde(serialize_with = "as_text")]
     pub store_id: Uuid,
-    /// The version of the format that it is written in.
+    /// The version of the store's file format.
     pub format_version: u32,
-    /// Bytes on the disk that the journal takes.
+    /// The disk space that the journal takes, in bytes.
     pub journal_bytes: u64,
-    /// Bytes on the disk that the trees take.
+    /// The disk space that the trees take, in bytes.
     pub trees_bytes: u64,
-    /// Bytes on the disk that the snapshots take.
+    /// The disk space that the snapshots take, in bytes.
     pub snapshots_bytes: u64,
-    /// About how many bytes of memory the tail takes: the newest events, and an index of those
-    /// that wait for the trees.
+    /// The approximate memory that the tail takes, in bytes: the newest events, and an index of
+    /// those that are not yet in the trees.
     pub tail_bytes: u64,
-    /// Damaged files and directories that were set aside: their paths in the store's directory.
+    /// Damaged files and directories that were set aside, as paths within the store's directory.
     pub set_aside: Vec<String>,
-    /// Whether a process has the store open for writing: this one, or another one beside a
-    /// [`Reader`](crate::Reader).
+    /// Whether a process has the store open for writing: this process, or, for a
+    /// [`Reader`](crate::Reader), another one.
     pub is_written: bool,
-    /// The id of that process, where it is known.
+    /// The id of that process, if known.
     pub writer: Option<u32>,
 }
 
@@ -50,7 +50,8 @@ fn as_text<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::E
 }
 
 impl EventStore {
-    /// Counts and measures the store. The streams are counted one by one, some microseconds each.
+    /// Returns statistics of the store. The streams are counted one by one, a few microseconds
+    /// each.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::Corrupted`], [`Error::Io`].
@@ -78,8 +79,8 @@ impl EventStore {
             writer: writer.and_then(|writer| writer.process),
         })
     }
-    /// What the store has done since it was opened, counted and measured. Asking takes some
-    /// microseconds and holds nothing up. To measure costs about a thousandth of a durable append.
+    /// Counters and measurements since the store was opened. The call takes a few microseconds and
+    /// delays nothing. Measuring costs about a thousandth of a durable append.
     ///
     /// # Examples
     /// See [`Metrics`].
@@ -87,9 +88,9 @@ impl EventStore {
         self.storage().metrics()
     }
 
-    /// Every event type with the number of its events, in byte order of the types: to look at a
-    /// store, and to find a handler whose type no event has. It reads all events, a few million a
-    /// second.
+    /// Every event type with the number of its events, in byte order of the types. Use it to
+    /// inspect a store, or to find a handler for a type that no event has. It reads all events, a
+    /// few million per second.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::Corrupted`], [`Error::Io`].

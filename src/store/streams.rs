@@ -4,7 +4,7 @@ use std::{iter::FusedIterator, ops::Bound, sync::Arc, vec};
 
 use crate::{Error, EventStore};
 
-/// Streams fetched at once.
+/// The number of streams fetched at once.
 const FETCH: usize = 128;
 
 /// A stream and its version.
@@ -20,7 +20,7 @@ impl StreamInfo {
         &self.stream_id
     }
 
-    /// The number of its events, which is the version of the last one.
+    /// The number of events in the stream, which is also the version of the last one.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -29,8 +29,8 @@ impl StreamInfo {
 /// The streams of a store, in byte order of their ids: an iterator over `Result<StreamInfo,
 /// Error>`.
 ///
-/// It sees the store as of its creation, holds no lock, and takes a bounded amount of memory. After
-/// an error it ends.
+/// It sees the store as of its creation, holds no lock, and takes a bounded amount of memory. It
+/// ends after an error.
 ///
 /// # Examples
 /// ```
@@ -52,19 +52,19 @@ pub struct Streams {
     store: EventStore,
     head: u64,
     prefix: String,
-    /// The last stream fetched.
+    /// The stream that was fetched last.
     last: Option<Arc<str>>,
     fetched: vec::IntoIter<(Arc<str>, u64)>,
     has_ended: bool,
-    /// Why the head could not be found out.
+    /// Why the head could not be determined.
     failure: Option<Error>,
 }
 
 impl EventStore {
-    /// The streams of the store, in byte order of their ids.
+    /// Returns the streams of the store, in byte order of their ids.
     ///
     /// # Errors
-    /// The items are errors for an index that is damaged ([`Error::Corrupted`]) or unreadable
+    /// An item is an error if an index is damaged ([`Error::Corrupted`]) or unreadable
     /// ([`Error::Io`]), after the store was closed ([`Error::Closed`]), and in a forked child
     /// ([`Error::Forked`]).
     pub fn streams(&self) -> Streams {
@@ -82,7 +82,7 @@ impl EventStore {
 }
 
 impl Streams {
-    /// Keeps only streams whose ids start with this text.
+    /// Returns only streams whose ids start with this text.
     pub fn prefix(mut self, prefix: impl AsRef<str>) -> Streams {
         prefix.as_ref().clone_into(&mut self.prefix);
         self

@@ -10,20 +10,21 @@ use crate::{
     sync::{self, Mutex},
 };
 
-/// What the next append fails with.
+/// The failure of the next append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A version conflict of its first stream, whatever it expects. Nothing is written, and the
-    /// next append is an ordinary one.
+    /// A version conflict of the append's first stream, whatever version it expects. Nothing is
+    /// written, and the append after it is an ordinary one.
     Conflict,
     /// A full disk: [`Error::NoSpace`]. Nothing is written, and the store stays usable.
     NoSpace,
-    /// A failed write: this append and every later write are [`Error::Poisoned`], and reads go on.
+    /// A failed write: this append and every later write return [`Error::Poisoned`], and reads go
+    /// on.
     Poison,
 }
 
-/// The faults that are due, in order.
+/// The pending faults, in order.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Mutex<VecDeque<Fault>>);
 
@@ -32,7 +33,7 @@ impl EventStore {
         sync::lock(&self.inner.faults.0).push_back(fault);
     }
 
-    /// Fails an append with the fault that is due.
+    /// Fails an append with the next pending fault.
     pub(super) fn injected(&self, units: &[Unit]) -> Result<(), AppendError> {
         let Some(fault) = sync::lock(&self.inner.faults.0).pop_front() else { return Ok(()) };
         match fault {

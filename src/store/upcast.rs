@@ -1,6 +1,6 @@
-//! Events of earlier shapes, brought to the newest when they are read.
+//! Converting events of earlier schema versions to the newest when they are read.
 //!
-//! What is stored never changes: exports, backups and checks see events as they were recorded.
+//! Stored events never change: exports, backups and checks see events as they were recorded.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -23,19 +23,18 @@ type Step = Arc<
     dyn Fn(&mut Upcast<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync,
 >;
 
-/// Steps that bring events of earlier [schema versions](NewEvent::schema_version) to the newest
-/// one. Each type has a chain of steps, and each step leads from one version to the next. Pass them
-/// to [`Options::upcasters`](crate::Options::upcasters): every read applies them, those of
-/// subscriptions and projections included. Clones are cheap and share the steps.
+/// Steps that convert events of earlier [schema versions](NewEvent::schema_version) to the newest
+/// one. Each type has a chain of steps, and each step leads from one version to the next. Pass the
+/// upcasters to [`Options::upcasters`](crate::Options::upcasters): every read applies them,
+/// including those of subscriptions and projections. Clones are cheap and share the steps.
 ///
-/// Upcasters change neither the stored events nor what `export`, `backup` and `verify` make of
-/// them. When they change what your handlers see, raise the
-/// [version](crate::Projection::version) of the projection, so that its snapshots are dropped.
+/// Upcasters change neither the stored events nor the results of `export`, `backup` and `verify`.
+/// When they change what your handlers see, raise the [version](crate::Projection::version) of the
+/// projection, so that its snapshots are dropped.
 ///
-/// An upcaster changes the data of an event, not its type. To rename a type, let the handlers take
-/// both names: register one function for each name with [`Handlers::when`](crate::Handlers::when),
-/// and give filters and queries both names too. The events keep the name that they were recorded
-/// with.
+/// An upcaster changes the data of an event, not its type. To rename a type, accept both names:
+/// register one function for each name with [`Handlers::when`](crate::Handlers::when), and pass
+/// both names to filters and queries too. The events keep the names that they were recorded with.
 ///
 /// # Examples
 /// ```
@@ -72,14 +71,14 @@ pub struct Upcasters {
     by_type: BTreeMap<String, Chain>,
 }
 
-/// The steps of one type: the first is from this version to the next.
+/// The steps of one type. The first step leads from this version to the next.
 #[derive(Clone)]
 struct Chain {
     first: u32,
     steps: Vec<Step>,
 }
 
-/// An event on its way through the steps.
+/// An event that is passing through the steps.
 ///
 /// # Examples
 /// See [`Upcasters`].
@@ -95,15 +94,15 @@ impl Upcast<'_> {
         self.event
     }
 
-    /// The data, as the steps before have left it: JSON text.
+    /// The data as the previous steps left it: JSON text.
     pub fn data(&self) -> &str {
         &self.data
     }
 
-    /// Reads the data as a `T`.
+    /// Deserializes the data as a `T`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when it does not have the form of a `T`.
+    /// [`Error::InvalidArgument`] if the data does not have the form of a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&self.data).map_err(|error| Error::invalid("data", error.to_string()))
     }
@@ -111,16 +110,16 @@ impl Upcast<'_> {
     /// Replaces the data.
     ///
     /// # Errors
-    /// As [`NewEvent::json`].
+    /// Same as for [`NewEvent::json`].
     pub fn set_json(&mut self, data: &(impl Serialize + ?Sized)) -> Result<(), Error> {
         self.set(&NewEvent::json(self.event.event_type(), data)?);
         Ok(())
     }
 
-    /// Replaces the data by JSON text, whose numbers keep their digits.
+    /// Replaces the data with JSON text, whose numbers keep their digits.
     ///
     /// # Errors
-    /// As [`NewEvent::raw_json`].
+    /// Same as for [`NewEvent::raw_json`].
     pub fn set_raw_json(&mut self, text: &str) -> Result<(), Error> {
         self.set(&NewEvent::raw_json(self.event.event_type(), text)?);
         Ok(())
@@ -132,21 +131,21 @@ impl Upcast<'_> {
 }
 
 impl Upcasters {
-    /// No steps.
+    /// Creates upcasters without steps.
     #[must_use]
     pub fn new() -> Upcasters {
         Upcasters::default()
     }
 
-    /// Adds the step of a type from the schema version `from` to the next one. The first step of a
-    /// type may be from any version; each further one continues the step before.
+    /// Adds a step that converts a type from the schema version `from` to the next one. The first
+    /// step of a type may start at any version; each later step must continue the previous one.
     ///
-    /// A step changes nothing but the data. Binary data passes unchanged.
+    /// A step can change only the data. Binary data is passed through unchanged.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for the versions 0 and [`u32::MAX`], and for a step that does not
-    /// continue the one before; [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the type
-    /// is invalid.
+    /// continue the previous one; [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the
+    /// type is invalid.
     ///
     /// # Examples
     /// ```
@@ -200,7 +199,7 @@ impl Upcasters {
         self.by_type.is_empty()
     }
 
-    /// The event in its newest shape.
+    /// Converts an event to its newest schema version.
     pub(crate) fn apply(&self, event: RecordedEvent) -> Result<RecordedEvent, Error> {
         let Some(chain) = self.by_type.get(event.event_type()) else { return Ok(event) };
         let version = event.schema_version();
@@ -219,13 +218,13 @@ impl Upcasters {
 }
 
 impl Chain {
-    /// The version that the last step leads to.
+    /// The version to which the last step leads.
     fn newest(&self) -> u32 {
         self.first.saturating_add(u32::try_from(self.steps.len()).unwrap_or(u32::MAX))
     }
 }
 
-/// The same event with other data, of another schema version.
+/// The same event with other data and another schema version.
 fn with_data(event: &RecordedEvent, data: &str, version: u32) -> Result<RecordedEvent, Error> {
     let metadata = with_schema_version(event.metadata(), version);
     let changed = EventToEncode {
