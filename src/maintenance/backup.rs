@@ -14,7 +14,7 @@ use crate::{
     storage::{Backup, BackupSite, CopyMode, Storage},
 };
 
-/// How a store is copied.
+/// Options for a backup.
 ///
 /// # Examples
 /// See [`backup`].
@@ -24,14 +24,14 @@ pub struct BackupOptions {
 }
 
 impl BackupOptions {
-    /// Files are copied, so that the backup shares nothing with the store. On file systems that
-    /// can, copies share the blocks on the disk.
+    /// The default: files are copied, so that the backup shares nothing with the store. On file
+    /// systems that support it, the copies share blocks on the disk.
     pub fn new() -> BackupOptions {
         BackupOptions { mode: CopyMode::Copy }
     }
 
-    /// Whether sealed journal files get a second name in the backup instead of a copy. That is fast
-    /// and takes no space, but damage of such a file is damage of both. The backup must be on the
+    /// Sets whether sealed journal files are hard-linked into the backup instead of copied. This is
+    /// fast and takes no space, but damage to such a file affects both. The backup must be on the
     /// same file system.
     #[must_use]
     pub fn link(mut self, links: bool) -> BackupOptions {
@@ -46,33 +46,35 @@ impl Default for BackupOptions {
     }
 }
 
-/// What a backup did.
+/// The result of a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackupReport {
-    /// How many events the backup has.
+    /// The number of events in the backup.
     pub events: u64,
-    /// Bytes of the files that were copied or linked.
+    /// The total size of the files that were copied or linked, in bytes.
     pub bytes: u64,
 }
 
 impl EventStore {
     /// Copies the store to a directory: every event that is durable when the call begins, or
-    /// becomes so at once, with checkpoints and snapshots. Appends and reads may go on meanwhile.
+    /// becomes durable right away, with checkpoints and snapshots. Appends and reads may go on
+    /// meanwhile.
     ///
-    /// A directory that is missing or empty becomes a new backup; it appears under its name once it
-    /// is complete and durable, and until then has a name beside it that starts with a dot and ends
-    /// in `.unfinished`. An earlier backup of the same store is continued: what is new is added.
-    /// Anything else is never overwritten. Everything that is copied is checked.
+    /// If the directory is missing or empty, a new backup is created. It appears under its name
+    /// once it is complete and durable; until then it has a name in the same parent directory that
+    /// starts with a dot and ends in `.unfinished`. If the directory has an earlier backup of the
+    /// same store, new data is added to it. Anything else is never overwritten. All copied data is
+    /// checked.
     ///
     /// The backup is a store with the same id. It has no trees: the first open builds them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a path without a name or inside of the store, for an earlier
-    /// backup of another history of the store, and for a store in memory; [`Error::Io`] with
-    /// `AlreadyExists` when something else is there; [`Error::Locked`] while the backup is open;
-    /// [`Error::Corrupted`] when events cannot be read: a copy without them would hide that;
-    /// [`Error::NoSpace`], [`Error::Io`]; [`Error::Closed`].
+    /// [`Error::InvalidArgument`] if the path has no name or is inside the store, if an earlier
+    /// backup is of another history of the store, and for a store in memory; [`Error::Io`] with
+    /// `AlreadyExists` if something else is at the path; [`Error::Locked`] while the backup is
+    /// open; [`Error::Corrupted`] if events cannot be read, because a copy without them would hide
+    /// that; [`Error::NoSpace`], [`Error::Io`]; [`Error::Closed`].
     ///
     /// # Examples
     /// ```
@@ -96,8 +98,8 @@ impl EventStore {
     /// As [`backup`](Self::backup), with options.
     ///
     /// # Errors
-    /// As for [`backup`](Self::backup); with [`BackupOptions::link`] also [`Error::Io`] on another
-    /// file system.
+    /// Same as for [`backup`](Self::backup); with [`BackupOptions::link`] also [`Error::Io`] if the
+    /// backup is on another file system.
     pub fn backup_with(
         &self,
         directory: impl AsRef<Path>,
@@ -117,13 +119,13 @@ impl EventStore {
     }
 }
 
-/// As [`EventStore::backup_with`], of the store in the directory `path`, which may be open
-/// elsewhere. It is read through its journal alone, and nothing of it is changed.
+/// Like [`EventStore::backup_with`], for the store in the directory `path`, which may be open
+/// elsewhere. Only its journal is read, and nothing in it is changed.
 ///
 /// # Errors
-/// As for [`EventStore::backup_with`]; [`Error::Corrupted`] also where only the trees have the
-/// events: [`repair`](crate::repair) makes the journal whole. [`Error::Io`] with `NotFound` when
-/// there is no store.
+/// Same as for [`EventStore::backup_with`]; [`Error::Corrupted`] also if only the trees have some
+/// events: [`repair`](crate::repair) restores the journal. [`Error::Io`] with `NotFound` if there
+/// is no store.
 ///
 /// # Examples
 /// ```
@@ -153,7 +155,7 @@ fn new_backup(storage: &Storage, target: &Path, mode: CopyMode) -> Result<Backup
     Ok(done)
 }
 
-/// Checks that the name is unused, or that of an empty directory.
+/// Checks that the path is free, or is an empty directory.
 fn check_free(target: &Path) -> Result<(), Error> {
     let taken = || {
         let reason = "it exists already, and nothing is overwritten";
@@ -172,7 +174,7 @@ fn check_free(target: &Path) -> Result<(), Error> {
     }
 }
 
-/// A copy in the making; it is removed unless it is published.
+/// An unfinished copy. It is removed unless it is published.
 struct Unfinished {
     path: PathBuf,
 }
@@ -196,7 +198,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Gone already when it was published.
+        // It is already gone if it was published.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! Checking a store by its path, whether it opens or not.
+//! Checking a store by its path, even if it does not open.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::{
     verify::{Finding, Report},
 };
 
-/// How a store is checked.
+/// Options for checking a store.
 ///
 /// # Examples
 /// See [`verify`].
@@ -24,8 +24,8 @@ impl VerifyOptions {
         VerifyOptions { scratch: PathBuf::from(SCRATCH) }
     }
 
-    /// The directory for the private copy, `/tmp` by default. It takes as much space as the trees,
-    /// and twice that when they are damaged.
+    /// Sets the directory for the private copy, `/tmp` by default. The copy takes as much space as
+    /// the trees, and twice that if they are damaged.
     #[must_use]
     pub fn scratch(mut self, directory: impl Into<PathBuf>) -> VerifyOptions {
         self.scratch = directory.into();
@@ -39,16 +39,16 @@ impl Default for VerifyOptions {
     }
 }
 
-/// Checks the store in the directory `path`, as [`EventStore::verify`] does, and changes nothing of
-/// it. The store need not open: then the report says why, and what else is wrong.
+/// Checks the store in the directory `path`, as [`EventStore::verify`] does, and changes nothing in
+/// it. If the store does not open, the report says why, and what else is wrong.
 ///
-/// The trees are checked in a private copy, because sled writes even to what it only reads. While
-/// the store is open, here or in another process, they are not checked, and
-/// [`Report::not_checked`] says so; the journal, snapshots and checkpoints are.
+/// The trees are checked in a private copy, because sled writes even to trees that it only reads.
+/// While the store is open, in this process or another one, the trees are not checked, and
+/// [`Report::not_checked`] says so; the journal, snapshots and checkpoints are checked.
 ///
 /// # Errors
-/// [`Error::Io`], with `NotFound` when there is no store; [`Error::NoSpace`] for the copy;
-/// [`Error::UnsupportedFormat`]; [`Error::Corrupted`] when nothing of the store can be used.
+/// [`Error::Io`], with `NotFound` if there is no store; [`Error::NoSpace`] for the copy;
+/// [`Error::UnsupportedFormat`]; [`Error::Corrupted`] if nothing in the store can be used.
 ///
 /// # Examples
 /// ```
@@ -97,14 +97,14 @@ fn check(copy: &CopiedSite) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// The steps that a repair would take are what is wrong.
+/// Reports the steps that a repair would take as findings.
 fn check_what_does_not_open(copy: &CopiedSite) -> Result<Report, Error> {
     let site = copy.site();
     let RepairReport { steps, lost, head, .. } = mend::mend(site)?;
     let store = mend::options(site, Losses::Gaps).open(site.path())?;
     let mut report = store.verify()?;
     store.close()?;
-    // The events that the repair cuts off are lost unless they are known to be none.
+    // The events that the repair cuts off are lost, unless it is known that there are none.
     let has_cut = steps.iter().any(|step| step.code == "log-cut");
     let known = copy.original_head().saturating_sub(head);
     report.unreadable += if has_cut { known.max(1) } else { 0 };

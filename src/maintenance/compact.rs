@@ -1,4 +1,4 @@
-//! Writing a store anew, smaller and in better order.
+//! Rewriting a store so that it is smaller and better ordered.
 
 use std::{
     fs,
@@ -12,24 +12,26 @@ use crate::{
     storage::{BackupSite, CopyMode, Site, StoreLock, exchange_directories},
 };
 
-/// What ends the name of a directory in which a store is written anew.
+/// The end of the name of the directory in which the new store is built.
 const ENDING: &str = ".compacted";
 
-/// Writes the store in the directory `path` anew, and puts that in its place: small sealed files
-/// are merged, and the trees are built at once, so that the events of a stream lie close together.
-/// No event is removed; positions, versions, event ids, checkpoints, snapshots and the id of the
-/// store stay. Evidence that repairs have set aside is not copied.
+/// Rewrites the store in the directory `path` and replaces it with the result: small sealed files
+/// are merged, and the trees are built in one pass, so that the events of a stream are stored close
+/// together. No event is removed; positions, versions, event ids, checkpoints, snapshots and the id
+/// of the store stay the same. Evidence that repairs have set aside is not copied.
 ///
-/// The new store is built beside the old one, in a directory whose name starts with a dot, checked,
-/// and then exchanged with it in one step, after which the old one is removed. Killed at any point,
-/// a whole store is at `path`; what is left beside it goes with the next call.
+/// The new store is built in the same parent directory, in a directory whose name starts with a
+/// dot. It is checked and then exchanged with the old store in one step, after which the old one is
+/// removed. If the process is killed at any point, there is a complete store at `path`; leftovers
+/// in the parent directory are removed by the next call.
 ///
-/// It needs as much space again as the store takes, and up to about 1 GB of memory for a large one.
+/// It needs as much additional disk space as the store takes, and up to about 1 GB of memory for a
+/// large store.
 ///
 /// # Errors
-/// [`Error::Locked`] while the store is open elsewhere; [`Error::Corrupted`] for a store with
-/// damage, which [`repair`](crate::repair) comes before; [`Error::NoSpace`]; [`Error::Io`], with
-/// `NotFound` when there is none, and where the file system cannot exchange two directories.
+/// [`Error::Locked`] while the store is open elsewhere; [`Error::Corrupted`] if the store is
+/// damaged: [`repair`](crate::repair) it first; [`Error::NoSpace`]; [`Error::Io`], with `NotFound`
+/// if there is no store, and if the file system cannot exchange two directories.
 ///
 /// # Examples
 /// ```
@@ -45,7 +47,7 @@ const ENDING: &str = ".compacted";
 pub fn compact(path: impl AsRef<Path>) -> Result<(), Error> {
     let site = Site::of(path.as_ref())?;
     let options = Options::new().create(false);
-    // A close moves everything into trees and sealed files.
+    // Closing moves everything into trees and sealed files.
     let store = options.open(site.path())?;
     check(&store)?;
     let head = store.head()?;
@@ -56,13 +58,13 @@ pub fn compact(path: impl AsRef<Path>) -> Result<(), Error> {
     let made = make(site.path(), &beside, head);
     let exchanged = made.and_then(|()| exchange_directories(&beside, site.path()));
     drop(lock);
-    // It holds the old store now, or what was made in vain.
+    // The directory now contains the old store, or the unfinished new one.
     let removed = fs::remove_dir_all(&beside);
     exchanged?;
     removed.map_err(|source| Error::io("remove", &beside, source))
 }
 
-/// Makes the new store of one that is closed and locked.
+/// Builds the new store from one that is closed and locked.
 fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
     let source = EventStore::open_reading(path)?;
     let site = BackupSite::empty(beside)?;
@@ -71,7 +73,7 @@ fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
         let place = path.display().to_string();
         return Err(Error::corrupted(place, Some(head), "it has changed meanwhile"));
     }
-    // The open builds the trees.
+    // Opening builds the trees.
     let store = Options::new().create(false).large_rebuild().open(beside)?;
     check(&store)?;
     let is_whole = store.head()? == head;
@@ -82,7 +84,7 @@ fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
     }
 }
 
-/// Refuses a store with damage.
+/// Refuses a damaged store.
 fn check(store: &EventStore) -> Result<(), Error> {
     let report = store.verify()?;
     match report.findings.into_iter().find(|found| found.code != "snapshot-damaged") {
@@ -94,7 +96,7 @@ fn check(store: &EventStore) -> Result<(), Error> {
     }
 }
 
-/// A name beside the store that is free.
+/// An unused name in the parent directory of the store.
 fn beside(path: &Path) -> Result<PathBuf, Error> {
     let prefix = prefix(path)?;
     Ok(path.with_file_name(format!("{prefix}{}{ENDING}", Uuid::new_v4().simple())))
@@ -107,7 +109,7 @@ fn prefix(path: &Path) -> Result<String, Error> {
     }
 }
 
-/// Removes what a call that was killed has left.
+/// Removes what a killed call left.
 fn remove_leftovers(path: &Path) -> Result<(), Error> {
     let (parent, prefix) = (path.parent().unwrap_or(path), prefix(path)?);
     let failed = |source| Error::io("read the directory", parent, source);

@@ -7,7 +7,7 @@ use crate::{
     verify::{Finding, Report},
 };
 
-/// Findings that a rebuild of the trees removes.
+/// Findings that rebuilding the trees removes.
 const OF_TREES: [&str; 8] = [
     "event-damaged",
     "version-gap",
@@ -30,7 +30,7 @@ pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
         let message = "it is missing; written anew from the trees, as far as they go".to_owned();
         work.step("journal-damaged", site.path().join("journal"), Some(1), message);
     }
-    // A close drains everything, so that what is left can be rebuilt from the trees.
+    // Closing drains everything, so that the remaining files can be rebuilt from the trees.
     let store = work.open()?;
     work.note_opening(&store);
     store.close()?;
@@ -45,7 +45,7 @@ pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
     Ok(RepairReport { applied: false, head, steps: work.steps, lost: report.findings })
 }
 
-/// How the store is opened.
+/// The options with which the store is opened.
 pub(super) fn options(site: &Site, losses: Losses) -> Options {
     Options::new().create(false).losses(losses).follow_links(site.is_copy())
 }
@@ -75,9 +75,9 @@ impl Work<'_> {
     fn open(&mut self) -> Result<EventStore, Error> {
         let mut outcome = self.open_with(Losses::None);
         if matches!(outcome, Err(Error::Corrupted { .. })) && self.site.begin_try_of_trees()? {
-            // A disk that was full is enough for the mark, and the journal lacks what they may
-            // have. The journal becomes whole as far as they go; if it is, they are rebuilt from
-            // it.
+            // Even a full disk can cause the trees to be marked as damaged, and they may have
+            // events that the journal lacks. The journal is restored from them as far as possible;
+            // if it is then complete, the trees are rebuilt from it.
             self.rewrite_from_marked();
             outcome = self.open_with(Losses::None);
         }
@@ -89,12 +89,12 @@ impl Work<'_> {
         outcome
     }
 
-    /// Writes damaged files of the journal anew from trees that are marked as damaged, if they can
-    /// be opened.
+    /// Rewrites damaged files of the journal from trees that are marked as damaged, if they can be
+    /// opened.
     fn rewrite_from_marked(&mut self) {
         let options = options(self.site, Losses::Gaps).ignores_mark();
         let Ok(store) = options.open(self.site.path()) else { return };
-        // Their failures are no reason to stop: they are replaced anyway.
+        // A failure of these trees is no reason to stop: they are replaced anyway.
         let _ = self.rewrite_journal(&store);
         let _ = store.close();
     }
@@ -122,7 +122,7 @@ impl Work<'_> {
     fn rewrite_journal(&mut self, store: &EventStore) -> Result<(), Error> {
         for done in store.storage().rewrite_journal()? {
             let position = Some(done.first_position);
-            // What neither copy has is a finding of the check at the end.
+            // Events that neither copy has are reported by the check at the end.
             if done.outcome.is_ok() {
                 let (first, last) = (done.first_position, done.last_position);
                 let message = format!("{}; positions {first} to {last} written anew", done.reason);
@@ -132,7 +132,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Rebuilds the trees if they have damage and the journal has none.
+    /// Rebuilds the trees if they are damaged and the journal is not.
     fn rebuild_trees(&mut self, store: EventStore) -> Result<EventStore, Error> {
         let Report { findings, .. } = store.verify()?;
         let of_trees = findings.iter().filter(|found| OF_TREES.contains(&found.code));

@@ -1,4 +1,4 @@
-//! Work on whole stores: copies, checks of files that nobody has open, repairs.
+//! Operations on whole stores: copying, checking files that nobody has open, repairing.
 
 mod backup;
 mod check;
@@ -15,10 +15,10 @@ pub use salvage::{SalvageOptions, SalvageReport, salvage, salvage_with};
 
 use crate::{Error, storage::CopiedSite};
 
-/// Where private copies are made unless the caller names a directory.
+/// The directory for private copies, unless the caller names another.
 const SCRATCH: &str = "/tmp";
 
-/// The error of a private copy, as one of the store.
+/// Turns an error about a private copy into one about the store.
 fn about(copy: &CopiedSite, error: Error) -> Error {
     match error {
         Error::Corrupted { place, position, reason } => Error::Corrupted {

@@ -1,4 +1,4 @@
-//! Repairing a store that does not open, or that a check finds something wrong with.
+//! Repairing a store that does not open, or in which a check found problems.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{
     verify::Finding,
 };
 
-/// How a store is repaired.
+/// Options for a repair.
 ///
 /// # Examples
 /// See [`repair`].
@@ -23,29 +23,29 @@ pub struct RepairOptions {
 }
 
 impl RepairOptions {
-    /// A plan alone: nothing of the store changes.
+    /// The default: only plan the repair, and change nothing in the store.
     pub fn new() -> RepairOptions {
         RepairOptions { applies: false, discards_evidence: false, scratch: PathBuf::from(SCRATCH) }
     }
 
-    /// Whether the store is repaired. Otherwise the repair is tried on a private copy, to show what
-    /// it would do.
+    /// Sets whether the store is repaired. Otherwise the repair is tried on a private copy, to show
+    /// what it would do.
     #[must_use]
     pub fn apply(mut self, applies: bool) -> RepairOptions {
         self.applies = applies;
         self
     }
 
-    /// Whether what earlier repairs have set aside is removed, except for the first and the newest
-    /// of each file. Without [`apply`](Self::apply) this does nothing.
+    /// Sets whether files that earlier repairs set aside are removed, except the first and the
+    /// newest copy of each. This has no effect without [`apply`](Self::apply).
     #[must_use]
     pub fn discard_evidence(mut self, discards: bool) -> RepairOptions {
         self.discards_evidence = discards;
         self
     }
 
-    /// The directory for the private copy, `/tmp` by default. It takes as much space as the trees,
-    /// and twice that when they have to be rebuilt.
+    /// Sets the directory for the private copy, `/tmp` by default. The copy takes as much space as
+    /// the trees, and twice that if they have to be rebuilt.
     #[must_use]
     pub fn scratch(mut self, directory: impl Into<PathBuf>) -> RepairOptions {
         self.scratch = directory.into();
@@ -59,41 +59,40 @@ impl Default for RepairOptions {
     }
 }
 
-/// What a repair did, or would do.
+/// What a repair did or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Whether it was done.
+    /// Whether the repair was applied.
     pub applied: bool,
-    /// The position of the last event afterwards.
+    /// The position of the last event after the repair.
     pub head: u64,
-    /// Each step: what is wrong, and what is done about it. Empty for a store that needs none.
+    /// The steps: what is wrong, and how it is repaired. Empty if the store needs no repair.
     ///
     /// The codes are `superblock-damaged`, `trees-damaged`, `journal-damaged`, `log-cut`,
     /// `snapshot-damaged` and `evidence-discarded`.
     pub steps: Vec<Finding>,
-    /// What no step can bring back, as [`EventStore::verify`](crate::EventStore::verify) reports it
-    /// after the repair. [`salvage`](crate::salvage) saves the rest.
+    /// Losses that no step can restore, as [`EventStore::verify`](crate::EventStore::verify)
+    /// reports them after the repair. [`salvage`](crate::salvage) saves the rest.
     pub lost: Vec<Finding>,
 }
 
-/// Repairs the store in the directory `path`, or shows how.
+/// Repairs the store in the directory `path`, or shows what a repair would do.
 ///
-/// In this order:
-/// * a damaged superblock is written anew, with the store id from the journal;
-/// * trees that cannot be used are rebuilt from the journal, and files of the journal from the
-///   trees;
-/// * where only the journal has events and it is damaged, the log is cut off: that loses the
-///   events from there on, and `log-cut` says how many are known;
-/// * snapshots past the head, and damaged ones, are set aside.
+/// The steps, in this order:
+/// * a damaged superblock is rewritten, with the store id from the journal;
+/// * unusable trees are rebuilt from the journal, and damaged journal files from the trees;
+/// * if only the journal has some events and it is damaged there, the log is cut off: the events
+///   from that point on are lost, and `log-cut` says how many are known;
+/// * damaged snapshots, and snapshots past the head, are set aside.
 ///
-/// What is replaced is kept beside it as `<name>.damaged-<n>`. A repair that is killed can be
-/// repeated.
+/// Files that are replaced are kept in the same place as `<name>.damaged-<n>`. If a repair is
+/// killed, run it again.
 ///
 /// # Errors
-/// [`Error::Locked`] while the store is open elsewhere; [`Error::Io`] with `NotFound` when there is
-/// none; [`Error::UnsupportedFormat`]; [`Error::NoSpace`] and [`Error::Io`]; [`Error::Corrupted`]
-/// when nothing of the store can be used.
+/// [`Error::Locked`] while the store is open elsewhere; [`Error::Io`] with `NotFound` if there is
+/// no store; [`Error::UnsupportedFormat`]; [`Error::NoSpace`] and [`Error::Io`];
+/// [`Error::Corrupted`] if nothing in the store can be used.
 ///
 /// # Examples
 /// ```

@@ -1,4 +1,4 @@
-//! Saving what can be read of a store.
+//! Saving the readable events of a store.
 
 use std::{
     io::{BufWriter, Write},
@@ -17,10 +17,10 @@ use crate::{
     verify::Finding,
 };
 
-/// Bytes that are written at once.
+/// The number of bytes written at once.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// How a store is salvaged.
+/// Options for salvaging a store.
 #[derive(Clone, Debug)]
 pub struct SalvageOptions {
     scratch: PathBuf,
@@ -32,8 +32,8 @@ impl SalvageOptions {
         SalvageOptions { scratch: PathBuf::from(SCRATCH) }
     }
 
-    /// The directory for the private copy, `/tmp` by default. It takes as much space as the trees,
-    /// and twice that when they are damaged.
+    /// Sets the directory for the private copy, `/tmp` by default. The copy takes as much space as
+    /// the trees, and twice that if they are damaged.
     #[must_use]
     pub fn scratch(mut self, directory: impl Into<PathBuf>) -> SalvageOptions {
         self.scratch = directory.into();
@@ -47,26 +47,26 @@ impl Default for SalvageOptions {
     }
 }
 
-/// What was saved.
+/// The result of salvaging a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SalvageReport {
-    /// How many events were written.
+    /// The number of events that were written.
     pub events: u64,
-    /// Ranges of positions that are lost, each with what is known of it.
+    /// The ranges of lost positions, each with what is known about it.
     pub missing: Vec<Finding>,
 }
 
 /// Writes every event of the store in `path` that can be read from either copy, in order, as
-/// NDJSON. The store need not open, and may even be in use; nothing of it is changed.
+/// NDJSON. The store need not open, and may even be in use; nothing in it is changed.
 ///
-/// It works on a private copy, see [`SalvageOptions::scratch`]. Events
-/// after damage that the log cannot be followed through are saved too, as far as their frames are
-/// intact, although a repair would cut them off.
+/// The work is done on a private copy, see [`SalvageOptions::scratch`]. If damage prevents the log
+/// from being followed further, later events are also saved if their frames are intact, although a
+/// repair would cut them off.
 ///
 /// # Errors
-/// [`Error::Io`] when the writer fails or something cannot be read, [`Error::NoSpace`];
-/// [`Error::Corrupted`] when nothing of the store can be used.
+/// [`Error::Io`] if the writer fails or something cannot be read, [`Error::NoSpace`];
+/// [`Error::Corrupted`] if nothing in the store can be used.
 ///
 /// # Examples
 /// ```
@@ -87,7 +87,7 @@ pub fn salvage(path: impl AsRef<Path>, writer: impl Write) -> Result<SalvageRepo
     salvage_with(path, writer, &SalvageOptions::new())
 }
 
-/// As [`salvage`], with options.
+/// Like [`salvage`], with options.
 ///
 /// # Errors
 /// As for [`salvage`].
@@ -105,7 +105,7 @@ pub fn salvage_with(
     let mut saved = Saved { writer, report: SalvageReport::default(), next: 1 };
     saved.all(&store, site)?;
     store.close()?;
-    // What the repair of the copy has cut off.
+    // Events that the repair of the copy cut off.
     saved.stray(site, mended.head + 1..=u64::MAX)?;
     saved.end(mended.head.max(known_head));
     let Saved { mut writer, report, .. } = saved;
@@ -121,8 +121,8 @@ struct Saved<W> {
 }
 
 impl<W: Write> Saved<W> {
-    /// Saves every event that the store can read, and those between them whose frames are intact in
-    /// a file that is damaged elsewhere.
+    /// Saves every event that the store can read, and the events between them whose frames are
+    /// intact in a file that is damaged elsewhere.
     fn all(&mut self, store: &EventStore, site: &Site) -> Result<(), Error> {
         let head = store.head()?;
         let storage = store.storage();
@@ -147,7 +147,7 @@ impl<W: Write> Saved<W> {
         self.stray(site, self.next..=head)
     }
 
-    /// Saves the events at these positions that intact frames hold somewhere.
+    /// Saves the events at these positions for which an intact frame can be found.
     fn stray(&mut self, site: &Site, positions: RangeInclusive<u64>) -> Result<(), Error> {
         match positions.is_empty() {
             true => Ok(()),

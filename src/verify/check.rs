@@ -1,9 +1,9 @@
-//! The walk over a store.
+//! Walking over a store to check it.
 //!
-//! Each copy is walked once, from start to end, with every checksum. Sums of hashes show whether
-//! the two copies hold the same events, and whether the indexes lead to what they should, without
-//! keeping any of it in memory: a sum does not depend on the order, and the copies differ in
-//! theirs.
+//! Each copy is walked once, from start to end, and every checksum is checked. Sums of hashes show
+//! whether the two copies have the same events, and whether the indexes lead to the right events,
+//! without keeping either in memory: a sum does not depend on the order, and the copies have
+//! different orders.
 
 use std::{
     hash::{BuildHasher, Hash},
@@ -23,7 +23,7 @@ use crate::{
     verify::{Finding, Report},
 };
 
-/// Findings kept; a store in ruins is described by fewer.
+/// The maximum number of findings; more would not help to describe a badly damaged store.
 const FINDINGS_MAX: usize = 1_000;
 
 pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
@@ -75,13 +75,13 @@ impl Digest {
         self.count += 1;
     }
 
-    /// Adds a part of an element that is counted already.
+    /// Adds a part of an element that has already been counted.
     fn add_more(&mut self, value: impl Hash) {
         self.sum = self.sum.wrapping_add(FixedState::default().hash_one(value));
     }
 }
 
-/// What one copy says of the events that both have.
+/// What one copy has of the events that both should have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Contents {
     events: Digest,
@@ -106,13 +106,13 @@ impl Contents {
     }
 }
 
-/// What the walks over both copies found.
+/// The results of walking over both copies.
 #[derive(Debug, Default)]
 struct Walks {
-    /// The last position that both copies have.
+    /// The last position that both copies should have.
     both: u64,
     head: u64,
-    /// The position that the journal has next.
+    /// The next position in the journal.
     next: u64,
     events: u64,
     journal: Contents,
@@ -123,7 +123,7 @@ struct Walks {
     tags: Digest,
     /// The last run that was walked: its stream and its last version.
     stream: Option<(Arc<str>, u64)>,
-    /// The run after that one is damaged.
+    /// Whether the run after that one is damaged.
     is_run_lost: bool,
     findings: Vec<Finding>,
     has_damage: bool,
@@ -142,7 +142,7 @@ impl Audit for Walks {
         let head = self.head;
         for event in page.events().filter(|event| event.position() <= head) {
             let position = event.position();
-            // Damage that was found before explains what is missing.
+            // Damage that was already found explains what is missing.
             if position > self.next && !self.has_damage {
                 let message = format!("the next event is at {position}");
                 self.find("event-missing", "the journal", Some(self.next), message);
@@ -205,7 +205,7 @@ impl Check<'_> {
         }
     }
 
-    /// Walks both copies, and compares what both have: the events up to `both`.
+    /// Walks both copies, and compares the events that both should have: those up to `both`.
     fn copies(&mut self, head: u64, both: u64) -> Result<(), Error> {
         let mut walks = Walks { both, head, next: 1, ..Walks::default() };
         if both > 0 {
@@ -217,7 +217,7 @@ impl Check<'_> {
             let message = format!("the journal ends before position {head}");
             walks.find("event-missing", "the journal", Some(walks.next), message);
         }
-        // Of the events that both copies should have, as many as the better one has.
+        // Of the events that both copies should have, count as many as the better copy has.
         let of_journal = walks.journal.events.count;
         self.report.events = walks.events - of_journal + of_journal.max(walks.runs.events.count);
         let Walks { journal, runs, places, ids, tags, .. } = walks;
@@ -250,7 +250,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// A store in memory has one copy: it is read from start to end.
+    /// Checks a store in memory, which has only one copy, by reading it from start to end.
     fn memory(&mut self, head: u64) -> Result<(), Error> {
         let mut next = 1;
         while next <= head {
@@ -297,7 +297,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Every checkpoint must be readable, and none past the head.
+    /// Checks that every checkpoint is readable, and that none is past the head.
     fn checkpoints(&mut self) -> Result<(), Error> {
         let names = match self.storage.checkpoint_names() {
             Ok(names) => names,
@@ -317,7 +317,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Every snapshot must be usable.
+    /// Checks that every snapshot is usable.
     fn snapshots(&mut self) -> Result<(), Error> {
         for snapshot in self.store.snapshots() {
             match snapshot {

@@ -1,5 +1,5 @@
-//! Checking a whole store against itself: every checksum, every number, every index entry, and the
-//! two copies of every event against each other.
+//! Checking the consistency of a whole store: every checksum, every number, every index entry, and
+//! the two copies of every event against each other.
 
 mod check;
 
@@ -9,37 +9,38 @@ use serde::Serialize;
 
 use crate::{Error, EventStore, trace::span};
 
-/// What a check of a store found.
+/// The result of checking a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many events were read and found intact.
+    /// The number of events that were read and found intact.
     pub events: u64,
-    /// How many streams they belong to.
+    /// The number of streams that they belong to.
     pub streams: u64,
-    /// What is wrong, in the order in which it was found; empty for an intact store.
+    /// The problems, in the order in which they were found; empty for an intact store.
     pub findings: Vec<Finding>,
-    /// How many acknowledged events neither copy can return, as far as is known; 0 without
-    /// findings.
+    /// The number of acknowledged events that neither copy can return, as far as is known; 0 if
+    /// there are no findings.
     pub unreadable: u64,
     /// What was not checked, and why; `None` when everything was.
     pub not_checked: Option<String>,
 }
 
-/// One thing that is wrong with a store.
+/// One problem in a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// A stable word for the kind: `event-damaged`, `event-missing`, `version-gap`, `stream-index`,
-    /// `place-index`, `id-index`, `tag-index`, `checkpoint-damaged`, `snapshot-damaged`,
-    /// `journal-damaged`, `copies-differ`, or `not-checked` in a store that has failed; and of a
-    /// store that does not open as it is, `superblock-damaged`, `trees-damaged` or `log-cut`.
+    /// A stable code for the kind of problem: `event-damaged`, `event-missing`, `version-gap`,
+    /// `stream-index`, `place-index`, `id-index`, `tag-index`, `checkpoint-damaged`,
+    /// `snapshot-damaged`, `journal-damaged`, `copies-differ`, or `not-checked` in a store that has
+    /// failed. If the store does not open as it is, also `superblock-damaged`, `trees-damaged` or
+    /// `log-cut`.
     pub code: &'static str,
-    /// The file, tree, stream, or name of what was saved.
+    /// The file, tree or stream, or the name of the saved item.
     pub place: String,
-    /// The first position that it touches, where there is one.
+    /// The first position affected, if there is one.
     pub position: Option<u64>,
-    /// What does not fit.
+    /// What is wrong.
     pub message: String,
 }
 
@@ -54,16 +55,16 @@ impl fmt::Display for Finding {
 }
 
 impl EventStore {
-    /// Checks the whole store up to its head and reports what is wrong; it changes nothing. Appends
-    /// and reads may go on meanwhile.
+    /// Checks the whole store up to its head and reports problems; it changes nothing. Appends and
+    /// reads may go on meanwhile.
     ///
-    /// It checks every checksum; that positions and versions have no gap; that every event is found
-    /// through its stream, its position and its id, and nothing else is; every checkpoint and
-    /// snapshot; and that both copies hold the same events. It reads each copy once, in bounded
-    /// memory.
+    /// It checks every checksum; that positions and versions have no gaps; that every event can be
+    /// found through its stream, its position and its id, and that the indexes have no other
+    /// entries; every checkpoint and snapshot; and that both copies have the same events. It reads
+    /// each copy once, in bounded memory.
     ///
     /// # Errors
-    /// [`Error::Closed`], and [`Error::Io`] when something cannot be read. Damage is a finding, not
+    /// [`Error::Closed`], and [`Error::Io`] if something cannot be read. Damage is a finding, not
     /// an error.
     ///
     /// # Examples
