@@ -91,12 +91,12 @@ pub enum Error {
     /// The disk is full, and nothing was written. The store stays usable: free some space and
     /// repeat the call.
     NoSpace {
-        /// What was to be written.
+        /// What could not be written.
         what: String,
         /// The error of the operating system, if there was a system call.
         source: Option<Arc<io::Error>>,
     },
-    /// The operating system refused an operation. Nothing of this call was written.
+    /// The operating system refused an operation. This call wrote nothing.
     Io {
         /// The attempted operation: a verb.
         action: &'static str,
@@ -126,7 +126,7 @@ pub enum Error {
     /// The process was forked and this is the child: the store belongs to the parent. Open stores
     /// after a fork, not before.
     Forked,
-    /// A line of NDJSON input is not an event. Nothing of its batch was written.
+    /// A line of NDJSON input is not an event. Nothing in its batch was written.
     Parse {
         /// The line, counted from 1.
         line: u64,

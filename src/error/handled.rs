@@ -10,7 +10,7 @@ use crate::Error;
 type Cause = dyn std::error::Error + Send + Sync;
 
 impl Error {
-    /// Runs a handler of the caller for an event.
+    /// Runs the caller's handler for an event.
     pub(crate) fn of_handler(
         event_type: &str,
         position: u64,

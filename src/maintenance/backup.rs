@@ -95,7 +95,7 @@ impl EventStore {
         self.backup_with(directory, &BackupOptions::new()).map(drop)
     }
 
-    /// As [`backup`](Self::backup), with options.
+    /// Like [`backup`](Self::backup), with options.
     ///
     /// # Errors
     /// Same as for [`backup`](Self::backup); with [`BackupOptions::link`] also [`Error::Io`] if the

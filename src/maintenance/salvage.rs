@@ -90,7 +90,7 @@ pub fn salvage(path: impl AsRef<Path>, writer: impl Write) -> Result<SalvageRepo
 /// Like [`salvage`], with options.
 ///
 /// # Errors
-/// As for [`salvage`].
+/// Same as for [`salvage`].
 pub fn salvage_with(
     path: impl AsRef<Path>,
     writer: impl Write,

@@ -13,8 +13,8 @@ use crate::{
 /// is taken it is also a builder that selects the events.
 ///
 /// It sees the store as of its creation: everything up to the head at that time, whatever is
-/// appended while it is read. It holds no lock and a bounded amount of memory. It ends after an
-/// error.
+/// appended while it is read. It holds no lock, and takes a bounded amount of memory. It ends after
+/// an error.
 ///
 /// # Errors
 /// An item is an error if an argument is invalid ([`Error::InvalidArgument`],

@@ -26,8 +26,8 @@ impl StreamInfo {
     }
 }
 
-/// The streams of a store, in byte order of their ids: an iterator over `Result<StreamInfo,
-/// Error>`.
+/// The streams of a store, in byte order of their ids: an iterator over
+/// `Result<StreamInfo, Error>`.
 ///
 /// It sees the store as of its creation, holds no lock, and takes a bounded amount of memory. It
 /// ends after an error.

@@ -81,7 +81,7 @@ impl Digest {
     }
 }
 
-/// What one copy has of the events that both should have.
+/// The contents of one copy, counting only events that both should have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Contents {
     events: Digest,

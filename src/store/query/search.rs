@@ -21,7 +21,7 @@ pub(crate) struct Search {
     /// The next position that may match.
     next: u64,
     state: State,
-    /// What was read last.
+    /// The pages that were read last.
     pages: Pages,
 }
 
