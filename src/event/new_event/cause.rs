@@ -31,10 +31,11 @@ impl NewEvent {
     /// use annals::{EventStore, ExpectedVersion, NewEvent};
     /// use serde_json::json;
     ///
-    /// let store = EventStore::in_memory()?; let placed = NewEvent::json("OrderPlaced",
-    /// &1)?.metadata(&json!({"correlation_id": "r-1"}))?; store.append("order-7",
-    /// ExpectedVersion::Any, [placed])?; let placed = store.read_all().next().ok_or("it was
-    /// appended")??;
+    /// let store = EventStore::in_memory()?;
+    /// let placed = NewEvent::json("OrderPlaced", &1)?
+    ///     .metadata(&json!({"correlation_id": "r-1"}))?;
+    /// store.append("order-7", ExpectedVersion::Any, [placed])?;
+    /// let placed = store.read_all().next().ok_or("it was appended")??;
     ///
     /// let paid = NewEvent::json("PaymentRequested", &1)?.caused_by(&placed);
     /// store.append("payment-7", ExpectedVersion::Any, [paid])?;
