@@ -21,20 +21,20 @@ pub(super) struct Engine<S> {
     pub(super) state: S,
     pub(super) position: u64,
     handlers: Handlers<S>,
-    /// The JSON of the state at position 0, or why there is none that can be read back.
+    /// The JSON of the state at position 0, or the reason why there is none that can be read back.
     initial: Result<Vec<u8>, String>,
     undo: Undo,
-    /// The position of an event that no handler is given; 0 when there is none.
+    /// The position of an event that is not passed to any handler; 0 if there is none.
     pub(super) left_out: u64,
     pub(super) snapshots: Snapshotting,
 }
 
-/// When snapshots are saved without being asked for.
+/// When snapshots are saved automatically.
 #[derive(Debug, Default)]
 pub(super) struct Snapshotting {
-    /// After this many events; 0 saves none.
+    /// The number of events between two snapshots; 0 disables them.
     pub(super) every: u64,
-    /// The position of the last one, saved or loaded or tried.
+    /// The position of the last snapshot, whether saved, loaded or only attempted.
     last: u64,
     pub(super) failure: Option<Arc<Error>>,
 }
@@ -69,8 +69,8 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         SnapshotKey::of_projection(self.name.as_str(), self.version)
     }
 
-    /// Takes account of up to `limit` events, until `is_over`, and returns how many there were. On
-    /// an error, state and position are as before the event that it happened at.
+    /// Processes up to `limit` events, until `is_over`, and returns how many it processed. After an
+    /// error, state and position are as they were before the event that caused it.
     pub(super) fn advance(&mut self, limit: u64, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         self.store.storage().check_open()?;
         self.follow(limit, is_over)
@@ -80,12 +80,12 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     where
         H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
     {
-        // What was kept is undone by running the handlers that made the state since.
+        // To undo to a kept state, the handlers that have made the state since are run again.
         self.undo.forget();
         self.handlers.set(event_type, handler);
     }
 
-    /// As [`advance`](Self::advance), after an append of this very thread.
+    /// Like [`advance`](Self::advance), after an append by this same thread.
     pub(super) fn follow(&mut self, limit: u64, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         if let Err(reason) = &self.initial {
             return Err(Error::invalid("state", reason));
@@ -104,8 +104,8 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     }
 
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
-        // An event is left out only after it has failed, so what is kept to undo is later than it,
-        // and no replay meets it again.
+        // An event is left out only after it has failed, so the state kept for undo is later than
+        // the event, and no replay meets it again.
         let is_left_out = event.position() == self.left_out;
         if !is_left_out && self.handlers.handles(event.event_type()) {
             self.undo.keep(&self.state, self.position).map_err(|reason| {
@@ -121,12 +121,12 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         Ok(())
     }
 
-    /// Makes the state what it was at `self.position`. Where the handlers in between fail as well,
+    /// Restores the state as it was at `self.position`. If the handlers in between fail as well,
     /// state and position become those that were kept.
     fn restore(&mut self) {
         let due = self.position;
         let Some((state, position)) = self.undo.restore() else {
-            // What was kept cannot be read: the events have everything.
+            // The kept state cannot be read, but it can be derived from the events again.
             return self.reset();
         };
         self.state = state;

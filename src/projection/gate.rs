@@ -1,9 +1,9 @@
-//! Who may work on a live projection, and who may look at it.
+//! Controls which threads may drive a live projection and which may read it.
 //!
 //! One thread at a time drives it; any number may read between two events. Threads that want to
-//! drive and threads that want to read take turns, so that neither keeps the other out. A thread
-//! that is inside a projection of the store already, as a driver or as a reader, is never made to
-//! wait for those who wait to drive: they may be waiting for it.
+//! drive and threads that want to read take turns, so that neither group starves the other. A
+//! thread that is already inside a projection of the store, as a driver or as a reader, never waits
+//! for threads that wait to drive: they may be waiting for it.
 
 use std::sync::Arc;
 
@@ -25,20 +25,20 @@ struct State {
     readers: Vec<ThreadId>,
     waiting_drivers: usize,
     waiting_readers: usize,
-    /// Threads inside a projection of the store that wait for the driver to end.
+    /// Threads inside a projection of the store that wait for the driver to finish.
     waiting_enders: usize,
-    /// How many of the waiting readers come in before the next driver does.
+    /// How many of the waiting readers are admitted before the next driver.
     passes: usize,
-    /// The position that the state has.
+    /// The position of the state.
     done: u64,
-    /// A position that the driver has to reach although it did not set out for it.
+    /// A position that the driver must reach although it did not start with it as its target.
     owed: u64,
     failure: Option<Arc<Error>>,
     snapshot_failure: Option<Arc<Error>>,
     is_detached: bool,
 }
 
-/// How far a driver has come.
+/// How far a driver has got.
 #[derive(Debug)]
 pub(super) struct Advance {
     pub(super) done: u64,
@@ -46,12 +46,12 @@ pub(super) struct Advance {
     pub(super) snapshot_failure: Option<Arc<Error>>,
 }
 
-/// What a thread that wants the projection to advance has to do.
+/// What a thread that wants the projection to advance must do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It drives, to this position at least.
+    /// Drive the projection to at least this position.
     Drive(u64),
-    /// Nothing: it is done, or has failed.
+    /// Nothing: the projection is there already, or it has failed.
     Leave,
 }
 
@@ -69,13 +69,13 @@ impl Gate {
         sync::wait(&self.changed, state)
     }
 
-    /// Asks for the projection to be at `target`, and waits until it is or the caller may drive.
-    /// The caller must be inside no projection of the store.
+    /// Asks for the projection to reach `target`, and waits until it has or the caller may drive.
+    /// The caller must not be inside any projection of the store.
     pub(super) fn enter(&self, target: u64, me: ThreadId) -> Turn {
         let mut state = self.lock();
         loop {
             if state.is_detached || state.failure.is_some() || state.done >= target {
-                // Readers that let those who wait to drive go first may be waiting for this one.
+                // Readers that gave way to waiting drivers may be waiting for this thread.
                 if state.waiting_drivers == 0 && state.waiting_readers > 0 {
                     self.changed.notify_all();
                 }
@@ -91,7 +91,7 @@ impl Gate {
         }
     }
 
-    /// Notes that whoever drives has to reach this position too.
+    /// Notes that the driver must reach this position too.
     pub(super) fn owe(&self, position: u64) {
         let mut state = self.lock();
         if state.driver.is_some() {
@@ -99,7 +99,7 @@ impl Gate {
         }
     }
 
-    /// Notes how far the driver has come, and whether it has to go on.
+    /// Notes how far the driver has got, and returns whether it must go on.
     pub(super) fn advance(&self, advance: Advance, target: u64, waits: &Waits) -> Turn {
         let Advance { done, failure, snapshot_failure } = advance;
         let mut state = self.lock();
@@ -120,8 +120,9 @@ impl Gate {
         if goes_on { Turn::Drive(target) } else { Turn::Leave }
     }
 
-    /// Lets a reader in, who `is_inside` a projection of the store already or not; [`Error::Busy`]
-    /// for the thread that drives this one, or one that the driver waits for.
+    /// Admits a reader. `is_inside` says whether it is already inside a projection of the store.
+    /// Returns [`Error::Busy`] for the thread that drives this projection, and for one that the
+    /// driver waits for.
     pub(super) fn admit(&self, me: ThreadId, is_inside: bool, waits: &Waits) -> Result<(), Error> {
         let busy = || Err(Error::Busy { what: "the state of a live projection" });
         let mut state = self.lock();
@@ -134,7 +135,7 @@ impl Gate {
             state.waiting_readers += 1;
             let mut is_circle = false;
             while !may_enter(&state) && (state.driver.is_some() || state.passes == 0) {
-                // Nobody waits for a thread that is outside of every projection.
+                // No thread waits for one that is outside of every projection.
                 let awaited = state.driver.filter(|_| is_inside);
                 is_circle = awaited.is_some_and(|driver| !waits.begin(me, driver));
                 if is_circle {
@@ -165,15 +166,15 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Ends all driving, and returns once nobody drives any more, unless this thread does, or the
-    /// driver waits for this thread, which `is_inside` a projection of the store then: that is the
-    /// answer.
+    /// Stops all driving, and waits until no other thread drives, unless the driver waits for this
+    /// thread, which then `is_inside` a projection of the store. Returns whether there still is a
+    /// driver: this thread, or one that waits for it.
     pub(super) fn detach(&self, me: ThreadId, is_inside: bool, waits: &Waits) -> bool {
         let mut state = self.lock();
         state.is_detached = true;
         self.changed.notify_all();
         while let Some(driver) = state.driver.filter(|driver| *driver != me) {
-            // Nobody waits for a thread that is outside of every projection.
+            // No thread waits for one that is outside of every projection.
             if is_inside && !waits.begin(me, driver) {
                 break;
             }
@@ -187,7 +188,7 @@ impl Gate {
         state.driver.is_some()
     }
 
-    /// Whether this thread drives it or reads it.
+    /// Whether this thread drives or reads the projection.
     pub(super) fn is_inside(&self, thread: ThreadId) -> bool {
         let state = self.lock();
         state.driver == Some(thread) || state.readers.contains(&thread)

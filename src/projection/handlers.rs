@@ -1,4 +1,4 @@
-//! Handlers: what each type of event does to a state.
+//! Handlers: how each type of event changes a state.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -9,17 +9,18 @@ use crate::{
     event::{RecordedEvent, variants},
 };
 
-/// Why a handler failed: any error, or a text by way of `into`.
+/// Why a handler failed: any error, or a text converted with `into`.
 pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
 type Handler<S> = Arc<dyn Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync>;
 
-/// Which function applies which type of event. Clones are cheap and share the functions.
+/// Maps each type of event to the function that applies it. Clones are cheap and share the
+/// functions.
 ///
-/// A handler should depend on nothing but the state and the event. It may be run again for an event
-/// that it has had: after a restart from an older snapshot, and when the state is restored because
-/// a later event failed. One that acts on the world, such as by appending, uses event ids or
-/// expected versions, so that acting twice does nothing.
+/// A handler should depend only on the state and the event. It may run again for an event that it
+/// has already handled: after a restart from an older snapshot, or when the state is restored
+/// because a later event failed. A handler with side effects, such as appending, should use event
+/// ids or expected versions so that running it twice has no further effect.
 ///
 /// # Examples
 /// ```
@@ -38,7 +39,7 @@ type Handler<S> = Arc<dyn Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError>
 /// ```
 pub struct Handlers<S> {
     by_type: HashMap<String, Handler<S>>,
-    /// For every other type.
+    /// The handler for all other types.
     otherwise: Option<Handler<S>>,
 }
 
@@ -49,7 +50,7 @@ impl<S> Handlers<S> {
         Handlers { by_type: HashMap::new(), otherwise: None }
     }
 
-    /// Runs `handler` for events of this type, in place of the one before.
+    /// Runs `handler` for events of this type. It replaces any earlier handler for the type.
     #[must_use]
     pub fn when<H>(mut self, event_type: impl Into<String>, handler: H) -> Handlers<S>
     where
@@ -59,10 +60,10 @@ impl<S> Handlers<S> {
         self
     }
 
-    /// Runs `handler` for the events of each variant of the enum `E`, in place of the handlers that
-    /// these types had before. An event is read as [`RecordedEvent::to`] reads it; the handler also
-    /// gets the event as it was recorded. If `E` has a variant with serde's `other`, the handler
-    /// runs for all types that have no handler, as with [`otherwise`](Self::otherwise).
+    /// Runs `handler` for the events of each variant of the enum `E`. It replaces any earlier
+    /// handlers for these types. An event is read as [`RecordedEvent::to`] reads it; the handler
+    /// also gets the event as it was recorded. If `E` has a variant with serde's `other`, the
+    /// handler runs for all types without a handler, as with [`otherwise`](Self::otherwise).
     ///
     /// # Panics
     /// If `E` is not an enum that [`RecordedEvent::to`] can read.
@@ -112,8 +113,8 @@ impl<S> Handlers<S> {
         self
     }
 
-    /// Runs `handler` for the events of all types that have no handler, in place of the one before.
-    /// Without it they are skipped.
+    /// Runs `handler` for the events of all types without a handler. It replaces any earlier
+    /// handler set this way. Without one, such events are skipped.
     ///
     /// # Examples
     /// ```
@@ -140,13 +141,13 @@ impl<S> Handlers<S> {
         self.by_type.insert(event_type, Arc::new(handler));
     }
 
-    /// Whether there is a handler for this type, be it one for all other types.
+    /// Whether there is a handler for this type, including one for all other types.
     pub fn handles(&self, event_type: &str) -> bool {
         self.handler(event_type).is_some()
     }
 
-    /// The types that have a handler of their own, in byte order. One that
-    /// [the store](crate::EventStore::event_types) has never seen may be misspelt.
+    /// The types that have a separate handler, in byte order. A type that [the
+    /// store](crate::EventStore::event_types) has never seen may be misspelt.
     pub fn event_types(&self) -> Vec<&str> {
         let mut types: Vec<&str> = self.by_type.keys().map(String::as_str).collect();
         types.sort_unstable();
@@ -157,8 +158,8 @@ impl<S> Handlers<S> {
         self.by_type.get(event_type).or(self.otherwise.as_ref())
     }
 
-    /// Runs the handler for the event, if there is one. A failure, or a panic, may leave the state
-    /// half changed.
+    /// Runs the handler for the event, if there is one. After a failure or a panic the state may be
+    /// partly changed.
     pub(super) fn run(&self, state: &mut S, event: &RecordedEvent) -> Result<(), Error> {
         let Some(handler) = self.handler(event.event_type()) else { return Ok(()) };
         let (event_type, position) = (event.event_type(), event.position());

@@ -24,27 +24,27 @@ use crate::{
 };
 
 /// A projection that every append brings up to date before it returns, whichever thread appends.
-/// Its handlers see the events in position order, one at a time, on a thread that appends.
+/// Its handlers see the events in position order, one at a time, on an appending thread.
 ///
 /// **A handler that fails** or panics stops this projection before that event and changes nothing
-/// else: the append stands, and other projections go on. From then on
+/// else: the append stands, and other projections continue. From then on
 /// [`try_state`](Self::try_state) returns the failure, while [`last_state`](Self::last_state) still
-/// has the state before the event. [`resume`](Self::resume) tries the event again, and
+/// returns the state before the event. [`resume`](Self::resume) tries the event again, and
 /// [`resume_after`](Self::resume_after) leaves it out.
 ///
-/// **A handler may read and append** to the same store. What it appends comes to its own projection
-/// after the event that it handles, and to the others when the handler has returned; the append
-/// that started it all waits for that too. Handlers that answer every event with another one never
-/// come to an end.
+/// **A handler may read and append** to the same store. An event that it appends reaches its own
+/// projection after the event that it is handling, and the other projections when the handler has
+/// returned; the append that started all this waits for that too. Handlers that respond to every
+/// event with another event never finish.
 ///
-/// **A handler may read the state of another live projection**, and waits while that one's handler
-/// runs. When handlers look at each other's states, the one that would close the circle is refused:
-/// see [`try_state`](Self::try_state). It may append to another store too, unless live projections
-/// there append to this one: those would wait for each other forever.
+/// **A handler may read the state of another live projection**, and waits while a handler of that
+/// projection runs. If handlers read each other's states, the read that would close the circle is
+/// refused: see [`try_state`](Self::try_state). A handler may also append to another store, unless
+/// live projections there append to this one: they would wait for each other forever.
 ///
-/// Dropping it ends it: the drop waits for a handler that runs, unless it is dropped by that
-/// handler or by one that it waits for, and afterwards none begins. It keeps the store open as
-/// every clone of the handle does.
+/// Dropping the projection ends it. The drop waits for a running handler, unless that handler, or
+/// one that it waits for, drops the projection; afterwards no handler starts. The projection keeps
+/// the store open, as every clone of the handle does.
 ///
 /// # Examples
 /// ```
@@ -71,21 +71,21 @@ struct Shared<S> {
     gate: Gate,
     /// Set when the projection is dropped: no handler runs from then on.
     is_over: AtomicBool,
-    /// The position of the event that [`LiveProjection::resume_after`] has left out last.
+    /// The position of the event that [`LiveProjection::resume_after`] left out last.
     left_out: AtomicU64,
     engine: RwLock<Engine<S>>,
 }
 
-/// The state of a [`LiveProjection`], which stands still while this is held: appends of other
-/// threads wait for it, so hold it briefly. The thread that holds it may append; the projections of
-/// the store take account of that when it holds no state any more.
+/// The state of a [`LiveProjection`]. While it is held, the state does not change and appends of
+/// other threads wait for it, so hold it only briefly. The thread that holds it may append; the
+/// projections of the store process those events once the thread no longer holds any state.
 pub struct LiveState<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static> {
-    // Dropped in this order: whoever leaves may have to drive, and then writes.
+    // Dropped in this order: a reader that leaves may have to drive, and then writes.
     engine: RwLockReadGuard<'a, Engine<S>>,
     _presence: Presence<'a, S>,
 }
 
-/// A reader's presence inside the gate.
+/// Marks that a reader is inside the gate.
 struct Presence<'a, S: Serialize + DeserializeOwned + Send + Sync + 'static> {
     shared: &'a Shared<S>,
     reader: ThreadId,
@@ -103,18 +103,19 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         });
         let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&shared);
         shared.store.followers().add(follower);
-        // What was appended before it was known as a follower.
+        // Processes what was appended before the projection was registered as a follower.
         shared.store.followers().follow(shared.store.storage().head());
         LiveProjection { shared }
     }
 
-    /// The current state. It waits for a handler that runs. If the projection has stopped, this is
-    /// the state before the event at which it did: [`try_state`](Self::try_state) says so.
+    /// The current state. Waits for a running handler. If the projection has stopped, this is the
+    /// state before the event at which it stopped; use [`try_state`](Self::try_state) to detect
+    /// that.
     ///
     /// # Panics
-    /// In a handler of this same projection, which has the state in its hands already, and in one
-    /// for which a handler of this projection waits. That panic is one of the handler, as any
-    /// other.
+    /// If called by a handler of this projection, which already has the state, or by a handler that
+    /// a handler of this projection waits for. The panic counts as a failure of that handler, like
+    /// any other panic.
     pub fn state(&self) -> LiveState<'_, S> {
         match self.shared.read() {
             Ok(state) => state,
@@ -122,13 +123,13 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         }
     }
 
-    /// The current state, if it is current: every event up to the head is in it or has been
+    /// The state, provided that it is current: every event up to the head has been applied or
     /// skipped.
     ///
     /// # Errors
-    /// Why the projection has stopped, if it has: [`Error::Handler`] names the event and has the
-    /// cause. [`Error::Busy`] in a handler of this same projection, and in one for which a handler
-    /// of this projection waits, because it asks for the state of the other.
+    /// If the projection has stopped, the reason: [`Error::Handler`] names the event and holds the
+    /// cause. [`Error::Busy`] in a handler of this projection, and in a handler that a handler of
+    /// this projection waits for because it asks for the other's state.
     ///
     /// # Examples
     /// ```
@@ -152,15 +153,14 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     /// ```
     pub fn try_state(&self) -> Result<LiveState<'_, S>, Error> {
         let state = self.shared.read()?;
-        // Nobody drives while a reader is in, so the failure belongs to this state.
+        // No thread drives while a reader is inside, so the failure belongs to this state.
         self.failure().map_or(Ok(state), |failure| Err((*failure).clone()))
     }
 
-    /// The state that the projection has, whether it has stopped or not. It waits for a handler
-    /// that runs.
+    /// The state of the projection, whether or not it has stopped. Waits for a running handler.
     ///
     /// # Panics
-    /// As [`state`](Self::state).
+    /// The same as [`state`](Self::state).
     ///
     /// # Examples
     /// See [`try_state`](Self::try_state).
@@ -168,7 +168,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         self.state()
     }
 
-    /// As [`last_state`](Self::last_state), with [`Error::Busy`] where that panics.
+    /// Like [`last_state`](Self::last_state), but returns [`Error::Busy`] where that panics.
     #[cfg(feature = "capi")]
     pub(crate) fn try_last_state(&self) -> Result<LiveState<'_, S>, Error> {
         self.shared.read()
@@ -179,37 +179,37 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         self.shared.gate.position()
     }
 
-    /// The name.
+    /// The name of the projection.
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// Why the projection has stopped, if it has: [`Error::Handler`] names the event and has the
-    /// cause.
+    /// The reason why the projection has stopped, if it has: [`Error::Handler`] names the event and
+    /// holds the cause.
     pub fn failure(&self) -> Option<Arc<Error>> {
         self.shared.gate.failure()
     }
 
-    /// Goes on at the event at which the projection has stopped, and returns the position that it
-    /// comes to. Where it has not stopped it does what every append does.
+    /// Resumes at the event at which the projection stopped, and returns the position that it
+    /// reaches. If the projection has not stopped, this does the same as every append does.
     ///
     /// # Errors
-    /// Why it has stopped again, or [`Error::Closed`]; [`Error::Busy`] in a handler of a live
-    /// projection of the store, and while this thread holds the state of one.
+    /// The reason why it stopped again, or [`Error::Closed`]; [`Error::Busy`] in a handler of a
+    /// live projection of the store, and while this thread holds the state of one.
     pub fn resume(&self) -> Result<u64, Arc<Error>> {
         self.resume_leaving_out(0)
     }
 
-    /// As [`resume`](Self::resume), but the event at which the projection has stopped is left out:
-    /// its handler does not run, and the position moves past it. Every other event is handled as
-    /// always. Where the projection has not stopped nothing is left out.
+    /// Like [`resume`](Self::resume), but leaves out the event at which the projection stopped: its
+    /// handler does not run, and the position moves past it. Every other event is handled as usual.
+    /// If the projection has not stopped, nothing is left out.
     ///
-    /// The event is left out of this state and of the snapshots made of it. A projection that
-    /// starts again from an earlier snapshot, or from the beginning, meets it again.
+    /// The event is left out of this state and of the snapshots made from it. A projection that
+    /// starts again from an earlier snapshot, or from the beginning, meets the event again.
     ///
     /// # Errors
-    /// As [`resume`](Self::resume), about another event; and why it has stopped, if that was not a
-    /// handler.
+    /// The errors of [`resume`](Self::resume), for another event; and the reason why the projection
+    /// stopped, if that was not a handler.
     ///
     /// # Examples
     /// See [`try_state`](Self::try_state).
@@ -240,24 +240,24 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         }
     }
 
-    /// Ends it, as the drop does: it waits for a handler that runs, unless it is called by that
-    /// handler or by one that it waits for, and afterwards none begins. State and position can
-    /// still be looked at.
+    /// Ends the projection, as a drop does. It waits for a running handler, unless that handler, or
+    /// one that it waits for, makes the call; afterwards no handler starts. State and position can
+    /// still be read.
     pub fn stop(&self) {
         if self.shared.store.storage().is_forked() {
-            // Whoever drives it is not in this process, and may hold its locks forever.
+            // The driver is not in this process, so its locks may never be released.
             return;
         }
         self.shared.is_over.store(true, Ordering::Release);
         let (followers, caller) = (self.shared.store.followers(), thread::current().id());
         let is_inside = followers.is_inside(caller);
-        // Whoever drives it is known to be inside until its handler has returned.
+        // The driver counts as inside until its handler has returned.
         if !self.shared.gate.detach(caller, is_inside, followers.waits()) {
             followers.remove(&*self.shared);
         }
     }
 
-    /// Saves the state with its position, as durably as an append. The newest and one older are
+    /// Saves the state with its position, as durably as an append. The newest two snapshots are
     /// kept.
     ///
     /// # Errors
@@ -271,8 +271,9 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         self.shared.store.save_snapshot(key, position, bytes)
     }
 
-    /// Why the last snapshot that [`snapshot_every`](crate::Projection::snapshot_every) was due to
-    /// save is not there, if so. The next one is tried when it is due.
+    /// The reason why the last snapshot due under
+    /// [`snapshot_every`](crate::Projection::snapshot_every) was not saved, if it was not. The next
+    /// one is attempted when it is due.
     pub fn snapshot_failure(&self) -> Option<Arc<Error>> {
         self.shared.gate.snapshot_failure()
     }
@@ -301,11 +302,10 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> fmt::Debug for Liv
 }
 
 impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
-    /// Runs handlers as the driver, until nothing is left to be done.
+    /// Runs handlers as the driver, until nothing is left to do.
     fn drive(&self, mut turn: Turn) {
         while let Turn::Drive(target) = turn {
-            // Handlers are guarded one by one; whatever else may panic must not leave the gate
-            // shut.
+            // Each handler is guarded separately; no other panic must leave the gate shut.
             let advanced = catch_unwind(AssertUnwindSafe(|| {
                 let mut engine = sync::write(&self.engine);
                 engine.left_out = self.left_out.load(Ordering::Acquire);
@@ -334,7 +334,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Shared<S> {
         let followers = self.store.followers();
         self.gate.admit(reader, followers.is_inside(reader), followers.waits())?;
         let presence = Presence { shared: self, reader };
-        // Nobody writes while a reader is in, so this does not wait.
+        // No thread writes while a reader is inside, so this does not wait.
         let engine = sync::read(&self.engine);
         Ok(LiveState { engine, _presence: presence })
     }
@@ -356,7 +356,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Follower for Shared<S> {
 }
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveState<'_, S> {
-    /// The position of the last event that the state takes account of, or that was passed over.
+    /// The position of the last event that was applied to the state or passed over.
     pub fn position(&self) -> u64 {
         self.engine.position
     }

@@ -1,4 +1,4 @@
-//! The state of one stream, with what a decision that rests on it needs.
+//! The state of one stream, with what an append based on it needs.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -8,29 +8,30 @@ use crate::{
     projection::{Handlers, UpTo},
 };
 
-/// The state of a stream, and the place in the stream that it belongs to.
+/// The state of a stream, and the place in the stream that it corresponds to.
 ///
 /// # Examples
 /// See [`EventStore::load`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Loaded<S> {
-    /// What the handlers make of the events of the stream.
+    /// What the handlers derived from the events of the stream.
     pub state: S,
-    /// The version of the last event of the stream, with or without a handler: what an append that
-    /// rests on this state [expects](crate::ExpectedVersion::Exact). 0 when there is no event.
+    /// The version of the last event of the stream, with or without a handler: an append that is
+    /// based on this state [expects](crate::ExpectedVersion::Exact) this version. 0 if there is no
+    /// event.
     pub version: u64,
-    /// The position of that event: what a snapshot of this state is
-    /// [saved](EventStore::save_snapshot) for. 0 when there is no event.
+    /// The position of that event: pass it when you [save](EventStore::save_snapshot) a snapshot of
+    /// this state. 0 if there is no event.
     pub position: u64,
 }
 
 impl<S> Loaded<S> {
-    /// A state that no event has changed yet.
+    /// A state that has not been changed by any event yet.
     pub(super) fn initial(state: S) -> Loaded<S> {
         Loaded { state, version: 0, position: 0 }
     }
 
-    /// Applies the events of the stream that follow, up to a point.
+    /// Applies the following events of the stream, up to a point.
     pub(super) fn advance(
         &mut self,
         store: &EventStore,
@@ -53,15 +54,15 @@ impl<S> Loaded<S> {
 }
 
 impl<S: Serialize> Loaded<S> {
-    /// Saves the state as JSON, for [`EventStore::load_from`]: as durably as an append. A state
-    /// without events is not saved, because there is nothing that it would save.
+    /// Saves the state as JSON for [`EventStore::load_from`], as durably as an append. A state
+    /// without events is not saved, because loading it would save no work.
     ///
-    /// How often is up to the caller: loading a thousand events takes about as long as saving one
-    /// snapshot.
+    /// How often to save is up to the caller: loading a thousand events takes about as long as
+    /// saving one snapshot.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the state has no JSON form, or the name of the snapshot is
-    /// invalid; otherwise as [`EventStore::save_snapshot`].
+    /// invalid; otherwise the errors of [`EventStore::save_snapshot`].
     ///
     /// # Examples
     /// See [`EventStore::load_from`].
@@ -77,11 +78,12 @@ impl<S: Serialize> Loaded<S> {
 }
 
 impl EventStore {
-    /// The current state of a stream: what the handlers make of `initial` and the events of the
-    /// stream, with the version that an append which rests on it expects. A stream without events
-    /// is at version 0. Events without a handler are skipped but counted.
+    /// Returns the current state of a stream, which the handlers derive from `initial` and the
+    /// events of the stream, and the version that an append based on it should expect. A stream
+    /// without events is at version 0. Events without a handler are skipped, but they count towards
+    /// the version.
     ///
-    /// [`update`](Self::update) does this, and the append, and the repetition after a conflict.
+    /// [`update`](Self::update) does this and the append, and repeats both after a conflict.
     ///
     /// # Errors
     /// [`Error::Handler`] when a handler fails or panics; [`Error::InvalidArgument`] and
@@ -116,16 +118,16 @@ impl EventStore {
         Ok(loaded)
     }
 
-    /// As [`load`](Self::load), from the newest usable snapshot of `key` if there is one: only the
-    /// events after it are read. The snapshot must be the JSON of a state of this stream, as
-    /// [`Loaded::save`] writes it; one that does not read as such is ignored.
+    /// Like [`load`](Self::load), but starts from the newest usable snapshot of `key` if there is
+    /// one, and reads only the events after it. The snapshot must be the JSON of a state of this
+    /// stream, as [`Loaded::save`] writes it; a snapshot that cannot be read as such is ignored.
     ///
-    /// When the state changes its meaning, use another key: snapshots of the old one are then left
-    /// alone.
+    /// If the meaning of the state changes, use another key: snapshots under the old key are then
+    /// not used.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the
-    /// name of the snapshot is invalid.
+    /// The errors of [`load`](Self::load), and [`Error::InvalidArgument`] and
+    /// [`Error::LimitExceeded`] if the name of the snapshot is invalid.
     ///
     /// # Examples
     /// ```

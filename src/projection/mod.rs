@@ -1,9 +1,9 @@
 //! Projections: state that handlers derive from the events, in position order.
 //!
-//! A [`Projection`] is pulled: it catches up on request. A [`LiveProjection`] is brought up
-//! to date inside every append. Both keep the state, the position and the saved snapshots of one
-//! name; [`EventStore::reconstruct_state`](crate::EventStore::reconstruct_state) derives the state
-//! of one stream as it was.
+//! A [`Projection`] is pulled: it catches up on request. A [`LiveProjection`] is brought up to date
+//! inside every append. Both keep the state, the position and the saved snapshots under one name;
+//! [`EventStore::reconstruct_state`](crate::EventStore::reconstruct_state) derives an earlier state
+//! of one stream.
 
 mod engine;
 mod gate;

@@ -1,4 +1,4 @@
-//! A projection that is pulled.
+//! A projection that catches up on request.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::{
     projection::{HandlerError, Handlers, LiveProjection, Restored, engine::Engine},
 };
 
-/// State that handlers derive from the events, brought up to date when it is asked to.
+/// State that handlers derive from the events, brought up to date on request.
 ///
-/// The state must have a JSON form that reads back as the same state: that is what its snapshots
-/// are, and what it is restored from when a handler fails half-way. (Floats keep every digit;
-/// the keys of maps must be texts or numbers.) One thread works with it; it may move between
-/// threads if its state may.
+/// The state must have a JSON form that reads back as the same state: its snapshots use this form,
+/// and the state is restored from it when a handler fails half-way. (Floats keep every digit; the
+/// keys of maps must be texts or numbers.) Only one thread at a time can use a projection; it can
+/// move between threads if its state can.
 ///
 /// # Examples
 /// ```
@@ -46,7 +46,8 @@ pub struct Projection<S> {
 }
 
 impl<S: Serialize + DeserializeOwned> Projection<S> {
-    /// A projection of this name that has seen no event yet; `state` is what it starts from.
+    /// Creates a projection with this name that has not seen any event yet; `state` is its initial
+    /// state.
     pub fn new(
         name: impl Into<String>,
         store: &EventStore,
@@ -56,61 +57,62 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
         Projection { engine: Engine::new(name.into(), store, state, handlers) }
     }
 
-    /// The version of handlers and state, 0 unless it is set. Raise it when they change their
-    /// meaning: snapshots of another version are left aside.
+    /// Sets the version of the handlers and the state; the default is 0. Raise it when their
+    /// meaning changes: snapshots of other versions are ignored.
     #[must_use]
     pub fn version(mut self, version: u32) -> Projection<S> {
         self.engine.version = version;
         self
     }
 
-    /// Saves a snapshot whenever this many events have been taken account of since the last one; 0,
-    /// as at first, saves none. Each costs a durable write. One that cannot be saved holds nothing
-    /// up: see [`snapshot_failure`](Self::snapshot_failure).
+    /// Saves a snapshot whenever this many events have been processed since the last one. 0, the
+    /// default, saves none. Each snapshot costs a durable write. If one cannot be saved, the
+    /// projection continues: see [`snapshot_failure`](Self::snapshot_failure).
     #[must_use]
     pub fn snapshot_every(mut self, events: u64) -> Projection<S> {
         self.engine.snapshots.every = events;
         self
     }
 
-    /// Takes account of every event up to the head of this moment, and returns how many those were,
-    /// events without a handler included: they are passed over, and the position moves. It reads in
-    /// bounded memory.
+    /// Processes every event up to the current head, and returns how many there were. Events
+    /// without a handler count too: they are passed over, and the position moves. Memory use is
+    /// bounded.
     ///
-    /// What a handler appends is taken account of by the next call.
+    /// Events that a handler appends are processed by the next call.
     ///
     /// # Errors
-    /// State and position are as before the event that it happened at, so that a repeated call
-    /// tries it again:
+    /// State and position are as they were before the event that caused the error, so that a
+    /// repeated call tries it again:
     /// * [`Error::Handler`] when a handler fails or panics;
     /// * [`Error::InvalidArgument`] when the state has no JSON form;
     /// * [`Error::Corrupted`], [`Error::Io`], [`Error::Closed`] when the events cannot be read.
     ///
-    /// Should the handlers fail to get from the state that was kept to the one before the event,
-    /// though they succeeded before, both are as they were kept: earlier, but fitting each other.
+    /// If the handlers then fail to get from the kept state to the one before the event, although
+    /// they succeeded earlier, state and position are both as they were kept: earlier, but
+    /// consistent with each other.
     pub fn catch_up(&mut self) -> Result<u64, Error> {
         self.engine.advance(u64::MAX, || false)
     }
 
-    /// As [`catch_up`](Self::catch_up), for at most this many events.
+    /// Like [`catch_up`](Self::catch_up), for at most this many events.
     ///
     /// # Errors
-    /// As [`catch_up`](Self::catch_up).
+    /// The same as [`catch_up`](Self::catch_up).
     pub fn catch_up_at_most(&mut self, events: u64) -> Result<u64, Error> {
         self.engine.advance(events, || false)
     }
 
-    /// As [`catch_up`](Self::catch_up), but it stops early once `is_over`, which is asked before
-    /// each event.
+    /// Like [`catch_up`](Self::catch_up), but stops early once `is_over` returns true. It is called
+    /// before each event.
     ///
     /// # Errors
-    /// As [`catch_up`](Self::catch_up).
+    /// The same as [`catch_up`](Self::catch_up).
     pub fn catch_up_until(&mut self, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         self.engine.advance(u64::MAX, is_over)
     }
 
-    /// Runs `handler` for events of this type from now on, in place of the one before: see
-    /// [`Handlers::when`].
+    /// Runs `handler` for events of this type from now on, replacing any earlier handler for the
+    /// type: see [`Handlers::when`].
     pub fn when<H>(&mut self, event_type: impl Into<String>, handler: H)
     where
         H: Fn(&mut S, &RecordedEvent) -> Result<(), HandlerError> + Send + Sync + 'static,
@@ -118,12 +120,12 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
         self.engine.handle(event_type.into(), handler);
     }
 
-    /// Goes on from a state that was kept elsewhere and takes account of the events up to
+    /// Continues from a state that was kept elsewhere and that includes the events up to
     /// `position`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the position is past the head of the store, and then
-    /// everything is as before; [`Error::Closed`].
+    /// [`Error::InvalidArgument`] if the position is past the head of the store, in which case
+    /// nothing changes; [`Error::Closed`].
     pub fn resume_from(&mut self, state: S, position: u64) -> Result<(), Error> {
         let storage = self.engine.store.storage();
         storage.check_open()?;
@@ -132,31 +134,31 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
         Ok(())
     }
 
-    /// What the handlers have made of the events up to [`position`](Self::position).
+    /// The state that the handlers derived from the events up to [`position`](Self::position).
     pub fn state(&self) -> &S {
         &self.engine.state
     }
 
-    /// The state by value.
+    /// Consumes the projection and returns the state.
     pub fn into_state(self) -> S {
         self.engine.state
     }
 
-    /// The name.
+    /// The name of the projection.
     pub fn name(&self) -> &str {
         &self.engine.name
     }
 
-    /// The position of the last event that was taken account of, or passed over; 0 at first.
+    /// The position of the last event that was processed or passed over; 0 at first.
     pub fn position(&self) -> u64 {
         self.engine.position
     }
 
-    /// Saves the state with its position, as durably as an append. The newest and one older are
+    /// Saves the state with its position, as durably as an append. The newest two snapshots are
     /// kept.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the state has no JSON form; otherwise as
+    /// [`Error::InvalidArgument`] if the state has no JSON form; otherwise the errors of
     /// [`EventStore::save_snapshot`].
     pub fn save_snapshot(&mut self) -> Result<(), Error> {
         let (key, position) = (self.engine.key(), self.engine.position);
@@ -166,11 +168,12 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
         Ok(())
     }
 
-    /// Goes on from the newest usable snapshot of this name and version; without one the projection
-    /// stays as it is. What is ignored is reported, and is no error: the events are replayed.
+    /// Continues from the newest usable snapshot of this name and version; if there is none, the
+    /// projection does not change. Ignored snapshots are reported, not treated as errors: the
+    /// events are replayed instead.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] for a name that is none;
+    /// [`Error::InvalidArgument`] and [`Error::LimitExceeded`] if the name is invalid;
     /// [`Error::Io`], [`Error::Closed`].
     ///
     /// # Examples
@@ -190,24 +193,24 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
         self.engine.load_snapshot()
     }
 
-    /// Why the last snapshot that [`snapshot_every`](Self::snapshot_every) was due to save is not
-    /// there, if so. The next one is tried when it is due.
+    /// The reason why the last snapshot due under [`snapshot_every`](Self::snapshot_every) was not
+    /// saved, if it was not. The next one is attempted when it is due.
     pub fn snapshot_failure(&self) -> Option<&Error> {
         self.engine.snapshots.failure.as_deref()
     }
 
-    /// Goes back to the first state and position 0. Snapshots stay.
+    /// Returns to the initial state and position 0. Saved snapshots stay.
     pub fn reset(&mut self) {
         self.engine.reset();
     }
 }
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Projection<S> {
-    /// Catches up, and from then on follows every append.
+    /// Catches up, and follows every append from then on.
     ///
     /// # Errors
-    /// As [`catch_up`](Self::catch_up); the error holds the projection, as it is before the event
-    /// that it happened at, and becomes a plain [`Error`] by way of `?`.
+    /// The errors of [`catch_up`](Self::catch_up). The error holds the projection as it was before
+    /// the event that caused it; `?` converts it to a plain [`Error`].
     ///
     /// # Examples
     /// See [`LiveProjection`].
@@ -219,11 +222,11 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Projection<S> {
     }
 }
 
-/// Why a projection did not become live, and the projection.
+/// The error of a projection that did not become live, together with the projection.
 pub struct LiveError<S> {
     /// What went wrong.
     pub error: Error,
-    /// The projection, as it is before the event that it happened at.
+    /// The projection as it was before the event that caused the error.
     pub projection: Box<Projection<S>>,
 }
 

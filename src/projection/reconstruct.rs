@@ -1,4 +1,4 @@
-//! Time travel: the state of one stream as it was.
+//! Time travel: an earlier state of one stream.
 
 use serde::de::DeserializeOwned;
 
@@ -8,22 +8,23 @@ use crate::{
     projection::{Handlers, Loaded, restore::newest_state},
 };
 
-/// Up to where the events of a stream are replayed, inclusive.
+/// The point up to which the events of a stream are replayed, inclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpTo {
-    /// All of them.
+    /// All events.
     #[default]
     Now,
-    /// This version of the stream; 0 is before its first event.
+    /// This version of the stream; 0 means before its first event.
     Version(u64),
     /// This position of the store.
     Position(u64),
-    /// The events with this time or an earlier one, wherever they stand. Naive times count as UTC.
+    /// All events with this time or an earlier one, wherever they are in the stream. Naive times
+    /// count as UTC.
     Timestamp(Timestamp),
 }
 
 impl UpTo {
-    /// Whether an event counts.
+    /// Whether an event is included.
     pub fn includes(self, event: &RecordedEvent) -> bool {
         match self {
             UpTo::Now => true,
@@ -33,19 +34,19 @@ impl UpTo {
         }
     }
 
-    /// Whether events of the stream may count that stand after one that does not.
+    /// Whether the stream may have included events after one that is not included.
     pub(super) fn has_gaps(self) -> bool {
         matches!(self, UpTo::Timestamp(_))
     }
 }
 
 impl EventStore {
-    /// What the handlers make of the events of one stream up to a point. Events without a handler
-    /// are passed over.
+    /// Derives the state of one stream from its events up to a point. Events without a handler are
+    /// passed over.
     ///
     /// # Errors
     /// [`Error::Handler`] when a handler fails or panics; [`Error::InvalidArgument`] and
-    /// [`Error::LimitExceeded`] for what is no stream id; [`Error::Corrupted`], [`Error::Io`],
+    /// [`Error::LimitExceeded`] if the stream id is invalid; [`Error::Corrupted`], [`Error::Io`],
     /// [`Error::Closed`].
     ///
     /// # Examples
@@ -77,14 +78,16 @@ impl EventStore {
         Ok(loaded.state)
     }
 
-    /// As [`reconstruct_state`](Self::reconstruct_state), from the newest snapshot of `key` that is
-    /// not past the point, if there is one. The snapshot must be the JSON of a state of this
-    /// stream; one that does not read as such is left aside.
+    /// Like [`reconstruct_state`](Self::reconstruct_state), but starts from the newest snapshot of
+    /// `key` that is not past the point, if there is one. The snapshot must be the JSON of a state
+    /// of this stream; a snapshot that cannot be read as such is ignored.
     ///
-    /// For [`UpTo::Timestamp`] no snapshot is used: events need not be in the order of their times.
+    /// [`UpTo::Timestamp`] uses no snapshot, because events need not be in the order of their
+    /// times.
     ///
     /// # Errors
-    /// As [`reconstruct_state`](Self::reconstruct_state), and for what is no name of a snapshot.
+    /// The errors of [`reconstruct_state`](Self::reconstruct_state), also if the name of the
+    /// snapshot is invalid.
     ///
     /// # Examples
     /// ```
@@ -138,18 +141,18 @@ impl EventStore {
         Ok(loaded)
     }
 
-    /// The last position that counts; `None` when that says nothing about the events before it.
+    /// The last position that is included; `None` if no position separates the included events.
     fn last_position(&self, stream: &str, up_to: UpTo) -> Result<Option<u64>, Error> {
         let head = self.head()?;
         Ok(match up_to {
             UpTo::Now => Some(u64::MAX),
             UpTo::Position(position) => Some(position),
-            // Everything before the event after it.
+            // Everything before the event with the next version.
             UpTo::Version(version) => {
                 let after = self.read_stream(stream).from_version(version.saturating_add(1));
                 match after.limit(1).next().transpose()? {
                     Some(event) => Some(event.position() - 1),
-                    // What comes after this head may be past the version.
+                    // Events after this head may be past the version.
                     None => Some(head),
                 }
             }
@@ -157,7 +160,7 @@ impl EventStore {
         })
     }
 
-    /// The state in the newest usable snapshot.
+    /// The state from the newest usable snapshot.
     fn state_in_snapshot<S: DeserializeOwned>(
         &self,
         key: &SnapshotKey,
@@ -167,7 +170,7 @@ impl EventStore {
         let (found, _) = newest_state(self, key, last)?;
         let Some((state, position)) = found else { return Ok(None) };
         let version = self.storage().stream_version(stream, position)?;
-        // The snapshot may have been saved for a position after that of the stream's last event.
+        // The snapshot may have been saved for a position after the stream's last event.
         let mut last = self.read_stream(stream).from_version(version).limit(1);
         let position = match version {
             0 => 0,

@@ -9,23 +9,23 @@ use crate::{
     snapshot::{self, IgnoredSnapshot},
 };
 
-/// What loading a snapshot came to.
+/// The result of loading a snapshot.
 ///
 /// # Examples
 /// See [`Projection::load_snapshot`](crate::Projection::load_snapshot).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restored {
-    /// The position of the snapshot that the projection goes on from; `None` when there was none,
-    /// and the projection stays as it was.
+    /// The position of the snapshot that the projection continues from; `None` if there was none
+    /// and the projection did not change.
     pub position: Option<u64>,
-    /// Snapshots that were left aside: damaged, of another version, of another store, or ahead of
-    /// the log.
+    /// Snapshots that were ignored: damaged, of another version, of another store, or ahead of the
+    /// log.
     pub ignored: Vec<IgnoredSnapshot>,
 }
 
 impl Restored {
-    /// Whether there was a snapshot to go on from.
+    /// Whether there was a snapshot to continue from.
     pub fn is_restored(&self) -> bool {
         self.position.is_some()
     }
@@ -42,10 +42,10 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
     }
 }
 
-/// A state with its position, if there is one, and what was left aside for it.
+/// A state with its position, if there is one, and the snapshots that were ignored.
 type Found<S> = (Option<(S, u64)>, Vec<IgnoredSnapshot>);
 
-/// The newest snapshot of a key, not past `last`, that reads as a state.
+/// The newest snapshot of a key, not past `last`, that can be read as a state.
 pub(super) fn newest_state<S: DeserializeOwned>(
     store: &EventStore,
     key: &SnapshotKey,
@@ -54,7 +54,7 @@ pub(super) fn newest_state<S: DeserializeOwned>(
     let (mut last, mut all_ignored) = (Some(last), Vec::new());
     while let Some(before) = last {
         let (found, ignored) = snapshot::load(store, key, before)?;
-        // Those of other versions are reported by every call.
+        // Every call reports the snapshots of other versions.
         for one in ignored {
             if !all_ignored.contains(&one) {
                 all_ignored.push(one);

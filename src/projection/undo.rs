@@ -1,8 +1,8 @@
-//! What a state was, so that a handler that fails half-way leaves nothing behind.
+//! Keeps an earlier state, so that a handler that fails half-way leaves no trace.
 //!
-//! A state can be kept only as its JSON. A small one is kept before every handler, which costs
-//! little. A large one is kept after as many handlers as makes the cost of each small, and is
-//! restored by running the handlers in between once more.
+//! A state can be kept only as its JSON. A small state is kept before every handler, which costs
+//! little. A large state is kept after enough handlers to make the cost per handler small, and is
+//! restored by running the handlers in between again.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -12,17 +12,17 @@ const SMALL_BYTES: usize = 1 << 10;
 /// Bytes of JSON that one handler pays for, on average, when the state is larger.
 const BYTES_PER_HANDLER: usize = 64;
 
-/// The JSON of a state and the position it had there.
+/// The JSON of a state, and the position of that state.
 #[derive(Debug, Default)]
 pub(super) struct Undo {
     json: Vec<u8>,
     position: u64,
-    /// Handlers run since; `None` when there is no JSON.
+    /// How many handlers have run since; `None` if there is no JSON.
     handled: Option<usize>,
 }
 
 impl Undo {
-    /// Keeps the state, which is that at `position`, if it is time to.
+    /// Keeps the state at `position`, if it is due.
     pub(super) fn keep(&mut self, state: &impl Serialize, position: u64) -> Result<(), String> {
         let period = match self.json.len() {
             0..=SMALL_BYTES => 1,
@@ -39,12 +39,12 @@ impl Undo {
         Ok(())
     }
 
-    /// A handler has changed the state.
+    /// Notes that a handler has changed the state.
     pub(super) fn note_handled(&mut self) {
         self.handled = self.handled.map(|handled| handled + 1);
     }
 
-    /// The state is another one from here on.
+    /// Discards what is kept, because the state is replaced.
     pub(super) fn forget(&mut self) {
         self.handled = None;
     }
@@ -56,7 +56,7 @@ impl Undo {
     }
 }
 
-/// Reads a state from its JSON, however deep it nests.
+/// Reads a state from its JSON, however deeply it is nested.
 pub(super) fn read<S: DeserializeOwned>(json: &[u8]) -> serde_json::Result<S> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     deserializer.disable_recursion_limit();

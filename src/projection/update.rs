@@ -1,4 +1,4 @@
-//! The loop around every decision: load, decide, append, and again after a conflict.
+//! The loop around a decision: load, decide, append, and repeat after a conflict.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     projection::{Handlers, Loaded, UpTo},
 };
 
-/// Why an [`update`](EventStore::update) did not happen. Nothing was written, unless the cause is
+/// Why an [`update`](EventStore::update) failed. Nothing was written, unless the cause is
 /// [`Error::Poisoned`].
 ///
 /// # Examples
@@ -18,10 +18,9 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UpdateError<E> {
-    /// The decision was no: this is its own error.
+    /// The decision was refused, with this error from `decide`.
     Refused(E),
-    /// Other writers were faster, [`UPDATE_ATTEMPTS_MAX`] times
-    /// in a row.
+    /// Other writers were faster [`UPDATE_ATTEMPTS_MAX`] times in a row.
     Conflict(VersionConflict),
     /// Anything else.
     Failed(Error),
@@ -56,8 +55,8 @@ impl<E: fmt::Display> fmt::Display for UpdateError<E> {
     }
 }
 
-/// For texts and boxed errors as well, which are no errors in the sense of this trait: so the
-/// source of a refusal is found in the refusal itself.
+/// `E` may also be a text or a boxed error, neither of which implements this trait. So the source
+/// of a refusal is available only from the refusal itself.
 impl<E: fmt::Debug + fmt::Display> std::error::Error for UpdateError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -69,14 +68,14 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for UpdateError<E> {
 
 impl EventStore {
     /// Loads the state of a stream, asks `decide` for the events that follow from it, and appends
-    /// them if the stream is still as it was. When another writer was faster, the events in between
-    /// are applied and `decide` is asked again, at most
-    /// [`UPDATE_ATTEMPTS_MAX`] times in all.
+    /// them if the stream has not changed meanwhile. If another writer was faster, the events in
+    /// between are applied and `decide` is called again, at most [`UPDATE_ATTEMPTS_MAX`] times in
+    /// all.
     ///
-    /// `decide` may run several times, so it should do nothing but decide. It returns the events to
-    /// append, none if there is nothing to do, or an error of its own, of any type.
+    /// `decide` may run several times, so it should only decide. It returns the events to append,
+    /// no events if there is nothing to do, or an error of any type.
     ///
-    /// The result says where the events are; `None` when there were none. If every event has an
+    /// The result says where the events are; it is `None` if there were none. If every event has an
     /// [id](NewEvent::id), a repeated call may find its own events already stored: see
     /// [`append`](Self::append).
     ///
@@ -138,11 +137,11 @@ impl EventStore {
         self.update_loaded(stream, loaded, handlers, decide)
     }
 
-    /// As [`update`](Self::update), from the newest usable snapshot of `key`, as
-    /// [`load_from`](Self::load_from) loads it. It saves none: see [`Loaded::save`].
+    /// Like [`update`](Self::update), but starts from the newest usable snapshot of `key`, as
+    /// [`load_from`](Self::load_from) does. It saves no snapshot: see [`Loaded::save`].
     ///
     /// # Errors
-    /// As [`update`](Self::update), and those of [`load_from`](Self::load_from).
+    /// The errors of [`update`](Self::update) and of [`load_from`](Self::load_from).
     ///
     /// # Examples
     /// ```
@@ -207,7 +206,7 @@ impl EventStore {
                     return Err(UpdateError::Failed(Error::internal(reason)));
                 }
             }
-            // The conflict is answered only once what it depends on is visible.
+            // The conflict is returned only once the events that caused it are visible.
             loaded.advance(self, stream, handlers, UpTo::Now)?;
         }
     }
