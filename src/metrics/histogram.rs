@@ -1,4 +1,4 @@
-//! A histogram whose buckets widen with their values: eight for each power of two.
+//! A histogram whose buckets get wider with their values: eight buckets for each power of two.
 
 use std::{
     fmt,
@@ -8,9 +8,9 @@ use std::{
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// Two to this power is the number of buckets for each power of two.
+/// The number of buckets for each power of two, as a power of two.
 const PRECISION_BITS: u32 = 3;
-/// The values below the first power of two that is divided have a bucket each.
+/// Values below the first power of two that is divided have one bucket each.
 const BUCKETS: usize = ((u64::BITS - PRECISION_BITS + 1) as usize) << PRECISION_BITS;
 
 /// The bucket of a value.
@@ -30,7 +30,7 @@ fn largest_of(bucket: usize) -> u64 {
     (u128::from(within + 1) << magnitude).saturating_sub(1).try_into().unwrap_or(u64::MAX)
 }
 
-/// Takes values on any number of threads.
+/// Records values from any number of threads.
 pub(crate) struct Meter {
     counts: Box<[AtomicU64]>,
     sum: AtomicU64,
@@ -55,7 +55,7 @@ impl Meter {
         }
     }
 
-    /// Records the nanoseconds since a moment.
+    /// Records the nanoseconds elapsed since a moment.
     pub(crate) fn record_since(&self, started: Instant) {
         self.record(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
@@ -77,7 +77,8 @@ impl fmt::Debug for Meter {
     }
 }
 
-/// How often which values came. A value is known to an eighth; count, sum and maximum are exact.
+/// How often each value occurred. Values are accurate to an eighth; count, sum and maximum are
+/// exact.
 ///
 /// As JSON it is an object with `count`, `sum`, `max`, `p50`, `p90`, `p99` and `p999`.
 ///
@@ -85,38 +86,39 @@ impl fmt::Debug for Meter {
 /// See [`Metrics`](crate::Metrics).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// The largest value of each bucket that is not empty, and how many values it has.
+    /// The largest value of each nonempty bucket, and the number of values in it.
     buckets: Vec<(u64, u64)>,
     sum: u64,
     max: u64,
 }
 
 impl Histogram {
-    /// How many values came.
+    /// The number of values.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|(_, count)| count).sum()
     }
 
-    /// Their sum.
+    /// The sum of the values.
     pub fn sum(&self) -> u64 {
         self.sum
     }
 
-    /// Their mean; 0 without values.
+    /// The mean of the values; 0 without values.
     pub fn mean(&self) -> u64 {
         self.sum.checked_div(self.count()).unwrap_or(0)
     }
 
-    /// The largest; 0 without values.
+    /// The largest value; 0 without values.
     pub fn max(&self) -> u64 {
         self.max
     }
 
-    /// A value that this share of the values does not exceed, such as 0.99; at most an eighth above
-    /// the true one. A share outside of 0 to 1 counts as the nearest of the two.
+    /// A value that this share of the values, such as 0.99, does not exceed; at most an eighth
+    /// above the true one. A share below 0 counts as 0, and one above 1 as 1.
     pub fn quantile(&self, share: f64) -> u64 {
         let count = self.count();
-        // A share of a number is a number again; what a float cannot hold of it does not matter.
+        // A share of a count is rounded to a count; the precision that a float loses does not
+        // matter.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -131,8 +133,8 @@ impl Histogram {
         found.map_or(0, |(largest, _)| (*largest).min(self.max))
     }
 
-    /// The largest value of each bucket that is not empty, with the number of its values: for an
-    /// export to a system that has histograms of its own.
+    /// The largest value of each nonempty bucket, and the number of values in it: for exporting to
+    /// a system that has its own histograms.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
         self.buckets.iter().copied()
     }
@@ -158,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// Each value lies in the one bucket whose largest value is the next one at or above it.
+    /// Each value is in the one bucket whose largest value is the next one at or above it.
     #[test]
     fn buckets_follow_each_other_without_a_gap() {
         for bucket in 0..BUCKETS {

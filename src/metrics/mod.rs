@@ -1,8 +1,8 @@
-//! What a store counts and measures while it works, since it was opened.
+//! What a store has counted and measured since it was opened.
 //!
-//! Nothing here locks or allocates when something is counted: a counter is one relaxed addition, a
-//! histogram three. The numbers of a [`Metrics`] are read one after another, so they may differ by
-//! what happens meanwhile.
+//! Counting never locks or allocates: a counter takes one relaxed addition, a histogram three. The
+//! numbers of a [`Metrics`] are read one after another, so they may differ by what happens in
+//! between.
 
 mod histogram;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use histogram::Histogram;
 pub(crate) use histogram::Meter;
 
-/// What a store has done since it was opened, and how long that took. Times are in nanoseconds.
+/// What a store has done since it was opened, and how long it took. Times are in nanoseconds.
 ///
 /// # Examples
 /// ```
@@ -33,15 +33,15 @@ pub(crate) use histogram::Meter;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Appends and commits of batches that succeeded: from the call to the answer, including the
-    /// wait for the group and the work of live projections.
+    /// Successful appends and commits of batches: from the call to its return, including the wait
+    /// for the group and the work of live projections.
     pub append_nanos: Histogram,
-    /// Submitted batches that succeeded: from the call of `submit` to the answer of the ticket, the
-    /// wait for room in the queue, the group and the work of live projections included.
+    /// Submitted batches that succeeded: from the call of `submit` to the completion of the ticket,
+    /// including the wait for room in the queue, the group and the work of live projections.
     pub ticket_nanos: Histogram,
-    /// Appends that found a stream at another version than they expected.
+    /// Appends that found a stream at a version other than the expected one.
     pub append_conflicts: u64,
-    /// Appends that were exact retries: nothing was written.
+    /// Appends that were exact retries and wrote nothing.
     pub append_replays: u64,
     /// Events written.
     pub events_written: u64,
@@ -51,17 +51,18 @@ pub struct Metrics {
     pub sync_nanos: Histogram,
     /// Moves of a window of events from the tail into the trees.
     pub drain_nanos: Histogram,
-    /// Events that these moved.
+    /// Events moved by these drains.
     pub events_drained: u64,
-    /// Reads of one page, a block of the journal or a run of the trees: some KiB, many events.
+    /// Reads of one page, which is a block of the journal or a run of the trees: some KiB, many
+    /// events.
     pub page_nanos: Histogram,
-    /// Pages that came from the memory of the tail: newest events, which no file was read for.
+    /// Pages read from the tail in memory: the newest events, for which no file was read.
     pub tail_pages: u64,
-    /// Stream versions that an append found in the cache for them.
+    /// Stream versions that an append found in the version cache.
     pub version_cache_hits: u64,
-    /// Those that it had to look up.
+    /// Stream versions that an append had to look up.
     pub version_cache_misses: u64,
-    /// About how many bytes of memory the tail takes now.
+    /// About how many bytes of memory the tail uses now.
     pub tail_bytes: u64,
 }
 

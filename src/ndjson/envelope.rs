@@ -1,6 +1,6 @@
 //! One line as an object of known keys, each with the raw text of its value.
 //!
-//! Values keep pointing into the line, which is what makes the column of every fault exact.
+//! Values are slices of the line, so that the column of every fault is exact.
 
 use std::{borrow::Cow, fmt};
 
@@ -53,12 +53,13 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The offset in `line` of `part`, which is a slice of it.
+/// The offset of `part`, which is a slice of `line`, in `line`.
 pub(super) fn offset_in(line: &str, part: &str) -> usize {
     part.as_ptr().addr().saturating_sub(line.as_ptr().addr())
 }
 
-/// Reads the map; a fault of ours goes to `fault`, since the error type has no room for its place.
+/// Reads the map; a fault of ours goes to `fault`, because serde's error type cannot hold its
+/// place.
 struct EnvelopeSeed<'a, 'f> {
     line: &'a str,
     fault: &'f mut Option<Fault>,
@@ -99,7 +100,8 @@ impl<'a> Visitor<'a> for EnvelopeSeed<'a, '_> {
     }
 }
 
-/// A key without its quotes and escapes. One that cannot be decoded stays as it is: it is unknown.
+/// A key without its quotes and escapes. A key that cannot be decoded stays as it is: it is
+/// unknown.
 fn decode_key(raw: &str) -> Cow<'_, str> {
     if raw.contains('\\')
         && let Ok(decoded) = serde_json::from_str::<String>(raw)

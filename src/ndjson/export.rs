@@ -13,16 +13,17 @@ const BUFFER_BYTES: usize = 256 << 10;
 const PROGRESS_EVENTS: u64 = 4_096;
 
 impl EventStore {
-    /// Writes every event up to the head of this moment to `writer`, one line each, in the order of
-    /// their positions, and flushes it.
+    /// Writes every event up to the current head to `writer`, one line each, in position order, and
+    /// flushes `writer`.
     ///
-    /// A line is what Python's `json.dumps` makes of the Python store's record, so that a file
-    /// which that store wrote comes back byte for byte. Data and metadata are written as they are
-    /// stored.
+    /// A line is identical to what Python's `json.dumps` makes of the Python store's record, so a
+    /// file written by that store is reproduced byte for byte. Data and metadata are written as
+    /// they are stored.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::NoSpace`] when `writer` refuses, whatever reading the store may
-    /// answer, such as [`Error::Corrupted`], and [`Error::Closed`]. What was written by then stays.
+    /// [`Error::Io`] or [`Error::NoSpace`] when `writer` fails, any error of reading the store,
+    /// such as [`Error::Corrupted`], and [`Error::Closed`]. What was written before the error
+    /// stays.
     ///
     /// # Examples
     /// ```
@@ -71,12 +72,12 @@ impl EventStore {
 }
 
 impl RecordedEvent {
-    /// Writes the event as one line of NDJSON, its line end included: the line that
-    /// [`export_ndjson`](EventStore::export_ndjson) writes. It comes in small pieces, so `writer`
-    /// should buffer.
+    /// Writes the event as one line of NDJSON with its line end, exactly as
+    /// [`export_ndjson`](EventStore::export_ndjson) does. The line is written in small pieces, so
+    /// `writer` should be buffered.
     ///
     /// # Errors
-    /// What `writer` answers.
+    /// The errors of `writer`.
     ///
     /// # Examples
     /// ```
@@ -122,7 +123,7 @@ fn refused(error: io::Error) -> Error {
     Error::io("write", OUTPUT, error)
 }
 
-/// Counts what reaches the writer.
+/// Counts the bytes that reach the writer.
 struct Counted<W> {
     writer: W,
     bytes: u64,

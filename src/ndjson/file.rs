@@ -8,12 +8,12 @@ use crate::{
 };
 
 impl EventStore {
-    /// As [`export_ndjson`](EventStore::export_ndjson), to a new file at `path`. It appears under
-    /// its name when it is complete and durable, and what has the name already is never
-    /// overwritten.
+    /// Like [`export_ndjson`](EventStore::export_ndjson), to a new file at `path`. The file appears
+    /// under its name only when it is complete and durable, and an existing file of that name is
+    /// never overwritten.
     ///
     /// # Errors
-    /// [`Error::Io`] with `AlreadyExists` when the name is taken, and as for
+    /// [`Error::Io`] with `AlreadyExists` when the name is taken, and the errors of
     /// [`export_ndjson`](EventStore::export_ndjson). After an error there is no file.
     ///
     /// # Examples
@@ -41,10 +41,10 @@ impl EventStore {
         Ok(report)
     }
 
-    /// As [`import_ndjson`](EventStore::import_ndjson), from the file at `path`.
+    /// Like [`import_ndjson`](EventStore::import_ndjson), from the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, and as for
+    /// [`Error::Io`] when the file cannot be read, and the errors of
     /// [`import_ndjson`](EventStore::import_ndjson).
     ///
     /// # Examples
@@ -81,7 +81,7 @@ fn open(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Import and export know the file only as a reader or a writer.
+/// Import and export see the file only as a reader or a writer.
 fn named(error: Error, file: &Path) -> Error {
     match error {
         Error::Io { action, path, source }

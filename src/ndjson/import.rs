@@ -19,18 +19,19 @@ use crate::{
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl EventStore {
-    /// Appends the events that `reader` has, one per line, in durable batches of a few thousand.
+    /// Appends the events from `reader`, one per line, in durable batches of a few thousand.
     ///
-    /// What a line may be is described in the documentation of the format; it is what
+    /// The documentation of the format describes the lines that are accepted: those that
     /// [`export_ndjson`](EventStore::export_ndjson) and the Python store write, and a little more.
-    /// Blank lines are skipped. How `event_id` is taken depends on [`ImportOptions::mode`].
+    /// Blank lines are skipped. [`ImportOptions::mode`] determines how `event_id` is used.
     ///
     /// # Errors
-    /// [`Error::Parse`] names the line, the byte in it, and the reason, for all that is wrong with
-    /// a line: not UTF-8, not JSON, not an event, past a limit, an `event_id` that does not follow,
-    /// or an event that differs from the stored one. [`Error::DuplicateEventId`] when an `id` is in
-    /// use. [`Error::Io`] when `reader` fails. Any error of an append. Whatever it is, nothing of
-    /// its batch is written, and [`ImportError::report`] counts the events that are in.
+    /// [`Error::Parse`] for any fault of a line, with the line, the byte in it and the reason: not
+    /// UTF-8, not JSON, not an event, past a limit, an `event_id` out of sequence, or an event that
+    /// differs from the stored one. [`Error::DuplicateEventId`] when an `id` is in use.
+    /// [`Error::Io`] when `reader` fails. Any error of an append. In every case, nothing of the
+    /// batch with the fault is written, and [`ImportError::report`] counts the events that were
+    /// written.
     ///
     /// # Examples
     /// ```
@@ -68,19 +69,19 @@ impl EventStore {
     }
 }
 
-/// An import under way.
+/// An import in progress.
 struct Import<'a> {
     store: &'a EventStore,
     options: &'a ImportOptions,
     report: ImportReport,
-    /// The head of the store, and in a dry run what it would be.
+    /// The head of the store; in a dry run, the head that the store would have.
     head: u64,
-    /// The `event_id` that must come next; `None` where any may.
+    /// The `event_id` that must come next; `None` if any is accepted.
     next: Option<u64>,
-    /// The stored events that the next lines are compared with.
+    /// The stored events to compare the next lines with.
     stored: Option<Events>,
     batch: Batch,
-    /// The line of an event id that is in use.
+    /// The line whose event id is in use.
     fault_line: Option<u64>,
 }
 
@@ -143,7 +144,7 @@ impl<'a> Import<'a> {
         if self.options.mode != ImportMode::Append {
             self.check_event_id(&line).map_err(|fault| at_line(number, fault))?;
             self.next = Some(line.event_id.saturating_add(1));
-            // Events of this import lie above the head until their batch is written, and never come
+            // Events of this import are above the head until their batch is written, and never come
             // again, because each event_id follows the one before.
             if self.options.mode == ImportMode::Resume && line.event_id <= self.head {
                 return self.compare(&line, number);
@@ -172,7 +173,7 @@ impl<'a> Import<'a> {
         Err(line.event_id_fault(reason))
     }
 
-    /// Skips a line that is in the store already.
+    /// Skips a line that is already in the store.
     fn compare(&mut self, line: &Line<'_>, number: u64) -> Result<(), Error> {
         let (store, first) = (self.store, line.event_id);
         let stored =
@@ -200,7 +201,7 @@ impl<'a> Import<'a> {
             let written =
                 self.store.append_contents(Contents::of_units(units), head).map_err(failed);
             if let Err(Error::DuplicateEventId { id, .. }) = &written {
-                // The last line with it: an earlier one may be the id's first use.
+                // The last line with this id: an earlier one may be its first use.
                 self.fault_line = lines.iter().rev().find(|(known, _)| known == id).map(|l| l.1);
             }
             let written = written?;
@@ -236,7 +237,7 @@ fn parse(bytes: &[u8]) -> Result<Line<'_>, Fault> {
     Line::parse(text)
 }
 
-/// Whether a line without a line end was cut, rather than being complete and wrong.
+/// Whether a line without a line end was cut off, rather than being complete but invalid.
 fn is_torn(bytes: &[u8]) -> bool {
     !bytes.starts_with(BYTE_ORDER_MARK) && serde_json::from_slice::<IgnoredAny>(bytes).is_err()
 }
@@ -245,7 +246,7 @@ fn at_line(line: u64, fault: Fault) -> Error {
     Error::Parse { line, column: fault.offset as u64 + 1, reason: fault.reason }
 }
 
-/// No batch expects a version or has a condition, so that nothing but a failure can be.
+/// No batch expects a version or has a condition, so only a failure is possible.
 fn failed(error: AppendError) -> Error {
     match error {
         AppendError::Failed(error) => error,

@@ -1,4 +1,4 @@
-//! One line as an event: every value checked, every fault with its place.
+//! One line as an event: every value checked, every fault with its location.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::{
     ndjson::envelope::{Envelope, offset_in},
 };
 
-/// An event as a line has it.
+/// An event as a line describes it.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
     text: &'a str,
@@ -50,7 +50,7 @@ impl Data<'_> {
 }
 
 impl<'a> Line<'a> {
-    /// Reads `text`, a line without its line end that is not blank.
+    /// Parses `text`, a line that is not blank, without its line end.
     pub(super) fn parse(text: &'a str) -> Result<Line<'a>, Fault> {
         let raw = Envelope::parse(text)?;
         let values = Values { text };
@@ -75,12 +75,12 @@ impl<'a> Line<'a> {
         Ok(line)
     }
 
-    /// A fault of the `event_id`, which only the importer can judge.
+    /// A fault of the `event_id`, which only the importer can check.
     pub(super) fn event_id_fault(&self, reason: String) -> Fault {
         self.fault_at(self.raw.event_id, reason)
     }
 
-    /// The event to append, and its stream, which the caller takes from `stream_id`.
+    /// The event to append, and its stream from `stream_id`.
     pub(super) fn into_event(self) -> (Cow<'a, str>, NewEvent) {
         let payload = match self.data {
             Data::Json(text) => Payload::Json(text.into_owned()),
@@ -94,7 +94,7 @@ impl<'a> Line<'a> {
         (self.stream_id, event)
     }
 
-    /// The first difference to what is stored at the event's position.
+    /// The first difference from the event that is stored at this position.
     pub(super) fn difference(&self, stored: &RecordedEvent) -> Option<Fault> {
         let differs = |key: &str, raw| {
             let reason = format!("the stored event {} has another {key}", stored.position());
@@ -125,7 +125,7 @@ impl<'a> Line<'a> {
         None
     }
 
-    /// A fault at a value, or at the end of the object when the key is not there.
+    /// A fault at a value, or at the end of the object if the key is missing.
     fn fault_at(&self, raw: Option<&str>, reason: String) -> Fault {
         let values = Values { text: self.text };
         Fault { offset: raw.map_or(values.end(), |raw| offset_in(self.text, raw)), reason }
@@ -178,7 +178,7 @@ impl<'a> Values<'a> {
         if !inner.contains('\\') {
             return Ok(Cow::Borrowed(inner));
         }
-        // Its grammar was checked with the line; this finds a surrogate without its pair.
+        // Its grammar was checked with the line; this finds an unpaired surrogate.
         self.normalized(key, raw, json::normalize(raw))?;
         match serde_json::from_str(raw) {
             Ok(text) => Ok(Cow::Owned(text)),
@@ -211,7 +211,7 @@ impl<'a> Values<'a> {
         match BASE64_STANDARD.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Data::Binary(bytes)),
             Err(error) => {
-                // Offsets in a text with escapes say nothing about the line.
+                // Offsets in a decoded text with escapes do not match offsets in the line.
                 let inside =
                     if matches!(text, Cow::Borrowed(_)) { base64_offset(&error) } else { 0 };
                 let offset = offset_in(self.text, base64) + inside;
@@ -255,7 +255,7 @@ impl<'a> Values<'a> {
         Ok(all)
     }
 
-    /// Moves the offset of a fault in a value to the line, and says which value it is.
+    /// Converts the offset of a fault in a value to an offset in the line, and names the value.
     fn normalized(
         &self,
         key: &str,
@@ -269,7 +269,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Where in the string the decoder stopped, the opening quote included; 0 for the string as a
+/// Where in the string, including its opening quote, the decoder stopped; 0 for the string as a
 /// whole.
 fn base64_offset(error: &DecodeError) -> usize {
     match error {

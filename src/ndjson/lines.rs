@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use crate::{Error, event::limits::LINE_BYTES_MAX, ndjson::INPUT};
 
 const BUFFER_BYTES: usize = 256 << 10;
-/// The longest line with its line end, which is CR LF at most.
+/// The longest line with its line end, which is at most CR LF.
 const ENDED_LINE_BYTES_MAX: u64 = LINE_BYTES_MAX as u64 + 2;
 
 /// Reads lines into one buffer, which holds at most one line.
@@ -32,7 +32,7 @@ impl<R: Read> Lines<R> {
         Lines { reader, buffer: Vec::new(), number: 0, bytes: 0 }
     }
 
-    /// Lines read so far, the one that was refused included.
+    /// Lines read so far, including one that was refused.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -42,7 +42,7 @@ impl<R: Read> Lines<R> {
         self.bytes
     }
 
-    /// The next line; `None` at the end. A line past its limit is refused as soon as that is clear.
+    /// The next line; `None` at the end. A line past the limit is refused as soon as it exceeds it.
     pub(super) fn next(&mut self) -> Result<Option<RawLine<'_>>, Error> {
         self.buffer.clear();
         let mut bounded = (&mut self.reader).take(ENDED_LINE_BYTES_MAX);

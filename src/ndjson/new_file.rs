@@ -12,7 +12,7 @@ use crate::Error;
 
 const NAME_ATTEMPTS: u32 = 100;
 
-/// A file being written under a temporary name beside its target. It is removed unless published.
+/// A file being written under a temporary name next to its target. It is removed unless published.
 #[derive(Debug)]
 pub(super) struct NewFile {
     file: File,
@@ -21,7 +21,7 @@ pub(super) struct NewFile {
 }
 
 impl NewFile {
-    /// Fails when something has the name already, whatever it is.
+    /// Fails if the name is taken, by whatever kind of file.
     pub(super) fn check(target: &Path) -> Result<(), Error> {
         match fs::symlink_metadata(target) {
             Ok(_) => Err(taken(target)),
@@ -30,8 +30,8 @@ impl NewFile {
         }
     }
 
-    /// Makes the temporary file. Whether the name is free shows when the file is published, so that
-    /// a caller with much to write checks it before.
+    /// Creates the temporary file. Whether the name is free is known only when the file is
+    /// published, so a caller with much to write should call `check` first.
     pub(super) fn create(target: &Path) -> Result<NewFile, Error> {
         for attempt in 0..NAME_ATTEMPTS {
             let hidden = format!(".annals-{}-{attempt}.tmp", process::id());
@@ -51,7 +51,7 @@ impl NewFile {
         &self.file
     }
 
-    /// Makes the content durable, then gives the file its name, which must still be free.
+    /// Makes the contents durable, then gives the file its name, which must still be free.
     pub(super) fn publish(self) -> Result<(), Error> {
         self.file.sync_all().map_err(|error| refused("write", &self.target, error))?;
         match fs::hard_link(&self.temporary, &self.target) {
@@ -64,7 +64,7 @@ impl NewFile {
         sync_directory(&self.target)
     }
 
-    /// For file systems without hard links: takes the name with an empty file, then replaces that.
+    /// For file systems without hard links: reserves the name with an empty file, then replaces it.
     fn rename(&self) -> Result<(), Error> {
         let claim = OpenOptions::new().write(true).create_new(true).open(&self.target);
         claim.map_err(|error| match error.kind() {
@@ -95,7 +95,7 @@ fn refused(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Io { action, path: path.to_owned(), source: Arc::new(source) }
 }
 
-/// Makes the name durable, where a directory can be synced.
+/// Makes the name durable, where directories can be synced.
 fn sync_directory(path: &Path) -> Result<(), Error> {
     if cfg!(not(unix)) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a caller may choose about an import or an export.
+//! Options of an import or an export.
 
 use std::{fmt, sync::Arc};
 
@@ -9,32 +9,32 @@ pub enum ImportMode {
     /// Each `event_id` must follow the store's head, so that every event keeps its position.
     #[default]
     Faithful,
-    /// Events get new positions: `event_id` says nothing. An `id` is kept, so that a repeated
-    /// import of the same file skips the batches which are there, when all their events have one;
-    /// [`ImportReport::skipped`](crate::ImportReport::skipped) counts them.
+    /// Events get new positions, and `event_id` is ignored. An `id` is kept: if all events of a
+    /// batch have one, a repeated import of the same file skips the batches that are already
+    /// stored. [`ImportReport::skipped`](crate::ImportReport::skipped) counts their events.
     Append,
-    /// Events at or below the head are compared with those stored and skipped; then as `Faithful`.
-    /// The file may start anywhere up to the head, but must go on without gaps.
+    /// Events at or below the head are compared with the stored ones and skipped; later ones are
+    /// treated as in `Faithful`. The file may start anywhere up to the head, but must have no gaps.
     Resume,
 }
 
-/// What becomes of a last line that has no line end and is not JSON, as a crash of its writer
-/// leaves it.
+/// How to treat a last line that has no line end and is not JSON, such as one left by a crash of
+/// its writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TornTail {
-    /// It is an error like any other.
+    /// It is an error, as any other such line is.
     #[default]
     Refuse,
-    /// It is left out, and [`ImportReport::torn_tail`](crate::ImportReport) tells of it.
+    /// It is left out, and [`ImportReport::torn_tail`](crate::ImportReport) reports it.
     Drop,
 }
 
-/// How far an import or an export has come.
+/// The progress of an import or an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Events written so far, by an import also those skipped.
+    /// Events written so far; for an import, including those skipped.
     pub events: u64,
     /// Bytes of NDJSON read or written so far.
     pub bytes: u64,
@@ -58,7 +58,7 @@ impl fmt::Debug for ProgressHook {
     }
 }
 
-/// Choices for [`import_ndjson`](crate::EventStore::import_ndjson).
+/// Options for [`import_ndjson`](crate::EventStore::import_ndjson).
 ///
 /// # Examples
 /// ```
@@ -76,7 +76,7 @@ pub struct ImportOptions {
 }
 
 impl ImportOptions {
-    /// Faithful, refusing a torn last line, and writing for real.
+    /// The defaults: faithful mode, a torn last line is refused, and events are written.
     #[must_use]
     pub fn new() -> ImportOptions {
         ImportOptions::default()
@@ -89,15 +89,15 @@ impl ImportOptions {
         self
     }
 
-    /// What becomes of a torn last line.
+    /// How to treat a torn last line.
     #[must_use]
     pub fn torn_tail(mut self, torn_tail: TornTail) -> ImportOptions {
         self.torn_tail = torn_tail;
         self
     }
 
-    /// Checks every line, and writes nothing. What only the append itself finds out, such as an
-    /// `id` that is in use, stays unknown.
+    /// Checks every line but writes nothing. Errors that only the append itself detects, such as an
+    /// `id` that is in use, are not found.
     #[must_use]
     pub fn dry_run(mut self, is_dry_run: bool) -> ImportOptions {
         self.is_dry_run = is_dry_run;
@@ -112,7 +112,7 @@ impl ImportOptions {
     }
 }
 
-/// Choices for [`export_ndjson`](crate::EventStore::export_ndjson).
+/// Options for [`export_ndjson`](crate::EventStore::export_ndjson).
 #[derive(Clone, Debug, Default)]
 pub struct ExportOptions {
     pub(super) progress: ProgressHook,
@@ -120,14 +120,14 @@ pub struct ExportOptions {
 }
 
 impl ExportOptions {
-    /// No choices made.
+    /// The defaults.
     #[must_use]
     pub fn new() -> ExportOptions {
         ExportOptions::default()
     }
 
-    /// Writes events as [upcasters](crate::Options::upcasters) make them, rather than as they were
-    /// recorded: for a program that knows only the newest shapes.
+    /// Writes events as the [upcasters](crate::Options::upcasters) transform them instead of as
+    /// they were recorded: for programs that know only the newest shapes.
     #[must_use]
     pub fn upcast(mut self, is_upcast: bool) -> ExportOptions {
         self.is_upcast = is_upcast;

@@ -1,4 +1,4 @@
-//! What an import or an export has done.
+//! The results of an import or an export.
 
 use std::fmt;
 
@@ -6,20 +6,19 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// What [`import_ndjson`](crate::EventStore::import_ndjson) has done, also when it failed in the
-/// end.
+/// The result of [`import_ndjson`](crate::EventStore::import_ndjson), even if it failed in the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Events written: durable, and readable. In a dry run, those that would have been.
+    /// Events written: durable, and readable. In a dry run, those that would have been written.
     pub events: u64,
-    /// Events of the input that were in the store already.
+    /// Events of the input that were already in the store.
     pub skipped: u64,
-    /// Lines read, blank ones and a bad one included.
+    /// Lines read, including blank lines and a faulty one.
     pub lines: u64,
-    /// The last line, when it was torn and left out.
+    /// The last line, if it was torn and left out.
     pub torn_tail: Option<Box<TornLine>>,
-    /// Whether this was only a check: nothing was written.
+    /// Whether this was only a check that wrote nothing.
     pub dry_run: bool,
 }
 
@@ -29,7 +28,7 @@ pub struct ImportReport {
 pub struct TornLine {
     /// The line, counted from 1.
     pub line: u64,
-    /// How many bytes it has.
+    /// The length of the line in bytes.
     pub bytes: u64,
     /// Why it is not JSON.
     pub reason: String,
@@ -42,32 +41,32 @@ impl fmt::Display for TornLine {
     }
 }
 
-/// What [`export_ndjson`](crate::EventStore::export_ndjson) has written.
+/// The result of [`export_ndjson`](crate::EventStore::export_ndjson).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ExportReport {
-    /// Events, one line each.
+    /// Events written, one line each.
     pub events: u64,
-    /// Bytes of NDJSON.
+    /// Bytes of NDJSON written.
     pub bytes: u64,
 }
 
-/// Why an import ended early, and how far it had come.
+/// Why an import ended early, and how far it got.
 ///
-/// Nothing of the batch with the fault is in the store; all that `report.events` counts is.
+/// Nothing of the batch with the fault is in the store; all events counted in `report.events` are.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ImportError {
-    /// What was done before.
+    /// What was done before the error.
     pub report: ImportReport,
     /// What went wrong.
     pub error: Error,
-    /// The line that it is about, counted from 1, where there is one. An [`Error::Parse`] names it
-    /// too; an [`Error::DuplicateEventId`] does not.
+    /// The line that the error refers to, counted from 1, if there is one. An [`Error::Parse`] also
+    /// names it; an [`Error::DuplicateEventId`] does not.
     pub line: Option<u64>,
 }
 
-/// Says what the error says, and where: the report is for the caller to put into words.
+/// Displays the error and its line; the caller can display the report.
 impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, &self.error) {

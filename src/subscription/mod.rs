@@ -1,7 +1,7 @@
-//! Subscriptions: history, then what comes, without a gap or a repeat.
+//! Subscriptions: all past events, then new ones, without gaps or repeats.
 //!
-//! A subscription is pulled, and reads from the store: a slow reader neither holds up a writer nor
-//! gathers memory. What wakes it carries no events.
+//! A subscription is pulled and reads from the store: a slow reader neither holds up a writer nor
+//! accumulates memory. The signal that wakes it carries no events.
 
 #[cfg(feature = "async")]
 mod stream;
@@ -23,23 +23,23 @@ use crate::{
     store::{Arrivals, Events, Filter},
 };
 
-/// Positions that are searched for a query between two looks at whether it was cancelled.
+/// How many positions a query searches between two checks for a cancel.
 const SEARCHED_AT_ONCE: u64 = 50_000;
 
-/// Events as they come: an iterator over `Result<RecordedEvent, Error>` that waits where a read
-/// would end, and before its first event a builder that says which events.
+/// Events as they arrive: an iterator over `Result<RecordedEvent, Error>` that waits where a read
+/// would end. Before its first event it is also a builder that selects the events.
 ///
-/// It ends only when it is [cancelled](CancelHandle), and after an error. One thread reads it; it
-/// may move between threads. It keeps the store open as every clone of the handle does. In memory
-/// it takes what a read takes, however far it lags behind.
+/// It ends only when it is [cancelled](CancelHandle), and after an error. Only one thread at a time
+/// can read it; it can move between threads. It keeps the store open, as every clone of the handle
+/// does. It uses no more memory than a read, however far it lags.
 ///
-/// It remembers nothing: a consumer that goes on after a restart saves a
+/// It stores no progress: a consumer that continues after a restart saves a
 /// [checkpoint](EventStore::save_checkpoint) and subscribes after it. Events are then delivered at
 /// least once.
 ///
 /// # Errors
-/// The items are errors as those of [`Events`]; [`Error::Closed`] when the store is closed, also
-/// while it waits.
+/// The items have the same errors as those of [`Events`]; [`Error::Closed`] when the store is
+/// closed, also during a wait.
 ///
 /// # Examples
 /// ```
@@ -59,28 +59,28 @@ const SEARCHED_AT_ONCE: u64 = 50_000;
 #[must_use = "a subscription reads nothing until it is asked"]
 pub struct Subscription {
     store: EventStore,
-    /// The one stream that is read, if not all are.
+    /// The stream to read; `None` for all streams.
     stream: Option<String>,
     filter: Filter,
     is_checked: bool,
     /// The last position that was delivered or passed over.
     position: u64,
-    /// What is read up to the head of the moment that it was made.
+    /// The current read, which ends at the head at the time when it was started.
     events: Option<Events>,
-    /// With a query: up to here.
+    /// For a query: the search ends here.
     search_end: u64,
     is_cancelled: Arc<AtomicBool>,
     has_failed: bool,
     /// Reports what another process writes, from the first wait on. Kept, because the system takes
-    /// milliseconds to give up a watch.
+    /// milliseconds to remove a watch.
     changes: Option<Changes>,
-    /// What wakes a task that waits for another process to write.
+    /// Wakes a task that waits for another process to write.
     #[cfg(feature = "async")]
     watch: Option<stream::Watch>,
 }
 
-/// Ends a [`Subscription`] from any thread, also while it waits. Clones end the same one. It does
-/// not keep the store open.
+/// Ends a [`Subscription`] from any thread, even while it waits. All clones end the same
+/// subscription. A handle does not keep the store open.
 ///
 /// # Examples
 /// ```
@@ -99,7 +99,8 @@ pub struct CancelHandle {
 }
 
 impl CancelHandle {
-    /// Ends the subscription: it delivers nothing more. It never waits, and may be repeated.
+    /// Ends the subscription: it delivers no further events. The call never waits and may be
+    /// repeated.
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::SeqCst);
         self.arrivals.announce();
@@ -124,8 +125,8 @@ impl fmt::Debug for Subscription {
 }
 
 impl EventStore {
-    /// Subscribes to all events from `position` on, inclusive; 0 and 1 are the beginning. A
-    /// position past the head waits for that event.
+    /// Subscribes to all events from `position` on, inclusive; 0 and 1 both mean the beginning. If
+    /// `position` is past the head, the subscription waits for that event.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -152,7 +153,7 @@ impl EventStore {
 }
 
 impl Subscription {
-    /// Delivers only events of these types. No types at all filter nothing.
+    /// Delivers only events of these types. An empty list filters nothing.
     pub fn event_types(
         mut self,
         types: impl IntoIterator<Item = impl Into<String>>,
@@ -162,7 +163,7 @@ impl Subscription {
         self
     }
 
-    /// Delivers only events of streams whose ids start with this text: `order-1` also gives
+    /// Delivers only events of streams whose ids start with this text: `order-1` also matches
     /// `order-10`.
     pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Subscription {
         self.filter.stream_prefix = Some(prefix.into());
@@ -170,7 +171,7 @@ impl Subscription {
         self
     }
 
-    /// Delivers only events of this very stream, and reads no others. Not together with
+    /// Delivers only events of exactly this stream, and reads no others. Cannot be combined with
     /// [`stream_prefix`](Self::stream_prefix).
     ///
     /// # Examples
@@ -193,39 +194,41 @@ impl Subscription {
         self
     }
 
-    /// Delivers only events that match a query. Not beside other filters.
+    /// Delivers only events that match a query. Cannot be combined with other filters.
     pub fn query(mut self, query: &Query) -> Subscription {
         self.filter.query = Some(query.clone());
         self.is_checked = false;
         self
     }
 
-    /// The last position that it is past: every event up to it was delivered or did not pass the
-    /// filters. It is what a consumer saves as its checkpoint once it is done with what it got.
+    /// The last position that the subscription has passed: every event up to it was delivered or
+    /// did not match the filters. A consumer saves this position as its checkpoint once it has
+    /// processed what it received.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// What ends the subscription from another thread.
+    /// Returns a handle that ends the subscription from another thread.
     pub fn cancel_handle(&self) -> CancelHandle {
         let arrivals = Arc::clone(self.store.arrivals());
         CancelHandle { arrivals, is_cancelled: Arc::clone(&self.is_cancelled) }
     }
 
-    /// Whether it was cancelled.
+    /// Whether the subscription was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// The next event, or `None` when none has come within `timeout` or it was cancelled. A timeout
-    /// of zero does not wait. The timeout is for waiting: the search among stored events that do
-    /// not pass the filters takes what it takes, and only a cancel ends it.
+    /// Returns the next event, or `None` if none arrives within `timeout` or the subscription was
+    /// cancelled. A timeout of zero does not wait. The timeout limits only the wait: a search
+    /// through stored events that do not match the filters takes as long as it takes, and only a
+    /// cancel ends it.
     ///
     /// # Errors
-    /// As the items. Unlike the iterator it goes on after an error: a repeated call tries again at
-    /// the same event.
+    /// The same errors as the items. Unlike the iterator, this method can be called again after an
+    /// error: it then retries the same event.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<RecordedEvent>, Error> {
-        // A deadline past the end of time is none.
+        // A deadline too late for an `Instant` means no deadline.
         self.next_until(Instant::now().checked_add(timeout))
     }
 
@@ -246,7 +249,7 @@ impl Subscription {
             if self.is_cancelled() {
                 return Ok(None);
             }
-            // A look follows, so that nothing is missed that came before the watch.
+            // Another look follows, so that nothing written before the watch is missed.
             if self.changes.is_none() {
                 self.changes = self.store.storage().changes();
             }
@@ -279,12 +282,12 @@ impl Subscription {
         self.filter.check_length()
     }
 
-    /// A read of what is there, from the next position on.
+    /// A read of the events available now, from the next position on.
     fn reading(&self) -> Events {
         let start = self.position.saturating_add(1);
         let events = match &self.stream {
             None => self.store.read_all(),
-            // A read of the stream refuses a prefix, which must not be forgotten here.
+            // A read of a stream refuses a prefix, so the prefix must be passed on here.
             Some(stream) => match &self.filter.stream_prefix {
                 None => self.store.read_stream(stream),
                 Some(prefix) => self.store.read_stream(stream).stream_prefix(prefix),
@@ -292,24 +295,24 @@ impl Subscription {
         };
         let events = events.from_position(start);
         match &self.filter.query {
-            // A search is not asked for a cancel, so it is made in parts.
+            // A search does not check for a cancel, so it is done in parts.
             Some(query) => events.query(query).until_position(self.search_end()),
             None => events,
         }
     }
 
-    /// Where the next part of a search ends, at the latest.
+    /// Where the next part of a search ends at the latest.
     fn search_end(&self) -> u64 {
         self.position.saturating_add(SEARCHED_AT_ONCE)
     }
 
-    /// Whether there may be something to deliver or to report.
+    /// Whether there may be something to deliver or report.
     fn is_due(&self) -> bool {
         let storage = self.store.storage();
         storage.head() > self.position || self.is_cancelled() || storage.check_not_closed().is_err()
     }
 
-    /// Waits for what another process writes; false when the deadline has passed.
+    /// Waits until another process writes; returns false once the deadline has passed.
     fn wait_for_writer(&self, changes: &Changes, deadline: Option<Instant>) -> Result<bool, Error> {
         loop {
             self.store.look()?;
@@ -324,7 +327,7 @@ impl Subscription {
         }
     }
 
-    /// Reads on up to the head of this moment, unless it is cancelled.
+    /// Continues to read up to the current head, unless cancelled.
     fn read(&mut self) -> Result<Option<RecordedEvent>, Error> {
         if self.events.is_none() {
             self.search_end = self.search_end();
@@ -346,8 +349,8 @@ impl Subscription {
             }
         }
         self.events = None;
-        // What did not match, or is of another stream, was passed over without being delivered to
-        // the filters.
+        // Events that did not match, or belong to another stream, were passed over before the
+        // filters saw them.
         self.position = self.position.max(end);
         Ok(None)
     }

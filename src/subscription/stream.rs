@@ -1,8 +1,8 @@
 //! A subscription as a `Stream`: a task waits where a thread would.
 //!
-//! What there is to deliver is read when the task is polled, some KiB at a time, from memory or
-//! from the system's cache as a rule. Nothing waits: the next append wakes the task. Where another
-//! process appends, a thread watches for it.
+//! A poll reads the available events, some KiB at a time, usually from memory or from the system's
+//! cache. It never waits: the next append wakes the task. If another process appends, a thread
+//! watches for it.
 
 use std::{
     pin::Pin,
@@ -15,7 +15,7 @@ use futures_core::{FusedStream, Stream};
 
 use crate::{Error, EventStore, RecordedEvent, Subscription, storage::Changes};
 
-/// Keeps the thread going that watches a store which another process writes.
+/// Keeps the thread alive that watches a store written by another process.
 #[derive(Debug)]
 pub(super) struct Watch {
     _is_wanted: Arc<()>,
@@ -25,7 +25,7 @@ impl Watch {
     fn start(store: &EventStore, changes: Changes) -> Result<Watch, Error> {
         let is_wanted = Arc::new(());
         let (store, wanted) = (store.clone(), Arc::downgrade(&is_wanted));
-        // What comes after this is announced, or seen by the look that follows.
+        // Anything after this is either announced or seen by the look that follows.
         let head = store.storage().head();
         let builder = thread::Builder::new().name("annals-watch".to_owned());
         match builder.spawn(move || watch(&store, head, &changes, &wanted)) {
@@ -37,10 +37,10 @@ impl Watch {
     }
 }
 
-/// Announces what another process appends, for as long as anybody wants to know.
+/// Announces what another process appends, until nobody needs it any more.
 fn watch(store: &EventStore, mut head: u64, changes: &Changes, wanted: &Weak<()>) {
     while wanted.strong_count() > 0 {
-        // A failure is reported by the read of the task that is woken.
+        // A failure is reported when the woken task reads.
         let looked = store.look();
         let found = store.storage().head();
         if looked.is_err() || found != head {
@@ -52,12 +52,12 @@ fn watch(store: &EventStore, mut head: u64, changes: &Changes, wanted: &Weak<()>
 }
 
 impl Subscription {
-    /// A number that no other subscription has while this one is there.
+    /// A number that no other subscription has during the lifetime of this one.
     fn waiter(&self) -> usize {
         Arc::as_ptr(&self.is_cancelled).addr()
     }
 
-    /// Waits for an announcement; false when there is something to look at already.
+    /// Waits for an announcement; returns false if there is already something to look at.
     fn is_waiting(&mut self, context: &Context<'_>) -> Result<bool, Error> {
         self.store.arrivals().wake_at_next(self.waiter(), context.waker());
         if self.watch.is_none()
@@ -90,22 +90,22 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // In a forked child another thread may hold the lock for ever.
+        // In a forked child, another thread may hold the lock forever.
         if !self.store.storage().is_forked() {
             self.store.arrivals().forget(self.waiter());
         }
     }
 }
 
-/// The events as a subscription delivers them; the stream ends where the iterator does.
+/// The events that the subscription delivers; the stream ends where the iterator ends.
 ///
 /// A poll reads the next events from the store if there are any, which takes as long as a read of
 /// some KiB, and never waits: an append, a cancel or the close of the store wakes the task. With a
-/// [`Reader`](crate::Reader) a thread for each subscription watches for what another process
-/// appends.
+/// [`Reader`](crate::Reader), each subscription has a thread that watches for appends by another
+/// process.
 ///
-/// Both traits have a method `next`: write `StreamExt::next(&mut events)`, or hand the subscription
-/// to something that takes streams.
+/// Both traits have a method `next`: write `StreamExt::next(&mut events)`, or pass the subscription
+/// to a function that takes streams.
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
-//! For the tests of programs that use the crate: the feature `testing`.
+//! Helpers for testing programs that use the crate: the feature `testing`.
 //!
-//! * [`given`] tests a decision: these events happened, this is decided, those events follow.
+//! * [`given`] tests a decision: given these events, this decision produces those events.
 //! * [`Clock`] and [`Ids`] make two runs export the same bytes.
-//! * [`inject`] makes the next append of a store fail as a busy, full or broken one does.
+//! * [`inject`] makes the next append of a store fail, as a busy, full or broken store would.
 //!
 //! # Examples
 //! ```
@@ -45,8 +45,9 @@ use crate::EventStore;
 pub use crate::store::Fault;
 pub use scenario::{Decided, Given, given};
 
-/// Makes the next append of a store fail. Faults of several calls come one after the other. An
-/// append in memory, to a file, through [`update`](EventStore::update) or by a handler counts.
+/// Makes the next append of a store fail. The faults of several calls apply one after the other.
+/// Every append counts: in memory, to a file, through [`update`](EventStore::update) or by a
+/// handler.
 ///
 /// # Examples
 /// See [the module](self).
@@ -54,7 +55,7 @@ pub fn inject(store: &EventStore, fault: Fault) {
     store.inject(fault);
 }
 
-/// A clock that a test sets. Clones are the same clock.
+/// A clock that a test sets. All clones are the same clock.
 ///
 /// # Examples
 /// See [the module](self).
@@ -64,29 +65,29 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that stands at a time, in microseconds since the Unix epoch.
+    /// A clock that is set to a time, in microseconds since the Unix epoch, and does not advance.
     pub fn at(micros: i64) -> Clock {
         Clock { micros: Arc::new(AtomicI64::new(micros)) }
     }
 
-    /// Sets it, also back.
+    /// Sets the clock, forwards or backwards.
     pub fn set_micros(&self, micros: i64) {
         self.micros.store(micros, Ordering::SeqCst);
     }
 
-    /// Moves it on, or back.
+    /// Moves the clock by this much, which may be negative.
     pub fn advance_micros(&self, micros: i64) {
         self.micros.fetch_add(micros, Ordering::SeqCst);
     }
 
-    /// What [`Options::clock`](crate::Options::clock) takes.
+    /// The function to pass to [`Options::clock`](crate::Options::clock).
     pub fn micros(&self) -> impl Fn() -> i64 + Send + Sync + 'static {
         let micros = Arc::clone(&self.micros);
         move || micros.load(Ordering::SeqCst)
     }
 }
 
-/// Event ids that are the same in every run: 1, 2, 3 as UUIDs. Clones go on together.
+/// Event ids that are the same in every run: 1, 2, 3 as UUIDs. Clones share one sequence.
 ///
 /// # Examples
 /// See [the module](self).
@@ -96,7 +97,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Ids from 1 on.
+    /// A sequence of ids that starts at 1.
     pub fn new() -> Ids {
         Ids::default()
     }

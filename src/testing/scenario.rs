@@ -1,4 +1,4 @@
-//! Given some events, when something is decided, then other events follow.
+//! Given some events, when a decision is made, then other events follow.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::{
 /// The stream of a scenario.
 const STREAM: &str = "given";
 
-/// The state of a stream to which some events have happened.
+/// The state of a stream after some events.
 ///
 /// # Examples
 /// See [`given`].
@@ -21,7 +21,7 @@ pub struct Given<S> {
     state: S,
 }
 
-/// What was decided in that state.
+/// The outcome of a decision in that state.
 ///
 /// # Examples
 /// See [`given`].
@@ -30,10 +30,10 @@ pub struct Decided<E> {
     outcome: Result<Vec<NewEvent>, E>,
 }
 
-/// The state that handlers make of `initial` and these events, as a store would.
+/// The state that the handlers derive from `initial` and these events, as in a store.
 ///
 /// # Panics
-/// Where an event is invalid, or a handler fails: the message says why.
+/// If an event is invalid or a handler fails: the message says why.
 ///
 /// # Examples
 /// ```
@@ -83,7 +83,7 @@ pub fn given<S>(
 }
 
 impl<S> Given<S> {
-    /// Decides.
+    /// Makes the decision.
     pub fn when<E, I>(self, decide: impl FnOnce(&S) -> Result<I, E>) -> Decided<E>
     where
         I: IntoIterator<Item = NewEvent>,
@@ -98,11 +98,11 @@ impl<S> Given<S> {
 }
 
 impl<E: fmt::Debug> Decided<E> {
-    /// Checks that exactly these events follow: type, data and metadata. JSON is compared by its
-    /// values, so that the order of members and spaces do not count.
+    /// Checks that exactly these events follow: type, data and metadata. JSON is compared by value,
+    /// so the order of members and whitespace do not matter.
     ///
     /// # Panics
-    /// If others follow, or the decision was refused.
+    /// If other events follow, or the decision was refused.
     #[track_caller]
     pub fn then(self, due: impl IntoIterator<Item = NewEvent>) {
         let due: Vec<NewEvent> = due.into_iter().collect();
@@ -117,10 +117,10 @@ impl<E: fmt::Debug> Decided<E> {
         }
     }
 
-    /// Checks that nothing follows.
+    /// Checks that no events follow.
     ///
     /// # Panics
-    /// If something does, or the decision was refused.
+    /// If any events follow, or the decision was refused.
     #[track_caller]
     pub fn then_nothing(self) {
         self.then([]);
@@ -129,7 +129,7 @@ impl<E: fmt::Debug> Decided<E> {
     /// Checks that the decision was refused with this error.
     ///
     /// # Panics
-    /// If it was not.
+    /// If it was not refused, or was refused with another error.
     #[track_caller]
     pub fn then_refused(self, due: E)
     where
@@ -142,7 +142,7 @@ impl<E: fmt::Debug> Decided<E> {
         }
     }
 
-    /// What was decided, for checks of one's own.
+    /// The outcome of the decision, for custom checks.
     pub fn outcome(self) -> Result<Vec<NewEvent>, E> {
         self.outcome
     }
