@@ -86,8 +86,8 @@ impl EventStore {
     /// times.
     ///
     /// # Errors
-    /// The errors of [`reconstruct_state`](Self::reconstruct_state), also if the name of the
-    /// snapshot is invalid.
+    /// The errors of [`reconstruct_state`](Self::reconstruct_state); [`Error::InvalidArgument`] and
+    /// [`Error::LimitExceeded`] also if the name of the snapshot is invalid.
     ///
     /// # Examples
     /// ```
@@ -141,7 +141,7 @@ impl EventStore {
         Ok(loaded)
     }
 
-    /// The last position that is included; `None` if no position separates the included events.
+    /// The last position to include; `None` if events before it may have to be excluded too.
     fn last_position(&self, stream: &str, up_to: UpTo) -> Result<Option<u64>, Error> {
         let head = self.head()?;
         Ok(match up_to {

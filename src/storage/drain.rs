@@ -1,15 +1,15 @@
-//! The one background thread of a store. It drains: it moves the tail into the trees, and seals the
-//! journal files whose events the trees have. It also syncs the journal of a buffered store in time
-//! and prepares the next journal file.
+//! The background thread of a store. It drains: it moves the tail into the trees, and seals the
+//! journal files whose events are in the trees. It also syncs the journal of a buffered store in
+//! time and prepares the next journal file.
 //!
 //! It opens and drops sled, which may hang or panic: other threads wait for it a bounded number of
-//! times, then give up and poison the store. No acknowledged event depends on it, because the
-//! journal has them all.
+//! times, then give up and poison the store. No acknowledged event depends on it, because all of
+//! them are in the journal.
 //!
 //! Order of a drain: freeze the tail's active generation, sync the journal, stage the window in the
-//! trees, move their head, mark the window as drained; then for each full file: name its sealed
-//! form, note it in the trees, list it as sealed, drop it from the tail, and only then remove the
-//! original. The sealed forms are written while the window is staged, by a second thread.
+//! trees, move their head, mark the window as drained; then for each full file: give its sealed
+//! form its name, note it in the trees, list it as sealed, drop it from the tail, and only then
+//! remove the original. A second thread writes the sealed forms while the window is staged.
 
 mod sealing;
 
@@ -37,26 +37,26 @@ use crate::{
 use sealing::Sealed;
 
 /// A drain is due at this many events. Its cost depends on the number of entries in the trees, and
-/// in a larger window more events share an entry.
+/// in a larger window an entry holds more events.
 const WINDOW_EVENTS: u64 = 200_000;
 
 /// At this many waiting events, appends wait.
 const WAITING_EVENTS: u64 = 600_000;
 
-/// At this many waiting generations a drain is due: a look-up of a new stream asks each of them.
+/// A drain is due at this many waiting generations: a lookup of a new stream searches each of them.
 const WAITING_GENERATIONS: usize = 12;
 
-/// Bytes of waiting frames at which a drain is due, and at which appends wait, as multiples of what
-/// the tail keeps in memory.
+/// The numbers of bytes of waiting frames at which a drain is due and at which appends wait, as
+/// multiples of the bytes that the tail keeps in memory.
 const WINDOW_FACTOR: u64 = 2;
 const WAITING_FACTOR: u64 = 8;
 
-/// A drain writes its window several times, compressed, and sealing writes a copy: it needs this
-/// many times the window, and this reserve.
+/// A drain writes its window several times, compressed, and sealing writes a copy. So a drain needs
+/// this many times the size of the window, plus this reserve.
 const SPACE_FACTOR: u64 = 3;
 const SPACE_RESERVE: u64 = 8 << 20;
 
-/// Whether enough waits for a drain.
+/// Whether enough is waiting for a drain.
 pub(super) fn is_due(tail: &Tail, tail_bytes: u64) -> bool {
     let waiting = tail.backlog();
     waiting.events >= WINDOW_EVENTS
@@ -64,30 +64,30 @@ pub(super) fn is_due(tail: &Tail, tail_bytes: u64) -> bool {
         || waiting.generations >= WAITING_GENERATIONS
 }
 
-/// Whether so much waits that appends must wait too.
+/// Whether so much is waiting that appends must wait.
 pub(super) fn is_tail_full(tail: &Tail, tail_bytes: u64) -> bool {
     let waiting = tail.backlog();
     waiting.events >= WAITING_EVENTS || waiting.bytes >= tail_bytes.saturating_mul(WAITING_FACTOR)
 }
 
-/// The error for a thread that makes no progress.
+/// Makes the error for a thread that makes no progress.
 pub(super) fn hung(action: &str) -> Error {
     Error::internal(format!("{action} makes no progress"))
 }
 
-/// What the thread works on.
+/// The state of the thread.
 struct Drain<'a> {
     disk: &'a Disk,
     tail: &'a Tail,
     health: &'a Health,
     tail_bytes: u64,
-    /// Nothing was drained yet since the store was opened.
+    /// Nothing has been drained since the store was opened.
     is_first: bool,
-    /// The last file of a store that is closing, sealed with its last window.
+    /// The sealed form of a closing store's last file, which was sealed with the last window.
     last_sealed: Option<Sealed>,
 }
 
-/// The thread's main loop, after it has opened the trees.
+/// The main loop of the thread, once the trees are open.
 pub(super) fn run(storage: &Arc<Storage>) {
     let Some(disk) = storage.disk() else { return };
     let mut drain = Drain {
@@ -135,7 +135,8 @@ fn drop_trees(disk: &Disk) {
 }
 
 impl Drain<'_> {
-    /// Drains windows while a drain is due, or until nothing is left, and seals what can be sealed.
+    /// Drains windows while a drain is due, or until nothing is left, and seals the files that can
+    /// be sealed.
     fn all(&mut self, everything: bool) -> Result<(), Error> {
         let mut again = true;
         while again {
@@ -149,11 +150,11 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// Drains one window, and seals the files that end with it. False when there was nothing to
-    /// drain or no space for it.
+    /// Drains one window, and seals the files that end with it. Returns false if there was nothing
+    /// to drain or no space for it.
     fn one(&mut self, is_closing: bool) -> Result<bool, Error> {
         self.tail.freeze();
-        // Everything frozen was written before, so it is durable after this.
+        // Everything frozen was written earlier, so it is durable after this sync.
         self.disk.sync_journal(self.health)?;
         let available = files::available_bytes(self.disk.path());
         let fits = available.saturating_sub(SPACE_RESERVE) / SPACE_FACTOR;
@@ -206,8 +207,8 @@ impl Drain<'_> {
         trees.discard_above(trees.head()?.position, streams, &tags, || self.beat())
     }
 
-    /// Stages a window while the second thread seals files. Where there is none, nothing is sealed
-    /// yet.
+    /// Stages a window while the second thread seals files. Without a second thread, nothing is
+    /// sealed yet.
     fn stage_and_seal(
         &self,
         trees: &Trees,
@@ -269,7 +270,7 @@ impl Drain<'_> {
         })
     }
 
-    /// Ends the journal of a store that is closing, once everything is drained.
+    /// Ends the journal of a closing store, once everything is drained.
     fn close_journal(&mut self) -> Result<(), Error> {
         let Some(journal) = self.disk.take_journal() else { return Ok(()) };
         if let Some(prepared) = sync::lock(&self.disk.prepared).take() {

@@ -1,8 +1,8 @@
-//! Sealing the journal files whose events the trees have, or will have with the window that is
-//! being drained.
+//! Seals the journal files whose events are in the trees, or will be once the current window is
+//! drained.
 //!
 //! Reading, compressing and comparing a file takes about as long as putting its events into the
-//! trees, and neither needs the other: only the name of the sealed file waits for the trees.
+//! trees, and the two are independent: only the sealed file's name must wait for the trees.
 
 use std::{fs, slice, sync::Arc};
 
@@ -16,13 +16,12 @@ use crate::{
     sync,
 };
 
-/// A full file, and its sealed form or why there is none.
+/// A full file, and its sealed form or the reason why there is none.
 pub(super) type Sealed = (FullFile, Result<Unpublished, Error>);
 
 impl Drain<'_> {
     /// The files to seal with the window that ends here, and whether the last of them is the active
-    /// file of a store that is closing. None while earlier files wait, because files are sealed in
-    /// their order.
+    /// file of a closing store. Empty while earlier files wait, because files are sealed in order.
     pub(super) fn to_seal(&self, end: LogEnd, is_closing: bool) -> (Vec<FullFile>, bool) {
         let drained = self.tail.drained().frame_number;
         let mut full = self.full_through(end);
@@ -41,17 +40,17 @@ impl Drain<'_> {
         full.iter().filter(|file| file.last_frame <= end.frame_number).cloned().collect()
     }
 
-    /// The active file of a store that is closing, if the log ends with this frame and the file is
-    /// to be sealed.
+    /// The active file of a closing store, if the log ends with this frame and the file should be
+    /// sealed.
     fn last_file(&self, end: LogEnd) -> Option<FullFile> {
         let journal = sync::lock(&self.disk.journal);
         journal.as_ref().filter(|journal| journal.end() == end).and_then(Journal::last_file)
     }
 
-    /// Seals the full files whose frames the trees have. A file that cannot be sealed stays as it
-    /// is: that costs space, and nothing else.
+    /// Seals the full files whose frames are in the trees. A file that cannot be sealed stays as it
+    /// is; that only costs space.
     pub(super) fn seal_files(&self) -> Result<(), Error> {
-        // One after the other: a crash between two of them loses the work on one.
+        // One by one: a crash between two files then loses the work on only one.
         while let Some(file) = self.full_through(self.tail.drained()).first() {
             for sealed in self.seal(slice::from_ref(file)) {
                 if !self.publish(sealed)? {
@@ -62,8 +61,8 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// Writes the sealed forms of these files, which are in the order of the journal, without
-    /// giving them their names. Ends with the first that fails for another reason than damage.
+    /// Writes the sealed forms of these files, which are in journal order, without giving them
+    /// their names. Stops at the first failure that is not damage.
     pub(super) fn seal(&self, full: &[FullFile]) -> Vec<Sealed> {
         let mut done: Vec<Sealed> = Vec::new();
         for file in full {
@@ -101,8 +100,8 @@ impl Drain<'_> {
         seal(&to_seal, &identity.directory, &identity.checksum, &mut beat)
     }
 
-    /// Puts the sealed form in the place of a file whose events the trees have. False when the next
-    /// drain has to try again.
+    /// Replaces a file whose events are in the trees with its sealed form. Returns false if the
+    /// next drain must try again.
     pub(super) fn publish(&self, (file, sealed): Sealed) -> Result<bool, Error> {
         let FullFile { key, path, .. } = file;
         let published = sealed.and_then(|sealed| sealed.publish(&self.disk.identity.directory));
@@ -130,12 +129,12 @@ impl Drain<'_> {
         removed.map(|()| true).map_err(|source| Error::io("remove", path, source))
     }
 
-    /// Takes a file off the list of those that are full and not sealed.
+    /// Removes a file from the list of files that are full and not sealed.
     fn forget(&self, key: FileKey) {
         sync::lock(&self.disk.full).retain(|file| file.key != key);
     }
 
-    /// The checkpoints that hold at the start of a file.
+    /// The checkpoints as of the start of a file.
     fn checkpoints_before(&self, key: FileKey) -> Result<Vec<Checkpoint>, Error> {
         let before = self.disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < key);
         match before {

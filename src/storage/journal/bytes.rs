@@ -1,7 +1,7 @@
 //! The frames of one journal file as a range of bytes, however the file stores them.
 //!
-//! Offsets are those of the file as it was written: the first frame is at 512. A sealed file hands
-//! out the same bytes at the same offsets.
+//! Offsets refer to the file as it was originally written: the first frame is at 512. A sealed file
+//! returns the same bytes at the same offsets.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ pub(crate) trait FrameBytes {
     /// The path of the file, for messages.
     fn path(&self) -> &Path;
 
-    /// Where the bytes end: frames lie between [`FIRST_FRAME_OFFSET`] and here.
+    /// Where the bytes end: frames are between [`FIRST_FRAME_OFFSET`] and this offset.
     fn end(&self) -> u64;
 
     /// Fills `buffer` with the bytes at `offset`.
     ///
     /// # Errors
-    /// `Corrupted` for bytes past the end and for stored bytes that are wrong, `Io`.
+    /// `Corrupted` for bytes past the end and for stored bytes that fail their check; `Io`.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error>;
 }
 

@@ -1,4 +1,4 @@
-//! Cutting the log off, for a repair: everything after some frame is set aside.
+//! Cutting off the log during a repair: everything after some frame is set aside.
 
 use std::{
     fs::{self, File},
@@ -24,20 +24,20 @@ use crate::{
 /// Where the log was cut off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cut {
-    /// The last position that is left.
+    /// The last position that remains.
     pub(crate) position: u64,
     pub(crate) reason: String,
-    /// The files that were set aside, where they are now.
+    /// The new paths of the files that were set aside.
     pub(crate) set_aside: Vec<PathBuf>,
 }
 
-/// A cut, and the file that new frames go into.
+/// A cut, and the file for new frames.
 pub(super) struct Made {
     pub(super) cut: Cut,
     pub(super) active: Option<Active>,
 }
 
-/// Sets `files` aside, and keeps a copy of the frames of the first one that lie before an offset.
+/// Sets `files` aside, and keeps a copy of the frames of the first one that are before an offset.
 pub(super) fn make(
     identity: &Identity,
     files: &[FileKey],
@@ -47,8 +47,8 @@ pub(super) fn make(
     let kept = first.filter(|_| offset > FIRST_FRAME_OFFSET);
     let kept = kept.map(|open| copy_start(&open, offset).map(|copy| (open, copy))).transpose()?;
     let mut set_aside = Vec::new();
-    // From the end, so that a cut that is killed can be repeated: until the last step the damage is
-    // where it was, with everything before it.
+    // From the end, so that a cut that is killed can be repeated: until the last step, the damage
+    // stays in place, with everything before it.
     for (index, key) in files.iter().enumerate().rev() {
         let path = key.active_path(&identity.directory);
         set_aside.push(match kept.is_some() && index == 0 {
@@ -78,7 +78,7 @@ pub(super) fn make(
     Ok(Made { cut: Cut { position: 0, reason, set_aside }, active })
 }
 
-/// Copies the start of a file to an unfinished one of the same capacity, durably.
+/// Copies the start of a file to an unfinished file of the same capacity, durably.
 fn copy_start(open: &OpenFile, end: u64) -> Result<(PathBuf, File), Error> {
     const STEP: u64 = 1 << 20;
     let path = open.path.with_extension(files::UNFINISHED);

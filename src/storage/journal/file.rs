@@ -1,8 +1,9 @@
 //! Journal files by name: listing them, and creating an active one.
 //!
-//! `<first position>.journal` is active or full, `<first position>.sealed` sealed; both have 20
-//! digits. A file that is full without an event is followed by one with the same first position:
-//! the ones after the first are named `<first position>-<number>`, from 1 on.
+//! `<first position>.journal` is an active or full file, `<first position>.sealed` a sealed one;
+//! the position has 20 digits. A file that is full without containing an event is followed by one
+//! with the same first position: all but the first of these are named `<first position>-<number>`,
+//! counted from 1.
 
 use std::{
     fs::{self, File},
@@ -27,12 +28,11 @@ use crate::{
 const ACTIVE: &str = "journal";
 const SEALED: &str = "sealed";
 
-/// The largest capacity of a journal file: the largest that can be asked for, plus the largest
-/// frame.
+/// The largest capacity of a journal file: the largest configurable size plus the largest frame.
 pub(crate) const CAPACITY_MAX: u64 = (1 << 30) + FRAME_BYTES_MAX;
 
-/// Identifies a file: the position of its first frame, and its number among those with this
-/// position. All but the last of these hold only checkpoints.
+/// Identifies a file: the position of its first frame, and its number among the files with this
+/// position. All of these but the last hold only checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileKey {
     pub(crate) first_position: u64,
@@ -104,7 +104,7 @@ pub(crate) fn list(directory: &Path) -> Result<Listing, Error> {
     Ok(found)
 }
 
-/// Removes what an unfinished creation or sealing left.
+/// Removes files left by an unfinished creation or sealing.
 pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -116,16 +116,16 @@ pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// How a creation failed, which decides whether the store stays usable.
+/// Why a creation failed, which decides whether the store stays usable.
 pub(crate) enum CreateFailure {
     /// Nothing was created.
     Refused(Error),
-    /// A sync or rename failed: what is on the disk is unknown.
+    /// A sync or rename failed: the state on the disk is unknown.
     Failed(Error),
 }
 
 impl CreateFailure {
-    /// A sync that fails for lack of space loses nothing: no frame is in the file yet.
+    /// A sync that fails for lack of space loses nothing: the file contains no frame yet.
     fn of_sync(path: &Path, source: io::Error) -> CreateFailure {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -136,7 +136,7 @@ impl CreateFailure {
     }
 }
 
-/// A file of zeros for later use: allocated and synced, under a temporary name.
+/// A file of zeros for later use, allocated and synced under a temporary name.
 #[derive(Debug)]
 pub(crate) struct PreparedFile {
     path: PathBuf,
@@ -145,18 +145,18 @@ pub(crate) struct PreparedFile {
 }
 
 impl PreparedFile {
-    /// Allocates a file, and calls `between` after each step of it. On [`CreateFailure::Refused`]
-    /// nothing is left.
+    /// Allocates a file, and calls `between` after each step. After [`CreateFailure::Refused`],
+    /// nothing is left on the disk.
     pub(crate) fn make(
         directory: &Path,
         capacity: u64,
         between: impl FnMut(&File) -> io::Result<()>,
     ) -> Result<PreparedFile, CreateFailure> {
-        // More than one may be in the making, each under a name of its own.
+        // Several files may be in preparation, each under a separate name.
         let name = format!("{}.{}", Uuid::new_v4().simple(), files::UNFINISHED);
         let path = directory.join(name);
         let refused = |source: io::Error| {
-            // Best effort: an unfinished file is removed at the next open as well.
+            // Best effort: the next open also removes unfinished files.
             let _ = fs::remove_file(&path);
             CreateFailure::Refused(Error::io("create", &path, source))
         };
@@ -175,8 +175,8 @@ impl PreparedFile {
         self.capacity
     }
 
-    /// Gives the file its header and then its name, each durable before the next step. The name
-    /// must be unused, unless the file replaces one without frames.
+    /// Writes the header of the file, then gives the file its name; each step is durable before the
+    /// next. The name must be unused, unless the file replaces one without frames.
     pub(crate) fn publish(
         self,
         directory: &Path,
@@ -205,7 +205,7 @@ impl PreparedFile {
 
     /// Removes a file that is not used.
     pub(crate) fn discard(self) {
-        // The next open removes it otherwise.
+        // If this fails, the next open removes it.
         let _ = fs::remove_file(&self.path);
     }
 }

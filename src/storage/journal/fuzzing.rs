@@ -1,5 +1,5 @@
-//! Arbitrary bytes as journal files, for the fuzzer. The checksums are forged: everything after
-//! them is reached.
+//! Arbitrary bytes as journal files, for the fuzzer. The checksums are forged, so that the fuzzer
+//! reaches everything after them.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::{
     storage::journal::{Checked, FileKey, FrameBytes, SealedFile, Step, ToSeal, Walk, seal},
 };
 
-/// A file in memory: the bytes are its frames.
+/// A file in memory whose bytes are its frames.
 struct InMemory<'a> {
     path: PathBuf,
     bytes: &'a [u8],
@@ -46,7 +46,7 @@ impl FrameBytes for InMemory<'_> {
     }
 }
 
-/// Uses everything of an event.
+/// Uses every part of an event.
 pub(crate) fn look_at(event: &RecordedEvent) -> usize {
     let texts = [event.stream_id(), event.event_type(), event.metadata().unwrap_or_default()];
     let bytes = texts.iter().map(|text| text.chars().count()).sum::<usize>();
@@ -54,8 +54,8 @@ pub(crate) fn look_at(event: &RecordedEvent) -> usize {
     bytes + event.data().len()
 }
 
-/// Walks frames; then they are sealed, and what is sealed must read the same. Returns how many
-/// events there were.
+/// Walks frames, then seals them; the sealed file must read the same. Returns how many events there
+/// were.
 pub(crate) fn frames(data: &[u8], scratch: &Path) -> usize {
     let source = InMemory { path: scratch.join("input"), bytes: data };
     let checksum = Checksum::forged();
@@ -88,7 +88,7 @@ pub(crate) fn frames(data: &[u8], scratch: &Path) -> usize {
     events
 }
 
-/// What a walk accepts may be refused when it is sealed; if not, it comes back as it was.
+/// Sealing may refuse what a walk accepts; if it does not, the frames must come back unchanged.
 fn seal_and_compare(frames: &[u8], last: LogEnd, scratch: &Path) {
     let source = InMemory { path: scratch.join("input"), bytes: frames };
     let checksum = Checksum::forged();
@@ -107,7 +107,7 @@ fn seal_and_compare(frames: &[u8], last: LogEnd, scratch: &Path) {
     }
 }
 
-/// Opens the bytes as a sealed file and asks it everything. Returns how many events it has.
+/// Opens the bytes as a sealed file and runs every query on it. Returns how many events it has.
 pub(crate) fn sealed(data: &[u8], scratch: &Path) -> usize {
     let path = FileKey { first_position: 1, number: 0 }.sealed_path(scratch);
     if fs::write(&path, data).is_err() {
@@ -116,7 +116,7 @@ pub(crate) fn sealed(data: &[u8], scratch: &Path) -> usize {
     let checksum = Checksum::forged();
     let Ok(file) = SealedFile::open(&path, Uuid::nil(), &checksum) else { return 0 };
     let mut events = 0;
-    // Damage is an answer; only a panic, a hang or much memory is not.
+    // Damage is a valid outcome; only a panic, a hang or excessive memory use is not.
     let _ = file.verify(&mut |part| {
         if let Checked::Events(page) = part {
             events += page.events().map(|event| look_at(&event).min(1)).sum::<usize>();

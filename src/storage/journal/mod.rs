@@ -1,12 +1,12 @@
-//! The journal: a write-ahead log that makes an append durable, one write and one sync for each
-//! group, and, sealed, the copy of every event in global order.
+//! The journal: a write-ahead log that makes an append durable with one write and one sync per
+//! group. Its sealed files are the copy of every event in global order.
 //!
 //! Invariants:
 //! * The files, in the order of their keys, hold every position from 1 on without a gap.
 //! * Frames are added to the last file only. Its bytes are allocated before its name appears (or,
 //!   after a close cut it, before the next frame), so that a sync writes no file-system metadata.
-//! * After the last frame of the last file there are only zeros, or the remains of one write that
-//!   never finished.
+//! * After the last frame of the last file there are only zeros, or the remains of one unfinished
+//!   write.
 //! * A sealed file holds the frames of a full one, compressed. It never changes.
 
 mod bytes;

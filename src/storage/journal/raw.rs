@@ -1,4 +1,4 @@
-//! The frames of a file that is not sealed, read from the file itself.
+//! Reads the frames of an unsealed file from the file itself.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{Error, storage::journal::bytes::FrameBytes};
 
-/// An active or full file, or what of it may be read.
+/// An active or full file, or the part of it that may be read.
 #[derive(Clone, Debug)]
 pub(crate) struct RawFile {
     pub(crate) path: PathBuf,
@@ -36,8 +36,8 @@ impl FrameBytes for RawFile {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, offset + done as u64) {
-                // A close has cut the file after its last frame since its length was taken: there
-                // were only zeros.
+                // Since the length was taken, a close has cut the file after its last frame: the
+                // rest was only zeros.
                 Ok(0) => {
                     rest.fill(0);
                     return Ok(());

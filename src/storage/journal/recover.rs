@@ -1,14 +1,14 @@
-//! Reading the unsealed files when a store is opened: every frame goes to the tail, the remains of
-//! a write that never finished are cleared, and frames that only the journal has must be intact.
+//! Reads the unsealed files when a store is opened: every frame goes to the tail, the remains of an
+//! unfinished write are cleared, and frames that only the journal has must be intact.
 //!
 //! An example. The trees have the frames up to 6, `S` marks the sealed files:
 //!
 //! ```text
 //! | S: 1 2 3 | 4 5 6 7 | 8 9 torn |
 //! ```
-//! Frames 4 to 9 are read, 7 to 9 are still to be drained, and the torn end is cleared. Damage in 4
-//! to 6 stays as it is, because the trees have those: the tail starts with 7, whose place the
-//! trees' head names. Damage in 7, 8 or 9 is `Corrupted`: only the journal has them.
+//! Frames 4 to 9 are read, 7 to 9 are not drained yet, and the torn end is cleared. Damage in 4 to
+//! 6 stays as it is, because the trees have those frames: the tail starts with 7, whose place is
+//! recorded in the trees' head. Damage in 7, 8 or 9 is `Corrupted`: only the journal has them.
 
 use std::{
     fs::File,
@@ -36,12 +36,12 @@ use crate::{
     },
 };
 
-/// Where the trees end: a frame and its place.
+/// The end of the trees: a frame and its location.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TreesEnd {
     pub(crate) end: LogEnd,
     pub(crate) key: FileKey,
-    /// Where it ends.
+    /// Where the frame ends.
     pub(crate) offset: u64,
 }
 
@@ -56,16 +56,17 @@ pub(crate) struct Recovery<'a> {
     pub(crate) sealed_end: Option<LogEnd>,
     /// The last sealed file, even if it is missing.
     pub(crate) last_sealed: Option<FileKey>,
-    /// `None` when there are no trees to continue from: then every frame is wanted.
+    /// `None` when there are no trees to continue from: then all frames are needed.
     pub(crate) trees: Option<TreesEnd>,
     pub(crate) head: Option<HeadRecord>,
-    /// Whether files may be written to: a store on a full disk is only read.
+    /// Whether files may be written to: a store on a full disk is opened only for reading.
     pub(crate) writes: bool,
-    /// Whether the log is cut off where only the journal could tell how it goes on, and does not.
+    /// Whether to cut off the log where only the journal has its continuation, and lacks it or has
+    /// it damaged.
     pub(crate) cuts: bool,
 }
 
-/// What recovery found.
+/// The result of recovery.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) journal: Journal,
@@ -74,11 +75,11 @@ pub(crate) struct Recovered {
     pub(crate) cut: Option<Cut>,
 }
 
-/// Takes what recovery finds.
+/// Receives the frames that recovery reads.
 pub(crate) trait Replay {
-    /// Takes a frame, which is in `file`.
+    /// Receives a frame from `file`.
     fn frame(&mut self, frame: &Frame<'_>, file: Source<'_>) -> Result<(), Error>;
-    /// Forgets the frames so far: those that come next do not continue them.
+    /// Discards the frames so far: those that follow do not continue them.
     fn forget(&mut self);
 }
 
@@ -100,15 +101,15 @@ pub(crate) struct OpenFile {
     pub(super) len: u64,
 }
 
-/// How a file ended.
+/// How reading a file ended.
 enum FileEnd {
     /// Another file follows.
     Full(FullFile),
-    /// The trees have what is damaged in it. The next file continues from this end, if it is known.
+    /// Its damaged part is in the trees. The next file continues from this end, if it is known.
     Damaged(Option<LogEnd>),
-    /// Where the next frame goes, at the end of the last file.
+    /// The last file ends: the next frame goes here.
     Active(u64),
-    /// The log is to be cut off at this offset of the file, or before it, for this reason.
+    /// The log must be cut off at this offset of the file, or before it, for this reason.
     Cut(u64, String),
 }
 
@@ -163,7 +164,7 @@ pub(crate) fn recover(
         false => reader.check_end(active.is_some())?,
     };
     let last = recovery.unsealed.last().copied().max(recovery.last_sealed);
-    // Files without events have this position too, and may be sealed by now.
+    // Files without events also have this position, and may be sealed by now.
     let first_position = end.position + 1;
     let last = last.filter(|key| key.first_position == first_position);
     let number = last.map_or(0, |key| key.number + 1);
@@ -179,7 +180,7 @@ impl<R: Replay> Reader<'_, R> {
         self.recovery.trees.map_or(LogEnd::default(), |trees| trees.end)
     }
 
-    /// The trees must have every sealed frame: a file is sealed only after they have it.
+    /// The trees must have every sealed frame: a file is sealed only after its events are in them.
     fn check_sealed_end(&self) -> Result<(), Error> {
         let Some(sealed) = self.end else { return Ok(()) };
         let Some(trees) = self.recovery.trees else { return self.check_known(sealed) };
@@ -194,7 +195,7 @@ impl<R: Replay> Reader<'_, R> {
         self.check_known(sealed)
     }
 
-    /// A frame that the trees or `HEAD` know must be the one that is found.
+    /// A frame known from the trees or `HEAD` must be the one that is found.
     fn check_known(&self, found: LogEnd) -> Result<(), Error> {
         let trees = self.recovery.trees.map(|trees| trees.end);
         let head = self.recovery.head.map(|head| head.end);
@@ -210,8 +211,8 @@ impl<R: Replay> Reader<'_, R> {
         Ok(())
     }
 
-    /// As [`read_file`](Self::read_file); if the log may be cut off, a file that cannot be used is
-    /// its end.
+    /// Like [`read_file`](Self::read_file), but if the log may be cut off, an unusable file ends
+    /// it.
     fn read_or_cut(
         &mut self,
         key: FileKey,
@@ -302,7 +303,8 @@ impl<R: Replay> Reader<'_, R> {
             let trees = self.recovery.trees.filter(|trees| trees.key == open.key);
             let lost = walk.last().frame_number;
             match trees.filter(|trees| !has_damage && lost < trees.end.frame_number) {
-                // The trees have what is damaged. What they lack starts where their head says.
+                // The trees have the damaged events. What they lack starts at the place that their
+                // head names.
                 Some(trees) => {
                     has_damage = true;
                     self.replay.forget();
@@ -331,7 +333,7 @@ impl<R: Replay> Reader<'_, R> {
         self.replay.frame(frame, Source { key: open.key, path: &open.path, file: &open.file })
     }
 
-    /// What is wrong with how the intact frames of a file end.
+    /// Says what is wrong with the end of a file's intact frames.
     fn wrong_end(
         &self,
         open: &OpenFile,
@@ -359,20 +361,20 @@ impl<R: Replay> Reader<'_, R> {
         }
     }
 
-    /// The last frame that the trees have of a file, or that `HEAD` records.
+    /// The last frame of a file that the trees have or that `HEAD` records.
     fn reached(&self, key: FileKey) -> u64 {
         let trees = self.recovery.trees.filter(|trees| trees.key == key);
         let trees = trees.map_or(0, |trees| trees.end.frame_number);
         trees.max(self.recovery.head.map_or(0, |head| head.end.frame_number))
     }
 
-    /// A close cuts the file off after its last frame. `HEAD` says which that was; when its record
-    /// is lost or an older one, the trees do, which a close leaves with every frame.
+    /// A close cuts the file off after its last frame. `HEAD` says which frame that was. If its
+    /// record is lost or too old, the trees say it: a close leaves them with every frame.
     fn was_cut_here(&self, last: LogEnd) -> bool {
         let is_end_of_trees = self.recovery.trees.is_some_and(|trees| trees.end == last);
         match self.recovery.head {
             None => is_end_of_trees,
-            // The record of the close may be the one that is damaged.
+            // The damaged record may be that of the close.
             Some(head) if head.end == last => {
                 head.beyond != Beyond::SameFile || (is_end_of_trees && !head.is_sure)
             }
@@ -381,8 +383,8 @@ impl<R: Replay> Reader<'_, R> {
         }
     }
 
-    /// Damage that reaches to the end of what the trees have may have taken frames after it, which
-    /// only the journal had, unless the store was closed there.
+    /// Damage that reaches to the end of what the trees have may include later frames that only the
+    /// journal had, unless the store was closed there.
     fn hidden_loss(&self, walk: &mut Walk<'_>) -> Result<Option<String>, Error> {
         let last = walk.last();
         let closed = |head: HeadRecord| head.state == HeadState::Closed && head.end == last;
@@ -431,7 +433,8 @@ impl<R: Replay> Reader<'_, R> {
         Ok(FileEnd::Active(offset))
     }
 
-    /// The end of a log that may be cut off: what the journal has, or what the trees have beyond.
+    /// The end of a log that may be cut off: the end of the journal, or that of the trees if they
+    /// go further.
     fn cut_end(&self, cut: &mut Option<Cut>, active: &mut Option<Active>) -> LogEnd {
         let (found, trees) = (self.end.unwrap_or_default(), self.trees());
         let end = if trees.frame_number > found.frame_number { trees } else { found };
@@ -446,7 +449,7 @@ impl<R: Replay> Reader<'_, R> {
         end
     }
 
-    /// The log must reach everything that is known of it.
+    /// The log must reach every frame that is known to exist.
     fn check_end(&self, has_active: bool) -> Result<LogEnd, Error> {
         let place = || self.recovery.identity.directory.display().to_string();
         let Some(end) = self.end else {

@@ -1,4 +1,4 @@
-//! The sealed files of a store: the list of them, and a few that are kept open.
+//! The sealed files of a store: a list of all, and a few that are kept open.
 
 use std::{collections::BTreeMap, mem, ops::RangeInclusive, path::PathBuf, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How many files are kept open. Each takes a descriptor and about 20 KB.
+/// How many files are kept open. Each uses a descriptor and about 20 KB.
 const OPEN_FILES: usize = 64;
 
 /// The sealed files, in order.
@@ -23,11 +23,11 @@ const OPEN_FILES: usize = 64;
 pub(crate) struct SealedFiles {
     identity: Identity,
     keys: RwLock<Vec<FileKey>>,
-    /// What was noted of files when they were sealed.
+    /// Facts noted about files when they were sealed.
     noted: RwLock<BTreeMap<FileKey, SealedFacts>>,
-    /// The files, and those that are sealed later, reach at least to this position.
+    /// All files together, including those sealed later, reach at least to this position.
     reached: AtomicU64,
-    /// The files that were used last, the newest use first.
+    /// The most recently used files, the latest first.
     open: Mutex<Vec<(FileKey, Arc<SealedFile>)>>,
 }
 
@@ -53,23 +53,23 @@ impl SealedFiles {
         }
     }
 
-    /// Forgets files that are replaced by one that is made for all of them.
+    /// Forgets files that are replaced by one file made from all of them.
     pub(crate) fn remove(&self, is_gone: impl Fn(FileKey) -> bool) {
         sync::write(&self.noted).retain(|known, _| !is_gone(*known));
         sync::write(&self.keys).retain(|known| !is_gone(*known));
         sync::lock(&self.open).retain(|(known, _)| !is_gone(*known));
     }
 
-    /// Takes the files of another list in place of these.
+    /// Replaces this list with that of `other`.
     pub(crate) fn replace(&self, other: &SealedFiles) {
         self.reached.store(other.reached(), Ordering::SeqCst);
         *sync::write(&self.noted) = mem::take(&mut *sync::write(&other.noted));
         *sync::write(&self.keys) = other.keys();
-        // Last: one that was opened meanwhile is in it, or does not fit what is noted now.
+        // Last: a file opened meanwhile is in the cache, or does not match the facts noted now.
         sync::lock(&self.open).clear();
     }
 
-    /// Notes that the files reached at least to this position, whether they are there or not.
+    /// Notes that the files reached at least to this position, whether or not they still exist.
     pub(crate) fn reach(&self, position: u64) {
         self.reached.fetch_max(position, Ordering::SeqCst);
     }
@@ -93,7 +93,8 @@ impl SealedFiles {
         key.sealed_path(&self.identity.directory)
     }
 
-    /// The last file that starts at or before a position: the one that holds it, if one does.
+    /// The last file that starts at or before a position: if any file holds the position, it is
+    /// this one.
     pub(crate) fn holder(&self, position: u64) -> Result<Option<Arc<SealedFile>>, Error> {
         let key = {
             let keys = sync::read(&self.keys);
@@ -103,7 +104,7 @@ impl SealedFiles {
         key.map(|key| self.open(key)).transpose()
     }
 
-    /// Opens a file, unless it is open.
+    /// Opens a file, unless it is already open.
     pub(crate) fn open(&self, key: FileKey) -> Result<Arc<SealedFile>, Error> {
         let mut open = sync::lock(&self.open);
         if let Some(index) = open.iter().position(|(known, _)| *known == key) {
@@ -128,8 +129,8 @@ impl SealedFiles {
         Ok(file)
     }
 
-    /// The files that a range of positions touches, in this direction. Where one is missing there
-    /// is an error: what the others hold does not answer whether there is something.
+    /// The files that overlap a range of positions, in this direction. A missing file is an error:
+    /// without it, the others cannot show that something is absent.
     pub(crate) fn over(
         &self,
         range: &RangeInclusive<u64>,
@@ -139,7 +140,7 @@ impl SealedFiles {
         let first = keys.partition_point(|key| key.first_position <= *range.start());
         let end = keys.partition_point(|key| key.first_position <= *range.end());
         let mut keys = keys.get(first.saturating_sub(1)..end).unwrap_or_default().to_vec();
-        // Where the files so far have left off.
+        // Where the files so far ended.
         let (start, end) = (*range.start(), (*range.end()).min(self.reached()));
         let mut next = start;
         if direction == Direction::Backward {
@@ -177,8 +178,8 @@ impl SealedFiles {
         })
     }
 
-    /// The files, the newest first. Where one is missing there is an error: what the others hold
-    /// does not answer whether there is something.
+    /// The files, the newest first. A missing file is an error: without it, the others cannot show
+    /// that something is absent.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = Result<Arc<SealedFile>, Error>> {
         let mut newer: Option<SealedFacts> = None;
         let mut keys = self.keys().into_iter().rev();

@@ -1,5 +1,5 @@
-//! Settling the end of the log once it is found: the last frames become durable, and what an
-//! unfinished write has left is cleared.
+//! Settles the end of the log once it is found: makes the last frames durable, and clears the
+//! remains of an unfinished write.
 
 use std::{ops::Range, os::unix::fs::FileExt, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Keeps the range of the frames at the end that no later frame proves durable.
+/// Keeps the range of the last frames that no later frame proves durable.
 pub(super) fn note_proof(
     header: &FrameHeader,
     range: Range<u64>,
@@ -29,7 +29,7 @@ pub(super) fn note_proof(
 /// Makes the last frames durable and clears `remains` bytes after them.
 ///
 /// Frames that nothing proves durable may have been read from a page cache that a failed sync
-/// marked clean without writing it, so they are written again, byte for byte, before they are
+/// marked clean without writing it. So they are written again, byte for byte, before they are
 /// synced. Bytes after the end were never acknowledged; if they stayed, a later frame that ends
 /// where they continue could bring them back.
 pub(super) fn make_durable(

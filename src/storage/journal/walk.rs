@@ -1,5 +1,5 @@
-//! Walking the frames of one unsealed journal file, for recovery and checks. It also distinguishes
-//! a write that never finished from damage. (Sealing reads in smaller units: see `sealed::units`.)
+//! Walks the frames of one unsealed journal file, for recovery and checks. The walk also tells an
+//! unfinished write from damage. (Sealing reads in smaller units: see `sealed::units`.)
 //!
 //! A frame that does not fit its checksum is the end of the log when it looks like an unfinished
 //! write and no intact frame after it proves that it was durable. Everything else is damage. An
@@ -47,7 +47,7 @@ pub(crate) enum Step<'a> {
     Frame(Frame<'a>),
     /// The journal continues in another file.
     Continued,
-    /// Nothing was written here, or a write that did not finish.
+    /// Nothing was written here, or a write was not finished.
     End,
     Damaged(String),
 }
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
             frame_number: header.number,
             prev_checksum: header.checksum,
         };
-        // Borrow again, now that the walk no longer changes.
+        // Borrow again, now that the walk is no longer changed.
         let payload = self.window.loaded(offset, len).get(HEADER_BYTES..).unwrap_or_default();
         Ok(Step::Frame(Frame { header, offset, payload, items }))
     }
@@ -153,8 +153,8 @@ impl<'a> Walk<'a> {
         Ok(FrameHeader::decode(bytes, self.checksum))
     }
 
-    /// There is no intact header here. A header lies in one sector, so only a short write can cut
-    /// it, and then only zeros follow.
+    /// Called where there is no intact header. A header is in one sector, so only a short write can
+    /// cut it, and then only zeros follow.
     fn without_header(&mut self) -> Result<Step<'_>, Error> {
         let offset = self.offset;
         let left = self.bytes.end().saturating_sub(offset);
@@ -174,8 +174,8 @@ impl<'a> Walk<'a> {
         Ok(Step::Damaged("the checksum of a frame's header does not fit".to_owned()))
     }
 
-    /// The frame `missing` looks like a write that never finished. It is the end of the log, unless
-    /// an intact frame from `from` on proves that it was durable.
+    /// Called for a frame that looks like an unfinished write, with `missing` as its number. It is
+    /// the end of the log, unless an intact frame from `from` on proves that the frame was durable.
     fn unfinished(&mut self, from: u64, missing: u64) -> Result<Step<'_>, Error> {
         let mut offset = from;
         if defect::has(Defect::TornFrameIsEnd) {
@@ -197,8 +197,8 @@ impl<'a> Walk<'a> {
         Ok(Step::End)
     }
 
-    /// The first multiple of a header's size from `offset` on that is not zeros, within what is
-    /// loaded.
+    /// The first multiple of a header's size from `offset` on where there are not only zeros,
+    /// within the loaded part.
     fn skip_zeros(&mut self, offset: u64) -> Result<u64, Error> {
         let left = self.bytes.end() - offset;
         let len = usize::try_from(left).unwrap_or(READ_BYTES).min(READ_BYTES);
@@ -212,7 +212,7 @@ impl<'a> Walk<'a> {
         Ok(self.remains(offset)? == 0)
     }
 
-    /// How many bytes from `offset` on there are up to the last one that is not zero.
+    /// How many bytes there are from `offset` to the last one that is not zero.
     pub(crate) fn remains(&mut self, offset: u64) -> Result<u64, Error> {
         let (mut at, mut last) = (offset, offset);
         while at < self.bytes.end() {
@@ -229,7 +229,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Window {
-    /// Makes `len` bytes from `offset` on available. The caller has checked that the file has them.
+    /// Loads `len` bytes from `offset` on. The caller has checked that the file has them.
     fn load(&mut self, bytes: &dyn FrameBytes, offset: u64, len: usize) -> Result<&[u8], Error> {
         let end = offset + len as u64;
         let is_loaded = offset >= self.start && end <= self.start + self.buffer.len() as u64;

@@ -1,4 +1,4 @@
-//! Writing frames, and moving on to the next file.
+//! Writes frames, and continues in the next file when one is full.
 
 use std::{
     fs::File,
@@ -27,8 +27,8 @@ use crate::{
     sync::{self, Mutex},
 };
 
-/// The capacity of a file when none is active; each later one doubles, up to the option's size, so
-/// that a small store stays small.
+/// The capacity of a file when none is active. Each later file has twice the capacity, up to the
+/// configured size, so that a small store stays small.
 const FIRST_CAPACITY: u64 = 256 << 10;
 
 /// A buffer larger than this is freed after use.
@@ -47,9 +47,9 @@ pub(crate) struct Identity {
 pub(crate) struct Journal {
     identity: Identity,
     capacity_max: u64,
-    /// `None` before the first frame of a new file: it is made when it is needed.
+    /// `None` before the first frame of a new file: the file is created when it is needed.
     active: Option<Active>,
-    /// The key that the next file gets when nothing is active.
+    /// The key of the next file when no file is active.
     next_key: FileKey,
     end: LogEnd,
     buffer: Vec<u8>,
@@ -64,7 +64,7 @@ pub(crate) struct Active {
     pub(crate) capacity: u64,
     /// Bytes that are allocated: after a close, less than the capacity.
     pub(crate) allocated: u64,
-    /// The number of its first frame, and what that names.
+    /// The number of its first frame, and the `prev_checksum` of that.
     pub(crate) first_frame: u64,
     pub(crate) prev_checksum: u32,
     /// Where the next frame goes.
@@ -77,15 +77,16 @@ pub(crate) struct FullFile {
     pub(crate) key: FileKey,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<File>,
-    /// The number of its first frame, and what that names.
+    /// The number of its first frame, and the `prev_checksum` of that.
     pub(crate) first_frame: u64,
     pub(crate) prev_checksum: u32,
-    /// Where its frames end, with the marker.
+    /// Where its frames end, including the marker.
     pub(crate) end: u64,
     pub(crate) last_frame: u64,
 }
 
-/// A close seals the active file from this size on; smaller ones are continued at the next open.
+/// A close seals the active file if it has at least this size; the next open continues smaller
+/// ones.
 const SEALED_AT_CLOSE: u64 = 256 << 10;
 
 impl Active {
@@ -93,12 +94,12 @@ impl Active {
         self.offset >= SEALED_AT_CLOSE
     }
 
-    /// Whether a close cut off what was allocated for more frames.
+    /// Whether a close cut off the space allocated for more frames.
     fn is_cut(&self) -> bool {
         self.allocated < self.capacity
     }
 
-    /// The file as one that takes no more frames, the last of which is `end`.
+    /// The file in its full form: it takes no more frames, and `end` is its last frame.
     pub(crate) fn to_full(&self, end: LogEnd) -> FullFile {
         FullFile {
             key: self.key,
@@ -111,14 +112,14 @@ impl Active {
         }
     }
 
-    /// Frees what is allocated after the last frame. `HEAD` must already record that the log ends
-    /// here: otherwise a short file is damage.
+    /// Frees the space allocated after the last frame. `HEAD` must already record that the log ends
+    /// here: otherwise a short file counts as damage.
     pub(crate) fn cut(&self) -> Result<(), Error> {
         self.file.set_len(self.offset).map_err(|source| Error::io("shorten", &self.path, source))
     }
 }
 
-/// What a frame holds: its items, each with its kind.
+/// The contents of a frame: its items, each with its kind.
 #[derive(Debug)]
 pub(crate) struct NewFrame<'a> {
     pub(crate) kind: FrameKind,
@@ -136,11 +137,11 @@ pub(crate) struct WrittenFrame {
     pub(crate) payload_offset: u64,
     /// Where the next frame starts.
     pub(crate) end_offset: u64,
-    /// The file that it no longer fitted into, synced.
+    /// The full file, synced, if the frame no longer fitted into it.
     pub(crate) full: Option<FullFile>,
 }
 
-/// What the journal needs from others when it moves on to another file.
+/// What the journal needs from its caller when it continues in another file.
 pub(crate) trait Hooks {
     /// Makes a full file durable.
     fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error>;
@@ -153,7 +154,7 @@ pub(crate) trait Hooks {
 pub(crate) enum WriteFailure {
     /// Nothing was written, and the journal is as before.
     Refused(Error),
-    /// What is on the disk is unknown.
+    /// The state on the disk is unknown.
     Failed(Error),
 }
 
@@ -167,7 +168,7 @@ impl From<CreateFailure> for WriteFailure {
 }
 
 impl Journal {
-    /// Continues after `end`, in `active` or in a new file that gets the key `next_key`.
+    /// Continues after `end`, in `active` or in a new file with the key `next_key`.
     pub(crate) fn new(
         identity: Identity,
         capacity_max: u64,
@@ -178,19 +179,20 @@ impl Journal {
         Journal { identity, capacity_max, active, next_key, end, buffer: Vec::new() }
     }
 
-    /// The last frame written.
+    /// The last frame that was written.
     pub(crate) fn end(&self) -> LogEnd {
         self.end
     }
 
-    /// The file to sync so that everything written so far is durable. Earlier files already are.
+    /// The file to sync to make everything written so far durable. Earlier files are durable
+    /// already.
     pub(crate) fn to_sync(&self) -> Option<(Arc<File>, PathBuf)> {
         self.active.as_ref().map(|active| (Arc::clone(&active.file), active.path.clone()))
     }
 
     /// Writes one frame without syncing it. `synced` is the number of the last frame that is known
-    /// to be durable. When the frame needs a new file, `sync_full` must first make the full one
-    /// durable; the new one is the prepared one, if that is large enough.
+    /// to be durable. If the frame needs a new file, `sync_full` must first make the full one
+    /// durable. The new file is the prepared one, if that is large enough.
     pub(crate) fn write(
         &mut self,
         frame: &NewFrame<'_>,
@@ -219,7 +221,7 @@ impl Journal {
         for (kind, content) in &frame.items {
             frame::put_item(buffer, *kind, content).map_err(refused)?;
         }
-        // One more for the end byte; and leave room for a marker after the frame.
+        // One more for the end byte, and room for a marker after the frame.
         let needed = ((buffer.len() + 1).next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
         if needed > FRAME_BYTES_MAX {
             return Err(refused("a group of appends is past the size of a frame".to_owned()));
@@ -231,14 +233,14 @@ impl Journal {
             return Err(refused("the journal has no file".to_owned()));
         };
         if active.offset == FIRST_FRAME_OFFSET {
-            // The marker in the file before says so too, until that file is sealed.
+            // The marker in the previous file also says so, until that file is sealed.
             hooks.made(Beyond::NextFile, self.end).map_err(WriteFailure::Failed)?;
         }
         if active.is_cut() {
             allocate(active)?;
             hooks.made(Beyond::SameFile, self.end).map_err(WriteFailure::Failed)?;
         }
-        // A new file is begun only once the one before is durable.
+        // A new file is begun only once the previous one is durable.
         let unsynced = if is_first { 0 } else { self.end.frame_number.saturating_sub(synced) };
         let meta = FrameMeta {
             kind: frame.kind,
@@ -267,7 +269,7 @@ impl Journal {
         Ok(WrittenFrame { end: self.end, key, file, payload_offset, end_offset, full })
     }
 
-    /// Starts a file that has room for `needed` bytes of frames, once the one before is durable.
+    /// Starts a file that has room for `needed` bytes of frames, once the previous file is durable.
     fn rotate(
         &mut self,
         needed: u64,
@@ -339,7 +341,7 @@ impl Journal {
         doubled.unwrap_or(FIRST_CAPACITY).min(self.capacity_max)
     }
 
-    /// Whether a close has cut the active file, and nothing was added since.
+    /// Whether a close has cut the active file and nothing has been added since.
     pub(crate) fn is_cut(&self) -> bool {
         self.active.as_ref().is_some_and(Active::is_cut)
     }
@@ -380,19 +382,20 @@ impl Journal {
         at.file.sync_data().map_err(|source| Error::io("sync", &at.path, source))
     }
 
-    /// The active file as it will be when nothing more is written, if it is worth sealing.
+    /// The active file in its final form, provided that nothing more is written; `None` if it is
+    /// not worth sealing.
     pub(crate) fn last_file(&self) -> Option<FullFile> {
         let active = self.active.as_ref().filter(|active| active.is_worth_sealing())?;
         Some(active.to_full(self.end))
     }
 
-    /// Ends the journal: hands over the active file, if it has frames.
+    /// Ends the journal and returns the active file, if it has frames.
     pub(crate) fn into_active(self) -> Option<Active> {
         self.active.filter(|active| active.offset > FIRST_FRAME_OFFSET)
     }
 }
 
-/// Allocates again what a close cut off. On [`WriteFailure::Refused`] no frame has changed.
+/// Allocates again what a close cut off. After [`WriteFailure::Refused`], no frame has changed.
 fn allocate(active: &mut Active) -> Result<(), WriteFailure> {
     let Active { file, path, capacity, allocated, .. } = active;
     let written = files::write_zeros(file, *allocated..*capacity, |_| Ok(()));

@@ -1,4 +1,4 @@
-//! A generation of the tail: the frames of one journal file, or some of them, with an index.
+//! A generation of the tail: some or all frames of one journal file, with an index.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,19 +19,19 @@ use crate::{
     sync::{self, RwLock},
 };
 
-/// What an event takes in the index, about.
+/// About how many bytes an event takes in the index.
 const EVENT_BYTES: u64 = 24;
-/// What a record, a stream and a frame take in the index besides names, about.
+/// About how many bytes each record, stream and frame takes in the index, besides names.
 const ENTRY_BYTES: u64 = 96;
 
-/// Events are read through this many records at once, at most.
+/// A read of events goes through at most this many records at once.
 const RECORDS_READ: usize = 64;
 
-/// A record on its way into the tail.
+/// A record to be added to the tail.
 #[derive(Clone, Debug)]
 pub(crate) struct TailRecord {
     pub(crate) first_position: u64,
-    /// Where it starts in its file.
+    /// Where the record starts in its file.
     pub(crate) offset: u64,
     pub(crate) bytes: Arc<[u8]>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct FrameSource {
     pub(crate) end_offset: u64,
 }
 
-/// Where a record lies.
+/// Where a record is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     first_position: u64,
@@ -75,15 +75,15 @@ impl Stream {
     }
 }
 
-/// Some frames of one journal file. Without a file, in memory, its bytes stay.
+/// Some frames of one journal file. In memory there is no file, and their bytes stay.
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     source: Option<FrameSource>,
-    /// Its last frame, or the last one before it while it has none.
+    /// Its last frame; without any, the last frame before it.
     end: LogEnd,
     frames: u64,
     records: Vec<Place>,
-    /// One for each record, unless they were released.
+    /// One for each record, unless the bytes were released.
     bodies: RwLock<Option<Vec<Arc<[u8]>>>>,
     streams: HashMap<Arc<str>, Stream>,
     names: BTreeSet<Arc<str>>,
@@ -95,11 +95,11 @@ pub(crate) struct Generation {
     events: u64,
     body_bytes: u64,
     index_bytes: u64,
-    /// What the tags take of these.
+    /// The bytes that the tags of these take.
     tag_bytes: u64,
 }
 
-/// A record, and its bytes or the file to read them from.
+/// A record, with its bytes or the file to read them from.
 #[derive(Debug)]
 pub(crate) struct RecordRef {
     place: Place,
@@ -136,12 +136,12 @@ impl RecordRef {
     }
 }
 
-/// The error for a record of the tail that does not hold what it should.
+/// Makes the error for a record of the tail with unexpected contents.
 pub(super) fn damaged(first_position: u64, reason: impl Into<String>) -> Error {
     Error::corrupted("a record that waits for the trees", Some(first_position), reason)
 }
 
-/// Events of a stream that are to be read: their positions, and the records that hold them.
+/// Events of a stream to be read: their positions, and the records that hold them.
 #[derive(Debug)]
 pub(crate) struct Places {
     positions: Vec<u64>,
@@ -150,7 +150,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Reads the events, in the direction asked for.
+    /// Reads the events in the requested direction.
     pub(crate) fn read(self) -> Result<Vec<RecordedEvent>, Error> {
         let Places { positions, records, is_backward } = self;
         let mut positions = positions.into_iter().peekable();
@@ -221,7 +221,7 @@ impl Generation {
         self.end
     }
 
-    /// The file that holds its frames, and where in it the last one ends.
+    /// The file that holds its frames, and where the last of them ends in the file.
     pub(crate) fn source(&self) -> Option<&FrameSource> {
         self.source.as_ref()
     }
@@ -238,12 +238,12 @@ impl Generation {
         self.events - self.drained_events
     }
 
-    /// Bytes of its frames, about, and of the index of its tags, which may be much more.
+    /// About how many bytes its frames take, with the index of its tags, which may be much larger.
     pub(super) fn frame_bytes(&self) -> u64 {
         self.body_bytes + ENTRY_BYTES * self.frames + self.tag_bytes
     }
 
-    /// Bytes of events in memory.
+    /// Bytes of its events in memory.
     pub(super) fn body_bytes(&self) -> u64 {
         if sync::read(&self.bodies).is_some() { self.body_bytes } else { 0 }
     }
@@ -252,7 +252,7 @@ impl Generation {
         self.body_bytes() + self.index_bytes + self.tag_bytes
     }
 
-    /// Drops the bytes of the events; their file has them.
+    /// Releases the bytes of the events, which are also in their file.
     pub(super) fn release_bodies(&self) {
         if self.source.is_some() && sync::read(&self.bodies).is_some() {
             *sync::write(&self.bodies) = None;
@@ -276,7 +276,7 @@ impl Generation {
         after.checked_sub(1)
     }
 
-    /// The record that holds a position, if one does.
+    /// The record that holds a position, if any does.
     pub(super) fn record_at(&self, position: u64) -> Option<RecordRef> {
         if position > self.end.position {
             return None;
@@ -301,8 +301,8 @@ impl Generation {
         self.streams.get(stream).map(|found| found.first_version)
     }
 
-    /// Where up to `limit` events of a stream are, from `version` on or back. `None` when this
-    /// generation does not hold that version.
+    /// The places of up to `limit` events of a stream, from `version` on or backwards. `None` if
+    /// this generation does not hold that version.
     pub(super) fn places(
         &self,
         stream: &str,
@@ -325,7 +325,7 @@ impl Generation {
             }
             (indexes.len() <= RECORDS_READ).then_some(())
         };
-        // As many as some records hold, those next to `version`.
+        // As many as a number of records hold, those next to `version`.
         let taken = match is_backward {
             false => positions.iter().take_while(|at| add(**at).is_some()).count(),
             true => positions.iter().rev().take_while(|at| add(**at).is_some()).count(),
@@ -376,7 +376,7 @@ impl Generation {
         self.ids.iter().map(|(id, position)| (*id, *position))
     }
 
-    /// The positions of events with a tag that lie in a range, in order.
+    /// The positions of the events with a tag in a range, in order.
     pub(super) fn tagged(&self, tag: &str, range: &RangeInclusive<u64>) -> &[u64] {
         let positions = self.tags.get(tag).map(Vec::as_slice).unwrap_or_default();
         let start = positions.partition_point(|position| position < range.start());

@@ -1,13 +1,13 @@
-//! The tail: an index in memory of every event of the journal files that are not sealed yet, and
+//! The tail: an in-memory index of every event in the journal files that are not sealed yet, and
 //! the newest of their bytes. (A log-structured merge tree calls this its memtable.)
 //!
 //! Invariants:
 //! * An event is in the tail or in a sealed file. It leaves the tail only after its file is sealed,
 //!   and a file is sealed only after the trees hold its events. So a reader that looks in the tail
 //!   first and in a sealed file or the trees next misses nothing and needs no lock for it.
-//! * The tail is a row of generations. Only the writer adds, to the last one, the active one. The
-//!   others are frozen: they change only in whether their bytes are in memory. A drain takes whole
-//!   frozen generations; freeing one drops an `Arc`.
+//! * The tail is a sequence of generations. Only the writer adds frames, always to the last
+//!   generation, the active one. The others are frozen: they change only in whether their bytes are
+//!   in memory. A drain takes whole frozen generations; freeing one drops an `Arc`.
 //! * No lock is held for longer than it takes to add a frame or to copy a few pointers.
 
 mod generation;
@@ -33,11 +33,11 @@ use crate::{
 pub(crate) use generation::{FrameSource, Generation, TailEntry, TailRecord};
 pub(crate) use window::Window;
 
-/// A generation is frozen at this size, so that a drain of several has steps.
+/// A generation is frozen at this size, so that a drain of several works in steps.
 const GENERATION_EVENTS: usize = 50_000;
 const GENERATION_BYTES: u64 = 16 << 20;
 
-/// A frame on its way into the tail.
+/// A frame to be added to the tail.
 #[derive(Debug)]
 pub(crate) struct TailFrame<'a> {
     pub(crate) end: LogEnd,
@@ -61,11 +61,11 @@ struct Inner {
     active: Generation,
     /// The last frame that the trees have.
     drained: LogEnd,
-    /// What the trees lack of the frozen generations.
+    /// The part of the frozen generations that the trees lack.
     waiting: Backlog,
 }
 
-/// How much waits for the trees.
+/// How much waits to be drained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backlog {
     pub(crate) events: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Backlog {
 }
 
 impl Tail {
-    /// An empty tail that keeps about so many bytes of events in memory.
+    /// Creates an empty tail that keeps about this many bytes of events in memory.
     pub(crate) fn new(bytes_max: u64) -> Tail {
         Tail { bytes_max, inner: RwLock::default() }
     }
@@ -87,7 +87,7 @@ impl Tail {
         let is_full = inner.active.len() >= GENERATION_EVENTS
             || inner.active.frame_bytes() >= GENERATION_BYTES
             || (!inner.active.is_empty() && inner.active.file_key() != key);
-        // Without files nothing is ever drained, and a look-up asks every generation.
+        // Without files nothing is ever drained, and a lookup searches every generation.
         if is_full && key.is_some() {
             inner.freeze();
         }
@@ -98,7 +98,7 @@ impl Tail {
         }
     }
 
-    /// Drops the bytes of the oldest frozen generations, past what the tail keeps.
+    /// Releases the bytes of the oldest frozen generations, beyond what the tail keeps.
     fn release_bodies(&self, inner: &Inner) {
         let mut kept = inner.active.body_bytes();
         for generation in inner.frozen.iter().rev() {
@@ -109,24 +109,24 @@ impl Tail {
         }
     }
 
-    /// Freezes the active generation, so that a drain can take everything there is.
+    /// Freezes the active generation, so that a drain can take everything.
     pub(crate) fn freeze(&self) {
         sync::write(&self.inner).freeze();
     }
 
-    /// Empties the tail after damage below the trees' head: they serve what was added so far.
+    /// Empties the tail after damage below the trees' head: the trees serve what was added so far.
     pub(crate) fn clear(&self) {
         let mut inner = sync::write(&self.inner);
         let drained = inner.drained;
         *inner = Inner { drained, ..Inner::default() };
     }
 
-    /// Takes the place of everything that was added so far.
+    /// Replaces everything added so far with the contents of `other`.
     pub(crate) fn replace(&self, other: &Tail) {
         *sync::write(&self.inner) = mem::take(&mut *sync::write(&other.inner));
     }
 
-    /// Notes what the trees have.
+    /// Notes how far the trees have got.
     pub(crate) fn set_drained(&self, end: LogEnd) {
         let mut inner = sync::write(&self.inner);
         inner.drained = end;
@@ -149,8 +149,7 @@ impl Tail {
         backlog
     }
 
-    /// The oldest frozen generations that the trees do not have, up to these sizes and at least
-    /// one.
+    /// The oldest frozen generations that the trees lack: at most of these sizes, but at least one.
     pub(crate) fn window(&self, events_max: u64, bytes_max: u64) -> Window {
         let inner = sync::read(&self.inner);
         let drained = inner.drained.frame_number;
@@ -166,8 +165,8 @@ impl Tail {
         Window::new(inner.drained, taken)
     }
 
-    /// The streams with events above the drained head, each with its first such version, for a
-    /// discard.
+    /// The streams with events above the drained head, and the first such version of each. A
+    /// discard uses them.
     pub(crate) fn undrained_streams(&self) -> Vec<(Arc<str>, u64)> {
         let inner = sync::read(&self.inner);
         let generations = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
@@ -180,26 +179,27 @@ impl Tail {
         first.into_iter().collect()
     }
 
-    /// Drops the generations of a file that is sealed now.
+    /// Drops the generations of a file that has been sealed.
     pub(crate) fn drop_file(&self, key: FileKey) {
         let mut inner = sync::write(&self.inner);
         inner.frozen.retain(|generation| generation.file_key() != Some(key));
         inner.count();
     }
 
-    /// The position before the first event of the tail: everything at or below it is elsewhere.
+    /// The position before the first event of the tail: all events up to it are in the copies on
+    /// disk.
     pub(crate) fn floor(&self) -> u64 {
         sync::read(&self.inner).floor()
     }
 
-    /// About how much memory the tail takes.
+    /// About how much memory the tail uses.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let inner = sync::read(&self.inner);
         let frozen: u64 = inner.frozen.iter().map(|one| one.memory_bytes()).sum();
         frozen + inner.active.memory_bytes()
     }
 
-    /// The record that holds a position, decoded. `None` when the tail does not hold it.
+    /// The decoded record that holds a position; `None` if the tail does not hold it.
     pub(crate) fn page(&self, position: u64) -> Result<Option<Page>, Error> {
         let found = {
             let inner = sync::read(&self.inner);
@@ -208,14 +208,14 @@ impl Tail {
         found.map(|record| record.decode()).transpose()
     }
 
-    /// The version of the last event of a stream at or below `head`, if the tail has one.
+    /// The version of the last event of a stream at or below `head`, if that event is in the tail.
     pub(crate) fn version(&self, stream: &str, head: u64) -> Option<u64> {
         let inner = sync::read(&self.inner);
         inner.newest_first().find_map(|generation| generation.version(stream, head))
     }
 
-    /// The versions of a stream at the position before a range and at its end; both 0 when it has
-    /// no event in the range. `None` when the tail does not have the whole range.
+    /// The versions of a stream at the position before a range and at the end of the range; both 0
+    /// if it has no event in the range. `None` if the tail does not have the whole range.
     pub(crate) fn versions_around(
         &self,
         stream: &str,
@@ -234,7 +234,7 @@ impl Tail {
         Some((before?, version))
     }
 
-    /// Up to `limit` events of a stream from `version` on, or back. Empty when the tail does not
+    /// Up to `limit` events of a stream, from `version` on or backwards. Empty if the tail does not
     /// hold that version.
     pub(crate) fn stream_events(
         &self,
@@ -251,7 +251,7 @@ impl Tail {
     }
 
     /// Up to `limit` streams after `after`, in byte order, that have events in the tail at or below
-    /// `head`, with their versions there.
+    /// `head`, with their versions at `head`.
     pub(crate) fn streams(
         &self,
         after: Bound<&str>,
@@ -271,14 +271,14 @@ impl Tail {
         names.into_iter().filter_map(version).collect()
     }
 
-    /// Where the event with this id lies, if it is in the tail.
+    /// The position of the event with this id, if it is in the tail.
     pub(crate) fn position_of(&self, id: Uuid) -> Option<u64> {
         let inner = sync::read(&self.inner);
         inner.newest_first().find_map(|generation| generation.position_of(id))
     }
 
-    /// The position before the first event of the tail, if it has any, and up to `limit` positions
-    /// of the tail's events with a tag that lie in a range, in this direction.
+    /// The position before the first event of the tail, if it has any, and the positions of up to
+    /// `limit` events in the tail with a tag, in a range and in this direction.
     pub(crate) fn tagged(
         &self,
         tag: &str,
@@ -287,7 +287,7 @@ impl Tail {
         limit: usize,
     ) -> (Option<u64>, Vec<u64>) {
         let inner = sync::read(&self.inner);
-        // A look-up touches memory that is seldom in a cache: leave out what cannot have any.
+        // A lookup touches memory that is rarely cached: skip generations that cannot have any.
         let reaches = |one: &&Generation| {
             one.end().position >= *range.start()
                 && one.first_position().is_some_and(|first| first <= *range.end())
@@ -307,7 +307,7 @@ impl Tail {
         (inner.first_position().map(|first| first - 1), found)
     }
 
-    /// The tags of frozen events above the drained head, for a discard.
+    /// The tags of frozen events above the drained head. A discard uses them.
     pub(crate) fn undrained_tags(&self) -> BTreeSet<Arc<str>> {
         let (frozen, drained) = {
             let inner = sync::read(&self.inner);
@@ -353,7 +353,7 @@ impl Inner {
         self.count();
     }
 
-    /// Counts what the trees lack of the frozen generations.
+    /// Counts the part of the frozen generations that the trees lack.
     fn count(&mut self) {
         let mut waiting = Backlog::default();
         let drained = self.drained.frame_number;

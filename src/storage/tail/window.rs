@@ -19,18 +19,18 @@ use crate::{
     },
 };
 
-/// The events, ids and checkpoints of some generations that the trees lack.
+/// The events, ids and checkpoints of some generations that are not in the trees yet.
 #[derive(Debug)]
 pub(crate) struct Window {
-    /// What the trees have.
+    /// How far the trees have got.
     drained: LogEnd,
     generations: Vec<Arc<Generation>>,
 }
 
 /// The events of a window, decoded and sorted by stream.
 ///
-/// A drain reads them once in the order of their streams, which is no order of the memory they lie
-/// in. So what it needs of an event lies together, and its names are not looked at again.
+/// A drain reads them once in the order of their streams, which is not their order in memory. So
+/// the fields that it needs of an event are stored together, and names are not accessed again.
 #[derive(Debug)]
 pub(crate) struct WindowEvents {
     first_position: u64,
@@ -43,7 +43,7 @@ pub(crate) struct WindowEvents {
     order: Vec<u32>,
 }
 
-/// An event of a window: numbers in its tables, and spans in its record.
+/// An event of a window: indexes into the window's tables, and spans in its record.
 #[derive(Clone, Copy, Debug)]
 struct WindowEvent {
     version: u64,
@@ -98,12 +98,12 @@ impl Window {
         self.generations.last().map_or(self.drained, |last| last.end())
     }
 
-    /// The file of the last frame, and where that frame ends in it.
+    /// The file of the last frame, and where that frame ends in the file.
     pub(crate) fn source(&self) -> Option<&FrameSource> {
         self.generations.last().and_then(|last| last.source())
     }
 
-    /// Bytes of frames, about.
+    /// About how many bytes the frames take.
     pub(crate) fn frame_bytes(&self) -> u64 {
         self.generations.iter().map(|one| one.frame_bytes()).sum()
     }
@@ -124,7 +124,7 @@ impl Window {
         newest.into_iter().map(|(name, position)| Checkpoint { name, position }).collect()
     }
 
-    /// Reads and decodes every event; `beat` is called now and then.
+    /// Reads and decodes every event; `beat` is called from time to time.
     pub(crate) fn decode(
         &self,
         mut beat: impl FnMut() -> Result<(), Error>,
@@ -148,7 +148,7 @@ impl Window {
     }
 }
 
-/// Takes the records of a window one after the other.
+/// Decodes the records of a window one by one.
 struct Decoder {
     first_position: u64,
     records: Vec<Arc<[u8]>>,
@@ -193,7 +193,7 @@ impl Decoder {
             if event.position != first_position + self.events.len() as u64 {
                 return Err(damaged(event.position, "its events are out of order"));
             }
-            // Neighbours are often of one stream.
+            // Adjacent events are often of one stream.
             if last.0 != event.stream {
                 last = (event.stream, self.streams.number(event.stream.of(&bytes)));
             }
@@ -217,7 +217,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The number of a type; its span names it in the record.
+    /// The number of a type; `span` locates its name in the record.
     fn type_of(&mut self, span: Span, bytes: &[u8]) -> u32 {
         let known = self.types_of_record.iter().find(|(known, _)| *known == span);
         if let Some((_, number)) = known {

@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// The raw bytes of a block at which the next one starts. A single item that is larger makes a
-/// larger block.
+/// The next block starts once a block has this many raw bytes. A single larger item makes a larger
+/// block.
 pub(super) const BLOCK_BYTES: usize = 64 << 10;
 
-/// What the frames of a file amount to.
+/// Totals for the frames of a file.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) blocks: Vec<Block>,
@@ -53,7 +53,7 @@ pub(super) fn write(
         let len = unit.bytes.len();
         let (more, lead) = match unit.kind {
             UnitKind::Header { first_item } => (len + first_item, 0),
-            // It stays with the header of its frame.
+            // The item stays with the header of its frame.
             UnitKind::Item { .. } if after_header => (0, 0),
             UnitKind::Item { lead } => (len, lead),
             UnitKind::End { .. } => (0, 0),
@@ -88,7 +88,7 @@ pub(super) fn write(
     })
 }
 
-/// The block that is being filled, and those before it.
+/// The block that is being filled, and the blocks before it.
 struct Cutter {
     raw: Vec<u8>,
     lead: u32,

@@ -1,9 +1,9 @@
-//! A sealed file that is open: what is known of it without reading its blocks.
+//! An open sealed file, and what is known about it without reading its blocks.
 //!
-//! Opening one reads the header, the footer, the directory and the index of the blocks. In memory
-//! it takes 56 bytes for each block, 24 more once times were asked for, and two buffers of a block
-//! once it is read. The indexes of its tables are read when they are needed first, and are about a
-//! four-hundredth of the tables.
+//! Opening a file reads the header, the footer, the directory and the index of the blocks. In
+//! memory a file takes 56 bytes for each block, another 24 once times have been requested, and two
+//! block buffers once it has been read. The indexes of its tables are read on first use, and are
+//! about a four-hundredth of the size of the tables.
 
 use std::{
     fs::File,
@@ -31,7 +31,7 @@ use crate::{
     sync::Mutex,
 };
 
-/// A sealed file. Threads may read it at the same time.
+/// A sealed file. Several threads may read it at the same time.
 #[derive(Debug)]
 pub(crate) struct SealedFile {
     pub(super) path: PathBuf,
@@ -43,11 +43,11 @@ pub(crate) struct SealedFile {
     /// Where the stored bytes of all places end.
     pub(super) parts_end: u64,
     pub(super) tables: Tables,
-    /// Buffers that no read uses at the moment.
+    /// Buffers not in use by any read at the moment.
     pub(super) scratch: Mutex<Vec<Scratch>>,
 }
 
-/// The indexes of the tables that were read.
+/// The indexes of the tables that have been read.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) streams: OnceLock<Box<[Chunk]>>,
@@ -61,7 +61,7 @@ impl SealedFile {
     /// Opens a file of this store under its final name.
     ///
     /// # Errors
-    /// `Corrupted` with the first position when the file is damaged or not what its name says,
+    /// `Corrupted` with the first position when the file is damaged or does not match its name,
     /// `UnsupportedFormat` for a later format, `Io`.
     pub(crate) fn open(
         path: &Path,
@@ -75,7 +75,7 @@ impl SealedFile {
         Opening::new(path, first_position, checksum)?.finish(store_id)
     }
 
-    /// Opens a file that has not got its name yet.
+    /// Opens a file that does not have its final name yet.
     pub(super) fn open_unfinished(
         path: &Path,
         header: SealedHeader,
@@ -84,12 +84,12 @@ impl SealedFile {
         Opening::new(path, header.first_position, checksum)?.finish(header.store_id)
     }
 
-    /// What the file is.
+    /// The facts about the file.
     pub(crate) fn facts(&self) -> &SealedFacts {
         &self.facts
     }
 
-    /// The first positions of its blocks that hold events: one page for each.
+    /// The first position of each of its blocks that holds events: one for each page.
     #[cfg(test)]
     pub(super) fn pages(&self) -> impl DoubleEndedIterator<Item = u64> {
         self.blocks.iter().filter(|block| block.count > 0).map(|block| block.first_position)
@@ -110,13 +110,13 @@ impl SealedFile {
         self.sections.iter().find(|(found, _)| found == name).map(|(_, place)| place)
     }
 
-    /// The error for damage at a position.
+    /// Makes the error for damage at a position.
     pub(super) fn damaged(&self, position: u64, reason: impl Into<String>) -> Error {
         Error::corrupted(self.path.display().to_string(), Some(position), reason)
     }
 }
 
-/// A file on its way to a [`SealedFile`].
+/// A file that is being opened as a [`SealedFile`].
 struct Opening<'a> {
     path: &'a Path,
     file: File,
@@ -166,7 +166,7 @@ impl<'a> Opening<'a> {
         })
     }
 
-    /// Reads the header and the footer, and checks that they are of one file.
+    /// Reads the header and the footer, and checks that they belong to the same file.
     fn footer(&self, store_id: Uuid) -> Result<Footer, Error> {
         let mut bytes = [0; HEADER_BYTES];
         self.fill(0, &mut bytes)?;
@@ -225,7 +225,7 @@ fn fill(
     })
 }
 
-/// Reads a place into memory that its bounded lengths and the length of the file bound.
+/// Reads a place into memory. Its checked lengths and the length of the file bound the size.
 fn load(
     file: &File,
     (path, position): (&Path, u64),

@@ -25,7 +25,7 @@ use crate::{
 const RECORD: u8 = 1;
 const CHECKPOINT: u8 = 3;
 
-/// The index of the frames so far.
+/// The index of the frames read so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     first_position: u64,
@@ -45,13 +45,13 @@ pub(super) struct Gathered {
 struct Stream {
     first_version: u64,
     count: u64,
-    /// The numbers of its blocks as the table has them.
+    /// The numbers of its blocks in the encoding of the table.
     blocks: Vec<u8>,
     last_block: u32,
 }
 
 impl Gathered {
-    /// `checkpoints` are those that hold at the start of the file.
+    /// `checkpoints` are those as of the start of the file.
     pub(super) fn new(first_position: u64, checkpoints: &[Checkpoint]) -> Gathered {
         let pairs = checkpoints.iter().map(|saved| (Arc::clone(&saved.name), saved.position));
         Gathered {
@@ -73,7 +73,8 @@ impl Gathered {
         self.next_position
     }
 
-    /// Takes the item that starts at `at` and ends the bytes, as a part of this block.
+    /// Adds the item that starts at `at` and extends to the end of the bytes, as a part of this
+    /// block.
     pub(super) fn take_item(
         &mut self,
         bytes: &[u8],
@@ -128,7 +129,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Takes `count` events of one stream, which end before the position `end`.
+    /// Adds `count` events of one stream, which end before the position `end`.
     fn take_events(
         &mut self,
         bytes: &[u8],
@@ -153,8 +154,8 @@ impl Gathered {
         }
     }
 
-    /// Takes the tag of an event. An entry of the table of tags is like one of the table of
-    /// streams, with the position of its first event in the place of a version.
+    /// Adds the tag of an event. An entry of the table of tags is like one of the table of streams,
+    /// but with the position of its first event instead of a version.
     fn take_tag(&mut self, tag: &str, position: u64, block: u32) {
         if let Some(known) = self.tags.get_mut(tag) {
             known.count += 1;
@@ -169,7 +170,7 @@ impl Gathered {
         self.of_block = Some((smallest.min(micros), largest.max(micros)));
     }
 
-    /// Refuses a frame whose events are not as many as its header says.
+    /// Refuses a frame whose number of events differs from the one in its header.
     pub(super) fn check_frame_end(&self, next_position: u64) -> Result<(), Reason> {
         match self.next_position == next_position {
             true => Ok(()),
@@ -177,14 +178,14 @@ impl Gathered {
         }
     }
 
-    /// Ends the block whose items were taken last.
+    /// Ends the block of the items added last.
     pub(super) fn finish_block(&mut self) {
         if let Some((smallest, largest)) = self.of_block.take() {
             blocks::put_times(&mut self.times, smallest, largest);
         }
     }
 
-    /// The times of all blocks, as their section has them.
+    /// The times of all blocks, in the encoding of their section.
     pub(super) fn times(&self) -> &[u8] {
         &self.times
     }
@@ -199,7 +200,7 @@ impl Gathered {
         sorted(&self.tags)
     }
 
-    /// The event ids, sorted, each with how far its position is from the first one.
+    /// The event ids, sorted, each with the distance of its position from the first one.
     pub(super) fn sorted_ids(&mut self) -> &[([u8; 16], u32)] {
         self.ids.sort_unstable();
         &self.ids

@@ -1,7 +1,8 @@
-//! Looking things up in the index of a sealed file.
+//! Lookups in the index of a sealed file.
 //!
-//! A lookup reads one chunk of some KiB after the index of its table, so its memory does not depend
-//! on the size of the file. An answer that something is absent is checked as much as any other.
+//! A lookup reads one chunk of some KiB after the index of its table, so its memory use does not
+//! depend on the size of the file. An answer that something is absent is checked as strictly as any
+//! other.
 
 use std::{
     ops::RangeInclusive,
@@ -31,7 +32,7 @@ pub(crate) struct SealedStream {
     pub(crate) id: String,
     /// The version of its first event in this file.
     pub(crate) first_version: u64,
-    /// How many events of it the file holds.
+    /// How many of its events the file holds.
     pub(crate) count: u64,
     /// The first position of each block with events of it, in order.
     pub(crate) blocks: Vec<u64>,
@@ -51,7 +52,7 @@ impl SealedFile {
         Ok(None)
     }
 
-    /// The streams after an id, in the order of their ids, at most `limit` of them.
+    /// The streams after an id, in the order of their ids, up to `limit` of them.
     pub(crate) fn streams(
         &self,
         after: Option<&str>,
@@ -87,7 +88,7 @@ impl SealedFile {
         found: &mut Vec<u64>,
     ) -> Result<(), Error> {
         let mut blocks = self.blocks_tagged(tag)?;
-        // The block that holds the start of the range begins at or before it.
+        // The block that holds the start of the range starts at or before it.
         let after = self.blocks.partition_point(|one| one.first_position <= *range.start());
         let first = after.checked_sub(1).and_then(|index| self.blocks.get(index));
         let first = first.map_or(0, |block| block.first_position);
@@ -142,7 +143,7 @@ impl SealedFile {
         }
     }
 
-    /// All checkpoints that hold at the end of the file, sorted by name.
+    /// All checkpoints as of the end of the file, sorted by name.
     pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         let mut found = Vec::new();
         for chunk in self.table("checkpoints", &self.tables.checkpoints)? {
@@ -162,8 +163,8 @@ impl SealedFile {
         times.map_err(|reason| self.damaged_index(reason))
     }
 
-    /// The next position after the block that holds `position`, in the direction of reading, if
-    /// none of the events of the block has one of these times. It may lie in another file.
+    /// The next position after the block that holds `position`, in the direction of reading, if no
+    /// event of the block has one of these times. It may be in another file.
     pub(crate) fn past_times(
         &self,
         position: u64,
@@ -192,7 +193,7 @@ impl SealedFile {
         })
     }
 
-    /// The chunks of a table; none where the file does not have it.
+    /// The chunks of a table; none if the file does not have the table.
     pub(super) fn table<'a>(
         &'a self,
         name: &str,
@@ -209,7 +210,7 @@ impl SealedFile {
         Ok(read.get_or_init(|| chunks))
     }
 
-    /// The raw bytes of the chunk that holds a key if any does.
+    /// The raw bytes of the only chunk that may hold a key.
     fn chunk_with(&self, chunks: &[Chunk], key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let chunk = table::chunk_of(chunks, key).and_then(|index| chunks.get(index));
         chunk.map(|chunk| self.load(&chunk.place)).transpose()

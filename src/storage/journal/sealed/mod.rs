@@ -1,8 +1,8 @@
 //! Sealed journal files: a full file of the journal, rewritten once in compressed blocks with an
 //! index, and never changed again.
 //!
-//! A sealed file hands out the frames of the original byte for byte, and serves scans, streams and
-//! event ids without reading all of it. Its bytes are described in [`codec::sealed`].
+//! A sealed file returns the frames of the original byte for byte, and serves scans, streams and
+//! event ids without being read as a whole. Its bytes are described in [`codec::sealed`].
 //!
 //! [`codec::sealed`]: crate::codec::sealed
 

@@ -1,4 +1,4 @@
-//! Writing a sealed file from its start to its end.
+//! Writes a sealed file from start to end.
 
 use std::{
     fs::File,
@@ -20,7 +20,7 @@ use crate::{
     storage::files,
 };
 
-/// The raw bytes of a chunk of a table after which the next one starts.
+/// A chunk of a table ends, and the next one starts, at this many raw bytes.
 const CHUNK_BYTES: usize = 8 << 10;
 
 /// A file that is being written.
@@ -34,7 +34,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Creates the file, or empties what an earlier attempt left there.
+    /// Creates the file, or empties one left by an earlier attempt.
     pub(super) fn create(path: &Path, checksum: &Checksum) -> Result<Output, Error> {
         let file = files::create_truncated(path);
         let file = file.map_err(|source| Error::io("create", path, source))?;
@@ -42,7 +42,7 @@ impl Output {
         Ok(Output { path, file, offset: 0, checksum, stored: Vec::new() })
     }
 
-    /// How long the file is so far.
+    /// The length of the file so far.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
@@ -55,7 +55,7 @@ impl Output {
         Ok(())
     }
 
-    /// Appends bytes, compressed where that is smaller, and returns where they lie.
+    /// Appends bytes, compressed if that is smaller, and returns their place.
     pub(super) fn put(&mut self, raw: &[u8]) -> Result<Place, Error> {
         let mut stored = std::mem::take(&mut self.stored);
         let packed = Place::pack(raw, (self.offset, &self.checksum), &mut stored);
@@ -65,7 +65,7 @@ impl Output {
         Ok(place)
     }
 
-    /// Appends the chunks of a table with these entries, and returns its section; none without
+    /// Appends the chunks of a table with these entries, and returns its section; `None` without
     /// entries.
     pub(super) fn put_table<'a, T>(
         &mut self,
@@ -98,7 +98,7 @@ impl Output {
         self.file.sync_all().map_err(|source| Error::io("sync", &self.path, source))
     }
 
-    /// The error for a part that the format does not hold.
+    /// Makes the error for a part that the format cannot represent.
     pub(super) fn refused(&self, reason: Reason) -> Error {
         Error::corrupted(self.path.display().to_string(), None, reason)
     }

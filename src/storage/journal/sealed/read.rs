@@ -1,4 +1,4 @@
-//! Reading blocks: as pages of events, and as the bytes of the frames.
+//! Reads blocks, as pages of events and as the bytes of frames.
 
 use std::{ops::Range, path::Path, sync::Arc};
 
@@ -18,8 +18,8 @@ const SCRATCH_MAX: usize = 2;
 /// The largest buffer that is kept, except for that of a block that is not read to its end.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
-/// The buffer that pages of blocks of the usual size share: what follows the items of a frame may
-/// lie past the bound of a block.
+/// The size of the buffer shared by pages of blocks of the usual size. The bytes after the items of
+/// a frame may extend past the bound of a block.
 const PAGE_BYTES: usize = BLOCK_BYTES + 64;
 
 /// The buffers of a read, kept to spare allocations.
@@ -33,9 +33,9 @@ pub(super) struct Scratch {
 }
 
 impl SealedFile {
-    /// The events of the block that holds a position, in the allocations of `spare`; `None` where
-    /// the file does not hold the position. The positions before the first and after the last one
-    /// of the page are in the neighbouring blocks.
+    /// The events of the block that holds a position, in the allocations of `spare`; `None` if the
+    /// file does not hold the position. The positions before and after the page are in the
+    /// neighbouring blocks.
     ///
     /// # Errors
     /// `Corrupted` with the first position of the block, `Io`.
@@ -62,7 +62,7 @@ impl SealedFile {
     ) -> Result<Page, Error> {
         let position = block.first_position;
         let len = usize::try_from(block.place.raw).unwrap_or(0);
-        // All but the pages of a small file share buffers of one size.
+        // All pages, except those of a small file, share buffers of one size.
         let shared = if self.blocks.len() > 1 { PAGE_BYTES } else { 0 };
         let mut bytes = spare.take_buffer(len.max(shared));
         let raw = Arc::get_mut(&mut bytes).and_then(|bytes| bytes.get_mut(..len));
@@ -97,7 +97,7 @@ impl SealedFile {
         unpacked.map_err(|reason| self.damaged(position, format!("of a block, {reason}")))
     }
 
-    /// Compares the frames of the file with those of another, reading everything of this one.
+    /// Compares the frames of the file with those of another, and reads all of this file to do so.
     pub(super) fn compare(
         &self,
         other: &dyn FrameBytes,
@@ -122,7 +122,7 @@ impl SealedFile {
         self.check_index(&mut |_, error| Err(error))
     }
 
-    /// Buffers for a read, with the raw bytes of this block where they are kept.
+    /// Takes buffers for a read, if possible those that hold the raw bytes of this block.
     pub(super) fn take_scratch(&self, block: Option<usize>) -> Scratch {
         let mut kept = sync::lock(&self.scratch);
         let found = kept.iter().position(|scratch| block.is_some() && scratch.block == block);
@@ -156,8 +156,8 @@ impl SealedFile {
         Ok(())
     }
 
-    /// Copies the start of `buffer` out of the block with the byte at `offset` and returns how many
-    /// bytes that were.
+    /// Copies the start of `buffer` out of the block that contains `offset`, and returns how many
+    /// bytes were copied.
     fn copy_part(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let next = self.blocks.partition_point(|block| block.start <= offset);
         let index = next.checked_sub(1).unwrap_or(self.blocks.len());
@@ -175,7 +175,7 @@ impl SealedFile {
             to.copy_from_slice(from);
         }
         if len == part.len() && scratch.raw.len() > SCRATCH_BYTES_MAX {
-            // A reader that continues no longer needs the large block.
+            // A reader that continues past the large block no longer needs it.
             scratch.block = None;
             scratch.raw = Vec::new();
         }

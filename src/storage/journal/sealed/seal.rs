@@ -1,4 +1,4 @@
-//! Sealing: writing a sealed file from the frames of a journal file.
+//! Sealing: writes a sealed file from the frames of a journal file.
 
 use std::{
     fs,
@@ -30,19 +30,19 @@ use crate::{
     },
 };
 
-/// What becomes a sealed file.
+/// What to seal.
 pub(crate) struct ToSeal<'a> {
     pub(crate) source: &'a dyn FrameBytes,
     pub(crate) header: SealedHeader,
     /// The number of the file among those with its first position.
     pub(crate) number: u32,
-    /// The checkpoints that hold at its start.
+    /// The checkpoints as of the start of the file.
     pub(crate) checkpoints: &'a [Checkpoint],
-    /// What the file says its last frame is, if that is not the one that the source ends with.
+    /// The last frame to record in the file, if it is not the last frame of the source.
     pub(crate) end: Option<LogEnd>,
 }
 
-/// A sealed file that is whole, durable and compared, under its temporary name.
+/// A sealed file under its temporary name: complete, durable, and compared with its source.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
     key: FileKey,
@@ -52,13 +52,13 @@ pub(crate) struct Unpublished {
 }
 
 impl Unpublished {
-    /// The checkpoints that hold at its end.
+    /// The checkpoints as of the end of the file.
     pub(crate) fn checkpoints(&self) -> &[Checkpoint] {
         &self.checkpoints
     }
 
-    /// Gives the file its name. On an error there is no new file, except that a failed sync of the
-    /// directory leaves a whole one.
+    /// Gives the file its name. After an error there is no new file, except that a failed sync of
+    /// the directory leaves a complete one.
     pub(crate) fn publish(self, directory: &Path) -> Result<SealedFacts, Error> {
         let path = self.key.sealed_path(directory);
         if let Err(source) = fs::rename(&self.path, &path) {
@@ -74,15 +74,15 @@ impl Unpublished {
 }
 
 /// Writes a sealed file under a temporary name, reads it back and compares it with the source.
-/// `progress` is called between blocks, and an error of it ends the work. The source stays as it
-/// is. On an error there is no new file.
+/// `progress` is called between blocks; if it returns an error, the work ends. The source does not
+/// change. After an error there is no new file.
 ///
-/// Besides the index of the file, which [`Gathered`] bounds, this takes the memory of one block or
-/// of one larger item.
+/// Besides the index of the file, whose size is stated at [`Gathered`], this needs the memory of
+/// one block or of one larger item.
 ///
 /// # Errors
-/// `Corrupted` for a source that is damaged or out of its place in the journal, `Io`, `NoSpace`,
-/// and what `progress` returns.
+/// `Corrupted` for a source that is damaged or out of place in the journal, `Io`, `NoSpace`, and
+/// the errors of `progress`.
 pub(crate) fn seal(
     to_seal: &ToSeal<'_>,
     directory: &Path,

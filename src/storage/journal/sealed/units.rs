@@ -1,7 +1,8 @@
-//! The frames of a journal file, checked and cut into units: the smallest parts that a block holds.
+//! The frames of a journal file, checked and split into units: the smallest parts of a block.
 //!
-//! No frame is read as a whole: the checksum of a payload is computed item by item, and a frame is
-//! known to be sound only at its end. A user of the units keeps nothing of a file with an error.
+//! No frame is read as a whole: the checksum of a payload is computed item by item, so a frame is
+//! known to be sound only at its end. After an error, a caller must discard everything from the
+//! file.
 
 use crate::{
     Error,
@@ -16,7 +17,7 @@ use crate::{
 /// How much of the source is read at once.
 const AHEAD_BYTES: usize = 256 << 10;
 
-/// What one payload ends with, besides its items.
+/// The bytes at the end of each payload, besides its items.
 const FINAL_BYTES: u64 = 1;
 
 /// A part of the frames.
@@ -28,15 +29,16 @@ pub(super) struct Unit<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnitKind {
-    /// The header of a frame. `first_item` is how many bytes its first item takes; 0 without one.
+    /// The header of a frame. `first_item` is the size of its first item; 0 if it has none.
     Header { first_item: usize },
-    /// An item with its length. `lead` is how many bytes of the payload are left, itself included.
+    /// An item with its length. `lead` is how many bytes of the payload are left, including this
+    /// item.
     Item { lead: u32 },
-    /// What follows the items of a frame; `next_position` is that of the next event.
+    /// What follows the items of a frame; `next_position` is the position of the next event.
     End { next_position: u64 },
 }
 
-/// A frame of which not all units were taken.
+/// A frame whose units have not all been taken.
 #[derive(Debug)]
 struct OpenFrame {
     header: FrameHeader,
@@ -45,7 +47,7 @@ struct OpenFrame {
     sum: PartialChecksum,
 }
 
-/// Takes the units of a journal file one after the other.
+/// Returns the units of a journal file one by one.
 pub(super) struct Units<'a> {
     ahead: ReadAhead<'a>,
     checksum: &'a Checksum,
@@ -80,12 +82,12 @@ impl<'a> Units<'a> {
         self.next_position
     }
 
-    /// The number that the next frame has.
+    /// The number of the next frame.
     pub(super) fn next_frame(&self) -> u64 {
         self.next_frame
     }
 
-    /// What the next frame names.
+    /// The `prev_checksum` of the next frame.
     pub(super) fn prev_checksum(&self) -> u32 {
         self.prev_checksum
     }
@@ -125,7 +127,7 @@ impl<'a> Units<'a> {
         Ok(Unit { kind: UnitKind::Header { first_item }, bytes })
     }
 
-    /// What is wrong with a frame that starts here.
+    /// Says why a frame must not start here, if so.
     fn wrong_place(&self, header: &FrameHeader) -> Option<&'static str> {
         let end = self.offset.checked_add(header.frame_bytes());
         if header.store_id != self.expected.store_id
@@ -147,7 +149,7 @@ impl<'a> Units<'a> {
         (!is_sound).then_some("the header of a frame contradicts itself")
     }
 
-    /// How many bytes the item at `offset` takes, of a payload of which `left` bytes are left.
+    /// The size of the item at `offset`, in a payload with `left` bytes left.
     fn item_bytes(&mut self, offset: u64, left: u64) -> Result<usize, Error> {
         let room = left.saturating_sub(FINAL_BYTES);
         if room <= ITEM_LENGTH_BYTES as u64 {
@@ -155,7 +157,7 @@ impl<'a> Units<'a> {
         }
         let length = self.ahead.get(offset, ITEM_LENGTH_BYTES)?;
         let bytes = u64::from(frame::item_length(length)) + ITEM_LENGTH_BYTES as u64;
-        // Its header and its final bytes may be in the same block.
+        // Its frame header and final byte may be in the same block.
         let limit = u64::from(RAW_BYTES_MAX) - 2 * HEADER_BYTES as u64;
         let bytes = usize::try_from(bytes).ok().filter(|_| bytes <= room.min(limit));
         bytes.ok_or_else(|| self.damaged("an item of a frame is past its end or its limit"))
@@ -195,14 +197,14 @@ impl<'a> Units<'a> {
         Ok(Unit { kind: UnitKind::End { next_position: self.next_position }, bytes })
     }
 
-    /// The error for damage at this place of the file.
+    /// Makes the error for damage at this place of the file.
     pub(super) fn damaged(&self, reason: impl Into<String>) -> Error {
         let place = self.ahead.source.path().display().to_string();
         Error::corrupted(place, Some(self.next_position), reason)
     }
 }
 
-/// The bytes of a source, of which a part is read ahead.
+/// The bytes of a source, some of them read ahead.
 struct ReadAhead<'a> {
     source: &'a dyn FrameBytes,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Checking a whole sealed file.
+//! Checks a whole sealed file.
 
 use std::ops::RangeInclusive;
 
@@ -11,26 +11,26 @@ use crate::{
     storage::journal::sealed::{file::SealedFile, read::Scratch},
 };
 
-/// A part of a sealed file, checked.
+/// A checked part of a sealed file.
 #[derive(Debug)]
 pub(crate) enum Checked<'a> {
-    /// The events of a block that is whole.
+    /// The events of an intact block.
     Events(&'a Page),
-    /// A part that is damaged.
+    /// A damaged part.
     Damage {
-        /// The positions that a damaged block holds; `None` for damage of the index, which hides
-        /// no event from a scan.
+        /// The positions in a damaged block; `None` for damage of the index, which hides no event
+        /// from a scan.
         positions: Option<RangeInclusive<u64>>,
-        /// The error that a read of it returns.
+        /// The error that a read of this part returns.
         error: Error,
     },
 }
 
 impl SealedFile {
-    /// Reads everything of the file and hands on each block, and each part that is damaged.
+    /// Reads the whole file, and passes each block and each damaged part to `on_part`.
     ///
     /// # Errors
-    /// What `on_part` returns, and any error of a read that is not damage.
+    /// The errors of `on_part`, and any read error that is not damage.
     pub(crate) fn verify(
         &self,
         on_part: &mut dyn FnMut(Checked<'_>) -> Result<(), Error>,
@@ -59,7 +59,7 @@ impl SealedFile {
         self.check_index(&mut |_, error| report(error, None, on_part))
     }
 
-    /// Reads everything after the blocks and hands on each damage, with the section it is in.
+    /// Reads everything after the blocks and reports each damage with the section it is in.
     pub(super) fn check_index(
         &self,
         on_damage: &mut dyn FnMut(&str, Error) -> Result<(), Error>,
@@ -115,7 +115,7 @@ fn report(
 }
 
 impl BlockTimes {
-    /// Whether a page has other times than these.
+    /// Whether the times of a page differ from these.
     fn differ_from(self, page: &Page) -> bool {
         page.times() != Some((self.smallest, self.largest))
     }
