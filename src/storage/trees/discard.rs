@@ -1,6 +1,7 @@
-//! Removing what an unfinished drain staged.
+//! Removes what an unfinished drain staged.
 //!
-//! Ids and checkpoints stay: the journal holds what they say, and the next drain writes them again.
+//! Ids and checkpoints stay: the journal holds the same information, and the next drain writes them
+//! again.
 
 use std::{collections::BTreeSet, ops::RangeBounds, sync::Arc};
 
@@ -10,11 +11,10 @@ use crate::{
     storage::trees::{Trees, guarded, list::RunPlace, pace::Pace},
 };
 
-/// Keys that are gathered at a time.
+/// Keys that are collected at a time.
 const KEYS: usize = 256;
 
-/// A beat comes at least after this many streams or tags, whether or not there was anything to
-/// remove.
+/// There is a beat at least after this many streams or tags, whether or not anything was removed.
 const STREAMS_PER_BEAT: usize = 256;
 
 impl Trees {
@@ -24,7 +24,7 @@ impl Trees {
     }
 
     /// Removes what is staged above `head`. `streams` are the streams with events above it, each
-    /// with the first such version; `tags` are the tags of these events.
+    /// with the version of the first such event; `tags` are the tags of these events.
     pub(crate) fn discard_above<'s>(
         &self,
         head: u64,
@@ -55,15 +55,15 @@ impl Trees {
 }
 
 impl Trees {
-    /// Removes everything that is staged above `head`, in all trees; sets checkpoints above it back
-    /// to it. This reads all of the trees: it is for a log that was cut off, after which nobody
-    /// knows what was staged.
+    /// Removes everything that is staged above `head`, in all trees, and sets checkpoints above it
+    /// back to it. This reads the trees completely: it is for a log that was cut off, after which
+    /// it is unknown what was staged.
     pub(crate) fn discard_staged(&self, head: u64) -> Result<(), Error> {
         let mut pace = Pace::new(self, || Ok(()));
         let above = head.saturating_add(1);
         remove_range(&mut pace, &self.events, key::position(above)..)?;
         remove_range(&mut pace, &self.parts, key::part(above, 0)..)?;
-        // A run that cannot be read is reported when it is read.
+        // A run that cannot be read is reported when a read needs it.
         let staged = |entry: Result<RunPlace, Error>| {
             entry.ok().filter(|run| run.first_position.is_none_or(|first| first > head))
         };

@@ -1,7 +1,7 @@
-//! Walking through whole trees: the list of streams, and everything for a check.
+//! Walks over whole trees: the list of streams, and everything for a check.
 //!
-//! The walks for a check are in key order and take bounded memory. A damaged entry is an `Err`
-//! item, after which the walk goes on; after an error of sled itself it ends.
+//! The walks for a check are in key order and use bounded memory. A damaged entry is an `Err` item,
+//! after which the walk continues; after an error of sled itself it ends.
 
 use std::{ops::Bound, sync::Arc};
 
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// Runs of one stream that the list of streams reads one by one before it looks up the last.
+/// How many runs of a stream the list of streams reads one by one before it looks up the last.
 const RUNS_PASSED: u32 = 8;
 
-/// The key of a run, and the position of its first event; `None` for a place that is kept empty.
+/// The key of a run and the position of its first event; `None` for a reserved, empty place.
 #[derive(Clone, Debug)]
 pub(super) struct RunPlace {
     pub(super) key: sled::IVec,
@@ -31,7 +31,7 @@ pub(crate) type ChunkPlaces = Vec<(u64, Arc<str>, u64)>;
 
 impl Trees {
     /// Up to `limit` streams after `after`, in byte order, with their versions at `head`: one pass
-    /// over the headers of the runs, except for streams of many runs.
+    /// over the headers of the runs, except for streams with many runs.
     pub(crate) fn streams(
         &self,
         after: Bound<&str>,
@@ -91,7 +91,7 @@ impl Trees {
         })
     }
 
-    /// Where every run lies.
+    /// The place of every run.
     pub(super) fn run_places(&self) -> impl Iterator<Item = Result<RunPlace, Error>> {
         entries_of(&self.streams).map(|entry| {
             let (key, value) = entry?;
@@ -144,7 +144,7 @@ fn parse_key(key: &[u8]) -> Result<(&str, u64), Error> {
     key::parse_run(key).filter(|&(_, version)| version > 0).ok_or_else(|| damaged_key(key))
 }
 
-/// The entries of a tree, up to the first error of sled.
+/// The entries of a tree, up to the first error from sled.
 fn entries_of(tree: &sled::Tree) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Error>> {
     let mut entries = Some(tree.iter());
     std::iter::from_fn(move || {

@@ -19,7 +19,7 @@ use crate::{
     storage::trees::{Trees, error_of, guarded},
 };
 
-/// The number of the first dictionary, and so far of every one.
+/// The number of the first dictionary, which so far is the only one.
 const DICTIONARY: u32 = 1;
 
 /// The facts of a sealed journal file.
@@ -27,12 +27,13 @@ const DICTIONARY: u32 = 1;
 pub(crate) struct SealedEntry {
     pub(crate) first_position: u64,
     pub(crate) file_number: u32,
-    /// As the journal encoded them.
+    /// The facts as the journal encoded them.
     pub(crate) facts: Vec<u8>,
 }
 
 impl Trees {
-    /// sled's first transaction in a process waits for all readers: run it while there are none.
+    /// The first transaction of sled in a process waits for all readers: run it while there are
+    /// none.
     pub(super) fn upgrade_lock(&self) -> Result<(), Error> {
         self.transact(None, None)
     }
@@ -119,7 +120,7 @@ impl Trees {
     }
 
     fn keep_dictionary(&self, bytes: Vec<u8>) {
-        // It is set once: by the open or by the first window that had enough to train it on.
+        // It is set only once: by the open, or by the first window with enough data to train it on.
         let _ = self.dictionary.set(Dictionary { number: DICTIONARY, bytes });
     }
 
@@ -133,7 +134,7 @@ impl Trees {
         self.insert_meta(&meta::sealed_key(first_position, file_number), facts)
     }
 
-    /// As [`note_sealed`](Self::note_sealed), for trees that are not durable yet.
+    /// Like [`note_sealed`](Self::note_sealed), but for trees that are not durable yet.
     pub(crate) fn put_sealed(
         &self,
         first_position: u64,
@@ -172,7 +173,8 @@ impl Trees {
         Ok(())
     }
 
-    /// The facts of all sealed journal files in the order of their positions. Damage is an item.
+    /// The facts of all sealed journal files in the order of their positions. A damaged entry is an
+    /// `Err` item.
     pub(crate) fn sealed_facts(&self) -> impl Iterator<Item = Result<SealedEntry, Error>> {
         let mut entries = self.meta.scan_prefix(meta::sealed_prefix());
         std::iter::from_fn(move || guarded(|| entries.next().transpose()).transpose()).map(
@@ -200,7 +202,7 @@ impl Trees {
         self.sync_data()
     }
 
-    /// Hands what sled logged to the system, and returns how many bytes.
+    /// Passes what sled logged to the system, and returns its size in bytes.
     pub(super) fn flush(&self) -> Result<u64, Error> {
         guarded(|| self.db.flush()).map(|bytes| bytes as u64)
     }

@@ -50,8 +50,8 @@ pub(crate) use ahead::RunsAhead;
 pub(crate) use open::{OpenTrees, begin_try, deadline, mark_damaged};
 pub(crate) use stage::Staging;
 
-/// sled's unit of allocation for new stores. Larger ones overflow a counter of sled's; smaller ones
-/// would narrow the margin to page images that leave the log.
+/// sled's allocation unit for new stores. Larger segments overflow a counter in sled; smaller ones
+/// would reduce the margin before page images leave the log.
 const SEGMENT_BYTES: usize = 8 << 20;
 
 /// The open trees.
@@ -72,42 +72,42 @@ pub(crate) struct Trees {
     checkpoints: sled::Tree,
     /// Format, store id, head, dictionary, facts of sealed journal files.
     meta: sled::Tree,
-    /// The dictionary of new values, once there was enough to train it on. It never changes.
+    /// The dictionary for new values, once there was enough data to train it on. It never changes.
     dictionary: OnceLock<Dictionary>,
-    /// A second descriptor of sled's data file, for the sync that sled does not do.
+    /// A second descriptor of sled's data file, for the sync that sled omits.
     data: File,
     directory: PathBuf,
     checksum: Checksum,
 }
 
 impl Trees {
-    /// Drops sled, on the thread that opened it, because that may hang.
+    /// Drops sled on the thread that opened it, because the drop may hang.
     ///
-    /// Where the next open would take long, sled's snapshot is refreshed. `before` is called with
-    /// the longest time that may take.
+    /// If the next open would take long, sled's snapshot is refreshed first. `before` is called
+    /// with the longest time that the refresh may take.
     pub(crate) fn close(self, before: impl FnOnce(Duration)) {
         let Trees {
             db, streams, parts, events, ids, tags, checkpoints, meta, data, directory, ..
         } = self;
         if close((db, streams, parts, events, ids, tags, checkpoints, meta), &data) {
-            // A failure of either costs time or space.
+            // A failure of either only costs time or space.
             let _ = open::refresh(&directory, || before(deadline(&directory)));
             let _ = space::punch_zeros(&directory.join("db"));
         }
     }
 
-    /// As [`close`](Self::close), and leaves the files as they are.
+    /// Like [`close`](Self::close), but leaves the files as they are.
     pub(crate) fn abandon(self) {
         let Trees { db, streams, parts, events, ids, tags, checkpoints, meta, data, .. } = self;
         close((db, streams, parts, events, ids, tags, checkpoints, meta), &data);
     }
 
-    /// The trees after their directory was renamed: sled has its files open.
+    /// The trees after their directory was renamed: sled's files are still open.
     pub(crate) fn moved_to(self, directory: PathBuf) -> Trees {
         Trees { directory, ..self }
     }
 
-    /// Returns the trees if what was done with them went well, and drops them otherwise.
+    /// Returns the trees if the work on them succeeded, and drops them otherwise.
     pub(crate) fn keep_if(self, done: Result<(), Error>) -> Result<Trees, Error> {
         match done {
             Ok(()) => Ok(self),
@@ -119,12 +119,12 @@ impl Trees {
     }
 }
 
-/// Drops what holds sled, whose data file is `data`.
+/// Drops the handles that keep sled open. `data` is its data file.
 ///
-/// Its destructor syncs that file and panics when it cannot. Sync first ourselves; this also
+/// sled's destructor syncs that file and panics if it cannot. So this syncs it first, which also
 /// consumes an error that the system reports only once. If the file cannot be synced at all, sled
-/// stays as it is until the process ends. No acknowledged event depends on it. True when sled is
-/// gone.
+/// stays open until the process ends. No acknowledged event depends on it. Returns true once sled
+/// is closed.
 fn close<T>(handles: T, data: &File) -> bool {
     let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
     if is_syncable {
@@ -134,7 +134,7 @@ fn close<T>(handles: T, data: &File) -> bool {
     false
 }
 
-/// Runs a call of sled's and turns its errors and panics into ours.
+/// Runs a call to sled and turns its errors and panics into our errors.
 fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(error_of),
@@ -149,7 +149,7 @@ fn error_of(error: sled::Error) -> Error {
     }
 }
 
-/// sled unwraps some I/O errors: what the system said stands in the text of the panic.
+/// sled unwraps some I/O errors: the text of the panic contains the system's message.
 fn error_of_panic(text: &str) -> Error {
     let code = text.split_once("Os { code: ").and_then(|(_, rest)| rest.split(',').next());
     match code.and_then(|code| code.parse().ok()) {

@@ -1,77 +1,78 @@
 //! Limits how much sled logs between two syncs.
 //!
-//! sled's recovery can miss a segment, and then takes the whole log for empty, when more than one
-//! segment (8 MiB) was logged between two syncs. What an entry logs is not known beforehand: a
-//! small one may have its leaf and the index above it rewritten. So the writer works in steps. A
-//! step ends once its entries, counted with what they usually log, reach an allowance; then sled
-//! flushes and returns what it really logged, and the allowance follows that. A sync comes before
-//! [`SYNC_BYTES`] have been logged.
+//! If more than one segment (8 MiB) was logged between two syncs, sled's recovery can miss a
+//! segment and then treats the whole log as empty. How much an entry logs is not known beforehand:
+//! a small one may cause its leaf and the index above it to be rewritten. So the writer works in
+//! steps. A step ends once its entries, counted with what they usually log, reach an allowance;
+//! then sled flushes and returns how much it really logged, and the allowance is adjusted. A sync
+//! comes before [`SYNC_BYTES`] have been logged.
 //!
-//! What an entry logs depends on what else is in its leaf, which may be much larger: a small event
-//! between large ones has all of them rewritten now and then. So every few entries the writer looks
-//! at the value before the new one, and counts the entries after it with that.
+//! How much an entry logs depends on the other entries in its leaf, which may be much larger: a
+//! small event between large ones sometimes causes all of them to be rewritten. So every few
+//! entries the writer looks at the value before the new one, and uses its size to count the entries
+//! that follow.
 //!
-//! The first window is different: it fills a tree in key order that holds nothing else, so that
-//! the most that an entry logs is known beforehand. Its steps end when that reaches
-//! [`KNOWN_STEP_BYTES`]. They are several times as long, and the disk is waited for as much less
-//! often.
+//! The first window is different: it fills a tree in key order that holds nothing else, so the most
+//! that an entry can log is known beforehand. Its steps end when the sum of these bounds reaches
+//! [`KNOWN_STEP_BYTES`]. They are several times as long, so the writer waits for the disk
+//! correspondingly less often.
 //!
-//! A flush does not count what sled wrote on its own when a segment was full, at most one step; so
-//! a step counts at least as much as the one before it logged.
+//! The result of a flush does not include what sled wrote by itself when a segment was full, which
+//! is at most one step. So a step counts at least as much as the previous one logged.
 
 use crate::{
     Error,
     storage::trees::{Trees, guarded},
 };
 
-/// The data file is synced before this much is logged, as far as the steps tell.
+/// The data file is synced before this much is logged, as far as the flushes report it.
 const SYNC_BYTES: u64 = 2 << 20;
 
-/// What a step should log, at most.
+/// How much a step should log at most.
 const STEP_BYTES: u64 = 512 << 10;
 
-/// What a step logs at most where that is known beforehand. It is less than that by much, because
-/// the bounds of its entries are wide.
+/// How much a step may log at most if that is known beforehand. It logs much less in practice,
+/// because the bounds of its entries are generous.
 const KNOWN_STEP_BYTES: u64 = 1 << 20;
 
-/// The allowance of the first step in a tree, and the least and the largest of any.
+/// The allowance of the first step in a tree, and the smallest and largest allowance of any step.
 const ALLOWANCE_FIRST: u64 = 128 << 10;
 const ALLOWANCE_MIN: u64 = 16 << 10;
 const ALLOWANCE_MAX: u64 = 256 << 10;
 
-/// The least that an entry counts.
+/// The least that an entry is counted as.
 const ENTRY_BYTES: u64 = 4 << 10;
 
-/// How many times sled logs a value until its leaf is split for the last time.
+/// How many times sled logs a value before its leaf is split for the last time.
 const TIMES_LOGGED: u64 = 4;
 
 /// Entries between two looks at the value before.
 const ENTRIES_PER_LOOK: u64 = 4;
 
-/// What an entry logs besides its key and value, at most: once each time, and a few times where its
+/// The most that an entry logs besides its key and value: once each time, and a few times when its
 /// leaf is split.
 const OVERHEAD_BYTES: u64 = 16;
 
-/// How many keys a new one in a fresh tree logs. Its own; its share of two leaves of nine and of
-/// the index above, which has up to 256 keys, each time that a leaf is split, which eight keys
-/// bring about. Once in a while an index is split as well.
+/// How many keys a new one in a fresh tree logs: itself, and each time that a leaf is split, which
+/// happens every eight keys, its share of two leaves of nine and of the index above them, which has
+/// up to 256 keys. From time to time an index is split as well.
 const KEYS_LOGGED: u64 = 32;
 
-/// How many times a value is logged that takes the place of an empty one: by itself, and where its
-/// leaf is written anew.
+/// How many times a value that replaces an empty one is logged: by itself, and when its leaf is
+/// rewritten.
 const VALUES_LOGGED: u64 = 3;
 
 /// Decides when a step ends and when to sync.
 #[derive(Debug)]
 pub(super) struct Budget {
     allowance: u64,
-    /// What the entries of the current step count.
+    /// The counted bytes of the entries of the current step.
     counted: u64,
-    /// What those entries of the current step log at most of which this is known.
+    /// The most that those entries of the current step can log for which this is known.
     known: u64,
-    /// What the steps since the last sync logged.
+    /// How much the steps since the last sync logged.
     unsynced: u64,
-    /// What the last step logged.
+    /// How much the last step logged.
     last: u64,
 }
 
@@ -80,13 +81,13 @@ impl Budget {
         Budget { allowance: ALLOWANCE_FIRST, counted: 0, known: 0, unsynced: 0, last: 0 }
     }
 
-    /// Counts an entry; true when the step ends with it.
+    /// Counts an entry; returns true if the step ends with it.
     pub(super) fn count(&mut self, bytes: usize) -> bool {
         self.counted += ENTRY_BYTES.max(TIMES_LOGGED * bytes as u64);
         self.counted >= self.allowance
     }
 
-    /// Counts an entry that logs at most so much; true when the step ends with it.
+    /// Counts an entry that logs at most this much; returns true if the step ends with it.
     pub(super) fn count_known(&mut self, bytes: u64) -> bool {
         self.known += bytes;
         self.known >= KNOWN_STEP_BYTES
@@ -97,8 +98,8 @@ impl Budget {
         self.counted == 0 && self.known == 0
     }
 
-    /// Adds what the step logged; true when a sync is due, because another such step might be too
-    /// much.
+    /// Adds what the step logged; returns true if a sync is due, because another such step might
+    /// exceed the limit.
     pub(super) fn logged(&mut self, bytes: u64) -> bool {
         let is_counted = self.counted > 0;
         (self.counted, self.known) = (0, 0);
@@ -119,7 +120,7 @@ impl Budget {
         self.unsynced = 0;
     }
 
-    /// Starts small in another tree: the allowance of one says nothing about the next.
+    /// Starts small in another tree: the allowance for one tree does not apply to the next.
     pub(super) fn enter_tree(&mut self) {
         self.allowance = self.allowance.min(ALLOWANCE_FIRST);
     }
@@ -135,7 +136,7 @@ pub(super) struct Pace<'a, B> {
     tree: Option<&'a sled::Tree>,
     /// How many entries were written in it.
     entries: u64,
-    /// How large the value before one of the last entries was.
+    /// The size of the value found at the last look.
     neighbour_bytes: usize,
     budget: Budget,
     /// Whether steps end with a flush, and with a sync when it is due.
@@ -148,12 +149,12 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         Pace { trees, beat, tree: None, entries: 0, neighbour_bytes: 0, budget, syncs: true }
     }
 
-    /// A writer that syncs only on request: a crash before that must not matter.
+    /// Creates a writer that syncs only on request: a crash before that must not matter.
     pub(super) fn unsynced(trees: &'a Trees, beat: B) -> Self {
         Pace { syncs: false, ..Pace::new(trees, beat) }
     }
 
-    /// Inserts an entry and visits it, so that sled splits its leaf now if it has to.
+    /// Inserts an entry and visits it, so that sled splits its leaf now if necessary.
     pub(super) fn insert(
         &mut self,
         tree: &'a sled::Tree,
@@ -171,15 +172,15 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count(bytes)
     }
 
-    /// Inserts a key after all those of a tree that only [`reserve`](Self::reserve) and
-    /// [`fill`](Self::fill) have written, with an empty value. `fill` visits it.
+    /// Inserts a key with an empty value. The key must be after all others of a tree that only
+    /// [`reserve`](Self::reserve) and [`fill`](Self::fill) have written. `fill` visits it.
     pub(super) fn reserve(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
         self.enter(tree)?;
         guarded(|| tree.insert(key, sled::IVec::default()))?;
         self.count_known(KEYS_LOGGED * (key.len() as u64 + OVERHEAD_BYTES))
     }
 
-    /// Gives a reserved key its value: no leaf grows too full by it.
+    /// Gives a reserved key its value, which makes no leaf too full.
     pub(super) fn fill(
         &mut self,
         tree: &'a sled::Tree,
@@ -192,7 +193,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count_known(VALUES_LOGGED * bytes)
     }
 
-    /// Gives an entry that is there, with an empty value, its value: no leaf grows too full by it.
+    /// Gives an existing entry with an empty value its value, which makes no leaf too full.
     pub(super) fn replace(
         &mut self,
         tree: &'a sled::Tree,
@@ -206,7 +207,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.count(bytes)
     }
 
-    /// Removes an entry and visits its place, so that sled merges its leaf now if it has to.
+    /// Removes an entry and visits its place, so that sled merges its leaf now if necessary.
     pub(super) fn remove(&mut self, tree: &'a sled::Tree, key: &[u8]) -> Result<(), Error> {
         self.enter(tree)?;
         self.look(tree, key)?;
@@ -228,7 +229,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         Ok(())
     }
 
-    /// Looks now and then at the value before a new one.
+    /// Looks at the value before a new one from time to time.
     fn look(&mut self, tree: &sled::Tree, key: &[u8]) -> Result<(), Error> {
         if self.entries.is_multiple_of(ENTRIES_PER_LOOK) {
             let before = guarded(|| tree.get_lt(key))?;
@@ -273,7 +274,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         (self.beat)()
     }
 
-    /// Gives other work of the thread its turn.
+    /// Lets the thread do other work.
     pub(super) fn beat(&mut self) -> Result<(), Error> {
         (self.beat)()
     }

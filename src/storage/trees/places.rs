@@ -1,4 +1,4 @@
-//! From a position to its event: through the chunks of `events`, which name stream and version.
+//! From a position to its event, using the chunks of `events`, which give its stream and version.
 //!
 //! Reads use this only for positions that the journal cannot serve.
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Trees {
-    /// The stream and version of the event at a position. `None` when the trees do not have it.
+    /// The stream and version of the event at a position. `None` if it is not in the trees.
     pub(crate) fn place_of(&self, position: u64) -> Result<Option<(Arc<str>, u64)>, Error> {
         let upto = key::position(position);
         let found = guarded(|| self.events.range(..=upto).next_back().transpose())?;

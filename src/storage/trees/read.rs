@@ -1,4 +1,4 @@
-//! Reading the streams, ids and checkpoints.
+//! Reads streams, ids and checkpoints.
 
 use sled::IVec;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Trees {
-    /// How many events of a stream lie at or below `head`.
+    /// How many events of a stream are at or below `head`.
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         let mut runs = self.streams.range(..=key::run(stream, u64::MAX)).rev();
         while let Some((key, value)) = guarded(|| runs.next().transpose())? {
@@ -36,7 +36,7 @@ impl Trees {
         head: u64,
     ) -> Result<Option<u64>, Error> {
         if value.is_empty() {
-            // A drain that has not finished keeps the place of a run.
+            // An unfinished drain has reserved the place of a run.
             return Ok(None);
         }
         let (header, _) = self.open_run((stream, first_version), value)?;
@@ -52,7 +52,7 @@ impl Trees {
     }
 
     /// The run that holds this version of a stream, decoded with the allocations of `spare`. `None`
-    /// when the trees do not have it. Its last events may lie above the caller's head.
+    /// if the version is not in the trees. Its last events may be above the caller's head.
     pub(crate) fn stream_page(
         &self,
         stream: &str,
@@ -64,7 +64,7 @@ impl Trees {
             .map(|(page, _)| page))
     }
 
-    /// As [`stream_page`](Self::stream_page), for a read that wants no other run of the stream.
+    /// Like [`stream_page`](Self::stream_page), for a read that needs no other run of the stream.
     pub(crate) fn run_with(
         &self,
         stream: &str,
@@ -84,8 +84,8 @@ impl Trees {
         }
     }
 
-    /// As [`stream_page`](Self::stream_page), and whether the run is the last one of its stream.
-    /// `ahead` keeps the runs after it, for the next call with the same stream.
+    /// Like [`stream_page`](Self::stream_page), and also returns whether the run is the last one of
+    /// its stream. `ahead` keeps the following runs for the next call with the same stream.
     pub(crate) fn stream_run(
         &self,
         stream: &str,
@@ -99,7 +99,7 @@ impl Trees {
         };
         let Some((first_version, value)) = found else { return Ok(None) };
         if value.is_empty() {
-            // A drain that has not finished keeps the place of a run.
+            // An unfinished drain has reserved the place of a run.
             return Ok(None);
         }
         let place = (stream, first_version);
@@ -111,8 +111,8 @@ impl Trees {
         }
     }
 
-    /// The first version and the value of the run that may hold a version. The runs after it go to
-    /// `ahead`: sled copies a leaf for each iterator, and one iterator passes several runs.
+    /// The first version and the value of the run that may hold a version. The following runs go to
+    /// `ahead`: sled copies a leaf for each iterator, and one iterator visits several runs.
     fn look_ahead(
         &self,
         stream: &str,
@@ -123,7 +123,7 @@ impl Trees {
         guarded(|| {
             ahead.clear();
             let mut from = self.streams.range(at.as_slice()..);
-            // A reader that goes forward asks for the first version of each run.
+            // A reader that moves forward requests the first version of each run.
             let mut next = from.next().transpose()?;
             let exact = next.take_if(|(key, _)| **key == *at);
             let found = match exact {
@@ -193,7 +193,7 @@ impl Trees {
         run::decode(place, &header, body, self.dictionary.get(), spare).map_err(damaged)
     }
 
-    /// Joins the parts of a split run, or says what is wrong with them.
+    /// Joins the parts of a split run, or says why they cannot be joined.
     fn join_parts(
         &self,
         header: &Header,
@@ -212,7 +212,7 @@ impl Trees {
         Ok(Ok(joined))
     }
 
-    /// Where the event with this id lies.
+    /// The position of the event with this id.
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
         let value = guarded(|| self.ids.get(id.as_bytes()))?;
         let Some(value) = value else { return Ok(None) };

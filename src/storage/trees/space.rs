@@ -1,8 +1,8 @@
-//! Freeing what sled fills with zeros.
+//! Frees the space that sled fills with zeros.
 //!
 //! sled zeroes a whole segment (8 MiB) before it logs into it and when it frees it, so a small
-//! store would take as much. A hole reads as zeros too, so blocks of zeros can be punched out of
-//! the file, as long as nothing is written meanwhile.
+//! store would take that much space. A hole also reads as zeros, so blocks of zeros can be punched
+//! out of the file, provided that nothing is written meanwhile.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,14 +16,14 @@ use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 /// Blocks of this size are freed.
 const BLOCK_BYTES: usize = 4 << 10;
 
-/// Bytes looked at in one go.
+/// How many bytes are examined at a time.
 const LOOK_BYTES: usize = 1 << 20;
 
-/// Of a large file only this much is looked at, at its end: sled logs and zeroes there.
+/// Only this much of a large file is examined, at its end: sled logs and zeroes there.
 const LOOKED_AT_MAX: u64 = 64 << 20;
 
-/// Punches the blocks of sled's data file that hold only zeros out of it, once sled is closed. A
-/// file system without holes is not an error.
+/// Punches the blocks that hold only zeros out of sled's data file, once sled is closed. A file
+/// system without holes is not an error.
 pub(super) fn punch_zeros(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut at = file.metadata()?.len().saturating_sub(LOOKED_AT_MAX);
@@ -35,7 +35,7 @@ pub(super) fn punch_zeros(path: &Path) -> io::Result<()> {
         if blocks.len() == 0 {
             return Ok(());
         }
-        // A run of zero blocks is punched at once.
+        // Consecutive zero blocks are punched together.
         let mut zeros_from = None;
         for block in blocks {
             match (block.iter().all(|&byte| byte == 0), zeros_from) {
@@ -55,7 +55,7 @@ pub(super) fn punch_zeros(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the next data that is not a hole starts, from `at` on.
+/// The offset of the next data, as opposed to a hole, from `at` on.
 fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
     match seek(file, SeekFrom::Data(at)) {
         Ok(data) => Ok(Some(data)),

@@ -1,4 +1,4 @@
-//! Writing the trees: the steps of a drain, called by its thread alone.
+//! Writes the trees: the steps of a drain, called only by its thread.
 
 use foldhash::HashMap;
 use uuid::Uuid;
@@ -20,17 +20,17 @@ use crate::{
     storage::trees::{Trees, pace::Pace},
 };
 
-/// A dictionary is trained once a window has this many bytes to train it on.
+/// A dictionary is trained once a window has this many bytes for it.
 const TRAINING_BYTES_MIN: usize = 256 << 10;
 
 /// Runs are inserted in groups of at most this many, and this many bytes.
 const WAITING_RUNS: usize = 256;
 const WAITING_BYTES: usize = 512 << 10;
 
-/// So many runs of one stream in a group are inserted as those of the first window are.
+/// If a group has this many runs of one stream, they are inserted as in the first window.
 const RUNS_RESERVED: usize = 8;
 
-/// One drain's writes. Everything is staged above the trees' head until [`finish`] moves it.
+/// The writes of one drain. Everything is staged above the trees' head until [`finish`] moves it.
 ///
 /// [`finish`]: Staging::finish
 #[derive(Debug)]
@@ -38,12 +38,12 @@ pub(crate) struct Staging<'a, B> {
     pace: Pace<'a, B>,
     /// The last chunk of positions, for the transaction that moves the head.
     last_chunk: Option<([u8; 8], sled::IVec)>,
-    /// Kept between runs to spare allocations.
+    /// Kept between runs to save allocations.
     raw: Vec<u8>,
-    /// Runs that are not inserted yet, and the bytes of their values.
+    /// Runs that have not been inserted yet, and the total size of their values.
     waiting: Vec<(Vec<u8>, sled::IVec)>,
     waiting_bytes: usize,
-    /// The trees have no events yet.
+    /// Whether the trees have no events yet.
     is_first_window: bool,
 }
 
@@ -53,8 +53,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Staging::with(Pace::new(trees, beat))
     }
 
-    /// As [`new`](Self::new), for trees that are thrown away unless [`finish`](Self::finish)
-    /// returns: nothing is synced before.
+    /// Like [`new`](Self::new), for trees that are discarded unless [`finish`](Self::finish)
+    /// returns: nothing is synced earlier.
     pub(crate) fn unsynced(trees: &'a Trees, beat: B) -> Self {
         Staging::with(Pace::unsynced(trees, beat))
     }
@@ -67,13 +67,13 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
             raw: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
-            // A head that cannot be read is reported by the transaction that moves it.
+            // If the head cannot be read, the transaction that moves it reports the error.
             is_first_window: trees.head().is_ok_and(|head| head.position == 0),
         }
     }
 
-    /// Trains the dictionary on the events of this window, in any order, unless there is one or
-    /// the events are too few. To be called before anything else is staged.
+    /// Trains the dictionary on the events of this window, in any order, unless there is one
+    /// already or there are too few events. Must be called before anything else is staged.
     pub(crate) fn train<'e>(
         &mut self,
         events: impl IntoIterator<Item = EventToEncode<'e>>,
@@ -93,8 +93,8 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         trees.store_dictionary(dictionary)
     }
 
-    /// Stages all events that the window has of one stream, in version order. Streams come in byte
-    /// order, so that keys come in key order, which is what sled is fast at.
+    /// Stages all events of one stream in the window, in version order. Streams come in byte order,
+    /// so that keys come in key order, for which sled is fast.
     pub(crate) fn stream<'e>(
         &mut self,
         events: impl IntoIterator<Item = EventToEncode<'e>>,
@@ -132,13 +132,13 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         self.put_runs()
     }
 
-    /// Inserts the runs that wait.
+    /// Inserts the waiting runs.
     ///
-    /// Where nothing lies between their keys, each key goes first with an empty value, then the
-    /// values. sled splits a leaf once it has 17 entries, and logs all of it then; so the splits
-    /// move empty values, and each value is logged about once instead of three times. That is so in
-    /// trees without events, and for many runs of one stream. Other runs fall between values that
-    /// are there already, and would gain little for twice the inserts.
+    /// If no other entries are between their keys, all keys are inserted first with empty values,
+    /// then the values. sled splits a leaf once it has 17 entries, and then logs all of it; this
+    /// way the splits move empty values, and each value is logged about once instead of three
+    /// times. This applies to trees without events, and to many runs of one stream. Other runs go
+    /// between existing values, and would gain little for twice the inserts.
     fn put_runs(&mut self) -> Result<(), Error> {
         let trees = self.pace.trees;
         let waiting = std::mem::take(&mut self.waiting);
@@ -185,7 +185,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         if gathered.is_empty() { Ok(()) } else { self.chunk(&mut gathered) }
     }
 
-    /// Stages the chunk before this one, and keeps this one.
+    /// Stages the previous chunk, and keeps this one.
     fn chunk(&mut self, gathered: &mut Gathered<'_>) -> Result<(), Error> {
         let trees = self.pace.trees;
         let (key, value) = gathered
@@ -197,7 +197,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         }
     }
 
-    /// Stages event ids; sorts them.
+    /// Stages event ids, and sorts them.
     pub(crate) fn ids(&mut self, ids: &mut [(Uuid, u64)]) -> Result<(), Error> {
         ids.sort_unstable();
         for (id, position) in ids {
@@ -207,13 +207,13 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Ok(())
     }
 
-    /// Stages the index of tags: where the events of each tag in the window are, in order.
+    /// Stages the index of tags: the places of the events with each tag in the window, in order.
     pub(crate) fn tags<'e>(
         &mut self,
         events: impl IntoIterator<Item = EventToEncode<'e>>,
     ) -> Result<(), Error> {
         let mut places: Vec<Place<'e>> = Vec::new();
-        // An event may have many tags: each has the index of its place.
+        // An event may have many tags: each refers to its place by index.
         let mut by_tag: HashMap<&str, Vec<usize>> = HashMap::default();
         for event in events.into_iter().filter(|event| event.tags.len() > 0) {
             for tag in event.tags.iter() {
@@ -241,7 +241,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Ok(())
     }
 
-    /// Stores checkpoints. They need not wait for the head: the journal holds them durably, and an
+    /// Stores checkpoints. They need not wait for the head: they are durable in the journal, and an
     /// interrupted drain is repeated.
     pub(crate) fn checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), Error> {
         let trees = self.pace.trees;
@@ -253,13 +253,13 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         Ok(())
     }
 
-    /// Ends a window of several that are staged one after the other under one head.
+    /// Ends one of several windows that are staged one after the other under one head.
     pub(crate) fn end_window(&mut self) {
         self.is_first_window = false;
     }
 
     /// Makes everything staged durable, then moves the head in one transaction with the last chunk
-    /// of positions, and returns with that durable too.
+    /// of positions, and makes that durable too before it returns.
     pub(crate) fn finish(mut self, head: Head) -> Result<(), Error> {
         self.put_runs()?;
         if !defect::has(Defect::TreesUnsynced) {

@@ -1,4 +1,4 @@
-//! From a tag to the events that have it.
+//! From a tag to the events with it.
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Trees {
-    /// Up to `limit` events with a tag that lie in a range, in this direction.
+    /// Up to `limit` events with a tag in a range, in this direction.
     pub(crate) fn tagged(
         &self,
         tag: &str,
@@ -21,7 +21,7 @@ impl Trees {
         limit: usize,
     ) -> Result<Vec<Hit>, Error> {
         let (start, end) = (key::run(tag, *range.start()), key::run(tag, *range.end()));
-        // The run that holds the start of the range begins at or before it.
+        // The run that holds the start of the range starts at or before it.
         let before = key::run(tag, 0)..=start.clone();
         let first = guarded(|| self.tags.range(before).next_back().transpose())?;
         let first = first.map_or(start, |(key, _)| key.to_vec());
@@ -52,7 +52,7 @@ impl Trees {
         Ok(found)
     }
 
-    /// Every tag with the events of a run. Damage is an item.
+    /// Every tag with the events of a run. A damaged run is an `Err` item.
     pub(crate) fn tagged_runs(
         &self,
     ) -> impl Iterator<Item = Result<(String, Tagged), Error>> + use<'_> {

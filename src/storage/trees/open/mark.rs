@@ -1,6 +1,6 @@
-//! The mark of trees that failed while they were open: the next open rebuilds them.
+//! Marks trees that failed while they were open: the next open rebuilds them.
 //!
-//! sled reads its pages when they are needed, so an open that succeeds says little about the rest.
+//! sled reads its pages only when they are needed, so a successful open says little about them.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::{Error, storage::files};
 
 const FILE: &str = "damaged";
 
-/// More than a reason takes.
+/// An upper bound for the size of a reason.
 const REASON_BYTES_MAX: u64 = 4 << 10;
 
 /// Marks the trees in a directory. If this fails, the next open tries them again.
@@ -18,11 +18,11 @@ pub(crate) fn mark_damaged(directory: &Path, reason: &str) {
     }
 }
 
-/// What the mark says once a repair has tried the trees.
+/// The text of the mark once a repair has tried the trees.
 const TRIED: &str = "a repair has tried them: ";
 
-/// Whether a repair should try trees that are marked. It does once: they may hang or end the
-/// process again, and the mark says so before that.
+/// Whether a repair should try marked trees. It does so only once, and updates the mark before the
+/// attempt, because the trees may hang or end the process again.
 pub(crate) fn begin_try(directory: &Path) -> Result<bool, Error> {
     let path = directory.join(FILE);
     if path.symlink_metadata().is_err() {
@@ -36,7 +36,7 @@ pub(crate) fn begin_try(directory: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Refuses trees that are marked.
+/// Returns an error for trees that are marked.
 pub(super) fn check(directory: &Path) -> Result<(), Error> {
     let path = directory.join(FILE);
     if path.symlink_metadata().is_err() {

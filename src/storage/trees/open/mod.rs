@@ -1,4 +1,4 @@
-//! Opening the trees, and creating them.
+//! Opens and creates the trees.
 
 mod mark;
 mod preflight;
@@ -26,22 +26,22 @@ use crate::{
 pub(crate) use mark::{begin_try, mark_damaged};
 pub(super) use refresh::refresh;
 
-/// sled's lock may outlive its handle by this much: sled's background tasks hold the file.
+/// sled's lock may outlive its handle by this long: sled's background tasks hold the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the trees are opened with.
+/// How to open the trees.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenTrees {
     pub(crate) directory: PathBuf,
     pub(crate) store_id: Uuid,
     pub(crate) checksum: Checksum,
     pub(crate) cache_bytes: u64,
-    /// Whether trees are opened that failed before: a repair tries that when nothing else has what
-    /// they hold.
+    /// Whether to open trees that failed earlier: a repair tries that when only they have some
+    /// events.
     pub(crate) ignores_mark: bool,
 }
 
-/// How long opening sled may take before it counts as hung: it reads at least everything that was
+/// How long opening sled may take before it counts as hung: sled reads at least everything that was
 /// logged since the last open.
 pub(crate) fn deadline(directory: &Path) -> Duration {
     const READ_BYTES_PER_SECOND: u64 = 20 << 20;
@@ -50,7 +50,7 @@ pub(crate) fn deadline(directory: &Path) -> Duration {
 }
 
 impl OpenTrees {
-    /// Makes the trees of a new store, durably and empty.
+    /// Creates the trees of a new store, empty and durable.
     pub(crate) fn create(&self) -> Result<Trees, Error> {
         files::create_directory(&self.directory)?;
         let trees = self.open_with(SEGMENT_BYTES)?;
@@ -72,7 +72,7 @@ impl OpenTrees {
         }
         let segment_bytes = preflight::check(&self.directory)?;
         let trees = self.open_with(segment_bytes)?;
-        // The open logged something, and sled's recovery wrote without syncing names.
+        // Opening logged something, and sled's recovery wrote files without syncing their names.
         let checked = trees
             .flush()
             .and_then(|_| sync_files(&self.directory))
@@ -103,7 +103,7 @@ impl OpenTrees {
         let data = match File::open(&data) {
             Ok(data) => data,
             Err(source) => {
-                // Without a descriptor we cannot know whether sled's destructor would panic.
+                // Without a descriptor it is unknown whether sled's destructor would panic.
                 std::mem::forget(db);
                 return Err(Error::io("open", &data, source));
             }
@@ -163,7 +163,7 @@ fn open_sled(directory: &Path, segment_bytes: usize, cache_bytes: u64) -> Result
     }
 }
 
-/// Makes the files that sled never syncs durable, with their names.
+/// Makes the files that sled never syncs durable, including their names.
 fn sync_files(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
@@ -179,7 +179,7 @@ fn sync_files(directory: &Path) -> Result<(), Error> {
     files::sync_directory(directory)
 }
 
-/// sled reports a lock that is held only in the text of an I/O error.
+/// sled reports a held lock only in the text of an I/O error.
 fn is_lock(error: &Error) -> bool {
     let text = "could not acquire lock";
     matches!(error, Error::Io { source, .. } if source.to_string().contains(text))

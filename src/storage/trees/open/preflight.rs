@@ -1,8 +1,9 @@
-//! Checks before sled may open its files, because sled's own recovery would destroy the evidence:
-//! it takes a log whose end it cannot find for an empty one and zeroes it.
+//! Checks before sled may open its files. sled's own recovery would destroy the evidence: it treats
+//! a log whose end it cannot find as empty and zeroes it.
 //!
 //! The layout read here is that of sled 0.34.7: `conf` is text followed by its CRC-32; `db` is a
-//! row of segments, each headed by a CRC-32, its log sequence number and the highest stable one.
+//! sequence of segments, each starting with a CRC-32, its log sequence number and the highest
+//! stable one.
 
 use std::{
     collections::BTreeMap,
@@ -14,18 +15,18 @@ use std::{
 
 use crate::{Error, storage::files};
 
-/// More than sled's configuration takes.
+/// An upper bound for the size of sled's configuration.
 const CONF_BYTES_MAX: u64 = 64 << 10;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
 const SEGMENT_HEADER_BYTES: usize = 20;
-/// Both sequence numbers are stored exclusive-or this.
+/// Both sequence numbers are stored XORed with this.
 const LSN_MASK: i64 = i64::MAX;
 
-/// Checks sled's files, removes what a kill during an earlier open left, makes durable what sled is
-/// about to read, and returns the size of a segment.
+/// Checks sled's files, removes remains of an earlier open that was killed, makes durable what sled
+/// is about to read, and returns the size of a segment.
 pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     let segment_bytes = read_conf(&directory.join("conf"))?;
     refuse_blobs(&directory.join("blobs"))?;
@@ -38,7 +39,7 @@ pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(damaged(&data, "a directory stands in its place"));
     }
-    // sled writes a snapshot of what it reads; that must not become durable before its source.
+    // sled writes a snapshot of what it reads, which must not become durable before its source.
     file.sync_data().map_err(|source| Error::io("sync", &data, source))?;
     let snapshot = newest_snapshot(directory)?;
     read_snapshot(directory, snapshot)?;
@@ -47,7 +48,7 @@ pub(super) fn check(directory: &Path) -> Result<usize, Error> {
     Ok(segment_bytes)
 }
 
-/// About how many bytes of its log sled would read when it is opened: the segments that its newest
+/// About how many bytes of its log sled would read during an open: the segments that its newest
 /// snapshot does not cover.
 pub(super) fn unread_bytes(directory: &Path) -> Result<u64, Error> {
     let segment_bytes = read_conf(&directory.join("conf"))?;
@@ -93,7 +94,7 @@ fn refuse_blobs(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// sled would take a snapshot that was being written when the process died for the newest one, and
+/// If a snapshot was being written when the process died, sled would take it for the newest one and
 /// refuse it forever. The previous one still exists: sled removes it only after the rename.
 fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     let failed = |source| Error::io("read the directory", directory, source);
@@ -107,7 +108,7 @@ fn remove_unfinished_snapshots(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The sequence number up to which sled's newest snapshot reaches: its name.
+/// The sequence number that sled's newest snapshot reaches, taken from its name.
 fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let mut newest = 0;
@@ -120,7 +121,8 @@ fn newest_snapshot(directory: &Path) -> Result<i64, Error> {
     Ok(newest)
 }
 
-/// Reads a snapshot whole, so that an I/O error is reported as one: sled would take it for damage.
+/// Reads a snapshot completely, so that an I/O error is reported as such: sled would treat it as
+/// damage.
 fn read_snapshot(directory: &Path, lsn: i64) -> Result<(), Error> {
     let path = directory.join(format!("snap.{lsn:016X}"));
     match File::open(&path).and_then(|mut file| io::copy(&mut file, &mut io::sink())) {
@@ -132,7 +134,7 @@ fn read_snapshot(directory: &Path, lsn: i64) -> Result<(), Error> {
 }
 
 /// Reads what sled's recovery is about to read: the segments that its snapshot does not cover. If
-/// the disk could not deliver one, sled would take it for torn, end its log there, and overwrite
+/// the disk failed to deliver one, sled would treat it as torn, end its log there, and overwrite
 /// it.
 fn read_ahead(
     file: &File,
@@ -158,7 +160,7 @@ fn read_ahead(
 }
 
 /// The offset of each segment by its sequence number. The segment with the highest stable sequence
-/// number must exist, and no segment twice.
+/// number must exist, and no sequence number may occur twice.
 fn check_segments(
     file: &File,
     path: &Path,

@@ -1,8 +1,8 @@
-//! Refreshing sled's snapshot, so that the next open is fast.
+//! Refreshes sled's snapshot, so that the next open is fast.
 //!
-//! sled writes a snapshot of its page table only when it is opened, and then reads everything that
-//! was logged since the last one. A close after much was logged therefore opens sled once more:
-//! the log is still in the page cache then.
+//! sled writes a snapshot of its page table only when it is opened, and then reads everything
+//! logged since the last one. So a close after much was logged opens sled once more: the log is
+//! then still in the page cache.
 
 use std::{fs::File, path::Path};
 
@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// A log of fewer bytes is read by the next open.
+/// A log with fewer unread bytes is left to the next open.
 const UNREAD_BYTES_MAX: u64 = 64 << 20;
 
-/// sled's cache meanwhile: nothing is read but the log.
+/// sled's cache during the refresh: only the log is read.
 const CACHE_BYTES: u64 = 1 << 20;
 
-/// Has sled write a snapshot if the next open would have to read much of its log. Nobody has the
-/// trees open. `before` is called first if there is something to do, which may take as long as an
-/// open.
+/// Makes sled write a snapshot if the next open would have to read much of its log. The trees must
+/// not be open. If there is something to do, `before` is called first; the refresh may take as long
+/// as an open.
 pub(in crate::storage::trees) fn refresh(
     directory: &Path,
     before: impl FnOnce(),
@@ -40,7 +40,7 @@ pub(in crate::storage::trees) fn refresh(
             sync_files(directory)
         }
         Err(source) => {
-            // Without a descriptor we cannot know whether sled's destructor would panic.
+            // Without a descriptor it is unknown whether sled's destructor would panic.
             std::mem::forget(db);
             Err(Error::io("open", &data, source))
         }
