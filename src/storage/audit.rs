@@ -1,5 +1,5 @@
-//! What a check of a whole store needs beyond reading: it walks each copy from start to end, checks
-//! every checksum, and continues after damage.
+//! What a check of a whole store needs besides reads: walks over each copy from start to end that
+//! check every checksum and continue after damage.
 
 use std::{path::Path, sync::Arc};
 
@@ -21,16 +21,16 @@ use crate::{
     },
 };
 
-/// The code of a finding: a run of the trees is damaged.
+/// The code of the finding that a run of the trees is damaged.
 pub(crate) const DAMAGED_RUN: &str = "event-damaged";
 
-/// Takes what a walk over a copy finds.
+/// Receives what a walk over a copy finds.
 pub(crate) trait Audit {
     /// Events of the journal, in position order.
     fn journal_events(&mut self, page: &Page);
     /// A run of the trees, in the order of streams and versions.
     fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page);
-    /// Where the trees say that an event belongs, in position order.
+    /// The stream and version of an event according to the trees, in position order.
     fn place(&mut self, position: u64, stream: &str, version: u64);
     /// An entry of the index of event ids.
     fn id(&mut self, id: Uuid, position: u64);
@@ -48,7 +48,7 @@ impl Storage {
         disk.with_trees(|trees| trees.head()).map(|head| Some(head.position))
     }
 
-    /// Walks the trees. What they hold above their head is staged, and skipped.
+    /// Walks the trees. Entries above their head are staged, and skipped.
     pub(crate) fn audit_trees(&self, head: u64, audit: &mut impl Audit) -> Result<(), Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
@@ -113,7 +113,7 @@ impl Storage {
     }
 }
 
-/// Reports damage, and hands on any other error.
+/// Reports damage, and returns any other error.
 fn damaged(audit: &mut impl Audit, code: &'static str, error: Error) -> Result<(), Error> {
     match error {
         Error::Corrupted { place, position, reason } => {
@@ -127,7 +127,7 @@ fn damaged(audit: &mut impl Audit, code: &'static str, error: Error) -> Result<(
 struct JournalWalk<'a, A> {
     disk: &'a Disk,
     audit: &'a mut A,
-    /// The last frame to look at.
+    /// The last frame to check.
     end: LogEnd,
     /// The last frame so far; `None` after damage.
     last: Option<LogEnd>,
@@ -147,13 +147,13 @@ impl<A: Audit> JournalWalk<'_, A> {
                 let raw = RawFile { path, file: Arc::new(file), end: len };
                 self.raw(&raw, start, next)
             }
-            // It was sealed meanwhile.
+            // It has been sealed meanwhile.
             Err(Error::Io { .. }) if !path.exists() => self.sealed(key),
             Err(error) => self.lost(error),
         }
     }
 
-    /// The frames of a file must follow on those of the one before.
+    /// The frames of a file must follow on those of the previous file.
     fn follows(&mut self, path: &Path, start: LogEnd) {
         if self.last.is_some_and(|last| last != start) {
             let position = self.last.map(|last| last.position + 1);
@@ -212,7 +212,7 @@ impl<A: Audit> JournalWalk<'_, A> {
                     Err(reason) => reason,
                 },
                 Step::Continued if next.is_some() => break,
-                // A marker may be missing where the next file is there.
+                // A marker may be missing if the next file exists.
                 Step::End if next.is_some_and(|next| next.first_position == at) => break,
                 Step::Continued => "the file that continues it is missing".to_owned(),
                 Step::End => format!("it ends before position {at}"),

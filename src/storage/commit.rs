@@ -1,4 +1,5 @@
-//! Committing a group: room, then journal, then tail, then the head that readers see.
+//! Commits a group: wait for room, then write to the journal, the tail, and the head that readers
+//! see.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::{
     sync::atomic::Ordering,
 };
 
-/// Bytes of an item before its content: its length and its kind.
+/// Bytes of an item before its content: the length and the kind.
 const ITEM_HEADER_BYTES: u64 = 5;
 
 /// An encoded record of consecutive events.
@@ -33,11 +34,11 @@ struct Record {
     bytes: Arc<[u8]>,
 }
 
-/// What is written as one frame: after a crash all of it exists or none.
+/// Everything that is written as one frame: after a crash, either all of it exists or nothing.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     records: Vec<Record>,
-    /// One for each event of the records.
+    /// One entry for each event of the records.
     entries: Vec<TailEntry<'a>>,
     checkpoints: Vec<Checkpoint>,
 }
@@ -70,8 +71,8 @@ impl<'a> Frame<'a> {
 }
 
 impl Storage {
-    /// Waits until the tail has room. Called before a group is numbered, so that a refusal leaves
-    /// no trace.
+    /// Waits until the tail has room. This happens before a group is numbered, so that a refusal
+    /// leaves no trace.
     pub(crate) fn wait_for_room(&self) -> Result<(), Error> {
         let Some(disk) = self.disk() else { return Ok(()) };
         let mut patience = Patience::default();
@@ -86,7 +87,7 @@ impl Storage {
                 Room::Hung => {
                     // The thread has ended because the store was closed meanwhile.
                     self.health.check_not_closed()?;
-                    // The thread would have done it. A failure poisons the store anyway.
+                    // The thread would have synced it. A failure poisons the store anyway.
                     let _ = disk.sync_journal(&self.health);
                     return Err(self.poison(drain::hung("moving events into the trees")));
                 }
@@ -96,7 +97,7 @@ impl Storage {
     }
 
     /// Writes a frame as durably as promised, and publishes it. After an error nothing of it is
-    /// published; unless the error is `Poisoned`, nothing of it was written.
+    /// published; unless the error is `Poisoned`, nothing of it was written either.
     pub(crate) fn commit(&self, frame: Frame<'_>) -> Result<(), Error> {
         let count: u64 = frame.records.iter().map(|record| record.count).sum();
         let head = self.head() + count;
@@ -136,14 +137,14 @@ impl Storage {
         };
         let written = disk.write(&new, &self.health);
         if matches!(written, Err(Error::NoSpace { .. })) {
-            // Sealing files may free the space.
+            // Sealing files may free space.
             disk.signals.request_drain();
         }
         written
     }
 }
 
-/// The frame as the tail keeps it.
+/// Converts the frame to the form that the tail keeps.
 fn in_tail<'a>(frame: Frame<'a>, end: LogEnd, written: Option<&WrittenFrame>) -> TailFrame<'a> {
     let mut offset = written.map_or(0, |written| written.payload_offset);
     let record = |Record { first_position, bytes, .. }: Record| {

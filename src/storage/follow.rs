@@ -1,11 +1,11 @@
-//! Following a store that another process writes: its journal is read on up to the last frame that
-//! is known to be durable.
+//! Follows a store that another process writes: reads its journal up to the last frame that is
+//! known to be durable.
 //!
-//! A reader takes no lock and writes nothing. The writer publishes the end of what is durable in
-//! `HEAD` after each sync; without a writer, the log ends where a recovery would end it. Files that
-//! are open stay readable when the writer removes them; a file that was sealed before the reader
-//! came to it is read in that form. When the path leads to another directory, which is what a
-//! compaction does, the reader goes on there (`reopen`).
+//! A reader takes no lock and writes nothing. After each sync, the writer publishes the end of the
+//! durable log in `HEAD`; without a writer, the log ends where a recovery would end it. Open files
+//! stay readable after the writer removes them; a file that was sealed before the reader reached it
+//! is read in its sealed form. If the path leads to another directory, as after a compaction, the
+//! reader continues there (`reopen`).
 
 mod reopen;
 
@@ -36,18 +36,18 @@ use crate::{
 
 pub(super) use reopen::begin;
 
-/// How far a reader is.
+/// How far a reader has got.
 #[derive(Debug)]
 pub(super) struct Follow {
     watch: HeadWatch,
     /// The last frame that was read.
     end: LogEnd,
-    /// The file of that frame, unless the next one is in another file.
+    /// The file of that frame, unless the next frame is in another file.
     file: Option<Following>,
-    /// The last file that was begun, and those that are in the tail.
+    /// The file that was begun last, and the files in the tail.
     last: Option<FileKey>,
     in_tail: Vec<FileKey>,
-    /// What is wrong after that frame.
+    /// What is wrong after that frame, if anything.
     failure: Option<Error>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Following {
     pub(super) offset: u64,
 }
 
-/// How often the store has been exchanged under its reader.
+/// How often the store has been exchanged while its reader had it open.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges(AtomicU64);
 
@@ -73,7 +73,7 @@ impl Exchanges {
     }
 }
 
-/// Where the events go that are read.
+/// Where the events that are read go.
 #[derive(Clone, Copy)]
 struct Target<'a> {
     identity: &'a Identity,
@@ -82,14 +82,14 @@ struct Target<'a> {
 }
 
 impl Follow {
-    /// Starts after the sealed files, the last of which has this key and ends with this frame.
+    /// Starts after the sealed files, of which the last has this key and ends with this frame.
     pub(super) fn new(watch: HeadWatch, last: Option<FileKey>, end: LogEnd) -> Follow {
         Follow { watch, end, file: None, last, in_tail: Vec::new(), failure: None }
     }
 }
 
 impl Storage {
-    /// Reads on, if the store is followed: afterwards the head is that of this moment.
+    /// If the store is followed, reads on, so that the head becomes the current one.
     pub(crate) fn refresh(&self) -> Result<(), Error> {
         let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return Ok(()) };
         self.check_not_closed()?;
@@ -102,7 +102,7 @@ impl Storage {
             };
             let (sealed, tail) = (&disk.sealed, &self.tail);
             let read = follow.read_to(look, Target { identity: &disk.identity, sealed, tail });
-            // It was exchanged while it was read.
+            // It was exchanged during the read.
             if !matches!(read, Ok(false)) && follow.watch.is_gone() {
                 continue;
             }
@@ -112,19 +112,19 @@ impl Storage {
         if is_new { follow.drop_sealed(self, disk) } else { Ok(()) }
     }
 
-    /// What reports that the writer of a store that is followed has published something.
+    /// Reports when the writer of a followed store has published something.
     pub(crate) fn changes(&self) -> Option<Changes> {
         let disk = self.disk().filter(|disk| disk.is_reading)?;
         Some(Changes::of(disk.path()))
     }
 
-    /// What is wrong after the last event of a store that is followed.
+    /// What is wrong after the last event of a followed store.
     pub(crate) fn damage_after_head(&self) -> Option<Error> {
         let disk = self.disk().filter(|disk| disk.is_reading)?;
         sync::lock(&disk.follow).as_ref()?.failure.clone()
     }
 
-    /// The process that has the store open for writing: this one, unless the store is followed.
+    /// The process that has the store open for writing: this process, unless the store is followed.
     pub(crate) fn writer(&self) -> Option<Writer> {
         let process = Some(std::process::id());
         let Some(disk) = self.disk().filter(|disk| disk.is_reading) else {
@@ -143,8 +143,8 @@ pub(crate) struct Writer {
 }
 
 impl Follow {
-    /// Reads everything that is durable by a look at `HEAD`, up to the first damage; false if there
-    /// is nothing new.
+    /// Reads everything that is durable according to this look at `HEAD`, up to the first damage;
+    /// returns false if there is nothing new.
     fn read_to(&mut self, look: Look, target: Target<'_>) -> Result<bool, Error> {
         let (until, least) = match look {
             Look::Running(end) | Look::Closed(end) if end.frame_number <= self.end.frame_number => {
@@ -156,7 +156,7 @@ impl Follow {
         };
         self.failure = None;
         match self.read_on(target, until, least) {
-            // Everything before it can be read, and a read ends with it.
+            // Everything before the damage can be read; a read then ends with this error.
             Err(damage @ Error::Corrupted { .. }) => self.failure = Some(damage),
             read => read?,
         }
@@ -195,17 +195,17 @@ impl Follow {
         self.end
     }
 
-    /// Opens the file that follows; false if there is none yet.
+    /// Opens the next file; returns false if there is none yet.
     fn next_file(&mut self, target: Target<'_>) -> Result<bool, Error> {
         let Identity { directory, store_id, checksum } = target.identity;
         let Some(key) = self.next_key(directory)? else { return Ok(false) };
-        // The sealed form first: it is there before the other one goes.
+        // The sealed form first: it exists before the other form is removed.
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
         if let Ok(file) = &sealed {
             self.check_follows(start_of(file.facts()), &key.sealed_path(directory), target)?;
             self.note_sealed(target);
             target.sealed.add(key, *file.facts());
-            // The tail is asked first: nothing in it may be older than a sealed file.
+            // Reads look in the tail first, so nothing in it may be older than a sealed file.
             target.tail.clear();
             self.in_tail.clear();
             self.end = end_of(file.facts());
@@ -214,8 +214,8 @@ impl Follow {
         }
         let (path, file, header, end) = match journal::open(directory, key, checksum) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                // It was sealed in between, and is looked at again; or its sealed form is damaged,
-                // and what is in it is lost to a reader.
+                // Either it was sealed in the meantime, and is looked for again; or its sealed form
+                // is damaged, and its contents are lost to a reader.
                 if sealed.is_err_and(|error| matches!(error, Error::Corrupted { .. })) {
                     self.last = Some(key);
                 }
@@ -232,8 +232,8 @@ impl Follow {
         Ok(true)
     }
 
-    /// The file after the last one. A listing can miss a file that is renamed meanwhile, so that a
-    /// file which does not follow is believed only when it is seen again and again.
+    /// The key of the file after the last one. A listing can miss a file that is being renamed, so
+    /// a file that does not follow is accepted only after several listings.
     fn next_key(&self, directory: &Path) -> Result<Option<FileKey>, Error> {
         const LOOKS: u32 = 3;
         let mut earliest: Option<FileKey> = None;
@@ -249,8 +249,8 @@ impl Follow {
         Ok(earliest)
     }
 
-    /// A file must follow on the last frame, or start after it: what lies between is lost, and a
-    /// read of it says so.
+    /// A file must follow on the last frame, or start after it: what is in between is lost, and a
+    /// read of that part reports it.
     fn check_follows(
         &mut self,
         start: LogEnd,
@@ -260,9 +260,9 @@ impl Follow {
         if start == self.end {
             return Ok(());
         }
-        // The tail is asked first, and can have no gap: the log ends before one.
+        // Reads look in the tail first, and it can have no gap: the log ends before one.
         if start.frame_number > self.end.frame_number && self.in_tail.is_empty() {
-            // Also where only checkpoints are lost: no answer rests on the files before alone.
+            // Also if only checkpoints are lost: no answer may be based on the earlier files alone.
             target.sealed.reach(start.position.max(self.end.position + 1));
             self.end = start;
             return Ok(());
@@ -273,14 +273,14 @@ impl Follow {
         Err(Error::corrupted(place, Some(self.end.position + 1), reason))
     }
 
-    /// Reads the frames of the open file; false at the end of the log.
+    /// Reads the frames of the open file; returns false at the end of the log.
     fn frames(
         &mut self,
         target: Target<'_>,
         is_reached: &dyn Fn(LogEnd) -> bool,
     ) -> Result<bool, Error> {
         let Some(following) = &mut self.file else { return Ok(false) };
-        // A writer may have made it longer, or a close shorter.
+        // A writer may have made the file longer, or a close may have made it shorter.
         following.raw.end = length_of(&following.raw.file, &following.raw.path)?;
         let Identity { directory, store_id, checksum } = target.identity;
         let mut walk = Walk::new(&following.raw, (*store_id, checksum), following.offset, self.end);
@@ -308,7 +308,7 @@ impl Follow {
             }
         };
         (following.offset, self.end) = (walk.offset(), walk.last());
-        // A close seals the last file without a marker in it.
+        // A close seals the last file without writing a marker.
         if !goes_on && self.has_next(directory)? {
             self.file = None;
             return Ok(true);
@@ -316,26 +316,26 @@ impl Follow {
         Ok(goes_on)
     }
 
-    /// Whether a file follows on the one that is read.
+    /// Whether there is a file after the one being read.
     fn has_next(&self, directory: &Path) -> Result<bool, Error> {
         let listing = journal::list(directory)?;
         let mut keys = listing.sealed.iter().chain(&listing.unsealed);
         Ok(keys.any(|key| self.last.is_none_or(|last| *key > last)))
     }
 
-    /// Lists the files that were read before they were sealed, when one after them is: the list of
-    /// sealed files has no gaps.
+    /// Lists the files that were read before they were sealed, once a later file is listed: the
+    /// list of sealed files has no gaps.
     fn note_sealed(&self, target: Target<'_>) {
         let Identity { directory, store_id, checksum } = target.identity;
         for key in self.in_tail.iter().filter(|key| !target.sealed.has(**key)) {
-            // A damaged one stays a gap, which a read reports.
+            // A damaged file stays a gap, which a read reports.
             if let Ok(file) = SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
                 target.sealed.add(*key, *file.facts());
             }
         }
     }
 
-    /// Forgets the events of files that are sealed by now.
+    /// Discards the events of files that are sealed by now.
     fn drop_sealed(&mut self, storage: &Storage, disk: &Disk) -> Result<(), Error> {
         if storage.tail.memory_bytes() < storage.options.tail_bytes {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Where the bytes are. What is in which file:
+//! Storage: where the bytes are. What each file of the code does:
 //!
 //! * `commit`: room, then journal, then tail, then the head that readers see.
 //! * `read/`, `saved`: the tail first, then the copy that serves the question. `source` is what the
@@ -65,7 +65,7 @@ pub(crate) use read::SpoiledTree;
 pub(crate) use read::{Batch, Hit};
 pub(crate) use trees::RunsAhead;
 
-/// What the engine is opened with.
+/// How to open the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct StorageOptions {
     /// How long a write may stay unsynced; `None` syncs each before it is acknowledged.
@@ -74,39 +74,39 @@ pub(crate) struct StorageOptions {
     pub(crate) tail_bytes: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) creates: bool,
-    /// Whether trees that cannot be used are rebuilt.
+    /// Whether to rebuild trees that cannot be used.
     pub(crate) rebuilds: bool,
     pub(crate) on_rebuild: OnProgress,
     pub(crate) losses: Losses,
-    /// Whether trees are opened that are marked as damaged.
+    /// Whether to open trees that are marked as damaged.
     pub(crate) ignores_mark: bool,
-    /// Whether a rebuild may take much memory, for trees in better order.
+    /// Whether a rebuild may use much memory to put the trees into better order.
     pub(crate) rebuilds_large: bool,
-    /// Whether files may be symbolic links: in a private copy they are.
+    /// Whether files may be symbolic links, as they are in a private copy.
     pub(crate) follows_links: bool,
     /// How long to wait for the lock.
     pub(crate) wait: Duration,
 }
 
-/// In which direction of the log a search goes.
+/// The direction of a search through the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Forward,
     Backward,
 }
 
-/// What an open may give up so that the rest can be used. Only a repair gives up anything.
+/// What an open may give up so that the rest can be used. Only a repair gives anything up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Losses {
     #[default]
     None,
-    /// Positions that neither copy has: trees are rebuilt without them.
+    /// Positions that are in neither copy: trees are rebuilt without them.
     Gaps,
-    /// Those, and everything after damage that only the journal has.
+    /// Those positions, and everything after damage in a part that only the journal has.
     Cut,
 }
 
-/// Takes the progress of a rebuild: how many events are done, and of how many.
+/// Receives the progress of a rebuild: how many events are done, and how many there are.
 #[derive(Clone, Default)]
 pub(crate) struct OnProgress(pub(crate) Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
 
@@ -124,12 +124,12 @@ impl fmt::Debug for OnProgress {
     }
 }
 
-/// Makes the name of what is at `path` durable.
+/// Makes the name of the entry at `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
     files::sync_directory(files::parent_of(path))
 }
 
-/// An open store's bytes.
+/// The storage of an open store.
 #[derive(Debug)]
 pub(crate) struct Storage {
     store_id: Uuid,
@@ -179,17 +179,17 @@ impl Storage {
         &self.meters
     }
 
-    /// What was counted and measured since the open.
+    /// What has been counted and measured since the open.
     pub(crate) fn metrics(&self) -> Metrics {
         self.meters.metrics(self.tail.memory_bytes())
     }
 
-    /// Whether the store was opened for reading alone.
+    /// Whether the store was opened only for reading.
     pub(crate) fn is_reading(&self) -> bool {
         self.disk().is_some_and(|disk| disk.is_reading)
     }
 
-    /// Where a repair has cut the log off.
+    /// Where a repair cut off the log.
     pub(crate) fn cut(&self) -> Option<&Cut> {
         self.disk().and_then(|disk| disk.cut.as_ref())
     }
@@ -216,7 +216,7 @@ impl Storage {
         self.health.check_open()
     }
 
-    /// Takes the second thread of the store to commit what is submitted, unless it seals.
+    /// Takes the second thread of the store, to commit submitted batches, unless it is sealing.
     pub(crate) fn try_take_second_thread(&self) -> bool {
         self.disk().is_none_or(|disk| disk.second_thread.try_take(Use::Committing))
     }
@@ -236,7 +236,7 @@ impl Storage {
         self.health.is_forked()
     }
 
-    /// Shows readers everything up to a position.
+    /// Makes everything up to a position visible to readers.
     fn show(&self, position: u64) {
         self.head.store(position, Ordering::SeqCst);
     }
@@ -251,7 +251,7 @@ impl Storage {
         Ok(())
     }
 
-    /// As [`check_open`](Self::check_open), for each single event of a read.
+    /// Like [`check_open`](Self::check_open), for each single event of a read.
     pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
         self.health.check_not_closed()
     }
@@ -260,12 +260,12 @@ impl Storage {
         self.health.check_writable()
     }
 
-    /// As [`check_writable`](Self::check_writable), for a store that was just seen to be open.
+    /// Like [`check_writable`](Self::check_writable), for a store that was just seen to be open.
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
         self.health.check_sound()
     }
 
-    /// Refuses all further writes, because the outcome of one is unknown.
+    /// Refuses all further writes, because the outcome of a write is unknown.
     pub(crate) fn poison(&self, cause: Error) -> Error {
         self.health.poison(cause)
     }
@@ -276,13 +276,13 @@ impl Storage {
         self.disk().map_or(Ok(()), |disk| disk.sync_journal(&self.health))
     }
 
-    /// What was set aside as damaged, by its path in the store's directory, in order.
+    /// The items set aside as damaged, by their paths in the store's directory, in order.
     pub(crate) fn set_aside(&self) -> Result<Vec<String>, Error> {
         self.disk().map_or(Ok(Vec::new()), |disk| names::set_aside(disk.path()))
     }
 
-    /// Bytes on the disk of the journal, the trees and the snapshots, and roughly how much memory
-    /// the tail takes.
+    /// The sizes in bytes of the journal, the trees and the snapshots on disk, and roughly how much
+    /// memory the tail uses.
     pub(crate) fn sizes(&self) -> Result<Sizes, Error> {
         self.check_open()?;
         let of = |name| self.disk().map_or(Ok(0), |disk| disk.bytes_of(name));
@@ -295,7 +295,7 @@ impl Storage {
     }
 }
 
-/// Bytes of the parts of a store.
+/// The sizes of the parts of a store, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) journal: u64,

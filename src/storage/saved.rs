@@ -31,7 +31,7 @@ impl Storage {
         Ok(names)
     }
 
-    /// Saves a snapshot of a position that is published, once that position is durable.
+    /// Saves a snapshot for a published position, once that position is durable.
     pub(crate) fn save_snapshot(&self, new: &StoredSnapshot) -> Result<(), Error> {
         self.health.check_writable()?;
         self.check_reached(new.position)?;
@@ -62,7 +62,7 @@ impl Storage {
         Ok(found)
     }
 
-    /// The snapshots of every name, in the order of the names, each as
+    /// The snapshots of all names, in the order of the names; those of each name as
     /// [`snapshots_of`](Self::snapshots_of) lists them.
     pub(crate) fn all_snapshots(&self) -> Result<VecDeque<Vec<(SnapshotKey, u64)>>, Error> {
         self.check_open()?;
@@ -77,7 +77,7 @@ impl Storage {
         Ok(all.into_values().map(newest_first).collect())
     }
 
-    /// Sets aside a snapshot that is damaged or past the head, and returns where it is now.
+    /// Sets aside a snapshot that is damaged or past the head, and returns its new path.
     pub(crate) fn set_snapshot_aside(
         &self,
         key: &SnapshotKey,
@@ -90,7 +90,7 @@ impl Storage {
         }
     }
 
-    /// A snapshot that is listed; `None` if newer ones have replaced it meanwhile.
+    /// A listed snapshot; `None` if newer ones have replaced it meanwhile.
     pub(crate) fn snapshot(
         &self,
         key: &SnapshotKey,

@@ -1,9 +1,9 @@
-//! Snapshots: a cache beside the log, one file for each, or a map in memory.
+//! Snapshots: a cache beside the log, with one file for each snapshot, or a map in memory.
 //!
 //! `<owner>-<hash of the name>-<version>-<position>.snapshot` holds the whole snapshot with its
 //! full name, the store id and a checksum. A file is written under a temporary name, synced and
-//! then renamed, so that it is whole or not there. Its position is durable before it is written.
-//! The newest two of each key stay: the second in case the first is damaged.
+//! then renamed, so it either exists completely or not at all. Its position is durable before the
+//! file is written. The newest two of each key stay: the second in case the first is damaged.
 
 use std::{
     collections::BTreeMap,
@@ -26,18 +26,18 @@ use crate::{
     sync::{self, Mutex},
 };
 
-/// How many snapshots are kept for each key: the newest, and one in case that is damaged.
+/// How many snapshots are kept for each key: the newest, and one in case the newest is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
 
-/// The most bytes of a file up to the end of the name in it.
+/// The most bytes in a file up to the end of its name.
 const PEEK_BYTES: u64 = 512;
 
-/// The most that a file may take: a snapshot at its limit, and what precedes its data.
+/// The largest size of a file: a snapshot at its limit, and what precedes its data.
 const FILE_BYTES_MAX: u64 = SNAPSHOT_BYTES_MAX as u64 + PEEK_BYTES;
 
 const ENDING: &str = "snapshot";
 
-/// What a file name identifies a snapshot by.
+/// What the name of a file says about its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     owner: SnapshotOwner,
@@ -46,7 +46,7 @@ struct Place {
     position: u64,
 }
 
-/// The names of the snapshots. A file whose inner name cannot be read has its file name instead.
+/// The names of the snapshots. For a file whose inner name cannot be read, this is the file name.
 type Index = BTreeMap<Place, String>;
 
 /// Snapshots by owner and name.
@@ -58,9 +58,10 @@ pub(crate) struct SnapshotFiles {
     directory: PathBuf,
     store_id: Uuid,
     checksum: Checksum,
-    /// Whether the directory is another process's: it is read each time, and nothing is removed.
+    /// Whether the directory belongs to another process: then it is read each time and nothing is
+    /// removed.
     is_reading: bool,
-    /// Read from the directory when it is first needed.
+    /// Read from the directory on first use.
     index: Mutex<Option<Index>>,
 }
 
@@ -86,7 +87,8 @@ impl Place {
         first..=Place { version: u32::MAX, position: u64::MAX, ..self }
     }
 
-    /// Whether this is the name, and not that of a file whose own name cannot be read.
+    /// Whether this is the snapshot's name, rather than the file name of one whose name is
+    /// unreadable.
     fn is_of(self, name: &str) -> bool {
         self.hash == hash_of(name)
     }
@@ -108,7 +110,7 @@ impl Place {
     }
 }
 
-/// The position in the name of a snapshot's file; `None` for another file.
+/// The position in the name of a snapshot's file; `None` for any other file.
 pub(crate) fn position_in(file_name: &str) -> Option<u64> {
     let stem = file_name.strip_suffix(ENDING)?.strip_suffix('.')?;
     Place::parse(stem).map(|place| place.position)
@@ -120,7 +122,7 @@ fn hash_of(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// Which positions of a key are kept once `new` is saved, at this head; the newest first.
+/// The positions of a key to keep once `new` is saved at this head, the newest first.
 fn kept(mut positions: Vec<u64>, new: u64, head: u64) -> Vec<u64> {
     positions.retain(|position| *position <= head);
     positions.push(new);
@@ -155,7 +157,7 @@ impl SnapshotFiles {
     }
 
     /// Saves a snapshot, and removes those of its name that are not kept: older ones, those of
-    /// other versions, and any past `head`, which no events support.
+    /// other versions, and any past `head`, for which there are no events.
     pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) -> Result<(), Error> {
         let StoredSnapshot { key, position, bytes, .. } = new;
         let place = Place::of(key, *position);
@@ -181,7 +183,7 @@ impl SnapshotFiles {
         })
     }
 
-    /// The keys and positions of the snapshots of a name, whatever their version.
+    /// The keys and positions of the snapshots of a name, in all versions.
     pub(crate) fn of_name(
         &self,
         owner: SnapshotOwner,
@@ -215,8 +217,8 @@ impl SnapshotFiles {
                 names.sort_unstable();
                 names.dedup();
                 if names.is_empty() {
-                    // A file whose name cannot be read goes with the others of its hash, if there
-                    // are any.
+                    // A file whose name cannot be read is listed with the others of its hash, if
+                    // there are any.
                     names.push(name);
                 }
                 for name in names {
@@ -232,7 +234,8 @@ impl SnapshotFiles {
         })
     }
 
-    /// Renames the file of a snapshot, so that it is no longer one, and returns its new path.
+    /// Renames the file of a snapshot, so that it no longer counts as one, and returns the new
+    /// path.
     pub(crate) fn set_aside(&self, key: &SnapshotKey, position: u64) -> Result<PathBuf, Error> {
         let named = Place::of(key, position);
         // It may be listed under its file name.
@@ -274,7 +277,7 @@ impl SnapshotFiles {
     }
 }
 
-/// Lists the snapshots that are wanted, and removes unfinished files unless it is only to read.
+/// Lists the wanted snapshots, and removes unfinished files unless the directory is only read.
 fn read_directory(
     directory: &Path,
     is_reading: bool,
@@ -290,7 +293,7 @@ fn read_directory(
         let path = entry.map_err(failed)?.path();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if ending == files::UNFINISHED && !is_reading {
-            // A failure leaves a file that is never read.
+            // If this fails, the file stays but is never read.
             let _ = fs::remove_file(&path);
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -305,7 +308,7 @@ fn read_directory(
     Ok(index)
 }
 
-/// Reads a file up to one byte past the limit. `None` if it does not exist.
+/// Reads a file up to one byte past the limit. `None` if the file does not exist.
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match files::read_bounded(path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -322,7 +325,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 impl SnapshotMap {
-    /// As [`SnapshotFiles::save`].
+    /// Like [`SnapshotFiles::save`].
     pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) {
         let mut all = sync::lock(&self.kept);
         let of_key = all.keys().filter(|(key, _)| *key == new.key);
@@ -337,7 +340,7 @@ impl SnapshotMap {
         });
     }
 
-    /// As [`SnapshotFiles::of_name`].
+    /// Like [`SnapshotFiles::of_name`].
     pub(crate) fn of_name(&self, owner: SnapshotOwner, name: &str) -> Vec<(SnapshotKey, u64)> {
         let all = sync::lock(&self.kept);
         let is_it =
@@ -345,7 +348,7 @@ impl SnapshotMap {
         all.keys().filter(is_it).cloned().collect()
     }
 
-    /// As [`SnapshotFiles::all`].
+    /// Like [`SnapshotFiles::all`].
     pub(crate) fn all(&self) -> Listed {
         let mut all = Listed::new();
         for (key, position) in sync::lock(&self.kept).keys() {
@@ -355,7 +358,7 @@ impl SnapshotMap {
         all
     }
 
-    /// As [`SnapshotFiles::read`].
+    /// Like [`SnapshotFiles::read`].
     pub(crate) fn read(&self, key: &SnapshotKey, position: u64) -> Option<StoredSnapshot> {
         sync::lock(&self.kept).get(&(key.clone(), position)).cloned()
     }

@@ -22,7 +22,7 @@ use crate::{
     sync::{self, atomic::AtomicU64},
 };
 
-/// The journal, and the tail with what is not sealed.
+/// The journal, and the tail with everything that is not sealed.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) tail: Tail,
@@ -33,7 +33,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Reads the journal from where the sealed files end. Without trees nothing is written.
+    /// Reads the journal from the end of the sealed files. Without trees nothing is written.
     pub(super) fn recover(
         home: &Home,
         options: &StorageOptions,
@@ -47,7 +47,7 @@ impl Found {
         let writes = trees.is_some();
         if writes {
             journal::remove_unfinished(&identity.directory)?;
-            // The names of the newest files may not be durable when their writer was killed.
+            // If the writer was killed, the names of the newest files may not be durable.
             files::sync_directory(&identity.directory)?;
         }
         let trees_end = trees.map(trees_end).transpose()?;
@@ -55,7 +55,7 @@ impl Found {
         let files = resolve::resolve(&identity, &noted, writes)?;
         let noted = match trees {
             Some(_) => noted,
-            // Nobody else knows which files belong together.
+            // Nothing else records which files belong together.
             None => resolve::linked(&identity, &files.sealed)?,
         };
         let last_noted = noted.last_key_value().map(|(key, facts)| (*key, end_of(facts)));
@@ -66,8 +66,8 @@ impl Found {
             }
             _ => resolve::sealed_end(&identity, &files, last_noted, trees_end)?,
         };
-        // Files that are lost before it are the trees' to answer for, whether they noted them or
-        // not.
+        // If files before it are lost, the trees must answer for them, whether or not they noted
+        // them.
         let start = resolve::unsealed_start(&identity, &files)?;
         let is_known = |start: LogEnd| {
             let end = sealed_end.map_or(0, |end| end.frame_number);
@@ -90,7 +90,7 @@ impl Found {
         };
         let mut replay = IntoTail { tail: &tail, checksum: &home.checksum };
         let recovered = journal::recover(&recovery, &mut replay)?;
-        // The sealed files have what the tail has not.
+        // The sealed files have what the tail lacks.
         let end = recovered.journal.end().position;
         let reached = if tail.page(end)?.is_some() { tail.floor() } else { end };
         let sealed = SealedFiles::new(identity, files.sealed, noted, reached);

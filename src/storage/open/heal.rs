@@ -1,8 +1,8 @@
-//! Trees that cannot be used are set aside and rebuilt from the journal.
+//! Sets unusable trees aside and rebuilds them from the journal.
 //!
-//! The new trees are made beside the old ones, and take their place only once they are complete and
-//! the whole journal has proved readable. Until then nothing of the old ones changes, so that a
-//! rebuild that fails or is killed leaves everything as it was.
+//! The new trees are built next to the old ones, and replace them only once they are complete and
+//! the whole journal has proved readable. Until then the old ones do not change, so a rebuild that
+//! fails or is killed leaves everything as it was.
 
 use std::{
     fs, io,
@@ -38,7 +38,7 @@ pub(super) struct Sound {
 
 /// Why there is no [`Sound`].
 pub(super) enum Unsound {
-    /// The disk is too full to open the trees as they are. A rebuild that lacks space fails.
+    /// The disk is too full to open the trees as they are. A rebuild that lacks space has failed.
     Full(Error),
     Failed(Error),
 }
@@ -64,7 +64,7 @@ pub(super) fn open(
         }
         Err(full @ Error::NoSpace { .. }) => return Err(Unsound::Full(full)),
         Err(hung @ Error::Internal { .. }) => {
-            // The next open, in a process whose sled is free, finds them marked.
+            // The next open, in a process whose sled is not blocked, finds them marked.
             trees::mark_damaged(&home.path.join(names::TREES), &hung.to_string());
             return Err(hung.into());
         }
@@ -89,7 +89,7 @@ pub(super) fn open(
     }
 }
 
-/// The trees must have every event of the sealed files: a file is sealed only after they have it.
+/// The trees must have every event of the sealed files: a file is sealed only after they do.
 fn check_fit(home: &Home, trees: &Trees) -> Result<(), Error> {
     let head = trees.head()?;
     let identity = home.identity();
@@ -97,7 +97,7 @@ fn check_fit(home: &Home, trees: &Trees) -> Result<(), Error> {
         return Ok(());
     }
     let sealed = resolve::resolve(&identity, &Noted::new(), false)?.sealed;
-    // A damaged file says nothing of the trees.
+    // A damaged file says nothing about the trees.
     let newest = sealed.iter().rev().find_map(|key| {
         let path = key.sealed_path(&identity.directory);
         SealedFile::open(&path, identity.store_id, &identity.checksum).ok()
@@ -114,7 +114,7 @@ fn check_fit(home: &Home, trees: &Trees) -> Result<(), Error> {
     Err(Error::corrupted("the directory trees", Some(head.position + 1), reason))
 }
 
-/// Rebuilds the trees, because of `reason`.
+/// Rebuilds the trees; `reason` says why.
 fn rebuild(
     home: &Home,
     options: &StorageOptions,
@@ -156,7 +156,7 @@ fn rebuild(
     }
 }
 
-/// Makes new trees beside the old ones, and reads the journal that they were made from.
+/// Builds new trees next to the old ones, and reads the journal that they were built from.
 fn make(
     home: &Home,
     options: &StorageOptions,
@@ -188,7 +188,7 @@ fn make(
     made
 }
 
-/// Puts the new trees in the place of the old ones, which are kept as evidence.
+/// Replaces the old trees, which are kept as evidence, with the new ones.
 fn exchange(home: &Home) -> Result<Option<PathBuf>, Error> {
     let trees = home.path.join(names::TREES);
     let set_aside = match trees.symlink_metadata() {
@@ -202,7 +202,7 @@ fn exchange(home: &Home) -> Result<Option<PathBuf>, Error> {
     Ok(set_aside)
 }
 
-/// Removes what a rebuild that was killed has left.
+/// Removes the remains of a rebuild that was killed.
 fn remove_unfinished(home: &Home) -> Result<(), Error> {
     let path: &Path = &home.path.join(names::TREES_UNFINISHED);
     match fs::remove_dir_all(path) {

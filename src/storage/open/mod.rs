@@ -1,4 +1,5 @@
-//! Opening a store: the lock, the superblock, `HEAD`, the trees, and the journal against them.
+//! Opens a store: the lock, the superblock, `HEAD`, the trees, and the journal checked against
+//! them.
 
 mod found;
 mod heal;
@@ -42,10 +43,10 @@ use heal::{Sound, Unsound};
 pub(super) use resolve::{Noted, Resolved, end_of, linked, resolve, start_of};
 use thread::{Make, Thread};
 
-/// A directory whose lock is taken.
+/// A directory whose lock is held.
 struct Home {
     path: PathBuf,
-    /// `None` for a store that is only read.
+    /// `None` for a store that is opened only for reading.
     lock: Option<Lock>,
     store_id: Uuid,
     checksum: Checksum,
@@ -58,7 +59,8 @@ impl Storage {
         Arc::new(Storage::new(Uuid::new_v4(), options, place))
     }
 
-    /// Opens the journal of the store at `path` for reading, whoever has it open.
+    /// Opens the journal of the store at `path` for reading, whether or not another process has it
+    /// open.
     pub(crate) fn open_reading(
         path: &Path,
         options: StorageOptions,
@@ -66,16 +68,16 @@ impl Storage {
         open_reading(path, options)
     }
 
-    /// Opens the store at `path`, or makes it.
+    /// Opens the store at `path`, or creates it.
     pub(crate) fn open(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
         names::prepare_directory(path, options.creates)?;
-        // The process may change its directory while the store is open.
+        // The process may change its working directory while the store is open.
         let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
         if !options.follows_links {
             names::refuse_links(&path)?;
         }
         let lock = Lock::wait(&path, options.wait)?;
-        // Check under the lock: only now can no other process create a store here.
+        // Check while the lock is held: only then can no other process create a store here.
         match superblock::read(&path)? {
             Some(Superblock { store_id, .. }) => {
                 let checksum = Checksum::of_store(store_id);
@@ -94,7 +96,7 @@ impl Storage {
     }
 }
 
-/// Reads the journal of a store, which may be in use: takes no lock, opens no trees, and writes
+/// Reads the journal of a store that may be in use: takes no lock, opens no trees, and writes
 /// nothing.
 fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
     let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
@@ -142,7 +144,7 @@ impl Home {
     }
 }
 
-/// Makes a store. Its superblock is written last.
+/// Creates a store. Its superblock is written last.
 fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
     let path = home.path.clone();
     names::clear_unfinished(&path)?;
@@ -172,10 +174,11 @@ fn create(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
     Ok(storage)
 }
 
-/// Opens a store that exists.
+/// Opens an existing store.
 fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Error> {
-    // A creator that was killed may have left the superblock without its name on the disk. It must
-    // be there before sled writes: trees without a superblock are a store that lost it.
+    // A process that was killed while creating the store may have left a superblock whose name is
+    // not durable. The name must be durable before sled writes: trees without a superblock count as
+    // a store that lost it.
     files::sync_directory(&home.path)?;
     let before = head::read(&home.path, &home.checksum)?;
     let before = before.filter(|_| !defect::has(Defect::CloseIgnored));
@@ -196,7 +199,7 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
         thread.give_up(trees);
         return Err(error);
     }
-    // What a close cut off is not there again yet, which the record must go on to say.
+    // The space that a close cut off is not allocated again yet, and the record must still say so.
     if !found.journal.is_cut() {
         head_file.publish(found.journal.end());
     }
@@ -206,7 +209,7 @@ fn open_existing(home: Home, options: StorageOptions) -> Result<Arc<Storage>, Er
     Ok(storage)
 }
 
-/// A store on a full disk can still be read: sled cannot open its files without writing, but the
+/// Opens a store on a full disk for reading: sled cannot open its files without writing, but the
 /// journal has everything. Writes are refused until the store is opened again.
 fn read_only(
     home: Home,

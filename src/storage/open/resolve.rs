@@ -1,4 +1,4 @@
-//! Which files of the journal count, and what is known of the sealed ones.
+//! Determines which files of the journal count, and what is known about the sealed ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,15 +24,15 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::storage) struct Resolved {
     pub(in crate::storage) sealed: Vec<FileKey>,
-    /// Those after the last sealed one that is known to be of this store.
+    /// The files after the last sealed one that is known to belong to this store.
     pub(in crate::storage) unsealed: Vec<FileKey>,
 }
 
-/// What is known of sealed files.
+/// What is known about sealed files.
 pub(in crate::storage) type Noted = BTreeMap<FileKey, SealedFacts>;
 
-/// The sealed and the unsealed files. If a file exists in both forms, the sealed one wins when it
-/// is intact, and has what the other one has.
+/// The sealed and the unsealed files. If a file exists in both forms, the sealed form wins,
+/// provided that it is intact and has what the other form has.
 pub(in crate::storage) fn resolve(
     identity: &Identity,
     noted: &Noted,
@@ -57,9 +57,9 @@ pub(in crate::storage) fn resolve(
             files::set_aside(&path)?;
         }
     }
-    // A file before a sealed one could not be sealed because it is damaged. The trees have its
-    // events, and it stays as it is.
-    // That holds of no file that merely has such a name: one of another store hides nothing.
+    // A file before a sealed one was not sealed because it is damaged. The trees have its events,
+    // and it stays as it is. This does not apply to a file that merely has such a name: a file of
+    // another store hides nothing.
     let mut last = None;
     if !listing.unsealed.is_empty() {
         for &key in listing.sealed.iter().rev() {
@@ -99,8 +99,8 @@ fn is_whole(identity: &Identity, key: FileKey) -> Result<bool, Error> {
     }
 }
 
-/// Whether a sealed file has the intact frames of the unsealed one. One that was copied from
-/// another history of the store has not.
+/// Whether a sealed file has the intact frames of the unsealed one. A file copied from another
+/// history of the store does not.
 fn has_frames_of_unsealed(
     identity: &Identity,
     key: FileKey,
@@ -109,9 +109,9 @@ fn has_frames_of_unsealed(
     let Identity { directory, store_id, checksum } = identity;
     let facts = sealed.facts();
     let (path, file, header, end) = match journal::open(directory, key, checksum) {
-        // It says nothing.
+        // The unsealed file says nothing.
         Err(Error::Corrupted { .. }) => return Ok(true),
-        // The writer beside this reader was about to remove it.
+        // A writer that runs beside this reader was about to remove it.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Ok(true);
         }
@@ -132,7 +132,7 @@ fn has_frames_of_unsealed(
     Ok(walk.last() == last)
 }
 
-/// The frame before those of a sealed file.
+/// The frame before the first one of a sealed file.
 pub(in crate::storage) fn start_of(facts: &SealedFacts) -> LogEnd {
     LogEnd {
         position: facts.first_position.saturating_sub(1),
@@ -150,10 +150,10 @@ pub(in crate::storage) fn end_of(facts: &SealedFacts) -> LogEnd {
     }
 }
 
-/// What the trees know of sealed files.
+/// What the trees know about sealed files.
 pub(super) fn noted(trees: &Trees) -> Noted {
     let mut noted = BTreeMap::new();
-    // Damaged ones are missing, and a check reports them.
+    // Damaged entries are missing, and a check reports them.
     for entry in trees.sealed_facts().flatten() {
         let (first_position, number) = (entry.first_position, entry.file_number);
         if let Ok(facts) = SealedFacts::decode(&entry.facts) {
@@ -163,8 +163,8 @@ pub(super) fn noted(trees: &Trees) -> Noted {
     noted
 }
 
-/// The facts of the sealed files, each of which must follow on the one before, if that is there
-/// and whole.
+/// The facts of the sealed files. Each file must follow on the one before, if that exists and is
+/// intact.
 pub(in crate::storage) fn linked(identity: &Identity, sealed: &[FileKey]) -> Result<Noted, Error> {
     let mut found = Noted::new();
     for &key in sealed {
@@ -203,7 +203,7 @@ fn start_of_header(header: &FileHeader) -> LogEnd {
     header.before()
 }
 
-/// The last frame of the sealed files. The last one may be damaged or gone: the trees know of it.
+/// The last frame of the sealed files. If the last file is damaged or missing, the trees know it.
 pub(super) fn sealed_end(
     identity: &Identity,
     files: &Resolved,
@@ -211,9 +211,9 @@ pub(super) fn sealed_end(
     trees: Option<TreesEnd>,
 ) -> Result<Option<LogEnd>, Error> {
     let Resolved { sealed, unsealed } = files;
-    // A file that is there unsealed, too, may have been set aside.
+    // A noted file may have been set aside if it or an earlier file exists unsealed.
     let noted = noted.filter(|(key, _)| unsealed.first().is_none_or(|first| first > key));
-    // Those after an unsealed file are of another store.
+    // Files after an unsealed file are of another store.
     let is_own = |key: &&FileKey| unsealed.first().is_none_or(|first| first > *key);
     let Some(&last) = sealed.iter().rev().find(is_own) else {
         return Ok(noted.map(|(_, end)| end).or(Some(LogEnd::default())));

@@ -1,5 +1,5 @@
-//! Starting the background thread. It opens sled or makes it, because that may hang or panic, and
-//! whoever opens the store waits for it.
+//! Starts the background thread. The thread opens or creates sled, because that may hang or panic,
+//! and the caller of the open waits for it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -46,11 +46,11 @@ impl Make {
     }
 }
 
-/// What the thread is to do once the trees are open.
+/// What the thread should do once the trees are open.
 #[derive(Debug)]
 enum Start {
     Run(Arc<Storage>),
-    /// The store could not be opened: drop the trees on the thread, where a hang blocks no caller.
+    /// The store could not be opened: drop the trees on this thread, where a hang blocks no caller.
     GiveUp(Box<Trees>),
 }
 
@@ -71,7 +71,7 @@ impl Thread {
         let shared = Arc::clone(&steps);
         let body = move || match opened.send(make.run(&shared)) {
             Ok(()) => run(&starts),
-            // Nobody waits any more.
+            // No caller waits any more.
             Err(SendError(Ok(trees))) => trees.abandon(),
             Err(SendError(Err(_))) => {}
         };
@@ -94,13 +94,13 @@ impl Thread {
 
     /// Ends the thread, which drops its trees as they are.
     pub(super) fn give_up(&self, trees: Trees) {
-        // The thread may be gone already; then so are the trees.
+        // The thread may have ended already, and its trees with it.
         let _ = self.start.send(Start::GiveUp(Box::new(trees)));
     }
 }
 
-/// Waits for the trees. Waits without progress are counted, not time, so that a suspended process
-/// does not give up.
+/// Waits for the trees. It counts waits without progress instead of measuring time, so that a
+/// suspended process does not give up.
 fn wait(
     openings: &Receiver<Result<Trees, Error>>,
     patience: Duration,
@@ -129,7 +129,7 @@ fn wait(
     Err(drain::hung("opening the trees"))
 }
 
-/// The thread after the trees are open. A panic must not leave others waiting.
+/// What the thread does once the trees are open. A panic must not leave others waiting.
 fn run(starts: &Receiver<Start>) {
     match starts.recv() {
         Ok(Start::Run(storage)) => {

@@ -1,5 +1,5 @@
-//! Reading: the tail first, then the copy that answers best, so that nothing is missed while events
-//! move from one to the other; and the other copy when that one fails.
+//! Reading: first the tail, then the copy that answers best, so that nothing is missed while events
+//! move from one to the other. If that copy fails, the other one answers.
 
 mod source;
 mod tagged;
@@ -29,10 +29,10 @@ pub(crate) use tagged::Hit;
 #[cfg(test)]
 pub(crate) use tagged::SpoiledTree;
 
-/// Events of a stream that the tail hands out at once.
+/// How many events of a stream the tail returns at once.
 const TAIL_EVENTS: usize = 256;
 
-/// Some events of one stream, in the order of their versions or against it.
+/// Some events of one stream, in ascending or descending order of version.
 #[derive(Debug)]
 pub(crate) enum Batch {
     /// From the tail, in the direction of reading, starting with the requested one.
@@ -43,8 +43,8 @@ pub(crate) enum Batch {
 
 impl Storage {
     /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
-    /// events are in position order, but others may lie between them. The caller checks now and
-    /// then whether this is a forked child: that costs a system call.
+    /// events are in position order, but there may be others between them. The caller checks from
+    /// time to time whether this is a forked child, because that check costs a system call.
     pub(crate) fn page(&self, position: u64, mut spare: Page) -> Result<Page, Error> {
         self.check_not_closed()?;
         self.across_exchange(|| self.page_now(position, mem::take(&mut spare)))
@@ -73,9 +73,9 @@ impl Storage {
         })
     }
 
-    /// The position at which a read in this direction meets the first block whose times overlap
-    /// with these: `position` itself, unless the blocks of sealed files say that it cannot be
-    /// there. Past the last sealed file, or where its times cannot be read, that is not known.
+    /// The position at which a read in this direction reaches the first block whose times overlap
+    /// with these: `position` itself, unless the blocks of sealed files rule it out. They cannot do
+    /// so past the last sealed file, or where their times cannot be read.
     pub(crate) fn next_of_times(
         &self,
         mut position: u64,
@@ -92,7 +92,7 @@ impl Storage {
         position
     }
 
-    /// The event at a position that is published.
+    /// The event at a published position.
     pub(crate) fn event_at(&self, position: u64) -> Result<RecordedEvent, Error> {
         let page = self.page(position, Page::default())?;
         page.event_at(position).ok_or_else(|| {
@@ -100,13 +100,13 @@ impl Storage {
         })
     }
 
-    /// How many events of a stream lie at or below `head`.
+    /// How many events of a stream are at or below `head`.
     pub(crate) fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         self.check_open()?;
         self.stored_version(stream, head)
     }
 
-    /// As [`stream_version`](Self::stream_version), of a store that was seen to be open.
+    /// Like [`stream_version`](Self::stream_version), for a store that was seen to be open.
     pub(crate) fn stored_version(&self, stream: &str, head: u64) -> Result<u64, Error> {
         if let Some(version) = self.tail.version(stream, head) {
             return Ok(version);
@@ -115,9 +115,9 @@ impl Storage {
         self.ask_trees(0, |source| source.stream_version(stream, head))
     }
 
-    /// The versions of a stream at the position before a range, which ends at or below the head,
-    /// and at its end. They are equal when the stream has no event in the range. For a range that
-    /// the tail has, nothing is read from the disk.
+    /// The versions of a stream at the position before a range, which must end at or below the
+    /// head, and at the end of the range. They are equal if the stream has no event in the range.
+    /// If the tail has the whole range, nothing is read from the disk.
     pub(crate) fn versions_around(
         &self,
         stream: &str,
@@ -135,7 +135,7 @@ impl Storage {
         self.tail.floor()
     }
 
-    /// Events of a stream that include the one with this version, which is published.
+    /// Events of a stream that include the one with this version, which must be published.
     pub(crate) fn stream_batch(
         &self,
         stream: &str,
@@ -173,13 +173,13 @@ impl Storage {
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
-    /// The run of the trees that holds a version of a stream, and whether it is the last one of the
-    /// stream. `None` when the trees do not have it, have failed, or are not there: then
-    /// [`stream_batch`](Self::stream_batch) knows more.
+    /// The run of the trees that holds a version of a stream, and whether it is the last run of the
+    /// stream. `None` if the version is not in the trees, or the trees have failed or are not open:
+    /// then call [`stream_batch`](Self::stream_batch).
     ///
-    /// A stream of which the tail has nothing at or below some head is in the trees up to there: a
-    /// caller who has seen that needs no version to find its end. `ahead` is the caller's, for its
-    /// reads of this stream.
+    /// If the tail has no event of a stream at or below some head, all events of the stream up to
+    /// there are in the trees: a caller that has checked this can find the end without a version.
+    /// `ahead` belongs to the caller, for its reads of this stream.
     pub(crate) fn stream_run(
         &self,
         stream: &str,
@@ -192,8 +192,8 @@ impl Storage {
         self.timed(read).ok().flatten()
     }
 
-    /// The run of the trees that holds this version of a stream. `None` when the trees do not have
-    /// it, have failed, or are not there: then [`page`](Self::page) knows more.
+    /// The run of the trees that holds this version of a stream. `None` if the version is not in
+    /// the trees, or the trees have failed or are not open: then call [`page`](Self::page).
     pub(crate) fn run_of(&self, stream: &str, version: u64, spare: Page) -> Option<Page> {
         let disk = self.disk()?;
         let read = || disk.with_trees(|trees| trees.run_with(stream, version, spare));
@@ -213,7 +213,7 @@ impl Storage {
         self.tail.version(stream, head).is_some()
     }
 
-    /// Where the event with this id lies, in a store that was seen to be open.
+    /// The position of the event with this id, in a store that was seen to be open.
     pub(crate) fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
         match self.tail_position_of(id) {
             Some(position) => Ok(Some(position)),
@@ -221,7 +221,7 @@ impl Storage {
         }
     }
 
-    /// As [`position_of`](Self::position_of), from the tail alone.
+    /// Like [`position_of`](Self::position_of), but only from the tail.
     pub(crate) fn tail_position_of(&self, id: Uuid) -> Option<u64> {
         self.tail.position_of(id)
     }
@@ -236,8 +236,8 @@ impl Storage {
         self.check_open()?;
         let mut found = self.tail.streams(after, head, limit);
         let on_disk = self.ask_trees(Vec::new(), |source| source.streams(after, head, limit))?;
-        // The sort is stable, so that of two entries for a stream the tail's, which is complete,
-        // comes first.
+        // The sort is stable: of two entries for a stream the one from the tail comes first, which
+        // is complete.
         found.extend(on_disk);
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found.dedup_by(|(later, _), (kept, _)| later == kept);
@@ -245,7 +245,7 @@ impl Storage {
         Ok(found)
     }
 
-    /// The answer of the trees, or of the journal if they fail; in memory `without`.
+    /// The answer of the trees, or of the journal if they fail; `without` for a store in memory.
     pub(super) fn ask_trees<T>(
         &self,
         without: T,
@@ -260,7 +260,7 @@ impl Storage {
         Ok(self.unless_closed(answer)?.unwrap_or(without))
     }
 
-    /// A close in the middle of a read takes both copies away: report the close, not the failure.
+    /// A close during a read takes both copies away: report the close, not the failure.
     fn unless_closed<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
         match read {
             Err(error) => Err(self.check_not_closed().err().unwrap_or(error)),
@@ -269,8 +269,8 @@ impl Storage {
     }
 }
 
-/// The first copy's answer, or the second's if the first fails or lacks what the second has. If
-/// both fail, the error is that of the first.
+/// Returns the first copy's answer, or the second's if the first fails or lacks what the second
+/// has. If both fail, returns the error of the first.
 fn first_of<T>(
     first: Result<Option<T>, Error>,
     second: impl FnOnce() -> Result<Option<T>, Error>,

@@ -1,6 +1,6 @@
-//! What the two copies on the disk have in common: the questions that a read asks when the tail has
-//! no answer. The trees are fast by stream and by id, the sealed files by position; each answers
-//! all of them, the rest slowly, in case the other copy fails.
+//! The interface shared by the two copies on disk: the questions that a read asks when the tail has
+//! no answer. The trees are fast by stream and by id, the sealed files by position. Each can also
+//! answer the other questions, slowly, in case the other copy fails.
 
 use std::{
     collections::BTreeMap,
@@ -25,25 +25,25 @@ use crate::{
     },
 };
 
-/// Streams that a sealed file lists at a time.
+/// How many streams a sealed file lists at a time.
 const STREAMS: usize = 1_024;
 
 /// One copy of the events that are not in the tail.
 pub(crate) trait Source {
     /// A page of events that includes the one at `position`, in the allocations of `spare`. Its
-    /// events are in position order, but others may lie between them.
+    /// events are in position order, but there may be others between them.
     fn page(&self, position: u64, spare: Page) -> Result<Option<Page>, Error>;
 
-    /// How many events of a stream lie at or below `head`.
+    /// How many events of a stream are at or below `head`.
     fn stream_version(&self, stream: &str, head: u64) -> Result<u64, Error>;
 
     /// Consecutive events of a stream that include the one with this version.
     fn stream_page(&self, stream: &str, version: u64, spare: Page) -> Result<Option<Page>, Error>;
 
-    /// Where the event with this id lies.
+    /// The position of the event with this id.
     fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error>;
 
-    /// Up to `limit` events with a tag that lie in a range, in this direction.
+    /// Up to `limit` events with a tag in a range, in this direction.
     fn tagged(
         &self,
         tag: &str,
@@ -123,13 +123,13 @@ fn page_with(position: u64, events: &[EventToEncode<'_>]) -> Result<Page, Error>
 }
 
 impl SealedFiles {
-    /// All checkpoints: each file has them as of its end.
+    /// All checkpoints: each file holds those as of its end.
     fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         self.newest_first().next().map_or(Ok(Vec::new()), |newest| newest?.checkpoints())
     }
 
-    /// The page with the first event of a stream in a block that is at or above `version`, if the
-    /// block has it.
+    /// The page with the first event of a stream in a block at or above `version`, if the block has
+    /// one.
     fn page_in_block(
         &self,
         file: &SealedFile,
@@ -245,7 +245,7 @@ impl Source for SealedFiles {
             {
                 names.insert(id.to_owned(), ());
             }
-            // A page of a list is short; streams past the head make it ask for more.
+            // A page of a list is short, and streams past the head require more.
             for stream in file.streams(after, limit.max(STREAMS))? {
                 names.insert(stream.id, ());
             }

@@ -1,5 +1,5 @@
-//! From a tag to events: the tail, and what is below it from the trees, or from the sealed files
-//! where the trees fail.
+//! From a tag to events: from the tail, and below it from the trees, or from the sealed files if
+//! the trees fail.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -12,20 +12,20 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hit {
     pub(crate) position: u64,
-    /// Its stream and its version, where the trees know it.
+    /// Its stream and version, if the answer came with them.
     pub(crate) place: Option<(Arc<str>, u64)>,
 }
 
 impl Hit {
-    /// Of a copy that has positions alone.
+    /// From a copy that stores only positions.
     pub(super) fn at(position: u64) -> Hit {
         Hit { position, place: None }
     }
 }
 
 impl Storage {
-    /// Up to `limit` events with a tag that lie in a range, in this direction. Fewer
-    /// are all of them. The range ends at or below the head.
+    /// Up to `limit` events with a tag in a range, in this direction. If there are fewer, these are
+    /// all. The range must end at or below the head.
     pub(crate) fn tagged(
         &self,
         tag: &str,
@@ -34,7 +34,7 @@ impl Storage {
         limit: usize,
     ) -> Result<Vec<Hit>, Error> {
         self.check_not_closed()?;
-        // First, so that what leaves the tail meanwhile is in the trees.
+        // First, so that what leaves the tail meanwhile is found in the trees.
         let (floor, in_tail) = self.tail.tagged(tag, &range, direction, limit);
         let in_tail = in_tail.into_iter().map(Hit::at);
         let end = floor.map_or(*range.end(), |floor| floor.min(*range.end()));
@@ -61,7 +61,7 @@ impl Storage {
     }
 }
 
-/// A tree that a test damages.
+/// A tree for a test to damage.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SpoiledTree {
