@@ -1,5 +1,5 @@
-//! Everything of a store that is on the disk: its directory, its journal, its trees, and the
-//! signals of the thread that moves events from one to the other.
+//! Everything that a store has on the disk: its directory, its journal, its trees, and the signals
+//! of the thread that moves events from the journal to the trees.
 //!
 //! Order of locks: the journal, then its sync lock, then those of `Durability` and `Health`.
 
@@ -48,20 +48,20 @@ pub(crate) struct Disk {
     lock: Mutex<Option<Lock>>,
     /// Whether the store was opened without a lock.
     pub(super) is_reading: bool,
-    /// How far a store is followed that is only read.
+    /// How far the reader of a followed store has got.
     pub(super) follow: Mutex<Option<Follow>>,
     pub(super) exchanges: Exchanges,
     pub(super) head_file: Mutex<Option<HeadFile>>,
     /// Where frames are written; `None` after the close.
     pub(super) journal: Mutex<Option<Journal>>,
-    /// Held during a sync of the journal, until its outcome is noted. Whether one has failed: then
-    /// no later one proves anything.
+    /// Held during a sync of the journal, until its outcome is noted. Whether a sync has failed:
+    /// then no later sync proves anything.
     sync: Mutex<bool>,
     pub(super) prepared: Mutex<Option<PreparedFile>>,
     pub(super) durability: Durability,
     /// How long a write may stay unsynced; `None` syncs each before it is acknowledged.
     max_delay: Option<Duration>,
-    /// Files that take no more frames, and are not sealed yet.
+    /// Files that take no more frames but are not sealed yet.
     pub(super) full: Mutex<Vec<FullFile>>,
     pub(super) sealed: SealedFiles,
     /// `None` before they are open and after the close.
@@ -74,12 +74,12 @@ pub(crate) struct Disk {
     pub(super) cut: Option<Cut>,
 }
 
-/// What a disk starts with.
+/// The initial parts of a disk.
 #[derive(Debug)]
 pub(crate) struct DiskParts {
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
-    /// `None` for a store that is only read.
+    /// `None` for a store that is opened only for reading.
     pub(crate) lock: Option<Lock>,
     pub(crate) head_file: Option<HeadFile>,
     pub(crate) journal: Journal,
@@ -131,7 +131,7 @@ impl Disk {
         health: &Health,
     ) -> Result<WrittenFrame, Error> {
         let mut journal = sync::lock(&self.journal);
-        // Check under the lock, so that a close waits forevery append that passed this check.
+        // Check under the lock, so that a close waits for every append that passed this check.
         health.check_not_closed()?;
         health.check_sound()?;
         let writer = journal.as_mut().ok_or(Error::Closed)?;
@@ -156,17 +156,17 @@ impl Disk {
         }
         let (file, path) = writer.to_sync().ok_or(Error::Closed)?;
         match self.max_delay {
-            // The journal stays locked: nobody writes before the outcome is known.
+            // The journal stays locked: no thread writes before the outcome is known.
             None => self.sync_to(written.end, &file, &path, health)?,
             Some(max_delay) => {
                 drop(journal);
-                // Half of the delay is for the sync itself. A delay past the largest `Instant` is
-                // never due: then only a flush or a close syncs.
+                // Half of the delay is for the sync itself. If the deadline is past the largest
+                // `Instant`, no sync is due: then only a flush or a close syncs.
                 if let Some(due) = oldest.checked_add(max_delay / 2) {
                     self.signals.request_sync(due);
                 }
-                // The thread or the disk is too slow for it, and this append has to wait: first for
-                // a sync that is under way, which may be enough.
+                // The thread or the disk is too slow, so this append must wait: first for a sync
+                // that is in progress, which may be sufficient.
                 if now.duration_since(oldest) > max_delay {
                     drop(sync::lock(&self.sync));
                     let oldest = self.durability.oldest_unsynced();
@@ -186,7 +186,7 @@ impl Disk {
         }
         let (end, to_sync) = match sync::lock(&self.journal).as_ref() {
             Some(journal) => (journal.end(), journal.to_sync()),
-            // A close has taken it, and reports how that ends.
+            // A close has taken the journal, and reports the outcome.
             None => return Err(Error::Closed),
         };
         match to_sync {
@@ -195,11 +195,11 @@ impl Disk {
         }
     }
 
-    /// Syncs the file that holds the frame `end`, unless that is durable by now.
+    /// Syncs the file that holds the frame `end`, unless the frame is durable by now.
     ///
-    /// The kernel reports a failed write-back once per open file, to the next sync. So one thread
-    /// syncs at a time, and poisons the store before it lets the next one in. A store that is
-    /// poisoned for another reason still syncs what it has acknowledged.
+    /// The kernel reports a failed write-back once per open file, to the next sync. So only one
+    /// thread syncs at a time, and it poisons the store before it lets the next one in. A store
+    /// that is poisoned for another reason still syncs what it has acknowledged.
     fn sync_to(&self, end: LogEnd, file: &File, path: &Path, health: &Health) -> Result<(), Error> {
         let mut has_failed = sync::lock(&self.sync);
         if *has_failed {
@@ -232,14 +232,14 @@ impl Disk {
         }
     }
 
-    /// Tells readers in other processes what is durable.
+    /// Publishes to readers in other processes what is durable.
     fn publish(&self, end: LogEnd) {
         if let Some(head) = sync::lock(&self.head_file).as_mut() {
             head.publish(end);
         }
     }
 
-    /// Syncs the journal if a buffered write has waited for its time.
+    /// Syncs the journal if a buffered write has waited long enough.
     pub(crate) fn sync_journal_if_due(&self, health: &Health) -> Result<(), Error> {
         let Some(max_delay) = self.max_delay else { return Ok(()) };
         let oldest = self.durability.oldest_unsynced();
@@ -256,12 +256,12 @@ impl Disk {
         if sync::lock(&self.prepared).is_some() {
             return;
         }
-        // On a disk that is nearly full the space is left to others: an attempt would fill it, and
-        // each append would ask for another.
+        // On a nearly full disk the space is left to others: an attempt would fill the disk, and
+        // each append would request another file.
         if files::available_bytes(&self.path) / 2 < capacity {
             return;
         }
-        // No lock is held meanwhile: an append that needs a file at once makes its own.
+        // No lock is held meanwhile: an append that needs a file at once creates one itself.
         let step = |file: &File| {
             // A buffered store must not wait for the whole file, nor for one long sync of it.
             if self.max_delay.is_some() {
@@ -278,7 +278,7 @@ impl Disk {
         }
     }
 
-    /// The last frame of the log, as far as this process knows it.
+    /// The last frame of the log that this process knows.
     pub(super) fn end_of_log(&self) -> LogEnd {
         match sync::lock(&self.follow).as_ref() {
             Some(follow) => follow.end(),
@@ -291,31 +291,31 @@ impl Disk {
         drop(sync::lock(&self.journal));
     }
 
-    /// Takes the journal out: nothing more is written.
+    /// Takes the journal out, so that nothing more is written.
     pub(crate) fn take_journal(&self) -> Option<Journal> {
         sync::lock(&self.journal).take()
     }
 
-    /// Releases the directory for another open.
+    /// Releases the directory, so that it can be opened again.
     pub(crate) fn unlock(&self) {
         self.sealed.close();
         sync::lock(&self.head_file).take();
         sync::lock(&self.lock).take();
     }
 
-    /// Has the next open rebuild the trees, because they failed.
+    /// Makes the next open rebuild the trees, because they failed.
     pub(crate) fn mark_trees_damaged(&self, failure: &Error) {
         trees::mark_damaged(&self.path.join(names::TREES), &failure.chain());
     }
 
-    /// Bytes on the disk below a directory of the store.
+    /// The size in bytes of a directory of the store.
     pub(crate) fn bytes_of(&self, name: &str) -> Result<u64, Error> {
         let path = self.path.join(name);
         files::bytes_below(&path).map_err(|source| Error::io("measure", &path, source))
     }
 }
 
-/// What the journal asks of the disk while it writes after the frame `before`.
+/// What the journal needs from the disk while it writes after the frame `before`.
 struct JournalHooks<'a> {
     disk: &'a Disk,
     health: &'a Health,

@@ -1,5 +1,5 @@
-//! A backup: superblock, `HEAD`, journal and snapshots of a store that may be in use. The trees are
-//! left out; the first open of the backup builds them.
+//! Backups: copies of the superblock, `HEAD`, the journal and the snapshots of a store that may be
+//! in use. The trees are left out; the first open of the backup builds them.
 //!
 //! A sealed file never changes, so it is copied once: an increment adds the files that are new, and
 //! the frames that are not in a sealed file yet. Each step leaves a backup that opens:
@@ -44,32 +44,32 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct BackupSite {
     path: PathBuf,
-    /// Where the backup ends that is there already.
+    /// Where an existing backup ends.
     before: Option<HeadRecord>,
     _lock: Option<Lock>,
 }
 
-/// How sealed files are copied.
+/// How to copy sealed files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CopyMode {
     Copy,
-    /// They get a second name.
+    /// Give them a second name.
     Link,
-    /// Small neighbours become one. Only for a store that nobody writes to, and a new copy.
+    /// Merge small neighbours into one. Only for a new copy of a store that nobody writes to.
     Merge,
 }
 
-/// What a backup did.
+/// The result of a backup.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backup {
-    /// The last position that it holds.
+    /// The last position in the backup.
     pub(crate) head: u64,
-    /// Bytes of files that were copied or linked to.
+    /// Bytes of files that were copied or linked.
     pub(crate) bytes: u64,
 }
 
 impl BackupSite {
-    /// A directory that is empty or not there yet.
+    /// Uses a directory that is empty or does not exist yet.
     pub(crate) fn empty(path: &Path) -> Result<BackupSite, Error> {
         files::create_store_directory(path)?;
         for name in [names::JOURNAL, names::SNAPSHOTS] {
@@ -78,7 +78,7 @@ impl BackupSite {
         Ok(BackupSite { path: path.to_owned(), before: None, _lock: None })
     }
 
-    /// An earlier backup of a store; `None` if the directory is something else.
+    /// Uses an earlier backup of a store; returns `None` if the directory is something else.
     ///
     /// # Errors
     /// `Locked` while the backup is open, `Corrupted`, `Io`.
@@ -97,7 +97,7 @@ impl BackupSite {
         };
         for name in [names::JOURNAL, names::SNAPSHOTS] {
             files::create_directory(&path.join(name))?;
-            // What a killed backup left may be a second name of a file of the store.
+            // A file left by a killed backup may be a second name of a file of the store.
             journal::remove_unfinished(&path.join(name))?;
         }
         Ok(Some(BackupSite { path: path.to_owned(), before: Some(before), _lock: Some(lock) }))
@@ -105,18 +105,18 @@ impl BackupSite {
 }
 
 impl Storage {
-    /// Whether a path is the directory of this store, or lies in it.
+    /// Whether a path is the directory of this store, or is inside it.
     pub(crate) fn contains(&self, path: &Path) -> bool {
         let Some(disk) = self.disk() else { return false };
         let there = path.ancestors().find_map(|path| fs::canonicalize(path).ok());
         there.is_some_and(|there| there.starts_with(disk.path()))
     }
 
-    /// Copies everything that is durable now.
+    /// Copies everything that is durable at this moment.
     ///
     /// # Errors
     /// `InvalidArgument` for a store in memory, and for an earlier backup that this store does not
-    /// continue; `Corrupted` for damage that the trees cannot make good; `Io`, `NoSpace`.
+    /// continue; `Corrupted` for damage that cannot be restored from the trees; `Io`, `NoSpace`.
     pub(crate) fn back_up(&self, site: &BackupSite, mode: CopyMode) -> Result<Backup, Error> {
         self.check_open()?;
         let Some(disk) = self.disk() else {
@@ -144,14 +144,14 @@ impl Storage {
     }
 }
 
-/// A copy in the making.
+/// A copy in progress.
 pub(super) struct Copier<'a> {
     storage: &'a Storage,
     pub(super) disk: &'a Disk,
     site: &'a BackupSite,
     mode: CopyMode,
     end: LogEnd,
-    /// Sealed files that are to be merged.
+    /// Sealed files to be merged.
     pub(super) group: Vec<(FileKey, Arc<SealedFile>)>,
     pub(super) bytes: u64,
 }
@@ -172,7 +172,7 @@ impl Copier<'_> {
                 Ok(false) | Err(Error::Corrupted { .. }) => {}
                 Err(error) => return Err(error),
             }
-            // A listing can miss a file that is sealed meanwhile. What is missing twice is lost.
+            // A listing can miss a file that is being sealed. A file that is missing twice is lost.
             if before.as_ref() == Some(&keys) {
                 return self.journal_with_gaps();
             }
@@ -180,8 +180,8 @@ impl Copier<'_> {
         }
     }
 
-    /// Whether the files that were copied lead to the end. A file that was sealed meanwhile is
-    /// copied whole, and goes further.
+    /// Whether the copied files reach the end. A file that was sealed meanwhile is copied
+    /// completely, and goes further.
     fn reaches(&mut self, copied: LogEnd) -> bool {
         if copied.frame_number > self.end.frame_number {
             self.end = copied;
@@ -189,11 +189,11 @@ impl Copier<'_> {
         copied == self.end
     }
 
-    /// Copies files up to the end; false if they do not lead there.
+    /// Copies files up to the end; returns false if they do not reach it.
     ///
-    /// In a journal, all sealed files come before the others. If a file was sealed after one before
-    /// it had been copied as it was, that one is sealed by now too, because files are sealed in
-    /// order, and is copied again.
+    /// In a journal, all sealed files come before the others. If a file was sealed after an earlier
+    /// file had been copied unsealed, that earlier file is also sealed by now, because files are
+    /// sealed in order, and it is copied again.
     fn files(&mut self, keys: &[FileKey]) -> Result<bool, Error> {
         let (mut index, mut end) = (0, LogEnd::default());
         let mut unsealed: Option<(usize, LogEnd)> = None;
@@ -219,7 +219,7 @@ impl Copier<'_> {
         Ok(self.reaches(end))
     }
 
-    /// Every sealed file of an earlier backup must be one of the store.
+    /// Every sealed file of an earlier backup must be a file of the store.
     fn check_known(&self, keys: &[FileKey]) -> Result<(), Error> {
         let there = journal::list(&self.directory())?;
         match there.sealed.iter().all(|key| keys.binary_search(key).is_ok()) {
@@ -231,7 +231,7 @@ impl Copier<'_> {
         }
     }
 
-    /// Copies a file that follows on the frame `before`, and returns its last frame.
+    /// Copies a file that follows on the frame `before`, and returns the last frame of the file.
     fn file(&mut self, key: FileKey, file: &Open, before: LogEnd) -> Result<LogEnd, Error> {
         if file.start() != before {
             return Err(self.missing(before));
@@ -257,7 +257,7 @@ impl Copier<'_> {
         Error::corrupted(place, Some(before.position + 1), "a file is missing")
     }
 
-    /// Copies a sealed file, unless the same one is there.
+    /// Copies a sealed file, unless the backup already has the same one.
     pub(super) fn sealed(&mut self, key: FileKey, file: &SealedFile) -> Result<(), Error> {
         let Identity { store_id, checksum, .. } = &self.disk.identity;
         let target = key.sealed_path(&self.directory());
@@ -272,7 +272,7 @@ impl Copier<'_> {
             CopyMode::Link => fs::hard_link(&source, &unfinished)
                 .map_err(|source| Error::io("link to", &unfinished, source))?,
             CopyMode::Copy | CopyMode::Merge => {
-                // On file systems that can, the copy shares the blocks.
+                // On file systems that support it, the copy shares the blocks.
                 let copied = fs::copy(&source, &unfinished);
                 copied.map_err(|source| Error::io("copy to", &unfinished, source))?;
             }
@@ -283,7 +283,7 @@ impl Copier<'_> {
             .map_err(|source| Error::io("sync", &unfinished, source))?;
         fs::rename(&unfinished, &target)
             .map_err(|source| Error::io("rename to", &target, source))?;
-        // The copy, as it was written.
+        // Check the copy as it was written.
         check_sealed(&SealedFile::open(&target, *store_id, checksum)?)?;
         self.bytes += file.facts().file_len;
         Ok(())
@@ -310,13 +310,13 @@ impl Copier<'_> {
                 }
             }
         }
-        // Without the marker at its end: that would promise a file that is not there yet.
+        // Without the marker at its end, which would promise a file that does not exist yet.
         let (end, last) = (walk.offset(), walk.last());
         let target = key.active_path(&self.directory());
         let unfinished = target.with_extension(files::UNFINISHED);
         let copied = copy_range(raw, &unfinished, end, header.capacity);
         copied.map_err(|source| Error::io("copy to", &unfinished, source))?;
-        // What comes before it must be durable first.
+        // Everything before it must be durable first.
         files::sync_directory(&self.directory())?;
         fs::rename(&unfinished, &target)
             .map_err(|source| Error::io("rename to", &target, source))?;
@@ -324,7 +324,7 @@ impl Copier<'_> {
         Ok(last)
     }
 
-    /// Copies the journal of a store that has lost a part of it, which the trees make good.
+    /// Copies the journal of a store that has lost a part of it, which is restored from the trees.
     fn journal_with_gaps(&mut self) -> Result<(), Error> {
         let directory = self.directory();
         let mut end = LogEnd::default();
@@ -348,7 +348,8 @@ impl Copier<'_> {
                 Piece::Whole(key) => {
                     let file = open(&self.disk.identity, key)?;
                     end = match file {
-                        // What fills a gap is a sealed file, and only such come before one.
+                        // A file that fills a gap is sealed, and only sealed files may come before
+                        // it.
                         Open::Raw(..) if index < last_gap => {
                             let gap = Gap::of_file(key, (file.start(), self.end_of_raw(&file)?));
                             self.storage.copy_gap(self.disk, &gap, &directory)?;
@@ -365,7 +366,7 @@ impl Copier<'_> {
         }
     }
 
-    /// The last frame of a file that is whole.
+    /// The last frame of an intact file.
     fn end_of_raw(&self, file: &Open) -> Result<LogEnd, Error> {
         let Open::Raw(raw, _) = file else { return Ok(file.start()) };
         let identity = &self.disk.identity;
@@ -386,11 +387,11 @@ impl Copier<'_> {
             }
             let target = to.join(&name);
             let bytes = match fs::read(from.join(&name)) {
-                // It was superseded meanwhile.
+                // It has been superseded meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 read => read.map_err(|source| Error::io("read", from.join(&name), source))?,
             };
-            // One that was saved again has the same name.
+            // A snapshot that was saved again has the same name.
             if fs::read(&target).ok().as_ref() != Some(&bytes) {
                 files::publish(&target, &bytes)?;
                 self.bytes += bytes.len() as u64;
@@ -406,7 +407,7 @@ impl Copier<'_> {
         files::sync_directory(&to)
     }
 
-    /// Says where the backup ends, and makes the directory a store.
+    /// Records where the backup ends, and makes the directory a store.
     fn publish_head(&self) -> Result<(), Error> {
         let before = self.site.before;
         let record = HeadRecord {
@@ -433,7 +434,7 @@ impl Copier<'_> {
         superblock::write(&self.site.path, &superblock)
     }
 
-    /// Removes unsealed files of an earlier backup that are there sealed now.
+    /// Removes unsealed files of an earlier backup that now exist sealed.
     fn remove_obsolete(&self) -> Result<(), Error> {
         let directory = self.directory();
         let there = journal::list(&directory)?;
@@ -454,7 +455,8 @@ fn check_sealed(file: &SealedFile) -> Result<(), Error> {
     })
 }
 
-/// Copies the start of a file into a new one, which is as long as the original was made.
+/// Copies the start of a file to a new one, which gets the length that the original had when it was
+/// created.
 fn copy_range(raw: &RawFile, target: &Path, end: u64, capacity: u64) -> io::Result<()> {
     const STEP: u64 = 1 << 20;
     let file = files::create_truncated(target)?;
@@ -476,7 +478,7 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The names of the files in a directory; none where it is missing.
+/// The names of the files in a directory; none if it is missing.
 fn file_names(directory: &Path) -> Result<Vec<String>, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let entries = match fs::read_dir(directory) {

@@ -1,4 +1,4 @@
-//! Exchanging two directories in one step.
+//! Exchanges two directories in one step.
 
 use std::{io, path::Path};
 
@@ -6,7 +6,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{Error, storage::home::files};
 
-/// Gives each of two directories the name of the other, atomically and durably.
+/// Swaps the names of two directories, atomically and durably.
 pub(crate) fn exchange_directories(one: &Path, other: &Path) -> Result<(), Error> {
     let exchanged = renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
     exchanged.map_err(|error| Error::io("exchange", other, io::Error::from(error)))?;

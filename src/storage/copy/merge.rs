@@ -1,9 +1,9 @@
-//! Several sealed files as one: their frames, one after the other.
+//! Merges several sealed files into one: their frames, one after the other.
 //!
 //! ```text
 //! | A: 1 2 marker |  | B: 3 4 5 marker |    ->    | 1 2 3 4 5 marker |
 //! ```
-//! The frames stay as they were written; only the markers between them go.
+//! The frames stay as they were written; only the markers between them are left out.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,11 +24,11 @@ use crate::{
     },
 };
 
-/// A merged file has at most about so many bytes of frames.
+/// The approximate maximum size of the frames in a merged file.
 const MERGED_BYTES: u64 = 256 << 20;
 
 impl Copier<'_> {
-    /// Adds a file to those that are merged, unless its frames cannot follow on theirs.
+    /// Adds a file to those to be merged, unless its frames cannot follow on theirs.
     pub(super) fn gather(&mut self, key: FileKey, file: &Arc<SealedFile>) -> Result<(), Error> {
         let bytes: u64 = self.group.iter().map(|(_, file)| file.facts().end).sum();
         if file.facts().is_rebuilt || bytes + file.facts().end > MERGED_BYTES {
@@ -41,7 +41,7 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// Writes the files that were gathered as one.
+    /// Writes the collected files as one.
     pub(super) fn merge(&mut self) -> Result<(), Error> {
         let group = std::mem::take(&mut self.group);
         let (Some((key, first)), Some((_, last))) = (group.first(), group.last()) else {
@@ -60,7 +60,7 @@ impl Copier<'_> {
             (start.frame_number + 1, start.prev_checksum),
             false,
         );
-        // The last file has all checkpoints as of its end, and those of the frames come again.
+        // The last file has all checkpoints as of its end, and those in the frames are repeated.
         let checkpoints = last.checkpoints()?;
         let to_seal = ToSeal {
             source: &merged,

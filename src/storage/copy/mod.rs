@@ -1,4 +1,4 @@
-//! Copies of a store's directory: private ones that last for one call, backups, and the new store
+//! Copies of a store's directory: private ones that exist for one call, backups, and the new store
 //! of a compaction.
 
 mod backup;

@@ -1,8 +1,8 @@
-//! A private copy of a store's directory, on which a repair can be tried and damaged trees be
+//! A private copy of a store's directory, in which a repair can be tried and damaged trees can be
 //! opened: sled writes even to files that it only reads.
 //!
-//! What never changes is linked to; the rest is copied. The store itself stays as it is, down to
-//! its time stamps.
+//! Files that never change are linked; the rest is copied. The store itself does not change, not
+//! even its time stamps.
 
 use std::{
     fs::{self, File},
@@ -18,13 +18,13 @@ use crate::{
     storage::{files, home::names, journal},
 };
 
-/// More than the superblock or `HEAD` takes.
+/// An upper bound for the size of the superblock or `HEAD`.
 const START_BYTES_MAX: u64 = 64 << 10;
 
-/// How often the copy is made anew because files of a store that is in use have moved.
+/// How often the copy is retried because files of a store in use have moved.
 const ATTEMPTS: u32 = 20;
 
-/// A copy that is removed with this value.
+/// A copy that is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateCopy {
     path: PathBuf,
@@ -64,20 +64,21 @@ impl PrivateCopy {
         for name in ["ANNALS", "HEAD"] {
             let from = store.join(name);
             if from.symlink_metadata().is_ok() {
-                // They are never read further.
+                // Bytes past this limit are never read.
                 let bytes = files::read_bounded(&from, START_BYTES_MAX);
                 let copied = bytes.and_then(|bytes| fs::write(self.path.join(name), bytes));
                 copied.map_err(|source| Error::io("copy", &from, source))?;
             }
         }
-        // Trees that are older than the journal do no harm; a journal older than the trees would.
+        // Trees that are older than the journal are harmless; a journal older than the trees would
+        // not be.
         self.directory(store, names::TREES, false)?;
         self.journal(store)?;
         self.directory(store, names::SNAPSHOTS, true)
     }
 
-    /// Copies the journal as it is at one moment: the files of a store that is in use are sealed
-    /// and removed, and new ones appear, while it is copied. Open files stay readable.
+    /// Copies the journal as it is at one moment: while it is copied, files of a store in use are
+    /// sealed and removed, and new ones appear. Open files stay readable.
     fn journal(&self, store: &Path) -> Result<(), Error> {
         let (from, to) = (store.join(names::JOURNAL), self.path.join(names::JOURNAL));
         if !from.is_dir() {
@@ -99,10 +100,10 @@ impl PrivateCopy {
             let moved = io::Error::new(io::ErrorKind::NotFound, "its files have moved");
             return Err(Error::io("copy", &from, moved));
         }
-        // The newest first: the store may begin another one meanwhile.
+        // The newest first: the store may begin another file meanwhile.
         for (path, mut file, len) in opened.into_iter().rev() {
             let target = to.join(path.file_name().unwrap_or_default());
-            // Nobody writes to a file that is longer than any may be.
+            // No writer uses a file that exceeds the maximum length.
             match len > journal::CAPACITY_MAX {
                 true => link(&path, &target)?,
                 false => copy_from(&mut file, &target)
@@ -118,7 +119,7 @@ impl PrivateCopy {
         Ok(())
     }
 
-    /// Copies the files of a directory, or links to them if they never change.
+    /// Copies the files of a directory, or links them if they never change.
     fn directory(&self, store: &Path, name: &str, is_linked: bool) -> Result<(), Error> {
         let (from, to) = (store.join(name), self.path.join(name));
         if !from.is_dir() {
@@ -145,12 +146,12 @@ impl PrivateCopy {
 
 impl Drop for PrivateCopy {
     fn drop(&mut self) {
-        // What is left lies in a directory for temporary files.
+        // Anything left is in a directory for temporary files.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Copies bytes alone: the copy can be written to even where the original cannot.
+/// Copies only the bytes: the copy is writable even if the original is not.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     let copied = File::open(from).and_then(|mut file| copy_from(&mut file, to));
     copied.map_err(|source| Error::io("copy", from, source))

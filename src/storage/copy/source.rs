@@ -1,4 +1,5 @@
-//! The journal of a store that is copied while it may be in use: files are sealed meanwhile.
+//! The journal of a store that is copied while it may be in use, so that files may be sealed
+//! meanwhile.
 
 use std::{io, sync::Arc};
 
@@ -71,14 +72,14 @@ fn walk_to(walk: &mut Walk<'_>, number: u64, is_rebuilt: bool) -> Result<Option<
     Ok((!is_rebuilt).then(|| walk.last()))
 }
 
-/// A file of the journal of a store that may be in use.
+/// A journal file of a store that may be in use.
 pub(super) enum Open {
     Sealed(Arc<SealedFile>),
     Raw(RawFile, FileHeader),
 }
 
 impl Open {
-    /// The frame before the first one.
+    /// The frame before its first one.
     pub(super) fn start(&self) -> LogEnd {
         match self {
             Open::Sealed(file) => start_of(file.facts()),
@@ -96,7 +97,7 @@ pub(super) fn keys(identity: &Identity) -> Result<Vec<FileKey>, Error> {
     Ok(keys)
 }
 
-/// Opens a file in the form that it has now. An unsealed one stays readable when it is removed.
+/// Opens a file in its current form. An unsealed file stays readable after it is removed.
 pub(super) fn open(identity: &Identity, key: FileKey) -> Result<Open, Error> {
     let Identity { directory, store_id, checksum } = identity;
     let sealed = || SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
@@ -107,7 +108,7 @@ pub(super) fn open(identity: &Identity, key: FileKey) -> Result<Open, Error> {
         Ok((path, file, header, end)) => {
             Ok(Open::Raw(RawFile { path, file: Arc::new(file), end }, header))
         }
-        // It was sealed meanwhile.
+        // It has been sealed meanwhile.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             sealed().map(|file| Open::Sealed(Arc::new(file)))
         }

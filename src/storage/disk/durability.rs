@@ -1,4 +1,4 @@
-//! How far the journal is written and how far it is durable.
+//! Tracks how far the journal is written and how far it is durable.
 
 use std::time::Instant;
 
@@ -10,11 +10,11 @@ use crate::{
     },
 };
 
-/// The ends of what is written and of what is durable, under one lock.
+/// The end of what is written and the end of what is durable, under one lock.
 #[derive(Debug)]
 pub(crate) struct Durability {
     state: Mutex<State>,
-    /// The durable position, to be read without the lock.
+    /// The durable position, which can be read without the lock.
     position: AtomicU64,
 }
 
@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Durability {
-    /// Everything up to `end` is durable.
+    /// Starts with everything up to `end` durable.
     pub(crate) fn new(end: LogEnd) -> Durability {
         let state = State { written: end, synced: end, oldest_unsynced: None };
         Durability { state: Mutex::new(state), position: AtomicU64::new(end.position) }
@@ -48,7 +48,8 @@ impl Durability {
         sync::lock(&self.state).written
     }
 
-    /// Notes a frame that was written, and returns since when the oldest unsynced one waits.
+    /// Notes a frame that was written, and returns since when the oldest unsynced frame has been
+    /// waiting.
     pub(crate) fn wrote(&self, end: LogEnd, now: Instant) -> Instant {
         let mut state = sync::lock(&self.state);
         state.written = end;
@@ -68,13 +69,13 @@ impl Durability {
         state.oldest_unsynced = if is_all { None } else { Some(started) };
     }
 
-    /// Whether a frame waits for its sync.
+    /// Whether any frame waits for a sync.
     pub(crate) fn has_unsynced(&self) -> bool {
         let state = sync::lock(&self.state);
         state.synced.frame_number < state.written.frame_number
     }
 
-    /// Since when the oldest unsynced frame waits.
+    /// Since when the oldest unsynced frame has been waiting.
     pub(crate) fn oldest_unsynced(&self) -> Option<Instant> {
         sync::lock(&self.state).oldest_unsynced
     }

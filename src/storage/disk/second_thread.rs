@@ -1,6 +1,6 @@
-//! Who has the second thread of a store. A store has two at most: one drains, and the second one
-//! either seals files while the first drains, or commits what is submitted. Where it commits, the
-//! first one seals. Nobody waits for it.
+//! Who uses the second thread of a store. A store has at most two threads: the first one drains,
+//! and the second one either seals files during a drain, or commits submitted batches. While it
+//! commits, the first thread does the sealing. No thread waits for it.
 
 use crate::sync::{self, Mutex};
 
@@ -8,7 +8,7 @@ use crate::sync::{self, Mutex};
 #[derive(Debug, Default)]
 pub(crate) struct SecondThread(Mutex<Option<Use>>);
 
-/// What it does.
+/// What it is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     Sealing,
@@ -16,7 +16,7 @@ pub(crate) enum Use {
 }
 
 impl SecondThread {
-    /// Takes it, if it is free.
+    /// Takes the second thread, if it is free.
     pub(crate) fn try_take(&self, what: Use) -> bool {
         let mut taken = sync::lock(&self.0);
         let is_free = taken.is_none();

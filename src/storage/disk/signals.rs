@@ -1,15 +1,15 @@
-//! How the background thread is asked for work, and how others wait for it.
+//! How work is requested from the background thread, and how other threads wait for it.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::{self, Condvar, Mutex, MutexGuard};
 
-/// How long one wait lasts.
+/// The length of one wait.
 const WAIT: Duration = Duration::from_millis(100);
 
 /// After this many waits in a row without progress (about 25 seconds) the thread counts as hung.
-/// Waits are counted, not time, so that a process that was suspended for a minute does not give up
-/// its own thread.
+/// Waits are counted instead of measuring time, so that a process that was suspended for a minute
+/// does not give up its own thread.
 const WAITS_MAX: u32 = 250;
 
 /// The signals of one store.
@@ -31,18 +31,18 @@ struct State {
     has_ended: bool,
     /// The disk is too full to drain the tail.
     is_short_of_space: bool,
-    /// The thread is working.
+    /// Whether the thread is working.
     is_busy: bool,
     /// Counts the steps of the thread.
     progress: u64,
-    /// Waits that a step of the thread may take besides the usual ones.
+    /// Additional waits that a step of the thread may take.
     more_waits: u32,
 }
 
 /// How a wait for room in the tail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// There may be some: look again.
+    /// There may be room: check again.
     LookAgain,
     /// The disk is too full to drain the tail.
     NoSpace,
@@ -50,7 +50,7 @@ pub(crate) enum Room {
     Hung,
 }
 
-/// Counts one caller's waits without progress.
+/// Counts the waits of one caller without progress.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     progress: u64,
@@ -58,8 +58,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Counts a wait at whose end the state was this one; false once there were too many without
-    /// progress.
+    /// Counts a wait that ended in this state; returns false after too many without progress.
     fn lasts(&mut self, state: &State) -> bool {
         let has_moved = state.progress != self.progress;
         self.progress = state.progress;
@@ -68,7 +67,7 @@ impl Patience {
     }
 }
 
-/// What the thread has to do.
+/// What the thread must do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
     pub(crate) drain: bool,
@@ -122,7 +121,7 @@ impl Signals {
         if state.has_ended || !lasts { Room::Hung } else { Room::LookAgain }
     }
 
-    /// Asks the thread to finish its work and end; false when it hangs.
+    /// Asks the thread to finish its work and end; returns false if it hangs.
     pub(crate) fn stop(&self) -> bool {
         let mut state = self.lock();
         state.is_stopping = true;
@@ -138,18 +137,18 @@ impl Signals {
         true
     }
 
-    /// The thread has done a step.
+    /// Notes that the thread has completed a step.
     pub(crate) fn beat(&self) {
         self.lock().progress += 1;
     }
 
-    /// The thread is about to do its last step, which may take this much longer than others.
+    /// Allows the next step of the thread, its last, to take this much longer than others.
     pub(crate) fn allow(&self, patience: Duration) {
         let waits = patience.as_millis().div_ceil(WAIT.as_millis());
         self.lock().more_waits = u32::try_from(waits).unwrap_or(u32::MAX);
     }
 
-    /// Whether the journal will soon need another file, asked once for each request.
+    /// Whether the journal will soon need another file; returns true once for each request.
     pub(crate) fn take_file_request(&self) -> bool {
         std::mem::take(&mut self.lock().is_file_due)
     }
@@ -158,19 +157,19 @@ impl Signals {
         self.lock().is_short_of_space = true;
     }
 
-    /// The thread has ended, or was never started.
+    /// Notes that the thread has ended or was never started.
     pub(crate) fn end(&self) {
         self.lock().has_ended = true;
         self.changed.notify_all();
     }
 
-    /// The thread has finished a drain.
+    /// Notes that the thread has finished a drain.
     pub(crate) fn end_drain(&self) {
         self.lock().is_drain_due = false;
         self.changed.notify_all();
     }
 
-    /// Waits for work, on the thread.
+    /// Called on the thread: waits for work.
     pub(crate) fn next_work(&self) -> Work {
         let mut state = self.lock();
         state.is_busy = false;

@@ -1,12 +1,12 @@
-//! Where a reader starts, and where it goes on when another directory has taken the place of its
-//! store.
+//! Where a reader starts, and where it continues when another directory has replaced its store.
 //!
 //! A compaction exchanges two directories in one step, so that the path always leads to a whole
-//! store. The new one must have the last frame that was read: then everything that was shown is the
-//! same there, at the same positions, and calls and iterators that have begun go on in its files.
+//! store. The new store must have the last frame that was read: then everything that was shown is
+//! the same there, at the same positions, and calls and iterators in progress continue in its
+//! files.
 //!
-//! Order of an exchange: the list of sealed files first, then the tail. The new list reaches as far
-//! as the old one at least, so that a read between the two finds an event in one of them.
+//! Order of an exchange: the list of sealed files first, then the tail. The new list reaches at
+//! least as far as the old one, so a read between the two steps finds an event in one of them.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ use crate::{
     sync,
 };
 
-/// Starts to read the store at `path` after its sealed files; again, if it is exchanged meanwhile.
+/// Starts to read the store at `path` after its sealed files; retries if it is exchanged meanwhile.
 pub(in crate::storage) fn begin(
     path: &Path,
     identity: &Identity,
@@ -61,7 +61,7 @@ fn sealed_files(identity: &Identity) -> Result<(SealedFiles, Option<FileKey>, Lo
 }
 
 impl Storage {
-    /// Reads, and reads again if that fails because the store was exchanged meanwhile.
+    /// Runs a read, and repeats it if it fails because the store was exchanged meanwhile.
     pub(crate) fn across_exchange<T>(
         &self,
         mut read: impl FnMut() -> Result<T, Error>,
@@ -76,16 +76,17 @@ impl Storage {
         }
     }
 
-    /// Fails if the store was exchanged since there were so many exchanges: what was read of its
-    /// files is a mixture then.
+    /// Fails if the number of exchanges is no longer `before`: what was read from the store's files
+    /// is then a mixture.
     pub(crate) fn check_exchanges(&self, before: u64) -> Result<(), Error> {
         if self.exchanges()? == before { Ok(()) } else { Err(Error::Closed) }
     }
 
-    /// How often the store has been exchanged under its reader; it goes on in the present one.
+    /// How often the store has been exchanged while its reader had it open; the reader continues in
+    /// the current one.
     ///
     /// # Errors
-    /// `Closed` when the path does not lead to the store any more.
+    /// `Closed` if the path no longer leads to the store.
     pub(crate) fn exchanges(&self) -> Result<u64, Error> {
         let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return Ok(0) };
         if let Some(follow) = sync::lock(&disk.follow).as_mut()
@@ -98,12 +99,12 @@ impl Storage {
 }
 
 impl Follow {
-    /// Goes on in the directory that the path leads to now, if it is the same store and has what
+    /// Continues in the directory that the path leads to now, if it is the same store and has what
     /// was read. Returns what its `HEAD` says.
     ///
     /// # Errors
-    /// `Closed` for another store, and one that does not continue this one. Nothing has changed
-    /// then, and a later call looks again.
+    /// `Closed` for another store, and for one that does not continue this one. Then nothing has
+    /// changed, and a later call looks again.
     pub(super) fn reopen(&mut self, storage: &Storage, disk: &Disk) -> Result<Look, Error> {
         loop {
             let (sealed, mut next) = match self.successor(disk) {
@@ -113,7 +114,7 @@ impl Follow {
             let tail = Tail::new(storage.options.tail_bytes);
             let target = Target { identity: &disk.identity, sealed: &sealed, tail: &tail };
             let joined = next.join(self, target);
-            // It was exchanged once more: what was read is a mixture.
+            // It was exchanged again: what was read is a mixture.
             if next.watch.is_gone() {
                 continue;
             }
@@ -129,7 +130,7 @@ impl Follow {
         }
     }
 
-    /// Starts to read the store that is at the path now.
+    /// Starts to read the store that the path leads to now.
     fn successor(&self, disk: &Disk) -> Result<(SealedFiles, Follow), Error> {
         let identity = &disk.identity;
         match superblock::read(disk.path())? {
@@ -139,7 +140,7 @@ impl Follow {
         begin(disk.path(), identity)
     }
 
-    /// Reads what is durable, which must have the last frame that was read before.
+    /// Reads what is durable, which must include the last frame that was read before.
     fn join(&mut self, before: &Follow, target: Target<'_>) -> Result<Look, Error> {
         let look = self.watch.look()?;
         self.read_to(look, target)?;

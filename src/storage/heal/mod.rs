@@ -1,4 +1,4 @@
-//! Healing: what one copy has lost is made anew from the other.
+//! Healing: restores what one copy has lost from the other.
 //!
 //! * `rebuild`: trees from the journal, when an open finds that they cannot be used.
 //! * `rewrite`: files of the journal from the trees, for a repair.

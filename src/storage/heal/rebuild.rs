@@ -1,8 +1,8 @@
-//! Rebuilding the trees from the sealed files of the journal. (What is not sealed goes into the
-//! tail and is drained as usual.)
+//! Rebuilds the trees from the sealed files of the journal. (Unsealed events go into the tail and
+//! are drained as usual.)
 //!
-//! The files are read in order, checked block by block, and gathered into windows as large as those
-//! of a drain. Nothing is synced until the end: trees that were not finished are thrown away.
+//! The files are read in order, checked block by block, and collected into windows as large as
+//! those of a drain. Nothing is synced until the end: unfinished trees are discarded.
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
@@ -20,11 +20,11 @@ use crate::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// A window is staged at this many events, or bytes of them.
+/// A window is staged at this many events, or this many bytes of events.
 const WINDOW_EVENTS: usize = 200_000;
 const WINDOW_BYTES: u64 = 64 << 20;
 
-/// A large window is this many times as large: what lies in one window lies close together.
+/// How many times as large a large window is: events of one window are stored close together.
 const LARGE: usize = 8;
 
 /// How a store was healed when it was opened.
@@ -34,11 +34,11 @@ pub(crate) struct Healing {
     pub(crate) duration: Duration,
     /// Why the old trees could not be used.
     pub(crate) reason: String,
-    /// Where the old trees are now; `None` when there were none.
+    /// The new path of the old trees; `None` if there were none.
     pub(crate) set_aside: Option<PathBuf>,
 }
 
-/// How far a rebuild is, for the thread that waits for it.
+/// The progress of a rebuild, for the thread that waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     beats: AtomicU64,
@@ -47,12 +47,12 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// How many steps were taken, whatever they did.
+    /// How many steps have been done, of any kind.
     pub(crate) fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
     }
 
-    /// Reports the progress of a rebuild, if one is under way.
+    /// Reports the progress of a rebuild, if one is running.
     pub(crate) fn report(&self, on_progress: &OnProgress) {
         let total = self.total.load(Ordering::Relaxed);
         if total > 0 {
@@ -65,29 +65,29 @@ impl Steps {
     }
 }
 
-/// What trees are rebuilt from.
+/// What to rebuild trees from.
 #[derive(Debug)]
 pub(crate) struct Rebuild {
-    /// Where they are made: a directory that is not there.
+    /// Where to build them: a directory that does not exist yet.
     pub(crate) open: OpenTrees,
     pub(crate) identity: Identity,
     pub(crate) files: Resolved,
-    /// Whether positions may be missing that the journal has lost.
+    /// Whether positions that the journal has lost may be missing.
     pub(crate) accepts_gaps: bool,
-    /// Whether windows are large.
+    /// Whether to use large windows.
     pub(crate) is_large: bool,
 }
 
-/// The sealed files that can be read.
+/// The readable sealed files.
 struct Sealed {
-    /// They are opened one after the other: there may be more of them than descriptors.
+    /// They are opened one at a time: there may be more of them than descriptors.
     files: Vec<FileKey>,
     /// Where they end.
     head: Head,
 }
 
 impl Rebuild {
-    /// Makes the trees: complete and durable, or not at all.
+    /// Builds the trees: complete and durable, or not at all.
     pub(crate) fn run(&self, steps: &Steps) -> Result<Trees, Error> {
         let trees = self.open.create()?;
         let filled = self.fill(&trees, steps);
@@ -130,7 +130,7 @@ impl Rebuild {
         Ok(())
     }
 
-    /// The checkpoints at the end of the files, each of which has all of them as of its end.
+    /// The checkpoints at the end of the files; each file has all of them as of its end.
     fn checkpoints(&self, files: &[FileKey]) -> Result<Vec<Checkpoint>, Error> {
         for &key in files.iter().rev() {
             match self.open_file(key)?.checkpoints() {
@@ -141,7 +141,7 @@ impl Rebuild {
         Ok(Vec::new())
     }
 
-    /// Opens the files, each of which must follow on the one before.
+    /// Opens the files, each of which must follow on the previous one.
     fn open_files(&self) -> Result<Sealed, Error> {
         let (mut files, mut end) = (Vec::new(), LogEnd::default());
         let mut head = Head::default();
@@ -174,7 +174,8 @@ impl Rebuild {
         SealedFile::open(&key.sealed_path(directory), *store_id, checksum)
     }
 
-    /// Where the first unsealed file starts, if that is further than what can be read before it.
+    /// Where the first unsealed file starts, if that is after the end of what can be read before
+    /// it.
     fn head_before_unsealed(&self, head: Head) -> Head {
         let Identity { directory, checksum, .. } = &self.identity;
         let Some(&key) = self.files.unsealed.first() else { return head };
@@ -237,7 +238,7 @@ impl Window {
         names.sort_unstable();
         for name in names {
             let events = streams.remove(name).unwrap_or_default();
-            // A run counts its versions up from the first.
+            // The versions in a run must be consecutive.
             for run in events.chunk_by(|one, next| one.version + 1 == next.version) {
                 staging.stream(run.iter().copied())?;
             }

@@ -1,8 +1,8 @@
-//! Writing damaged or lost files of the journal anew, from the events that the trees have.
+//! Rewrites damaged or lost files of the journal from the events in the trees.
 //!
-//! The files are looked at in order. What lies between an intact file and the next intact one is a
-//! gap, and becomes one sealed file, marked as rebuilt: its frames are new, and its edges are those
-//! of its neighbours, so that it is one link of the chain. What was there is set aside.
+//! The files are examined in order. What is between an intact file and the next intact one is a
+//! gap, and becomes one sealed file, marked as rebuilt: its frames are new, and its edges match
+//! those of its neighbours, so that it is one link of the chain. The damaged files are set aside.
 //!
 //! ```text
 //! | 1 2 | 3 damaged | (lost) | 7 8 |    ->    | 1 2 | 3 to 6, rebuilt | 7 8 |
@@ -42,22 +42,23 @@ use crate::{
 /// A frame of a rebuilt file is closed at this size.
 const FRAME_BYTES: usize = 4 << 20;
 
-/// A part of the journal that was written anew, or why it was not.
+/// A part of the journal that was rewritten, or the reason why it was not.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
-    /// The damaged files where they were, or where the lost file should have been.
+    /// The original paths of the damaged files, or the path of the lost file.
     pub(crate) place: PathBuf,
     pub(crate) first_position: u64,
     pub(crate) last_position: u64,
     pub(crate) reason: String,
-    /// What was set aside, where it is now; or the error of a position that neither copy has.
+    /// The new paths of the files that were set aside; or the error for a position that is in
+    /// neither copy.
     pub(crate) outcome: Result<Vec<PathBuf>, Error>,
 }
 
 /// A part of the journal.
 #[derive(Debug)]
 pub(in crate::storage) enum Piece {
-    /// A file that is intact.
+    /// An intact file.
     Whole(FileKey),
     Gap(Gap),
 }
@@ -76,7 +77,7 @@ impl Piece {
 pub(in crate::storage) struct Gap {
     from: LogEnd,
     to: LogEnd,
-    /// The intact file before it.
+    /// The intact file before it, if any.
     after: Option<FileKey>,
     damaged: Vec<(FileKey, PathBuf)>,
     reason: String,
@@ -110,15 +111,15 @@ impl GapFrames {
     }
 }
 
-/// A file of the journal as it was found.
+/// A file of the journal in the state in which it was found.
 enum Link {
     Whole(LogEnd, LogEnd),
     Damaged(String),
 }
 
 impl Storage {
-    /// Writes each gap anew that the trees can fill. Everything must be drained, and nobody may
-    /// append meanwhile.
+    /// Rewrites each gap that the trees can fill. Everything must be drained, and no append may run
+    /// meanwhile.
     pub(crate) fn rewrite_journal(&self) -> Result<Vec<Rewritten>, Error> {
         let Some(disk) = self.disk() else { return Ok(Vec::new()) };
         let mut done = Vec::new();
@@ -155,7 +156,7 @@ impl Storage {
         let key = gap.key();
         let replaced: Vec<FileKey> = gap.damaged.iter().map(|(key, _)| *key).collect();
         disk.with_trees(|trees| {
-            // Files that lay in the gap are part of this one now.
+            // Files in the gap are part of this file now.
             trees.forget_sealed(|first_position, number| {
                 let known = FileKey { first_position, number };
                 replaced.contains(&known) || gap.covers(known)
@@ -208,7 +209,8 @@ impl Storage {
         let (mut next, last) = (gap.from.position + 1, gap.to.position);
         while next <= last {
             let page = self.page(next, Page::default())?;
-            // A page from the trees is one of a stream, and has gaps where others have events.
+            // A page from the trees is of one stream, and lacks the positions of events in other
+            // streams.
             let wanted: Vec<EventToEncode<'_>> = page
                 .all_to_encode()
                 .skip_while(|event| event.position < next)
@@ -225,7 +227,7 @@ impl Storage {
         Ok(frames.offset)
     }
 
-    /// The checkpoints that hold at the end of a gap: those before it, and what the trees have of
+    /// The checkpoints as of the end of a gap: those before it, and those that the trees have from
     /// it. They never go back, so a later value up to there is as good.
     fn checkpoints_at(&self, disk: &Disk, gap: &Gap) -> Result<Vec<Checkpoint>, Error> {
         let mut found = BTreeMap::new();
@@ -241,7 +243,7 @@ impl Storage {
 }
 
 impl Gap {
-    /// A file that is whole, to be written anew.
+    /// Makes a gap of a whole file that is to be rewritten.
     pub(in crate::storage) fn of_file(key: FileKey, (from, to): (LogEnd, LogEnd)) -> Gap {
         // The file before it, if that has the same first position.
         let number = key.number.checked_sub(1);
@@ -249,13 +251,13 @@ impl Gap {
         Gap { from, to, after, damaged: Vec::new(), reason: String::new() }
     }
 
-    /// Whether the intact files follow on each other: what lies between them is of another history
-    /// or of another store, and nothing takes its place.
+    /// Whether the intact files follow on each other. Then what is between them belongs to another
+    /// history or another store, and nothing replaces it.
     fn is_empty(&self) -> bool {
         self.from == self.to
     }
 
-    /// Whether a file with this key would lie in it.
+    /// Whether a file with this key would be in it.
     fn covers(&self, key: FileKey) -> bool {
         self.after.is_none_or(|after| key > after)
             && (self.first_position()..=self.to.position).contains(&key.first_position)
@@ -266,12 +268,12 @@ impl Gap {
         self.from.position + 1
     }
 
-    /// The last frame of it.
+    /// Its last frame.
     pub(in crate::storage) fn end(&self) -> LogEnd {
         self.to
     }
 
-    /// The name of the file that fills it. A file without events before it has the same first
+    /// The name of the file that fills it. An earlier file without events has the same first
     /// position.
     fn key(&self) -> FileKey {
         let first_position = self.first_position();
@@ -283,8 +285,8 @@ impl Gap {
     }
 }
 
-/// The journal in order: intact files, and what is damaged or lost between them. This reads all of
-/// it.
+/// The journal in order: intact files, and what is damaged or lost between them. This reads the
+/// whole journal.
 pub(in crate::storage) fn chain(disk: &Disk) -> Result<Vec<Piece>, Error> {
     let identity = &disk.identity;
     let listing = journal::list(&identity.directory)?;
@@ -365,7 +367,7 @@ fn unsealed_link(identity: &Identity, key: FileKey) -> Result<Link, Error> {
     }
 }
 
-/// A file of frames that is removed once it is sealed, or given up.
+/// A file of frames, which is removed when it has been sealed or is abandoned.
 struct Unfinished {
     identity: Identity,
     path: PathBuf,
@@ -384,12 +386,12 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // The next open removes it otherwise.
+        // If this fails, the next open removes it.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Frames on their way into a file.
+/// Writes frames into a file.
 struct Frames<'a> {
     unfinished: &'a Unfinished,
     identity: &'a Identity,
@@ -414,7 +416,7 @@ impl Frames<'_> {
         Ok(())
     }
 
-    /// Writes the frame that is being filled, if it has any event.
+    /// Writes the frame that is being filled, if it has any events.
     fn finish(&mut self) -> Result<(), Error> {
         if self.count == 0 {
             return Ok(());

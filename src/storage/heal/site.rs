@@ -1,4 +1,4 @@
-//! The directory of a store that is repaired while it is not open.
+//! The directory of a store that is repaired while it is closed.
 
 use std::{
     collections::BTreeMap,
@@ -26,17 +26,17 @@ use crate::{
     },
 };
 
-/// Where both kinds of journal files have the store id.
+/// The offset of the store id in both kinds of journal files.
 const STORE_ID_OFFSET: u64 = 12;
 
-/// Bytes of the header of both.
+/// The header size of both.
 const HEADER_BYTES: usize = 64;
 
 /// The directory of a store.
 #[derive(Debug)]
 pub(crate) struct Site {
     path: PathBuf,
-    /// It is a private copy, in which files are links to those of the store.
+    /// Whether it is a private copy, in which files are links to those of the store.
     is_copy: bool,
 }
 
@@ -44,7 +44,7 @@ impl Site {
     /// The directory at `path`.
     ///
     /// # Errors
-    /// `Io` with `NotFound` when there is no store, and whatever the system refuses.
+    /// `Io` with `NotFound` when there is no store, and any error of the system.
     pub(crate) fn of(path: &Path) -> Result<Site, Error> {
         let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
         match names::is_store(&path)? {
@@ -64,12 +64,12 @@ impl Site {
         self.is_copy
     }
 
-    /// Refuses a store that is open elsewhere. Nothing is written, not even `LOCK`.
+    /// Returns an error if the store is open elsewhere. Nothing is written, not even `LOCK`.
     pub(crate) fn check_unused(&self) -> Result<(), Error> {
         Lock::probe(&self.path)
     }
 
-    /// Writes a superblock anew that cannot be read, and returns what was wrong with it.
+    /// Rewrites a superblock that cannot be read, and returns what was wrong with it.
     ///
     /// # Errors
     /// `Corrupted` when the journal does not say which store this is.
@@ -94,7 +94,7 @@ impl Site {
         Ok(Some(reason))
     }
 
-    /// The store id that most files of the journal have in an intact header.
+    /// The store id in most of the journal's intact file headers.
     fn store_id_of_journal(&self) -> Result<Option<Uuid>, Error> {
         let directory = self.path.join(names::JOURNAL);
         if !directory.is_dir() {
@@ -112,8 +112,8 @@ impl Site {
         Ok(found.into_iter().max_by_key(|(_, count)| *count).map(|(id, _)| id))
     }
 
-    /// Makes directories that are missing, so that the other copy can be used. True when the
-    /// journal was one of them.
+    /// Creates missing directories, so that the other copy can be used. Returns true if the journal
+    /// was one of them.
     pub(crate) fn restore_directories(&self) -> Result<bool, Error> {
         let mut has_lost_journal = false;
         for name in [names::JOURNAL, names::SNAPSHOTS] {
@@ -127,25 +127,25 @@ impl Site {
         Ok(has_lost_journal)
     }
 
-    /// Has the next open rebuild the trees.
+    /// Makes the next open rebuild the trees.
     pub(crate) fn mark_trees_damaged(&self, reason: &str) {
         trees::mark_damaged(&self.path.join(names::TREES), reason);
     }
 
-    /// Whether the trees are marked as damaged, and no repair has tried them yet.
+    /// Whether the trees are marked as damaged and no repair has tried them yet.
     pub(crate) fn begin_try_of_trees(&self) -> Result<bool, Error> {
         trees::begin_try(&self.path.join(names::TREES))
     }
 
-    /// A copy to try a repair on.
+    /// Makes a copy on which a repair can be tried.
     pub(crate) fn private_copy(&self, scratch: &Path) -> Result<CopiedSite, Error> {
         let copy = PrivateCopy::of(&self.path, scratch)?;
         let site = Site { path: copy.path().to_owned(), is_copy: true };
         Ok(CopiedSite { original: self.path.clone(), copy, site })
     }
 
-    /// Removes what was set aside, but for the first and the newest of each name, and returns what
-    /// it was.
+    /// Removes the items that were set aside, except the first and the newest of each name, and
+    /// returns those that it removed.
     pub(crate) fn discard_evidence(&self) -> Result<Vec<PathBuf>, Error> {
         let _lock = Lock::take(&self.path)?;
         let mut of_name = BTreeMap::<String, Vec<String>>::new();
@@ -167,15 +167,15 @@ impl Site {
         Ok(removed)
     }
 
-    /// The last position that `HEAD` knows of, if it can be read.
+    /// The last position recorded in `HEAD`, if that can be read.
     pub(crate) fn known_head(&self) -> u64 {
         let Ok(Some(Superblock { store_id, .. })) = superblock::read(&self.path) else { return 0 };
         let record = head::read(&self.path, &Checksum::of_store(store_id)).ok().flatten();
         record.map_or(0, |record| record.end.position)
     }
 
-    /// Hands on the events at these positions that intact frames of unsealed files hold, or of
-    /// those that a repair set aside, even where the log does not lead to them.
+    /// Passes on the events at these positions from intact frames of unsealed files, or of files
+    /// that a repair set aside, even if the log does not lead to them.
     pub(crate) fn stray_events(
         &self,
         positions: RangeInclusive<u64>,
@@ -204,7 +204,7 @@ fn store_id_in(path: &Path) -> Option<Uuid> {
     is_intact.then_some(id)
 }
 
-/// A private copy of a store, and what it is a copy of.
+/// A private copy of a store, and the original.
 #[derive(Debug)]
 pub(crate) struct CopiedSite {
     original: PathBuf,
@@ -217,12 +217,12 @@ impl CopiedSite {
         &self.site
     }
 
-    /// The last position that the store is known to have reached.
+    /// The last position that the original is known to have reached.
     pub(crate) fn original_head(&self) -> u64 {
         Site { path: self.original.clone(), is_copy: false }.known_head()
     }
 
-    /// A text about the copy, as one about the store.
+    /// Converts a text about the copy to one about the original.
     pub(crate) fn about_original(&self, text: &str) -> String {
         let copy = self.copy.path().display().to_string();
         text.replace(&copy, &self.original.display().to_string())

@@ -1,4 +1,4 @@
-//! Intact frames that the log does not lead to, because there is damage before them.
+//! Finds intact frames that the log does not lead to, because there is damage before them.
 
 use std::{
     fs::{self, File},
@@ -23,11 +23,11 @@ use crate::{
     },
 };
 
-/// Bytes in which headers are searched at once.
+/// How many bytes are searched for headers at a time.
 const WINDOW: usize = 256 << 10;
 
-/// Hands on the events at these positions of all intact frames of unsealed files, and of those that
-/// were set aside, in the order of the files. A position may come twice.
+/// Passes on the events at these positions from all intact frames of unsealed files, and of those
+/// that were set aside, in the order of the files. A position may occur twice.
 pub(super) fn events(
     directory: &Path,
     store_id: Uuid,
@@ -95,7 +95,7 @@ fn of_file(
     Ok(())
 }
 
-/// The unsealed files in order, each before what was set aside of it.
+/// The unsealed files in order, each before the files set aside under its name.
 fn unsealed(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::io("read the directory", directory, source);
     let mut found = Vec::new();
@@ -111,7 +111,7 @@ fn unsealed(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The bytes where a header may be, if all of them are in the window.
+/// The bytes where a header may be, if they are completely in the window.
 fn header_in(window: &[u8], offset: u64) -> Option<&[u8; HEADER_BYTES]> {
     window.get(usize::try_from(offset).ok()?..)?.first_chunk()
 }

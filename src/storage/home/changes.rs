@@ -1,4 +1,4 @@
-//! Waiting for a writer in another process: for a change of the file `HEAD`.
+//! Waits for a writer in another process, by waiting for a change of the file `HEAD`.
 
 use std::{
     os::fd::OwnedFd,
@@ -13,22 +13,22 @@ use rustix::{
 
 use crate::{storage::home::head, sync::thread};
 
-/// How long one wait lasts at most: a caller looks at other things too.
+/// How long one wait lasts at most: a caller also checks other things.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// Between two looks where the system does not report changes.
+/// The time between two checks where the system does not report changes.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Where changes of one file are reported.
+/// Reports changes of one file.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// `None` where the system does not report them.
+    /// `None` if the system does not report changes.
     queue: Option<OwnedFd>,
     file: PathBuf,
 }
 
 impl Changes {
-    /// Starts to watch: what changes from here on ends a [`wait`](Self::wait).
+    /// Starts to watch: any later change ends a [`wait`](Self::wait).
     pub(crate) fn of(store: &Path) -> Changes {
         let made = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
         let file = store.join(head::FILE);
@@ -37,7 +37,7 @@ impl Changes {
     }
 
     /// Waits for a change, at most this long and at most some milliseconds. Afterwards it watches
-    /// the file of that moment: another one may have the name by now.
+    /// the file that has the name then, which may be another one.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let timeout = timeout.map_or(WAIT, |timeout| timeout.min(WAIT));
         let Some(queue) = &self.queue else { return thread::sleep(timeout.min(POLL)) };
@@ -49,12 +49,12 @@ impl Changes {
             let mut buffer = [0; 4 << 10];
             while matches!(rustix::io::read(queue, &mut buffer), Ok(1..)) {}
         }
-        // While it is missing, every wait lasts its full time.
+        // While the file is missing, every wait lasts its full time.
         watch(queue, &self.file);
     }
 }
 
-/// Watches a file, unless it is watched already; false if that is not possible.
+/// Watches a file, unless it is watched already; returns false if that is not possible.
 fn watch(queue: &OwnedFd, file: &Path) -> bool {
     let watched = WatchFlags::MODIFY | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
     inotify::add_watch(queue, file, watched).is_ok()

@@ -1,6 +1,6 @@
 //! Files and directories whose existence and contents survive a power cut.
 //!
-//! A file's own sync makes its bytes durable but not its name; only a sync of its directory does.
+//! Syncing a file makes its bytes durable but not its name; only a sync of its directory does.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,7 +15,7 @@ use crate::{
     defect::{self, Defect},
 };
 
-/// The ending of unfinished files, which are removed at an open or at the first use of their
+/// The extension of unfinished files, which are removed at an open or at the first use of their
 /// directory.
 pub(crate) const UNFINISHED: &str = "tmp";
 
@@ -26,7 +26,7 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
         .map_err(|source| Error::io("sync the directory", path, source))
 }
 
-/// The permissions of a store's directory, unless the caller makes it with others.
+/// The permissions of a store's directory, unless the caller creates it with others.
 const PRIVATE: u32 = 0o700;
 
 /// Creates the directory of a store, unless it exists, and makes its name durable.
@@ -34,7 +34,7 @@ pub(crate) fn create_store_directory(path: &Path) -> Result<(), Error> {
     create_with_mode(path, PRIVATE)
 }
 
-/// Creates a directory in that of a store, unless it exists, with the permissions of that, and
+/// Creates a directory inside a store's directory, with the same permissions, unless it exists, and
 /// makes its name durable.
 pub(crate) fn create_directory(path: &Path) -> Result<(), Error> {
     create_with_mode(path, mode_of_parent(path))
@@ -57,7 +57,7 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// Writes a whole file under its final name only once its bytes are durable.
+/// Writes a whole file, and gives it its final name only once its bytes are durable.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let unfinished = path.with_extension(UNFINISHED);
     let written = create_truncated(&unfinished).and_then(|mut file| {
@@ -69,18 +69,18 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_directory(parent_of(path))
 }
 
-/// Reads a file up to one byte past `len_max`, the most that makes sense: enough to see that it is
-/// longer.
+/// Reads a file up to one byte past `len_max`, the largest plausible length: enough to detect a
+/// longer file.
 pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(len_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// What comes between the name of what was set aside and its number.
+/// The text between the name of an item that was set aside and its number.
 const DAMAGED: &str = ".damaged-";
 
-/// Renames a damaged file or directory to `<name>.damaged-<n>`, the numbers counting up, makes that
+/// Renames a damaged file or directory to `<name>.damaged-<n>`, with `n` counting up, makes that
 /// durable, and returns the new path.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
     let aside = aside_of(path, 1 + newest_aside(path)?);
@@ -89,19 +89,19 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
     Ok(aside)
 }
 
-/// As [`set_aside`], of a file that is about to be replaced and stays until then.
+/// Like [`set_aside`], for a file that is about to be replaced and stays until then.
 pub(crate) fn keep_aside(path: &Path) -> Result<PathBuf, Error> {
     use std::os::unix::fs::MetadataExt;
     let newest = newest_aside(path)?;
     let place = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
     let known = aside_of(path, newest);
-    // An earlier attempt was killed after this.
+    // An earlier attempt was killed after this step.
     if place(path).is_some() && place(path) == place(&known) {
         return Ok(known);
     }
     let aside = aside_of(path, 1 + newest);
     if fs::hard_link(path, &aside).is_err() {
-        // Not every file system has links.
+        // Not every file system supports links.
         return set_aside(path);
     }
     sync_directory(parent_of(path))?;
@@ -113,7 +113,7 @@ fn aside_of(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(format!("{name}{DAMAGED}{number}"))
 }
 
-/// The highest number of what was set aside of a path; 0 when there is none.
+/// The highest number of the items set aside for a path; 0 if there are none.
 fn newest_aside(path: &Path) -> Result<u32, Error> {
     let directory = parent_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -128,7 +128,7 @@ fn newest_aside(path: &Path) -> Result<u32, Error> {
     Ok(newest)
 }
 
-/// The name that something had before it was set aside.
+/// The name that an item had before it was set aside.
 pub(crate) fn name_before_damage(name: &str) -> &str {
     match name.rsplit_once(DAMAGED) {
         Some((before, number)) if number.parse::<u32>().is_ok() => before,
@@ -136,15 +136,15 @@ pub(crate) fn name_before_damage(name: &str) -> &str {
     }
 }
 
-/// The number that something got when it was set aside; 0 for what was not.
+/// The number that an item got when it was set aside; 0 for anything else.
 pub(crate) fn number_of_damage(name: &str) -> u32 {
     let number = name.rsplit_once(DAMAGED).and_then(|(_, number)| number.parse().ok());
     number.unwrap_or(0)
 }
 
-/// Creates a file for reading and writing, or empties the one that is there. Whoever may list its
-/// directory may read a new one, and nobody else: so a caller who makes the directory of a store
-/// decides foreverything in it.
+/// Creates a file for reading and writing, or empties an existing one. A new file can be read by
+/// exactly those who may list its directory: so the permissions of the store's directory apply to
+/// everything in it.
 pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
     let mode = mode_of_parent(path) & 0o666;
     let mut options = OpenOptions::new();
@@ -162,15 +162,15 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
     opened.map_err(|source| Error::io("open", path, source))
 }
 
-/// Writes zeros over a range of a file in steps of 1 MiB, and calls `between` after each.
+/// Writes zeros over a range of a file in steps of 1 MiB, and calls `between` after each step.
 pub(crate) fn write_zeros(
     file: &File,
     range: Range<u64>,
     mut between: impl FnMut(&File) -> io::Result<()>,
 ) -> io::Result<()> {
     const STEP: u64 = 1 << 20;
-    /// The kernel keeps what one write brings as one piece, and looks at all of a piece with every
-    /// later write into it. So the pieces are small.
+    /// The kernel keeps the data of one write as one piece, and every later write into a piece
+    /// examines all of it. So the pieces are small.
     const PIECE: usize = 16 << 10;
     let Range { start: mut offset, end } = range;
     let zeros = [0; PIECE];
@@ -186,13 +186,13 @@ pub(crate) fn write_zeros(
     Ok(())
 }
 
-/// Bytes of the file system that this process may still use; `u64::MAX` if the system does not say.
+/// Bytes that this process may still use on the file system; `u64::MAX` if the system does not say.
 pub(crate) fn available_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path)
         .map_or(u64::MAX, |system| system.f_bavail.saturating_mul(system.f_frsize))
 }
 
-/// Bytes that the files below a directory take, without following links.
+/// Bytes used by the files below a directory, without following links.
 pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let mut total = 0;
@@ -201,7 +201,7 @@ pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
         total += match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path())?,
             Ok(metadata) => metadata.blocks() * 512,
-            // It was renamed or removed meanwhile.
+            // It has been renamed or removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };

@@ -1,18 +1,18 @@
-//! The file `HEAD`: the record of a clean close, outside both copies of the events.
+//! The file `HEAD`: the record of a clean close, stored outside both copies of the events.
 //!
-//! Order: the record of a close is written and synced after everything else of the close is
-//! durable; an open replaces it by a record of a running store, durably, before it changes anything
-//! else. So a log that is shorter than an intact record says has lost something. A file that is
-//! missing or damaged says nothing.
+//! Order: the record of a close is written and synced after everything else in the close is
+//! durable. An open durably replaces it with a record of a running store before it changes anything
+//! else. So if the log is shorter than an intact record says, something was lost. A missing or
+//! damaged file says nothing.
 //!
 //! Before a writer adds the first frame to another file, or to one that a close had shortened, it
-//! records that the log goes on there. A file that is then missing, or back in its earlier state,
-//! is a loss.
+//! records that the log continues there. If that file is later missing, or back in its earlier
+//! state, something was lost.
 //!
-//! A close also shortens the active journal file, which is damage unless it is known that a close
-//! did it. When the record is lost, or is that of an earlier close, the end of the trees says so
-//! instead. An older copy of the file that says that the store is running does not fit a file that
-//! was shortened later: such a store is refused.
+//! A close also shortens the active journal file, which counts as damage unless it is known that a
+//! close did it. If the record is lost, or is that of an earlier close, the end of the trees shows
+//! this instead. An older copy of `HEAD` that says that the store is running does not match a file
+//! that was shortened later: such a store is refused.
 
 use std::{
     fs::{self, File},
@@ -36,7 +36,7 @@ use crate::{
 
 pub(crate) const FILE: &str = "HEAD";
 
-/// The open file of a store that is in use.
+/// The open `HEAD` file of a store that is in use.
 #[derive(Debug)]
 pub(crate) struct HeadFile {
     path: PathBuf,
@@ -51,14 +51,14 @@ pub(crate) struct HeadFile {
 
 impl Drop for HeadFile {
     fn drop(&mut self) {
-        // A forked child must not take the sign of its parent's away.
+        // A forked child must not remove its parent's sign.
         if self.process == process::id() {
             presence::hide(&self.file);
         }
     }
 }
 
-/// Reads the record that holds; `None` if the file is missing or damaged.
+/// Reads the valid record; `None` if the file is missing or damaged.
 pub(crate) fn read(store: &Path, checksum: &Checksum) -> Result<Option<HeadRecord>, Error> {
     let path = store.join(FILE);
     match fs::File::open(&path) {
@@ -76,8 +76,8 @@ pub(crate) fn read(store: &Path, checksum: &Checksum) -> Result<Option<HeadRecor
 }
 
 impl HeadFile {
-    /// Opens the file, or makes it, and records durably that the store is running with a log that
-    /// reaches at least to `end`.
+    /// Opens the file, or creates it, and durably records that the store is running and that its
+    /// log reaches at least to `end`.
     pub(crate) fn start(
         store: &Path,
         checksum: &Checksum,
@@ -109,22 +109,22 @@ impl HeadFile {
         Ok(head)
     }
 
-    /// Records durably that the log ends with `end`.
+    /// Durably records that the log ends with `end`.
     pub(crate) fn close(&mut self, end: LogEnd) -> Result<(), Error> {
         self.record(HeadState::Closed, end, Beyond::Nothing)
     }
 
-    /// Records durably what was made for the frames after `end`, before any is written to it.
+    /// Durably records what was made for the frames after `end`, before any of them is written.
     pub(crate) fn made(&mut self, beyond: Beyond, end: LogEnd) -> Result<(), Error> {
         self.record(HeadState::Running, end, beyond)
     }
 
-    /// Tells readers in other processes that everything up to `end` is durable. Nothing depends on
-    /// when this reaches the disk: a later open reads the log, which has the frame.
+    /// Publishes to readers in other processes that everything up to `end` is durable. It does not
+    /// matter when this record reaches the disk: a later open reads the log, which has the frame.
     ///
     /// The file that frames are added to has its full length by now, and the record says so.
     pub(crate) fn publish(&mut self, end: LogEnd) {
-        // A failure shows readers less than there is; the next sync tries again.
+        // After a failure, readers see less than there is; the next sync tries again.
         let _ = self.write(HeadState::Running, end, Beyond::SameFile);
     }
 
@@ -144,17 +144,17 @@ impl HeadFile {
     }
 }
 
-/// What a reader sees of a writer.
+/// What a reader sees of the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// It runs, and everything up to here is durable.
+    /// The writer is running, and everything up to here is durable.
     Running(LogEnd),
-    /// There is none, and the log ends exactly here.
+    /// There is no writer, and the log ends exactly here.
     Closed(LogEnd),
-    /// There is none, and it did not close the store; or nothing is known. The log reaches at least
-    /// to here.
+    /// There is no writer, and the store was not closed; or nothing is known. The log reaches at
+    /// least to here.
     Unknown(LogEnd),
-    /// The path leads to another directory by now.
+    /// The path now leads to another directory.
     Gone,
 }
 
@@ -180,12 +180,12 @@ impl HeadWatch {
         })
     }
 
-    /// Whether the path leads to another directory by now, or to none.
+    /// Whether the path now leads to another directory, or to none.
     pub(crate) fn is_gone(&self) -> bool {
         !fs::metadata(&self.store).is_ok_and(|metadata| metadata.ino() == self.store_inode)
     }
 
-    /// Looks at the file of this moment. Nothing is taken or written.
+    /// Looks at the current file. It takes no lock and writes nothing.
     pub(crate) fn look(&mut self) -> Result<Look, Error> {
         if self.is_gone() {
             return Ok(Look::Gone);
@@ -203,7 +203,8 @@ impl HeadWatch {
             Err(source) => return Err(failed(source)),
         }
         let Some((file, inode)) = &self.file else { return Ok(Look::Unknown(LogEnd::default())) };
-        // The writer first: if it ends between the two, its last record is seen all the same.
+        // Check for the writer first: if it ends between the two steps, its last record is still
+        // seen.
         let has_writer =
             presence::is_shown(file).map_err(failed)? || defect::has(Defect::DeadWriterTrusted);
         let mut bytes = vec![0; HEAD_BYTES];
@@ -222,7 +223,7 @@ impl HeadWatch {
     }
 }
 
-/// Makes an empty file whose blocks are allocated, so that a full disk does not stop a later open.
+/// Creates an empty file with allocated blocks, so that a full disk does not prevent a later open.
 fn make(path: &Path) -> Result<(), Error> {
     let made = files::create_truncated(path).and_then(|mut file| {
         file.write_all(&[0; HEAD_BYTES])?;

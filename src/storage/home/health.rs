@@ -1,4 +1,4 @@
-//! Whether the store still takes writes.
+//! Whether the store still accepts writes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Set once, by the first failure that leaves an outcome unknown, and never cleared: only a reopen
-/// can determine what is on the disk.
+/// can determine the state on the disk.
 #[derive(Debug)]
 pub(crate) struct Health {
     /// The process that opened the store. A forked child has no background thread, and its writes
@@ -32,7 +32,7 @@ impl Health {
         self.process != std::process::id()
     }
 
-    /// Refuses further writes because of `cause`; later errors report the first cause.
+    /// Refuses further writes because of `cause`; later errors also report this first cause.
     pub(crate) fn poison(&self, cause: Error) -> Error {
         let cause = match cause {
             Error::Poisoned { cause } => cause,
@@ -46,29 +46,30 @@ impl Health {
         self.failure.get().is_some()
     }
 
-    /// Refuses every later call; true for the first one.
+    /// Makes every later call fail; returns true for the first close.
     pub(crate) fn close(&self) -> bool {
         !self.is_closed.swap(true, Ordering::AcqRel)
     }
 
-    /// The check of a read: [`Error::Closed`] after a close, [`Error::Forked`] in a child.
+    /// The check before a read: [`Error::Closed`] after a close, [`Error::Forked`] in a forked
+    /// child.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         self.check_not_closed()?;
         if self.is_forked() { Err(Error::Forked) } else { Ok(()) }
     }
 
-    /// As [`check_open`](Self::check_open), without a system call.
+    /// Like [`check_open`](Self::check_open), without a system call.
     pub(crate) fn check_not_closed(&self) -> Result<(), Error> {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// The check of a write: also [`Error::Poisoned`] after a failure.
+    /// The check before a write: also [`Error::Poisoned`] after a failure.
     pub(crate) fn check_writable(&self) -> Result<(), Error> {
         self.check_open()?;
         self.check_sound()
     }
 
-    /// The check of a close at work: [`Error::Poisoned`] after a failure.
+    /// The check during a close: [`Error::Poisoned`] after a failure.
     pub(crate) fn check_sound(&self) -> Result<(), Error> {
         match self.failure.get() {
             Some(cause) if matches!(**cause, Error::ReadOnly) => Err(Error::ReadOnly),

@@ -1,4 +1,4 @@
-//! At most one process, and one handle in it, has a store open.
+//! Ensures that at most one process, and one handle in it, has a store open.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -13,10 +13,11 @@ use crate::{Error, storage::home::files, sync::thread};
 
 const FILE: &str = "LOCK";
 
-/// More than the id of a process takes.
+/// An upper bound for the length of a process id.
 const ID_BYTES_MAX: u64 = 32;
 
-/// Holds the store's `LOCK` file locked while it lives. The system drops the lock with the process.
+/// Keeps the store's `LOCK` file locked during its lifetime. The system releases the lock when the
+/// process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -27,25 +28,25 @@ pub(crate) struct Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // The lock belongs to the open file description, which is shared with every process that
-        // was forked from this one and has not yet executed another program: closing the file
-        // alone would leave the lock with them. For the same reason a forked child must not
-        // release it.
+        // was forked from this one and has not yet executed another program: closing the file alone
+        // would leave the lock held by them. For the same reason a forked child must not release
+        // it.
         if self.process == process::id() {
-            // If this fails, closing the file is all that is left to do.
+            // If this fails, closing the file is all that can be done.
             let _ = self.file.unlock();
         }
     }
 }
 
 impl Lock {
-    /// The process that holds the lock, or held it last, if it has left its id.
+    /// The process that holds the lock or held it last, if it recorded its id.
     pub(crate) fn holder(store: &Path) -> Option<u32> {
         let bytes = files::read_bounded(&store.join(FILE), ID_BYTES_MAX).ok()?;
         str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
-    /// Returns an error while the store is open. Nothing is written; for a moment, nobody else can
-    /// open it.
+    /// Returns an error while the store is open. Nothing is written; for a moment, no other process
+    /// can open the store.
     pub(crate) fn probe(store: &Path) -> Result<(), Error> {
         let path = store.join(FILE);
         let file = match File::open(&path) {
@@ -59,7 +60,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock, and waits for it at most this long.
+    /// Takes the lock, waiting at most this long.
     pub(crate) fn wait(store: &Path, patience: Duration) -> Result<Lock, Error> {
         const STEP: Duration = Duration::from_millis(10);
         let started = Instant::now();
@@ -73,7 +74,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock at once or not at all.
+    /// Takes the lock without waiting.
     pub(crate) fn take(store: &Path) -> Result<Lock, Error> {
         let path = store.join(FILE);
         let file = OpenOptions::new()
@@ -84,11 +85,11 @@ impl Lock {
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
         match file.try_lock() {
-            // The directory may have been exchanged for another between the open and the lock.
+            // The directory may have been exchanged for another one between the open and the lock.
             Ok(()) if !is_at(&file, &path)? => Err(locked(store)),
             Ok(()) => {
                 let process = process::id();
-                // For messages alone, so that a failure does not matter.
+                // The id is only used in messages, so a failure does not matter.
                 let _ = write_id(&file, process);
                 Ok(Lock { file, process })
             }
@@ -98,7 +99,7 @@ impl Lock {
     }
 }
 
-/// Whether a path still leads to a file that is open.
+/// Whether a path still leads to an open file.
 fn is_at(file: &File, path: &Path) -> Result<bool, Error> {
     let inodes = file.metadata().and_then(|open| Ok((open.ino(), path.metadata()?.ino())));
     match inodes {

@@ -1,4 +1,4 @@
-//! The names in a store's directory, and whether a directory is a store or may become one.
+//! The names in a store's directory, and whether a directory is a store or can become one.
 
 use std::{
     fs, io,
@@ -13,8 +13,8 @@ pub(crate) const TREES: &str = "trees";
 pub(crate) const TREES_UNFINISHED: &str = "trees.tmp";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
-/// What a store consists of, and what an interrupted creation may leave. Some file systems keep
-/// `lost+found` at their top.
+/// The contents of a store, and the remains of an interrupted creation. Some file systems have a
+/// `lost+found` directory at their root.
 const OWN_ENTRIES: [&str; 9] = [
     "LOCK",
     "ANNALS",
@@ -27,13 +27,14 @@ const OWN_ENTRIES: [&str; 9] = [
     "lost+found",
 ];
 
-/// What the names of files of the journal and of snapshots end with.
+/// The extensions of journal and snapshot files.
 const OWN_ENDINGS: [&str; 4] = ["journal", "sealed", "snapshot", files::UNFINISHED];
 
-/// Trees without events take less than this; with any, and closed, more than their journal shows.
+/// Trees without events are smaller than this. Closed trees with events are larger than their
+/// journal shows.
 const EMPTY_TREES_BYTES: u64 = 1 << 10;
 
-/// Checks that `path` is a store or may become one, and creates the directory if it may.
+/// Checks that `path` is a store or can become one, and creates the directory if it can.
 pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error> {
     let open = |source| Error::io("open", path, source);
     match fs::metadata(path) {
@@ -57,12 +58,12 @@ pub(crate) fn prepare_directory(path: &Path, creates: bool) -> Result<(), Error>
     if creates || path.join("LOCK").exists() {
         return Ok(());
     }
-    // This answer creates nothing, not even a lock.
+    // A refusal creates nothing, not even a lock.
     refuse_remains(path)?;
     Err(no_store(path))
 }
 
-/// Refuses symbolic links in a store: whoever made them would decide which files an open reads and
+/// Refuses symbolic links in a store: their creator would decide which files an open reads and
 /// overwrites.
 pub(crate) fn refuse_links(path: &Path) -> Result<(), Error> {
     let within = [JOURNAL, TREES, SNAPSHOTS].map(|name| path.join(name));
@@ -129,8 +130,8 @@ pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes the remains of an unfinished creation; `refuse_remains` has checked that they are only
-/// that.
+/// Removes the remains of an unfinished creation; `refuse_remains` has checked that there is
+/// nothing else.
 pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
     let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -148,13 +149,13 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
     files::sync_directory(path)
 }
 
-/// Whether a file of the journal or a snapshot may have this name.
+/// Whether a journal file or a snapshot can have this name.
 fn is_own(name: &str) -> bool {
     let name = files::name_before_damage(name);
     OWN_ENDINGS.contains(&name.rsplit_once('.').map_or("", |(_, ending)| ending))
 }
 
-/// What was set aside as damaged: paths relative to the store's directory, in order.
+/// The items set aside as damaged: paths relative to the store's directory, in order.
 pub(crate) fn set_aside(store: &Path) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     for (directory, prefix) in [(store.to_owned(), ""), (store.join(JOURNAL), "journal/")] {
@@ -180,7 +181,7 @@ fn entry_names(path: &Path) -> Result<Vec<String>, Error> {
         .collect()
 }
 
-/// The names in a directory; none where it is missing.
+/// The names in a directory; none if it is missing.
 fn names_in(path: &Path) -> Result<Vec<String>, Error> {
     if path.is_dir() { entry_names(path) } else { Ok(Vec::new()) }
 }

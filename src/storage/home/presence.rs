@@ -1,8 +1,8 @@
-//! Whether a writer has the store open: a lock on the file `HEAD` that a reader asks about without
-//! taking one.
+//! Shows whether a writer has the store open, using a lock on the file `HEAD` that a reader can
+//! query without taking one.
 //!
-//! The lock belongs to the open file (an "open file description lock" of Linux), so that two opens
-//! in one process see each other, and it goes with the process whatever ends it.
+//! The lock belongs to the open file (an "open file description lock" of Linux). So two opens in
+//! one process see each other, and the lock is released however the process ends.
 
 use std::{fs::File, io};
 
@@ -21,18 +21,18 @@ fn whole_file(kind: i32) -> libc::flock {
     }
 }
 
-/// Shows that this process writes the store.
+/// Shows that this process writes to the store.
 pub(super) fn show(file: &File) -> io::Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))).map(drop).map_err(Into::into)
 }
 
-/// Shows it no longer.
+/// Stops showing it.
 pub(super) fn hide(file: &File) {
-    // Closing the file does as much, unless a forked child has it open.
+    // Closing the file has the same effect, unless a forked child has it open.
     let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
 }
 
-/// Whether somebody shows it.
+/// Whether any process shows it.
 pub(super) fn is_shown(file: &File) -> io::Result<bool> {
     let mut lock = whole_file(libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).map_err(io::Error::from)?;

@@ -1,5 +1,5 @@
-//! The file `ANNALS`: written last when a store is created, so that a directory either is a store
-//! or is not.
+//! The file `ANNALS`: written last when a store is created, so that a directory is either a store
+//! or not.
 
 use std::{io, path::Path};
 
@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) const FILE: &str = "ANNALS";
 
-/// More than a superblock takes.
+/// An upper bound for the size of a superblock.
 const BYTES_MAX: u64 = 4 << 10;
 
 /// Reads the superblock; `None` if there is none.
