@@ -1,6 +1,6 @@
-//! The one checksum of the format: CRC-32 (IEEE 802.3) over the store id and then the bytes.
+//! The only checksum of the format: CRC-32 (IEEE 802.3) over the store id and then the bytes.
 //!
-//! Seeding it with the store id makes bytes of another store invalid, wherever they turn up.
+//! Including the store id makes bytes of another store invalid wherever they appear.
 
 use crc32fast::Hasher;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub(crate) struct Checksum {
     seed: Hasher,
-    /// Every checksum is 0, so that a fuzzer gets past it.
+    /// Whether every checksum is 0, so that a fuzzer gets past it.
     #[cfg(any(test, feature = "fuzzing"))]
     is_forged: bool,
 }
@@ -25,14 +25,14 @@ impl Checksum {
         }
     }
 
-    /// Every checksum is 0.
+    /// Makes every checksum 0.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn forged() -> Checksum {
         Checksum { seed: Hasher::new(), is_forged: true }
     }
 
-    /// The checksum of a value that is stored under a key: of both, so that a value in the wrong
-    /// place does not fit.
+    /// The checksum of a value stored under a key. It covers both, so that a value in the wrong
+    /// place is detected.
     pub(crate) fn of_entry(&self, key: &[u8], value: &[u8]) -> u32 {
         self.start().and(key).and(value).finish()
     }
@@ -41,7 +41,7 @@ impl Checksum {
         self.start().and(bytes).finish()
     }
 
-    /// The checksum of bytes that come in parts.
+    /// Starts a checksum of bytes that arrive in parts.
     pub(crate) fn start(&self) -> PartialChecksum {
         PartialChecksum {
             hasher: self.seed.clone(),
@@ -51,7 +51,7 @@ impl Checksum {
     }
 }
 
-/// A checksum of the parts so far.
+/// The checksum of the parts so far.
 #[derive(Clone, Debug)]
 pub(crate) struct PartialChecksum {
     hasher: Hasher,

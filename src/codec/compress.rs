@@ -1,8 +1,8 @@
 //! LZ4 blocks (<https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>), with or without a
 //! dictionary.
 //!
-//! The raw length and a checksum are stored beside each block. The caller checks the checksum
-//! before it decompresses the block, and bounds the raw length before it allocates that much.
+//! The raw length and a checksum are stored beside each block. The caller verifies the checksum
+//! before it decompresses a block, and limits the raw length before it allocates that much memory.
 
 use lz4_flex::block;
 

@@ -37,7 +37,7 @@ pub(crate) const HEADER_BYTES: usize = 64;
 /// Where the first frame of a file starts: after the sector of the file header.
 pub(crate) const FIRST_FRAME_OFFSET: u64 = 512;
 
-/// The most that a frame may take: a group of appends, each within its limits, and their names.
+/// The largest frame: a group of appends, each within its limits, and their names.
 pub(crate) const FRAME_BYTES_MAX: u64 = 256 << 20;
 
 const FILE_MAGIC: &[u8; 8] = b"ANJFILE2";
@@ -49,14 +49,14 @@ const ITEM_HEADER_BYTES: usize = 4;
 /// The most zero sectors that a header can hold; a larger number is stored as this one.
 const ZERO_SECTORS_MAX: u32 = 0x00FF_FFFF;
 
-/// What the header of an active journal file says.
+/// The contents of the header of an active journal file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileHeader {
     pub(crate) format: u32,
     pub(crate) store_id: Uuid,
     pub(crate) first_position: u64,
     pub(crate) capacity: u64,
-    /// The number of its first frame.
+    /// The number of the file's first frame.
     pub(crate) first_frame: u64,
     pub(crate) prev_checksum: u32,
 }
@@ -101,7 +101,7 @@ impl FileHeader {
     }
 }
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKind {
     /// A group of whole units: events, and checkpoints saved with them.
@@ -119,11 +119,11 @@ impl FrameKind {
     }
 }
 
-/// What the header of a frame says.
+/// The contents of a frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) kind: FrameKind,
-    /// Sectors of the frame, header included, that hold only zeros.
+    /// The number of the frame's sectors, including that of the header, that hold only zeros.
     pub(crate) zero_sectors: u32,
     pub(crate) payload_len: u32,
     pub(crate) count: u32,
@@ -138,7 +138,8 @@ pub(crate) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// `None` unless the bytes are a header of this store; the payload is not checked.
+    /// Returns `None` unless the bytes are a frame header of this store; the payload is not
+    /// checked.
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Option<FrameHeader> {
         if !bytes.starts_with(FRAME_MAGIC) || !header_fits(bytes, checksum) {
             return None;
@@ -175,7 +176,7 @@ impl FrameHeader {
     }
 }
 
-/// What a frame says besides its items.
+/// The contents of a frame besides its items.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameMeta {
     pub(crate) kind: FrameKind,
@@ -187,26 +188,26 @@ pub(crate) struct FrameMeta {
     pub(crate) unsynced: u32,
 }
 
-/// What an item of a payload is.
+/// The kind of an item in a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ItemKind {
     Record = 1,
     Checkpoint = 3,
 }
 
-/// An item and where its content lies.
+/// An item and the place of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) kind: ItemKind,
     pub(crate) range: Range<usize>,
 }
 
-/// What the length in front of an item says: bytes of its kind and its content.
+/// The length before an item: bytes of its kind and its content.
 pub(crate) fn item_length(bytes: &[u8]) -> u32 {
     u32_at(bytes, 0)
 }
 
-/// Starts a frame in `out`, which is cleared.
+/// Clears `out` and starts a frame in it.
 pub(crate) fn begin(out: &mut Vec<u8>) {
     out.clear();
     out.resize(HEADER_BYTES, 0);
@@ -221,8 +222,8 @@ pub(crate) fn put_item(out: &mut Vec<u8>, kind: ItemKind, content: &[u8]) -> Res
     Ok(())
 }
 
-/// Completes a frame whose items are in `out`, for its place in the file, and returns the checksum
-/// that the next frame names.
+/// Completes a frame whose items are in `out`, for its place in the file, and returns its checksum,
+/// which the next frame will contain.
 pub(crate) fn complete(
     meta: FrameMeta,
     offset: u64,
@@ -233,7 +234,7 @@ pub(crate) fn complete(
     let payload = out.get(HEADER_BYTES..).unwrap_or_default();
     let payload_len = u32::try_from(payload.len()).map_err(|_| too_long())?;
     let payload_checksum = checksum.of(payload);
-    // The header is still zeros here; its sector must not count as one.
+    // The header is still all zeros here; its sector must not be counted as zeros.
     if let Some(first) = out.first_mut() {
         *first = 1;
     }
@@ -246,7 +247,7 @@ pub(crate) fn complete(
     Ok(u32_at(&header, CHECKSUM_OFFSET))
 }
 
-/// A frame that is a header alone.
+/// A frame that consists of only a header.
 pub(crate) fn encode_marker(meta: FrameMeta, checksum: &Checksum) -> Vec<u8> {
     encode_header(meta, (0, 0, 0), checksum)
 }
@@ -275,7 +276,7 @@ fn too_long() -> Reason {
     "the frame is past 4 GiB".to_owned()
 }
 
-/// The items of a payload whose checksum fits.
+/// The items of a payload whose checksum is valid.
 pub(crate) fn items(payload: &[u8]) -> Result<Vec<Item>, Reason> {
     let end = payload.len().checked_sub(1).filter(|&end| payload.get(end) == Some(&END));
     let end = end.ok_or_else(malformed)?;
@@ -307,14 +308,14 @@ fn malformed() -> Reason {
     "its list of items is malformed".to_owned()
 }
 
-/// Whether a frame whose payload does not fit its checksum looks like a write that never finished:
-/// its end is missing, or sectors are zeros that were not zeros when it was written. Otherwise it
-/// is damage. `frame` is what lies at `offset`, from the header to the end of the payload.
+/// Whether a frame whose payload does not match its checksum looks like an unfinished write: its
+/// end is missing, or there are zeros in sectors that were not zeros when it was written. Otherwise
+/// it is damage. `frame` holds the bytes at `offset`, from the header to the end of the payload.
 pub(crate) fn is_unfinished(header: &FrameHeader, frame: &[u8], offset: u64) -> bool {
     frame.last() == Some(&0) || zero_sectors(frame, offset) > header.zero_sectors
 }
 
-/// How many of the sectors that a frame at `offset` touches hold only zeros of it.
+/// How many of the sectors touched by a frame at `offset` hold only zeros of the frame.
 fn zero_sectors(frame: &[u8], offset: u64) -> u32 {
     let ahead = SECTOR - usize::try_from(offset % SECTOR as u64).unwrap_or(0);
     let (first, rest) = frame.split_at_checked(ahead).unwrap_or((frame, &[]));
@@ -331,7 +332,7 @@ pub(super) fn seal_header(mut bytes: Vec<u8>, checksum: &Checksum) -> Vec<u8> {
     bytes
 }
 
-/// Whether a header of 64 bytes has the checksum that it ends with.
+/// Whether a header of 64 bytes ends with the right checksum.
 pub(super) fn header_fits(bytes: &[u8], checksum: &Checksum) -> bool {
     let covered = bytes.get(..CHECKSUM_OFFSET);
     bytes.len() >= HEADER_BYTES

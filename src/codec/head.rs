@@ -7,13 +7,13 @@
 //!        checksum u32                                                               64 bytes
 //! ```
 //! A writer fills the two slots in turn, so that a torn write leaves the previous record. The
-//! intact slot with the higher turn holds. Each slot lies in a sector of its own. `prev_checksum`
-//! is that of the frame with this number: what the next frame will name. The inode and the boot id
-//! distinguish the running writer from a copy of the file and from an earlier boot. An open copies
-//! the place of the record before its own; a writer advances it when it begins a journal file.
-//! `beyond` says what the writer has made for the frames after that place: 1, space in the file
-//! that a close had cut off there; 2, another journal file. Without it, the loss of that file would
-//! look like a log that ends earlier.
+//! intact slot with the higher turn is valid. Each slot is in a separate sector. `prev_checksum` is
+//! the checksum of the frame with this number, which the next frame will contain. The inode and the
+//! boot id distinguish the running writer from a copy of the file and from an earlier boot. An open
+//! copies the place from the record before its own; a writer advances it when it begins a journal
+//! file. `beyond` says what the writer has made for the frames after that place: 1, space in the
+//! file that a close had cut off there; 2, another journal file. Without it, the loss of that file
+//! would look like a log that ends earlier.
 
 use uuid::Uuid;
 
@@ -40,28 +40,28 @@ pub(crate) enum HeadState {
     Closed = 2,
 }
 
-/// What a writer has made, durably, for the frames after the end that a record names.
+/// What a writer has durably made for the frames after the end in a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Beyond {
     #[default]
     Nothing = 0,
-    /// The file that a close had cut off there has its full length again.
+    /// The file that a close had cut off at that point has its full length again.
     SameFile = 1,
-    /// A journal file that starts there.
+    /// A journal file that starts at that point.
     NextFile = 2,
 }
 
-/// The place of a frame in the log.
+/// The place of a frame in the log, as the end of everything up to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogEnd {
-    /// The last position up to there.
+    /// The last position up to that frame.
     pub(crate) position: u64,
     pub(crate) frame_number: u64,
     /// The checksum in the header of that frame.
     pub(crate) prev_checksum: u32,
 }
 
-/// What a slot says.
+/// The contents of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadRecord {
     pub(crate) state: HeadState,
@@ -75,7 +75,7 @@ pub(crate) struct HeadRecord {
 }
 
 impl HeadRecord {
-    /// The slot of this record, and its offset in the file.
+    /// Encodes this record for its slot, and returns the offset of the slot in the file.
     pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u64) {
         let mut bytes = Vec::with_capacity(SLOT_BYTES);
         bytes.extend_from_slice(MAGIC);

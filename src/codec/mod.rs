@@ -1,6 +1,6 @@
-//! Values to bytes and back: the layout of everything that is stored, and nothing else.
+//! Values to bytes and back: the layout of everything that is stored.
 //!
-//! Decoding never panics, whatever the bytes, and never returns bytes whose checksum does not fit.
+//! Decoding never panics, whatever the bytes, and never returns bytes with a wrong checksum.
 //! `docs/format.md` describes the format as a whole; each file here holds the grammar of its part.
 
 pub(crate) mod checksum;
@@ -31,10 +31,10 @@ pub(crate) use trees::{dictionary, key, meta, places, run, stored, tagged};
 /// The version of the format that this library writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Why bytes were not decoded: one clause for a person.
+/// The reason why bytes were not decoded: one clause for a human reader.
 pub(crate) type Reason = String;
 
-/// Bytes that serde passes to bincode as one slice, not one by one.
+/// Bytes that serde passes to bincode as one slice instead of one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 struct Bytes<'a>(#[serde(borrow)] &'a [u8]);
 
@@ -44,13 +44,13 @@ impl Serialize for Bytes<'_> {
     }
 }
 
-/// Varints, little-endian; lengths are bounded by the bytes given and by `LIMIT`.
+/// Varints, little-endian; lengths are limited by the available bytes and by `LIMIT`.
 pub(crate) fn config() -> impl bincode::config::Config {
     const LIMIT: usize = 256 << 20;
     bincode::config::standard().with_limit::<LIMIT>()
 }
 
-/// Decodes a whole value, borrowing from `bytes`; trailing bytes are refused.
+/// Decodes a complete value, borrowing from `bytes`; trailing bytes are an error.
 pub(crate) fn decode<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Reason> {
     match bincode::serde::borrow_decode_from_slice(bytes, config()) {
         Ok((value, read)) if read == bytes.len() => Ok(value),
@@ -72,7 +72,7 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(four.unwrap_or_default())
 }
 
-/// As [`u32_at`], for eight bytes.
+/// Like [`u32_at`], for eight bytes.
 fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     let eight = bytes.get(offset..offset + 8).and_then(|eight| eight.try_into().ok());
     u64::from_le_bytes(eight.unwrap_or_default())

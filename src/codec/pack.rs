@@ -1,5 +1,5 @@
-//! Cutting consecutive events into records of the journal: large enough for fast scans, small
-//! enough for a cheap single read.
+//! Splits consecutive events into records of the journal: large enough for fast scans, small enough
+//! for cheap single reads.
 
 use crate::codec::record::EventToEncode;
 
@@ -9,7 +9,7 @@ pub(crate) const RECORD_BYTES: usize = 4 << 10;
 /// A record is closed at this many events, however small.
 pub(crate) const RECORD_EVENTS_MAX: usize = 256;
 
-/// Cuts consecutive events into the shares of one record each.
+/// Splits consecutive events into groups, one for each record.
 pub(crate) fn cut<'e, 'a>(
     mut events: &'e [EventToEncode<'a>],
 ) -> impl Iterator<Item = &'e [EventToEncode<'a>]> {

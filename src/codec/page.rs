@@ -1,4 +1,4 @@
-//! A page: events in one buffer and the place of each. Every source of events returns pages.
+//! A page: events in one buffer, and the place of each. Every source of events returns pages.
 
 use std::{ops::Range, str, sync::Arc};
 
@@ -21,13 +21,13 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Decodes bytes that are one record.
+    /// Decodes bytes that form one record.
     pub(crate) fn of_record(bytes: Arc<[u8]>) -> Result<Page, Reason> {
         let len = bytes.len();
         Page::decode(bytes, std::iter::once(0..len))
     }
 
-    /// Decodes the records in these ranges of `bytes`, which are in position order.
+    /// Decodes the records in these ranges of `bytes`, which must be in position order.
     pub(crate) fn decode(
         bytes: Arc<[u8]>,
         ranges: impl IntoIterator<Item = Range<usize>>,
@@ -35,7 +35,7 @@ impl Page {
         Page::default().reuse(bytes, ranges)
     }
 
-    /// As [`decode`](Self::decode), with the allocations of this page.
+    /// Like [`decode`](Self::decode), but reuses the allocations of this page.
     pub(crate) fn reuse(
         self,
         bytes: Arc<[u8]>,
@@ -53,8 +53,8 @@ impl Page {
         Ok(Page { bytes, events, tables })
     }
 
-    /// A buffer of at least `len` bytes for the next page: that of this one, or a new one while
-    /// events of this page are alive or when it is too small.
+    /// A buffer of at least `len` bytes for the next page: this page's buffer, or a new one if that
+    /// is too small or events of this page are still in use.
     pub(crate) fn take_buffer(&mut self, len: usize) -> Arc<[u8]> {
         let mut bytes = std::mem::take(&mut self.bytes);
         if bytes.len() >= len && Arc::get_mut(&mut bytes).is_some() {
@@ -63,7 +63,7 @@ impl Page {
         Arc::from(vec![0; len])
     }
 
-    /// Bytes of the buffer, which other pages may share.
+    /// The size of the buffer in bytes; other pages may share it.
     pub(crate) fn bytes_len(&self) -> usize {
         self.bytes.len()
     }
@@ -91,15 +91,15 @@ impl Page {
         self.events.binary_search_by_key(&position, |event| event.position).ok()
     }
 
-    /// The index of the event of a stream with this version, in a page of that stream alone.
+    /// The index of the event with this version, in a page that holds only one stream.
     pub(crate) fn index_of_version(&self, version: u64) -> Option<usize> {
         let first = self.events.first()?.version;
         let index = usize::try_from(version.checked_sub(first)?).ok()?;
         self.events.get(index).filter(|event| event.version == version).map(|_| index)
     }
 
-    /// The version of the event with this index, or for one past the last the next version, in a
-    /// page of one stream.
+    /// In a page of one stream, the version of the event with this index, or the next version for
+    /// the index after the last event.
     pub(crate) fn version_at(&self, index: usize) -> Option<u64> {
         match self.events.get(index) {
             Some(event) => Some(event.version),
@@ -107,10 +107,10 @@ impl Page {
         }
     }
 
-    /// Whether all events belong to this stream, with versions that count up from this one.
+    /// Whether all events belong to this stream, with consecutive versions starting at this one.
     pub(crate) fn is_of_stream(&self, stream: &str, first_version: u64) -> bool {
-        // Events with the same span of a name come from one entry of a record's table, which
-        // counts the versions up.
+        // Events with the same span for a name share one entry in a record's table, which counts
+        // the versions.
         self.events.first().is_some_and(|first| {
             first.version == first_version
                 && first.stream.of(&self.bytes) == stream.as_bytes()
@@ -124,7 +124,7 @@ impl Page {
         micros().min().zip(micros().max())
     }
 
-    /// How many events lie at or below a position.
+    /// How many events are at or below a position.
     pub(crate) fn count_through(&self, position: u64) -> usize {
         self.events.partition_point(|event| event.position <= position)
     }
@@ -150,7 +150,7 @@ impl Page {
         self.events.iter().map(|fields| RecordedEvent::new(Arc::clone(&self.bytes), *fields))
     }
 
-    /// Every event, to be encoded in another record.
+    /// All events, to be encoded into another record.
     pub(crate) fn all_to_encode(&self) -> impl Iterator<Item = EventToEncode<'_>> {
         self.events.iter().map(|fields| self.as_encodable(fields))
     }

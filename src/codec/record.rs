@@ -1,5 +1,5 @@
 //! A record: events in position order with a table of their names, the unit in which events are
-//! encoded. The journal has records of consecutive positions, the trees records of one stream.
+//! encoded. The journal has records of consecutive positions, the trees have records of one stream.
 //!
 //! ```text
 //! record = bincode { first_position u64, streams [stream], types [bytes], tags bytes,
@@ -11,17 +11,16 @@
 //! ```
 //! `stream` and `event_type` are indexes into the two tables. Each name ends with a NUL, so that C
 //! gets a terminated string without a copy. The first event has `first_position`; each later one
-//! has the position before it + 1 + `gap`. The events of one stream have consecutive versions from
-//! its `first_version` on. `micros` is the difference from the event before (the first: from 0),
-//! wrapping. `zone` is the offset in minutes, or none for a naive time. The `tags` of the record
-//! are those of all its events, sorted by their bytes, each once and with its NUL. The `tags` of an
-//! event are numbers in that table: u16 in two bytes, little-endian, ascending.
+//! has the previous position + 1 + `gap`. The events of one stream have consecutive versions from
+//! its `first_version` on. `micros` is the difference from the previous event (for the first event,
+//! from 0), wrapping. `zone` is the offset in minutes, or none for a naive time. The `tags` of the
+//! record are those of all its events, sorted by their bytes, each once and with its NUL. The
+//! `tags` of an event are numbers in that table: u16 in two bytes, little-endian, ascending.
 //!
-//! The bytes are those of bincode 2 with its standard configuration; a test compares. The decoder
-//! is our own because every read of an event goes through it. A record has no checksum: whatever
-//! holds it (frame, block, run) has one. Texts were checked when they were appended; the decoder
-//! does not check them again, and whoever takes one out of its bytes finds it empty if it is not
-//! UTF-8.
+//! The bytes are those of bincode 2 with its standard configuration, which a test verifies. The
+//! decoder is our own because every read of an event goes through it. A record has no checksum: the
+//! frame, block or run that holds it has one. Texts were checked when they were appended; the
+//! decoder does not check them again, and a text that is not UTF-8 reads as empty.
 
 use std::ops::Range;
 
@@ -35,13 +34,13 @@ use crate::{
     event::{EventFields, Span, TagList, Timestamp, UtcOffset, tags::NUMBER_BYTES},
 };
 
-/// Bytes of an event apart from its names, data and metadata, at most.
+/// The maximum size of an event without its names, data and metadata.
 pub(crate) const EVENT_OVERHEAD_MAX: usize = 96;
 
-/// What a tag takes besides its text: its NUL, and its number in the event.
+/// The bytes that a tag takes besides its text: its NUL, and its number in the event.
 const TAG_BYTES: usize = 1 + NUMBER_BYTES;
 
-/// One event on its way into a record.
+/// An event to be encoded in a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventToEncode<'a> {
     pub(crate) position: u64,
@@ -58,12 +57,12 @@ pub(crate) struct EventToEncode<'a> {
 }
 
 impl EventToEncode<'_> {
-    /// The most that the tags of the event add to a record.
+    /// The maximum number of bytes that the tags of the event add to a record.
     pub(crate) fn tag_bytes_max(&self) -> usize {
         self.tags.bytes() + self.tags.len() * TAG_BYTES
     }
 
-    /// The most that the event may add to a record.
+    /// The maximum number of bytes that the event adds to a record.
     pub(crate) fn encoded_bytes_max(&self) -> usize {
         let names = self.stream.len() + self.event_type.len();
         names
@@ -74,8 +73,8 @@ impl EventToEncode<'_> {
     }
 }
 
-/// Appends the record of `events`, which are in position order, those of one stream with
-/// consecutive versions. A record without events does not decode.
+/// Appends the record of `events`, which must be in position order, with consecutive versions
+/// within each stream. A record without events does not decode.
 pub(crate) fn encode(events: &[EventToEncode<'_>], out: &mut Vec<u8>) {
     let first_position = events.first().map_or(0, |event| event.position);
     let mut streams: Vec<(&str, u64)> = Vec::new();
@@ -139,8 +138,8 @@ fn put_tag_table(out: &mut Vec<u8>, tags: &[&str]) {
     }
 }
 
-/// Appends the numbers of an event's tags in `table`. It has fewer than 65 536: a record ends at
-/// some KiB, or holds one event.
+/// Appends the numbers of an event's tags in `table`, which has fewer than 65 536 entries: a record
+/// ends at some KiB, or holds one event.
 fn put_tags(out: &mut Vec<u8>, tags: TagList<'_>, table: &[&str]) {
     varint::put(out, (tags.len() * NUMBER_BYTES) as u64);
     for tag in tags.iter() {
@@ -181,18 +180,18 @@ fn put_rest(out: &mut Vec<u8>, event: &EventToEncode<'_>) {
     }
 }
 
-/// The tables of a record while it is decoded; kept between records to spare allocations.
+/// The tables of a record during decoding; kept between records to save allocations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
-    /// Each stream with the version that its next event has.
+    /// Each stream with the version of its next event.
     streams: Vec<(Span, u64)>,
     types: Vec<Span>,
-    /// Where the table of tags starts, and how many it has.
+    /// Where the table of tags starts, and the number of tags in it.
     tags: (u32, usize),
 }
 
-/// Decodes the record in `range` of `bytes` and appends the places of its events to `out`. On an
-/// error `out` may have some of them.
+/// Decodes the record in `range` of `bytes` and appends the places of its events to `out`. After an
+/// error, `out` may contain some of them.
 pub(crate) fn decode(
     bytes: &[u8],
     range: Range<usize>,
@@ -207,7 +206,7 @@ pub(crate) fn decode(
     if count == 0 || position == 0 {
         return Err("it holds no event".to_owned());
     }
-    // An event takes at least ten bytes, so a false count allocates little.
+    // An event takes at least ten bytes, so a wrong count does not allocate much.
     out.reserve((count as usize).min(reader.left() / 10 + 1));
     let mut micros = 0;
     for index in 0..count {
@@ -238,7 +237,7 @@ fn decode_tables(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<(), Rea
     Ok(())
 }
 
-/// Where the table of tags starts, and how many it has.
+/// Returns where the table of tags starts, and the number of tags in it.
 fn decode_tag_table(reader: &mut Reader<'_>) -> Option<(u32, usize)> {
     let table = reader.bytes()?;
     let start = u32::try_from(reader.at() - table.len()).ok()?;
@@ -249,7 +248,7 @@ fn decode_tag_table(reader: &mut Reader<'_>) -> Option<(u32, usize)> {
     }
 }
 
-/// Whether these are numbers in a table of `count` tags, in ascending order.
+/// Whether these are ascending numbers within a table of `count` tags.
 fn are_tags(numbers: &[u8], count: usize) -> bool {
     let (numbers, rest) = numbers.as_chunks::<NUMBER_BYTES>();
     let numbers = || numbers.iter().map(|bytes| u16::from_le_bytes(*bytes));

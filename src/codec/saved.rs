@@ -1,4 +1,4 @@
-//! What consumers save beside the events: checkpoints and snapshots.
+//! What consumers save besides events: checkpoints and snapshots.
 //!
 //! ```text
 //! checkpoint = 0x03, checksum u32 of the body, body
@@ -6,9 +6,9 @@
 //! snapshot   = 0x04, store id 16, checksum u32 of the body, body
 //! body       = bincode { owner u8, name bytes, version u32, position u64, data bytes }
 //! ```
-//! A checkpoint has the same bytes in the journal and in the trees; a snapshot is a file. Each says
-//! what it is for, so that one in the wrong place is detected. A snapshot holds its store id only
-//! so that an error can name it; every checksum covers the store id anyway.
+//! A checkpoint has the same bytes in the journal and in the trees; a snapshot is a file. Each
+//! names what it is for, so that one in the wrong place is detected. A snapshot holds its store id
+//! only so that an error can name it; every checksum covers the store id anyway.
 
 use std::{ops::Range, str, sync::Arc};
 
@@ -26,7 +26,7 @@ const SNAPSHOT: u8 = 4;
 const CHECKPOINT_HEADER: usize = 5;
 const SNAPSHOT_HEADER: usize = 21;
 
-/// The last position that a named consumer is done with.
+/// The last position that a named consumer has processed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub(crate) name: Arc<str>,
@@ -59,7 +59,7 @@ impl Checkpoint {
     }
 }
 
-/// A snapshot and where its data lies in its stored bytes.
+/// A snapshot, and the place of its data in its stored bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredSnapshot {
     pub(crate) key: SnapshotKey,
@@ -120,20 +120,20 @@ impl StoredSnapshot {
             SnapshotOwner::of(body.owner).ok_or_else(|| "its owner is unknown".to_owned())?;
         let key = SnapshotKey { owner, name: body.name.to_owned(), version: body.version };
         let position = body.position;
-        // The data ends the body.
+        // The data is at the end of the body.
         let data = bytes.len() - body.data.0.len()..bytes.len();
         Ok(StoredSnapshot { key, position, bytes, data })
     }
 }
 
-/// The name that the first bytes of a snapshot give, unchecked.
+/// The name in the first bytes of a snapshot, unchecked.
 pub(crate) fn peek_name(bytes: &[u8]) -> Option<&str> {
     let mut reader = Reader::new(bytes, SNAPSHOT_HEADER);
     reader.byte()?;
     str::from_utf8(reader.bytes()?).ok()
 }
 
-/// Completes bytes whose header ends with the checksum of what follows.
+/// Completes bytes whose header ends with the checksum of the bytes after it.
 fn seal(bytes: &mut [u8], header: usize, checksum: &Checksum) {
     let sum = checksum.of(bytes.get(header..).unwrap_or_default());
     if let Some(place) = bytes.get_mut(header - 4..header) {

@@ -6,8 +6,8 @@
 //! 12  store id, 16 bytes
 //! 28  checksum u32 of bytes 0..28
 //! ```
-//! Versions before the first release had another magic and the same layout. Their stores are not
-//! read, but they are recognised.
+//! Versions before the first release used another magic with the same layout. Their stores cannot
+//! be read, but they are recognized.
 
 use uuid::Uuid;
 
@@ -15,15 +15,15 @@ use crate::codec::{checksum::Checksum, u32_at};
 
 const MAGIC: &[u8; 8] = b"ANSTOR\r\n";
 
-/// The magic of stores that were made before the first release.
+/// The magic of stores created before the first release.
 const UNRELEASED_MAGIC: &[u8; 8] = b"ANNALS\r\n";
 
-/// The format of stores that were made before the first release.
+/// The format of stores created before the first release.
 pub(crate) const UNRELEASED_FORMAT: u32 = 0;
 
 const BYTES: usize = 32;
 
-/// What a superblock says.
+/// The contents of a superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Superblock {
     pub(crate) format: u32,
@@ -42,7 +42,7 @@ impl Superblock {
     }
 
     /// Reads the superblock of any format version: its layout never changes. The format is
-    /// [`UNRELEASED_FORMAT`] for a store that was made before the first release.
+    /// [`UNRELEASED_FORMAT`] for a store created before the first release.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Superblock, &'static str> {
         let is_unreleased = bytes.starts_with(UNRELEASED_MAGIC);
         if !is_unreleased && !bytes.starts_with(MAGIC) {

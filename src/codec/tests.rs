@@ -1,4 +1,4 @@
-//! The format in bytes: golden values, round trips, and bytes that mean nothing.
+//! The format in bytes: golden values, round trips, and invalid bytes.
 //!
 //! A golden value that changes is a change of the format: see `docs/format.md`.
 
@@ -269,7 +269,7 @@ fn a_superblock_has_these_bytes() {
         assert!(Superblock::decode(&flipped).is_err(), "{index}");
         assert!(Superblock::decode(&bytes[..index]).is_err(), "{index}");
     }
-    // Of a store that was made before the first release.
+    // Of a store created before the first release.
     let old = "414e4e414c530d0a0100000000112233445566778899aabbccddeeff7cc5935e";
     let old: Vec<u8> = (0..old.len())
         .step_by(2)
@@ -370,7 +370,7 @@ fn a_frame_of_checkpoints_has_no_events() {
 #[test]
 fn an_unfinished_write_is_told_from_damage() {
     let meta = FrameMeta { count: 1, ..meta(FrameKind::Events, 1) };
-    // Two of its sectors are zeros by right.
+    // Two of its sectors really contain only zeros.
     let mut record = vec![1; 3_000];
     record[400..1_500].fill(0);
     let (mut bytes, _) = framed(meta, &[(ItemKind::Record, &record)]);

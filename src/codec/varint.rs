@@ -1,4 +1,4 @@
-//! Integers as bincode 2 writes them, for what is decoded often: records, the headers of stored
+//! Integers as bincode 2 writes them, for frequently decoded data: records, the headers of stored
 //! values, chunks of positions and the indexes of sealed files.
 //!
 //! ```text
@@ -7,8 +7,8 @@
 //! 252       u32 in four
 //! 253       u64 in eight
 //! ```
-//! A signed number is zigzagged first: 0, -1, 1, -2 become 0, 1, 2, 3. A reader returns `None` at
-//! the end of its bytes and for any other first byte.
+//! A signed number is zigzag-encoded first: 0, -1, 1, -2 become 0, 1, 2, 3. A reader returns `None`
+//! at the end of its bytes, and for any other first byte.
 
 use crate::codec::Reason;
 
@@ -41,14 +41,14 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
 }
 
-/// Appends bytes after their length.
+/// Appends the length of some bytes and then the bytes.
 #[inline]
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Reads numbers and bytes one after the other.
+/// Reads numbers and bytes in sequence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number that fits into 32 bits, for sizes and spans.
+    /// Reads a number that fits into 32 bits, for sizes and spans.
     #[inline]
     pub(crate) fn small(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         Some(found)
     }
 
-    /// Bytes after their length.
+    /// Reads a length and then this many bytes.
     #[inline]
     pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.number()?).ok()?;
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         Some(found)
     }
 
-    /// Refuses bytes after the last value.
+    /// Returns an error if there are bytes after the last value.
     pub(crate) fn finish(self) -> Result<(), Reason> {
         match self.left() {
             0 => Ok(()),

@@ -17,7 +17,7 @@ use crate::codec::{
     varint::{self, Reader},
 };
 
-/// The fewest bytes that an entry takes.
+/// The minimum size of an entry.
 const ENTRY_BYTES_MIN: usize = 9;
 
 /// A block: a part of the frames.
@@ -29,7 +29,7 @@ pub(crate) struct Block {
     /// The position of its first event, or of the next event after it.
     pub(crate) first_position: u64,
     pub(crate) count: u32,
-    /// How many bytes of the payload of a frame are left at its start.
+    /// How many bytes of a frame's payload are left at its start.
     pub(crate) lead: u32,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct BlockTimes {
     pub(crate) largest: i64,
 }
 
-/// The section of these blocks.
+/// Encodes the section for these blocks.
 pub(crate) fn encode(blocks: &[Block]) -> Vec<u8> {
     let mut out = Vec::new();
     for block in blocks {
@@ -59,7 +59,7 @@ pub(crate) fn encode(blocks: &[Block]) -> Vec<u8> {
     out
 }
 
-/// The blocks of a file, which together hold what the facts say, before `limit`.
+/// The blocks of a file, which together must match the facts, before `limit`.
 pub(crate) fn decode(
     bytes: &[u8],
     facts: &SealedFacts,

@@ -1,4 +1,4 @@
-//! The bytes of a sealed journal file: what is fixed about it, and where its parts lie.
+//! The bytes of a sealed journal file: its fixed parts, and where the other parts are.
 //!
 //! ```text
 //! file      = header, block*, chunk*, section*, directory, footer
@@ -14,9 +14,9 @@
 //! codec     = 0, stored as it is | 1, an LZ4 block
 //! flags     = bit 0: the frames were written anew from the trees
 //! ```
-//! The checksum of a place covers the stored bytes and then the raw length as u32. The parts lie
-//! back to back. The footer covers the directory, that the sections, and those the blocks and
-//! chunks: so the checksum of the footer stands for the whole file.
+//! The checksum of a place covers the stored bytes and then the raw length as u32. The parts are
+//! stored back to back. The footer covers the directory, the directory covers the sections, and the
+//! sections cover the blocks and chunks. So the checksum of the footer covers the whole file.
 //!
 //! The frames of the file are a range of bytes from 512 on, at the offsets that they had in the
 //! active file. Blocks cut this range before an item of a frame or before a frame. What follows the
@@ -44,18 +44,18 @@ use crate::codec::{
 /// Bytes of the footer, the end of the file.
 pub(crate) const FOOTER_BYTES: usize = 128;
 
-/// The most raw bytes that a place may have, which bounds the memory that reading one takes.
+/// The maximum raw size of a place, which limits the memory needed for reading it.
 pub(crate) const RAW_BYTES_MAX: u32 = 32 << 20;
 
 const MAGIC: &[u8; 8] = b"ANSEALD1";
 const FOOTER_MAGIC: &[u8; 8] = b"ANSEALFT";
 const FOOTER_CHECKSUM_OFFSET: usize = FOOTER_BYTES - 4;
 const REBUILT: u32 = 1;
-/// LZ4 turns one byte into at most this many.
+/// LZ4 expands one byte to at most this many.
 const RATIO_MAX: u64 = 255;
 const NAME_BYTES_MAX: usize = 32;
 
-/// What the header says, which is known before the frames are read.
+/// The contents of the header, which are known before the frames are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SealedHeader {
     pub(crate) format: u32,
@@ -63,9 +63,9 @@ pub(crate) struct SealedHeader {
     pub(crate) first_position: u64,
     /// The number of the first frame.
     pub(crate) first_frame: u64,
-    /// What the first frame names.
+    /// The `prev_checksum` of the first frame.
     pub(crate) prev_checksum: u32,
-    /// Whether the frames were written anew from the trees.
+    /// Whether the frames were rewritten from the trees.
     pub(crate) is_rebuilt: bool,
 }
 
@@ -82,7 +82,7 @@ impl SealedHeader {
         frame::seal_header(bytes, checksum)
     }
 
-    /// The header, and the checksum in it. Of a later format only `format` is meaningful.
+    /// The header, and its checksum. For a later format only `format` is meaningful.
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Result<(Self, u32), Reason> {
         if !bytes.starts_with(MAGIC) {
             return Err("it does not start as a sealed journal file does".to_owned());
@@ -101,7 +101,7 @@ impl SealedHeader {
         Ok((header, SealedHeader::checksum_in(bytes)))
     }
 
-    /// The checksum that ends the bytes of a header.
+    /// The checksum at the end of a header.
     pub(crate) fn checksum_in(bytes: &[u8]) -> u32 {
         u32_at(bytes, HEADER_BYTES - 4)
     }
@@ -117,30 +117,30 @@ pub(crate) fn new_sealed_header(
     SealedHeader { format, store_id, first_position, first_frame, prev_checksum, is_rebuilt }
 }
 
-/// What a sealed file is: as its footer says, and as the trees keep it.
+/// The facts about a sealed file, in its footer and in the trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SealedFacts {
     pub(crate) first_position: u64,
-    /// The last position; in a file without events that of the last event before it.
+    /// The last position; in a file without events, the position of the last event before it.
     pub(crate) last_position: u64,
     /// The number of the first frame.
     pub(crate) first_frame: u64,
-    /// The number of the last frame, which a marker is not.
+    /// The number of the last frame, not counting a marker.
     pub(crate) last_frame: u64,
-    /// What the first frame names.
+    /// The `prev_checksum` of the first frame.
     pub(crate) prev_checksum: u32,
-    /// What the first frame of the next file names.
+    /// The `prev_checksum` of the first frame in the next file.
     pub(crate) last_checksum: u32,
-    /// Where the frames end, as an offset of the active file.
+    /// Where the frames end, as an offset in the active file.
     pub(crate) end: u64,
     pub(crate) file_len: u64,
-    /// The checksum that stands for the whole file.
+    /// The checksum that covers the whole file.
     pub(crate) checksum: u32,
     pub(crate) is_rebuilt: bool,
 }
 
 impl SealedFacts {
-    /// Appends the facts as bincode, for the place where the caller keeps them.
+    /// Appends the facts as bincode, for storage by the caller.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), Reason> {
         codec::encode(self, out)
     }
@@ -149,7 +149,7 @@ impl SealedFacts {
         codec::decode(bytes)
     }
 
-    /// What ties the file to its history, whatever its bytes are: the numbers and checksums at
+    /// What links the file to its history, independently of its bytes: the numbers and checksums at
     /// its start and at its end.
     pub(crate) fn edges(&self) -> [(u64, u64, u32); 2] {
         [
@@ -159,19 +159,19 @@ impl SealedFacts {
     }
 }
 
-/// The footer: the facts, and what ties them to the header and the directory.
+/// The footer: the facts, and what links them to the header and the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Footer {
     pub(crate) directory_offset: u64,
     pub(crate) directory_len: u32,
     pub(crate) directory_checksum: u32,
     pub(crate) header_checksum: u32,
-    /// The footer's bytes hold all of them but the length and the checksum of the file.
+    /// The footer's bytes contain all of these except the length and the checksum of the file.
     pub(crate) facts: SealedFacts,
 }
 
 impl Footer {
-    /// The bytes, and the checksum of the file.
+    /// The encoded footer, and the checksum of the file.
     pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u32) {
         let facts = &self.facts;
         let mut bytes = Vec::with_capacity(FOOTER_BYTES);
@@ -241,14 +241,14 @@ fn flags(is_rebuilt: bool) -> u32 {
     if is_rebuilt { REBUILT } else { 0 }
 }
 
-/// How the bytes of a place are stored.
+/// How the bytes of a place are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
     Raw = 0,
     Lz4 = 1,
 }
 
-/// Where bytes of the file lie, and what they become.
+/// Where bytes are in the file, and what they decode to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) offset: u64,
@@ -259,7 +259,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Stores `raw` in `stored` for this offset of the file; compressed where that is smaller.
+    /// Replaces `stored` with the stored form of `raw` for this offset of the file: compressed if
+    /// that is smaller.
     pub(crate) fn pack(
         raw: &[u8],
         (offset, checksum): (u64, &Checksum),
@@ -279,7 +280,7 @@ impl Place {
         Ok(Place { offset, stored: stored_len, raw: len, codec, checksum })
     }
 
-    /// Checks the stored bytes and fills `raw`, which has the raw length, with what they become.
+    /// Checks the stored bytes and decodes them into `raw`, which must have the raw length.
     pub(crate) fn unpack(
         &self,
         stored: &[u8],
@@ -297,7 +298,7 @@ impl Place {
         }
     }
 
-    /// Checks the stored bytes alone.
+    /// Checks only the stored bytes.
     pub(crate) fn check(&self, stored: &[u8], checksum: &Checksum) -> Result<(), Reason> {
         match checksum_of(stored, self.raw, checksum) == self.checksum {
             true => Ok(()),
@@ -327,7 +328,8 @@ impl Place {
         Place::read_lengths(reader, offset)
     }
 
-    /// `None` also for lengths that no place has, so that memory for a place is bounded.
+    /// Also returns `None` for lengths that no place has, so that the memory for a place is
+    /// limited.
     fn read_lengths(reader: &mut Reader<'_>, offset: u64) -> Option<Place> {
         let (stored, raw) = (reader.small()?, reader.small()?);
         let codec = match reader.byte()? {
@@ -351,7 +353,8 @@ pub(crate) fn put_section(out: &mut Vec<u8>, name: &str, place: &Place) {
     place.put(out);
 }
 
-/// The sections of a directory whose checksum fits. Their stored bytes end at or before `end`.
+/// The sections of a directory with a valid checksum. Their stored bytes must end at or before
+/// `end`.
 pub(crate) fn sections(directory: &[u8], end: u64) -> Result<Vec<(String, Place)>, Reason> {
     let (mut reader, mut found) = (Reader::new(directory, 0), Vec::new());
     while reader.left() > 0 {

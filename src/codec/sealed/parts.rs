@@ -11,14 +11,14 @@ use crate::codec::{
     u32_at,
 };
 
-/// The header of an item: its length.
+/// The size of an item's length field, which is its header.
 pub(crate) const ITEM_LENGTH_BYTES: usize = 4;
 
 const RECORD: u8 = 1;
 const CHECKPOINT: u8 = 3;
 
-/// Appends the ranges of the records in the raw bytes of a block to `out`. The headers of frames
-/// are skipped without a check, because the checksum of the block covers them.
+/// Appends the ranges of the records in the raw bytes of a block to `out`. Frame headers are
+/// skipped unchecked, because the checksum of the block covers them.
 pub(crate) fn records(
     block: &Block,
     raw: &[u8],
@@ -45,18 +45,18 @@ pub(crate) fn records(
         }
         at = end;
     }
-    // A block never ends between the last item of a frame and the end of that frame.
+    // A block never ends between the last item of a frame and the end of the frame.
     if left == 1 { Err(malformed()) } else { Ok(()) }
 }
 
-/// Where the payload of the frame at `at` starts, and its length.
+/// The start of the payload of the frame at `at`, and its length.
 fn step_into_frame(raw: &[u8], at: usize) -> Result<(usize, usize), Reason> {
     let header = raw.get(at..at + HEADER_BYTES).filter(|header| header.starts_with(FRAME_MAGIC));
     let payload_len = u32_at(header.ok_or_else(malformed)?, 8);
     Ok((at + HEADER_BYTES, payload_len as usize))
 }
 
-/// Where the frame ends whose final byte is at `at`; `start` is the offset of the block.
+/// The end of the frame whose final byte is at `at`; `start` is the offset of the block.
 fn step_out_of_frame(raw: &[u8], at: usize, start: u64) -> Result<usize, Reason> {
     if raw.get(at) != Some(&END) {
         return Err(malformed());

@@ -1,5 +1,5 @@
-//! The tables of a sealed file: entries sorted by a key, in chunks of some KiB that are stored and
-//! checked one by one, so that a lookup reads one of them.
+//! The tables of a sealed file: entries sorted by a key, in chunks of some KiB. Each chunk is
+//! stored and checked separately, so that a lookup reads only one.
 //!
 //! ```text
 //! table      = (place, first key bytes)*, for each chunk                            as varints
@@ -11,8 +11,7 @@
 //! checkpoint = name bytes, position
 //! ```
 //! `first version` is that of the first event of the stream in this file, `first position` that of
-//! the first event with the tag. The checkpoints are all
-//! that hold at the end of the file.
+//! the first event with the tag. The checkpoints are all those as of the end of the file.
 
 use crate::codec::{
     Reason,
@@ -21,7 +20,7 @@ use crate::codec::{
     varint::{self, Reader},
 };
 
-/// Bytes of an entry of the table of ids.
+/// The size of an entry in the table of ids.
 const ID_ENTRY_BYTES: usize = 20;
 const ID_BYTES: usize = 16;
 
@@ -32,7 +31,7 @@ pub(crate) struct Chunk {
     pub(crate) first_key: Box<[u8]>,
 }
 
-/// The section of a table with these chunks.
+/// Encodes the section for a table with these chunks.
 pub(crate) fn encode(chunks: &[Chunk]) -> Vec<u8> {
     let mut out = Vec::new();
     for chunk in chunks {
@@ -42,7 +41,8 @@ pub(crate) fn encode(chunks: &[Chunk]) -> Vec<u8> {
     out
 }
 
-/// The chunks of a table. Their stored bytes end at or before `end`, and their keys ascend.
+/// The chunks of a table. Their stored bytes must end at or before `end`, and their keys must
+/// ascend.
 pub(crate) fn decode(bytes: &[u8], end: u64) -> Result<Box<[Chunk]>, Reason> {
     let (mut reader, mut chunks) = (Reader::new(bytes, 0), Vec::<Chunk>::new());
     while reader.left() > 0 {
@@ -60,13 +60,13 @@ fn read_chunk(reader: &mut Reader<'_>) -> Option<Chunk> {
     Some(Chunk { place, first_key: reader.bytes()?.into() })
 }
 
-/// The index of the chunk that holds a key if any does.
+/// The index of the only chunk that may hold a key.
 pub(crate) fn chunk_of(chunks: &[Chunk], key: &[u8]) -> Option<usize> {
     chunks.partition_point(|chunk| &*chunk.first_key <= key).checked_sub(1)
 }
 
-/// What a file holds of one stream; or of one tag, with the first position in the place of the
-/// first version.
+/// The entry of a file for one stream; or for one tag, with the first position instead of the first
+/// version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamInFile<'a> {
     pub(crate) id: &'a str,
@@ -107,7 +107,7 @@ impl<'a> StreamInFile<'a> {
     }
 }
 
-/// Appends the number of a block with a stream; `last` is that of the block before, 0 without one.
+/// Appends the number of a block with the stream; `last` is the previous block's number, or 0.
 pub(crate) fn put_block(out: &mut Vec<u8>, last: u32, number: u32) {
     varint::put(out, u64::from(number.saturating_sub(last)));
 }
@@ -117,13 +117,13 @@ pub(crate) fn streams(chunk: &[u8]) -> impl Iterator<Item = Result<StreamInFile<
     entries(chunk, StreamInFile::read)
 }
 
-/// Appends an event id and how far its position is from the first one of the file.
+/// Appends an event id and the distance of its position from the first one of the file.
 pub(crate) fn put_id(out: &mut Vec<u8>, id: &[u8; 16], ahead: u32) {
     out.extend_from_slice(id);
     out.extend_from_slice(&ahead.to_le_bytes());
 }
 
-/// How far the position of an event id is from the first one of the file, if the chunk has it.
+/// The distance of an event id's position from the first one of the file, if the chunk has the id.
 pub(crate) fn find_id(chunk: &[u8], id: &[u8; 16]) -> Result<Option<u32>, Reason> {
     if !chunk.len().is_multiple_of(ID_ENTRY_BYTES) {
         return Err(malformed());

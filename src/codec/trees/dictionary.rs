@@ -1,39 +1,39 @@
-//! Trains the dictionary that short values are compressed with.
+//! Trains the dictionary for compressing short values.
 //!
 //! A short value repeats little within itself, but much of what its neighbours hold: names of
-//! types, keys of JSON objects, the bytes around them. The dictionary is made of the stretches of
-//! sampled bytes that hold the most frequent grams (every [`GRAM`] bytes in a row): the samples are
-//! divided into as many ranges as there is room for stretches, and from each range the stretch is
-//! taken whose grams occur in the most samples; grams that it covers no longer count. Two passes
-//! over the samples bound the time.
+//! types, keys of JSON objects, the bytes around them. The dictionary consists of the stretches of
+//! sampled bytes that contain the most frequent grams (sequences of [`GRAM`] bytes). The samples
+//! are divided into as many ranges as there is room for stretches, and from each range the stretch
+//! is taken whose grams occur in the most samples; grams that it contains no longer count. The
+//! samples are read twice, which limits the time.
 //!
-//! The best stretches stand at the end, where LZ4 reaches them longest and where they displace
+//! The best stretches are at the end, where LZ4 can reach them longest and where they displace
 //! others from the compressor's hash table.
 
 use std::ops::Range;
 
 /// The size of a dictionary. The compressor indexes it anew for each value, and its hash table has
-/// 4096 entries forevery third byte: twice the size gains little and costs twice the time.
+/// 4096 entries for every third byte: twice the size gains little and costs twice the time.
 pub(crate) const DICTIONARY_BYTES: usize = 8 << 10;
 
-/// The most bytes of samples to train on.
+/// The maximum size of the samples to train on.
 pub(crate) const SAMPLE_BYTES: usize = 768 << 10;
 
-/// Bytes of a gram: shorter matches gain LZ4 little.
+/// The size of a gram: shorter matches gain LZ4 little.
 const GRAM: usize = 8;
 
-/// Bytes of a stretch.
+/// The size of a stretch.
 const STRETCH: usize = 128;
 
-/// A gram that occurs in less than one of this many samples counts as one that occurs in none: it
-/// would fill the dictionary with the common bytes around it.
+/// A gram that occurs in fewer than one of this many samples is treated as if it occurred in none:
+/// it would fill the dictionary with the common bytes around it.
 const RARE: usize = 512;
 
-/// Bits of the hash of a gram.
+/// Bits of a gram's hash.
 const HASH_BITS: u32 = 17;
 
-/// Trains a dictionary of at most `size` bytes; shorter when the samples share less. Each sample
-/// is a range of `bytes`.
+/// Trains a dictionary of at most `size` bytes; it is shorter if the samples have less in common.
+/// Each sample is a range of `bytes`.
 pub(crate) fn train(bytes: &[u8], samples: &[Range<usize>], size: usize) -> Vec<u8> {
     let mut frequency = frequencies(bytes, samples);
     let ranges = (size / STRETCH).max(1);
@@ -62,7 +62,7 @@ fn grams(bytes: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// In how many samples besides the first each gram occurs.
+/// The number of samples, besides the first, in which each gram occurs.
 fn frequencies(bytes: &[u8], samples: &[Range<usize>]) -> Vec<u32> {
     let mut frequency = vec![0_u32; 1 << HASH_BITS];
     let mut seen_in = vec![0_u32; 1 << HASH_BITS];
@@ -112,7 +112,7 @@ fn best_stretch<'a>(range: &'a [u8], frequency: &[u32]) -> Option<(u64, &'a [u8]
     (score > 0).then_some((score, trim(stretch, frequency)))
 }
 
-/// Cuts unused grams off both ends.
+/// Trims unused grams from both ends.
 fn trim<'a>(stretch: &'a [u8], frequency: &[u32]) -> &'a [u8] {
     let is_used = |gram: usize| frequency.get(gram).is_some_and(|&count| count > 0);
     let used: Vec<bool> = grams(stretch).map(is_used).collect();

@@ -1,4 +1,4 @@
-//! Keys of the trees. Numbers are big-endian, so that byte order is number order.
+//! Keys of the trees. Numbers are big-endian, so that byte order is numeric order.
 //!
 //! ```text
 //! streams      stream id, 0x00, first version of the run u64   (no id holds a NUL)
@@ -10,7 +10,7 @@
 //! meta         see `codec::meta`
 //! ```
 
-/// Key of a chunk in `events`, and the value of an entry in `ids`.
+/// The key of a chunk in `events`, and the value of an entry in `ids`.
 pub(crate) fn position(position: u64) -> [u8; 8] {
     position.to_be_bytes()
 }
@@ -20,7 +20,7 @@ pub(crate) fn parse_position(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-/// Key of one part of a split run.
+/// The key of one part of a split run.
 pub(crate) fn part(position: u64, number: u32) -> [u8; 12] {
     let mut key = [0; 12];
     let (high, low) = key.split_at_mut(8);
@@ -29,7 +29,7 @@ pub(crate) fn part(position: u64, number: u32) -> [u8; 12] {
     key
 }
 
-/// Key of a run in `streams`, by its first version, or in `tags`, by its first position.
+/// The key of a run: in `streams` with its first version, in `tags` with its first position.
 pub(crate) fn run(stream: &str, first_version: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(stream.len() + 9);
     key.extend_from_slice(stream.as_bytes());
@@ -38,7 +38,7 @@ pub(crate) fn run(stream: &str, first_version: u64) -> Vec<u8> {
     key
 }
 
-/// Whether two keys of `streams` are of one stream, or two of `tags` of one tag.
+/// Whether two keys of `streams` have the same stream, or two of `tags` the same tag.
 pub(crate) fn is_same_stream(one: &[u8], other: &[u8]) -> bool {
     match (one.split_last_chunk::<8>(), other.split_last_chunk::<8>()) {
         (Some((one, _)), Some((other, _))) => one == other,
@@ -46,7 +46,7 @@ pub(crate) fn is_same_stream(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// The stream id and first version in a key of `streams`, or the tag and first position in one of
+/// The stream id and first version in a key of `streams`, or the tag and first position in a key of
 /// `tags`.
 pub(crate) fn parse_run(key: &[u8]) -> Option<(&str, u64)> {
     let (name, version) = key.split_last_chunk::<8>()?;
@@ -54,7 +54,7 @@ pub(crate) fn parse_run(key: &[u8]) -> Option<(&str, u64)> {
     Some((name, u64::from_be_bytes(*version)))
 }
 
-/// The first version in a key of `streams`, if it is one of this stream.
+/// The first version in a key of `streams`, if it is a key of this stream.
 pub(crate) fn version_of(stream: &str, key: &[u8]) -> Option<u64> {
     let version = key.strip_prefix(stream.as_bytes())?.strip_prefix(&[0])?;
     version.try_into().ok().map(u64::from_be_bytes)

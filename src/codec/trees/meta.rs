@@ -23,16 +23,16 @@ const SEALED: &[u8] = b"sealed/";
 /// Where the trees end, and where the journal continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
-    /// The last position that the trees have.
+    /// The last position in the trees.
     pub(crate) position: u64,
-    /// The number of the last frame that the trees have.
+    /// The number of the last frame in the trees.
     pub(crate) frame_number: u64,
     /// The journal file that holds that frame.
     pub(crate) file_first_position: u64,
     pub(crate) file_number: u32,
-    /// Where in that file it ends: the next frame starts there, or in the next file.
+    /// Where in that file the frame ends: the next frame starts there, or in the next file.
     pub(crate) offset: u64,
-    /// The checksum in the header of that frame, which ties the two copies to one history.
+    /// The checksum in the header of that frame, which links the two copies to one history.
     pub(crate) prev_checksum: u32,
 }
 
@@ -48,7 +48,7 @@ impl Head {
     }
 }
 
-/// The value that holds `body` under `key`.
+/// The value with `body` under `key`.
 pub(crate) fn encode_checked(key: &[u8], body: &[u8], checksum: &Checksum) -> Vec<u8> {
     [&checksum.of_entry(key, body).to_le_bytes(), body].concat()
 }
@@ -75,7 +75,7 @@ pub(crate) fn sealed_key(first_position: u64, file_number: u32) -> Vec<u8> {
     [SEALED, &first_position.to_be_bytes(), &file_number.to_be_bytes()].concat()
 }
 
-/// What the keys of all sealed journal files start with.
+/// The common prefix of the keys of all sealed journal files.
 pub(crate) fn sealed_prefix() -> &'static [u8] {
     SEALED
 }

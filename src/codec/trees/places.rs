@@ -1,12 +1,12 @@
-//! A chunk of the tree `events`: the stream and version of each of some consecutive positions.
-//! From it and the runs a file of the journal can be rebuilt in order.
+//! A chunk of the tree `events`: the stream and version for each of a number of consecutive
+//! positions. Using it and the runs, a journal file can be rebuilt in order.
 //!
 //! ```text
 //! key    = first position u64 big-endian
 //! raw    = count of streams, streams [stream], for each position: index of its stream
 //! stream = name bytes, first version                        (all numbers are varints)
 //! ```
-//! stored as `codec::stored` says, with the count of positions in the header. The positions of one
+//! It is stored as `codec::stored` says, with the count of positions in the header. The positions of one
 //! stream have consecutive versions from its first version on.
 
 use std::{ops::Range, str};
@@ -21,21 +21,21 @@ use crate::codec::{
     varint::{self, Reader},
 };
 
-/// Positions in a chunk, unless a drain ends before or the names are long.
+/// Positions in a chunk, unless a drain ends earlier or the names are long.
 pub(crate) const CHUNK_POSITIONS: usize = 1_000;
 
-/// Bytes of streams in a chunk: its value is never so large that it would have to be split.
+/// Bytes of streams in a chunk: its value never becomes large enough to be split.
 const STREAM_BYTES_MAX: usize = 24 << 10;
 
-/// What a stream takes besides its name, at most.
+/// The maximum number of bytes for a stream besides its name.
 const STREAM_OVERHEAD: usize = 12;
 
-/// A chunk that is being gathered.
+/// A chunk that is being filled.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered<'e> {
     first_position: u64,
     numbers: HashMap<&'e str, usize>,
-    /// Each stream with its first version and the version that its next event has.
+    /// Each stream with its first version and the version of its next event.
     streams: Vec<(&'e str, u64, u64)>,
     stream_bytes: usize,
     indexes: Vec<usize>,
@@ -46,7 +46,7 @@ impl<'e> Gathered<'e> {
         self.indexes.is_empty()
     }
 
-    /// Adds the next position; false when a new chunk has to start there.
+    /// Adds the next position; returns false if a new chunk must start there.
     pub(crate) fn push(&mut self, position: u64, stream: &'e str, version: u64) -> bool {
         if self.indexes.is_empty() {
             self.first_position = position;
@@ -69,7 +69,7 @@ impl<'e> Gathered<'e> {
         true
     }
 
-    /// Encodes the chunk under its key and empties it.
+    /// Encodes the chunk with its key and empties it.
     pub(crate) fn take(
         &mut self,
         dictionary: Option<&Dictionary>,
@@ -104,7 +104,7 @@ pub(crate) struct Places {
     first_position: u64,
     raw: Vec<u8>,
     names: Vec<Range<usize>>,
-    /// For each position the index of its stream's name, and its version.
+    /// For each position, the index of its stream's name, and its version.
     places: Vec<(usize, u64)>,
 }
 
@@ -157,10 +157,10 @@ impl Places {
 
 type Streams = (Vec<Range<usize>>, Vec<u64>);
 
-/// The names of the streams, and the version of the next event of each.
+/// The names of the streams, and the version of each stream's next event.
 fn read_streams(reader: &mut Reader<'_>) -> Option<Streams> {
     let count = reader.small()? as usize;
-    // A stream takes at least two bytes, so a false count allocates little.
+    // A stream takes at least two bytes, so a wrong count does not allocate much.
     let room = count.min(reader.left() / 2);
     let (mut names, mut versions) = (Vec::with_capacity(room), Vec::with_capacity(room));
     for _ in 0..count {

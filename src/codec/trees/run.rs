@@ -4,9 +4,9 @@
 //! key = stream id, 0x00, first version u64 big-endian
 //! raw = one record of that stream alone, see `codec::record`; stored as `codec::stored` says
 //! ```
-//! A run holds what one drain gathered of a stream, cut at [`RUN_BYTES`]. The cost of a drain and
-//! of a stream read depends on the number of entries, hardly on their size; but sled keeps whole
-//! leaves of about nine entries in memory, so a run must not grow large either.
+//! A run holds what one drain collected from a stream, cut at [`RUN_BYTES`]. The cost of a drain
+//! and of a stream read depends on the number of entries and hardly on their size. However, sled
+//! keeps whole leaves of about nine entries in memory, so a run must not grow large either.
 
 use std::{ops::Range, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::codec::{
 /// A run is closed before it passes this size, unless it holds a single event.
 pub(crate) const RUN_BYTES: usize = 16 << 10;
 
-/// What an event counts besides its data, metadata and tags.
+/// The size of an event for this purpose, besides its data, metadata and tags.
 const EVENT_BYTES: usize = 24;
 
 /// About how many bytes an event adds to a run.
@@ -31,7 +31,7 @@ pub(crate) fn bytes_of(event: &EventToEncode<'_>) -> usize {
     EVENT_BYTES + event.data.len() + metadata + event.tag_bytes_max()
 }
 
-/// Encodes the events of one run under their key. `None` when they are past every limit.
+/// Encodes the events of one run with their key. Returns `None` if they exceed every limit.
 pub(crate) fn encode(
     events: &[EventToEncode<'_>],
     dictionary: Option<&Dictionary>,
@@ -60,7 +60,7 @@ pub(crate) fn open<'a>(
     stored::open((Kind::Run, key), value, checksum)
 }
 
-/// Decodes the body of a run, with the allocations of `spare`.
+/// Decodes the body of a run, reusing the allocations of `spare`.
 pub(crate) fn decode(
     (stream, first_version): (&str, u64),
     header: &Header,

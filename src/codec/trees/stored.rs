@@ -9,13 +9,13 @@
 //!          2: the body is an LZ4 block that needs the dictionary of this number
 //! split  = checksum u32, header, len, parts, checksum of the body u32
 //! ```
-//! The checksum covers the key under which the value is stored and everything after the checksum,
-//! so the raw length too. It is checked before anything else is used, and the raw length is bounded
-//! before memory is allocated for it.
+//! The checksum covers the key of the value and everything after the checksum, including the raw
+//! length. It is verified before anything else is used, and the raw length is limited before memory
+//! is allocated for it.
 //!
-//! A value whose body is past [`WHOLE_BYTES_MAX`] is split: its header stays under its key with the
-//! length of the body, and the body lies in parts of [`PART_BYTES`] in another tree. The kind says
-//! whether it is split.
+//! A value whose body exceeds [`WHOLE_BYTES_MAX`] is split: its header stays under its key with the
+//! length of the body, and the body is stored in parts of [`PART_BYTES`] in another tree. The kind
+//! says whether a value is split.
 
 use crate::codec::{
     Reason,
@@ -24,23 +24,23 @@ use crate::codec::{
     varint::{self, Reader},
 };
 
-/// The most bytes of a value that is not split.
+/// The maximum size of a value that is not split.
 pub(crate) const WHOLE_BYTES_MAX: usize = 32 << 10;
 
-/// The bytes of each part of a split body but the last.
+/// The size of each part of a split body, except the last.
 pub(crate) const PART_BYTES: usize = 32 << 10;
 
-/// The most that a value may decompress to: more than an event at its limit.
+/// The maximum size of a decompressed value: more than an event at its limit.
 const RAW_BYTES_MAX: u32 = 32 << 20;
 
-/// A number that a value names its dictionary by, and the dictionary.
+/// A dictionary, and the number by which values refer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
     pub(crate) number: u32,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What a value holds. The numbers are part of the format.
+/// The contents of a value. The numbers are part of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Events of one stream.
@@ -54,12 +54,12 @@ pub(crate) enum Kind {
 /// Added to the number of the kind in a split value.
 const SPLIT: u8 = 0x80;
 
-/// What a value says about itself before its body.
+/// The header of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) first_position: u64,
     pub(crate) last_position: u64,
-    /// How many events it holds, or positions.
+    /// The number of events or positions in it.
     pub(crate) count: u32,
     codec: BodyCodec,
     raw_len: u32,
@@ -72,7 +72,7 @@ enum BodyCodec {
     Lz4With(u32),
 }
 
-/// What a value describes: the part of its header that its writer knows.
+/// The extent of a value: the part of its header that its writer knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     pub(crate) first_position: u64,
@@ -80,17 +80,17 @@ pub(crate) struct Extent {
     pub(crate) count: u32,
 }
 
-/// A value on its way into the trees.
+/// A value to be stored in the trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Encoded {
     /// What is stored under the key.
     pub(crate) value: Vec<u8>,
-    /// The body of a split value, to be stored in parts; else empty.
+    /// The body of a split value, to be stored in parts; otherwise empty.
     pub(crate) split_body: Vec<u8>,
 }
 
-/// Compresses `raw` into a value, with the dictionary if there is one; raw bytes that do not
-/// shrink are stored as they are. `None` when `raw` is past every limit.
+/// Compresses `raw` into a value, using the dictionary if there is one; bytes that do not get
+/// smaller are stored as they are. Returns `None` if `raw` exceeds every limit.
 pub(crate) fn encode(
     (kind, key): (Kind, &[u8]),
     extent: Extent,
@@ -134,7 +134,7 @@ fn seal(key: &[u8], value: &mut [u8], checksum: &Checksum) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body<'a> {
     Whole(&'a [u8]),
-    /// In so many parts; joined they have this length and this checksum.
+    /// Split into this many parts; joined they have this length and this checksum.
     Split {
         len: u32,
         parts: u32,
@@ -142,7 +142,7 @@ pub(crate) enum Body<'a> {
     },
 }
 
-/// Checks a value of this kind and reads its header; the body stays as it is.
+/// Checks a value of this kind and reads its header; the body is not decoded.
 pub(crate) fn open<'a>(
     (kind, key): (Kind, &[u8]),
     value: &'a [u8],
@@ -210,7 +210,7 @@ impl Header {
         is_sound.then_some(Header { first_position, last_position, count, codec, raw_len })
     }
 
-    /// How many bytes the body decompresses to.
+    /// The size of the decompressed body in bytes.
     pub(crate) fn raw_len(&self) -> usize {
         self.raw_len as usize
     }

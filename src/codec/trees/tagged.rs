@@ -1,4 +1,4 @@
-//! A run of positions in the tree `tags`: where the events with one tag lie.
+//! A run of positions in the tree `tags`: the places of the events with one tag.
 //!
 //! ```text
 //! key    = tag, 0x00, first position u64 big-endian
@@ -6,12 +6,12 @@
 //! stream = name bytes, version of its first event in the run
 //! place  = position - the one before, index of its stream, version - the one before of the stream
 //! ```
-//! All numbers are varints; what is first has nothing before it, and a difference of 0. A run is
-//! stored as `codec::stored` says, with the count of positions in the header. It holds what one
-//! drain gathered of a tag, cut at [`RUN_POSITIONS`] and [`RUN_BYTES`].
+//! All numbers are varints; where there is nothing before, the difference is 0. A run is stored as
+//! `codec::stored` says, with the count of positions in the header. It holds what one drain
+//! collected for a tag, cut at [`RUN_POSITIONS`] and [`RUN_BYTES`].
 //!
-//! Streams and versions lead to the runs of the trees, where a single event costs much less than in
-//! a block of the journal.
+//! Streams and versions lead to the runs of the trees, where reading a single event costs much less
+//! than in a block of the journal.
 
 use std::{ops::Range, str, sync::Arc};
 
@@ -25,18 +25,18 @@ use crate::codec::{
     varint::{self, Reader},
 };
 
-/// Positions in a run, at most.
+/// The maximum number of positions in a run.
 pub(crate) const RUN_POSITIONS: usize = 2_000;
 
-/// A run is closed once its raw bytes pass this size, so that its value is never split: a place and
-/// its stream take at most 300 more.
+/// A run is closed once its raw bytes exceed this size, so that its value is never split: a place
+/// and its stream take at most 300 more.
 const RUN_BYTES: usize = 24 << 10;
 
-/// An event with the tag: its position, its stream and its version there.
+/// An event with the tag: its position, its stream and its version in the stream.
 pub(crate) type Place<'e> = (u64, &'e str, u64);
 
-/// Encodes the first of some places, which ascend, under their key: as many as one run takes, and
-/// how many that are.
+/// Encodes the first of some places, which must be ascending, with their key: as many as fit in one
+/// run. Also returns how many that is.
 pub(crate) fn encode(
     tag: &str,
     places: &[Place<'_>],
@@ -44,7 +44,7 @@ pub(crate) fn encode(
 ) -> Option<(usize, Vec<u8>, Vec<u8>)> {
     let &(first_position, ..) = places.first()?;
     let (mut streams, mut rows) = (Vec::new(), Vec::new());
-    // The index of each stream, and the version of its event before.
+    // The index of each stream, and the version of its previous event.
     let mut known: HashMap<&str, (u64, u64)> = HashMap::default();
     let (mut last_position, mut taken) = (first_position, 0);
     for &(position, stream, version) in places.iter().take(RUN_POSITIONS) {
@@ -77,7 +77,7 @@ pub(crate) fn encode(
 pub(crate) struct Tagged {
     raw: Vec<u8>,
     streams: Vec<Stream>,
-    /// For each event its position, the index of its stream, and its version.
+    /// For each event, its position, the index of its stream, and its version.
     rows: Vec<(u64, usize, u64)>,
 }
 
@@ -86,12 +86,12 @@ struct Stream {
     name: Range<usize>,
     /// The version of its event that was read last.
     version: u64,
-    /// The name, once somebody wanted it.
+    /// The name, once it has been requested.
     shared: Option<Arc<str>>,
 }
 
 impl Tagged {
-    /// Decodes the value that is stored under a key.
+    /// Decodes the value stored under a key.
     pub(crate) fn decode(key: &[u8], value: &[u8], checksum: &Checksum) -> Result<Tagged, Reason> {
         let (header, body) = stored::open((Kind::Tagged, key), value, checksum)?;
         let Body::Whole(body) = body else { return Err("it is split".to_owned()) };
@@ -108,7 +108,8 @@ impl Tagged {
     fn parse(raw: Vec<u8>, first_position: u64, count: usize) -> Option<Tagged> {
         let mut reader = Reader::new(&raw, 0);
         let streams = reader.small()? as usize;
-        // A stream takes at least two bytes and a place three, so a false count allocates little.
+        // A stream takes at least two bytes and a place three, so a wrong count does not allocate
+        // much.
         let mut found = Vec::with_capacity(streams.min(reader.left() / 2));
         for _ in 0..streams {
             let name = reader.bytes()?;
@@ -131,7 +132,7 @@ impl Tagged {
         Some(Tagged { raw, streams: found, rows })
     }
 
-    /// The positions, ascending.
+    /// The positions, in ascending order.
     pub(crate) fn positions(&self) -> impl ExactSizeIterator<Item = u64> + DoubleEndedIterator {
         self.rows.iter().map(|(position, ..)| *position)
     }
@@ -167,7 +168,7 @@ mod tests {
         Checksum::of_store(Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff))
     }
 
-    /// Encodes all places, and returns what the runs decode to and how many they are.
+    /// Encodes all places, and returns what the runs decode to and how many runs there are.
     fn round_trip(places: &[Place<'_>]) -> (Vec<(u64, String, u64)>, usize) {
         let (mut rest, mut found, mut runs) = (places, Vec::new(), 0);
         while !rest.is_empty() {

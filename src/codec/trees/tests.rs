@@ -1,4 +1,4 @@
-//! The values of the trees in bytes: golden values, round trips, and bytes that mean nothing.
+//! The values of the trees in bytes: golden values, round trips, and invalid bytes.
 //!
 //! A golden value that changes is a change of the format.
 
@@ -138,7 +138,7 @@ fn every_flipped_byte_and_every_cut_of_a_value_is_noticed() {
     assert!(decode(&key, &long, None).is_err());
 }
 
-/// A value with this header and body and a checksum that fits.
+/// A value with this header and body and a valid checksum.
 fn forge(
     kind: u8,
     numbers: [u64; 3],
