@@ -11,17 +11,17 @@
 //! payload = (length u32, item)*, 0xA5
 //! item    = 1, record | 3, checkpoint
 //! ```
-//! `prev_checksum` is the checksum in the header of the frame before, also across files (0 at the
-//! very start): it ties the frames to one history. Frames are numbered from 1. `unsynced` is how
+//! `prev_checksum` is the checksum in the header of the previous frame, also across files (0 at the
+//! very start): it links the frames to one history. Frames are numbered from 1. `unsynced` is how
 //! many of the frames directly before this one were not known to be durable when it was written:
 //! frame 7 with `unsynced` 2 proves that the frames up to 4 were durable. A header of 64 bytes at a
-//! multiple of 64 lies in one sector of 512, so it is never torn. The final 0xA5, and the number of
-//! sectors of the frame that hold only zeros, tell a write that never finished from damage.
+//! multiple of 64 is within one sector of 512, so it is never torn. The final 0xA5, and the number
+//! of sectors of the frame that hold only zeros, distinguish an unfinished write from damage.
 //!
-//! Kind 1 holds events, and checkpoints of the same group. Kind 4 holds checkpoints alone; it has 0
-//! events, and the position of the next event. Kind 2, a marker, is a header alone, the last one of
-//! its file: the journal continues in another file, which existed before the marker was written.
-//! The first frame of that file has the number and the `prev_checksum` of the marker.
+//! Kind 1 holds events, and checkpoints of the same group. Kind 4 holds only checkpoints; its count
+//! of events is 0, and it has the position of the next event. Kind 2, a marker, is only a header,
+//! the last one of its file: the journal continues in another file, which existed before the marker
+//! was written. The first frame of that file has the number and the `prev_checksum` of the marker.
 
 use std::ops::Range;
 

@@ -7,7 +7,7 @@
 //! 28  checksum u32 of bytes 0..28
 //! ```
 //! Versions before the first release used another magic with the same layout. Their stores cannot
-//! be read, but they are recognized.
+//! be read, but they are recognised.
 
 use uuid::Uuid;
 

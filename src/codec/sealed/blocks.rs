@@ -5,10 +5,10 @@
 //! block  = stored length, raw length, codec u8, checksum u32 in four bytes, lead, events
 //! times  = (smallest i64, largest - smallest)*, for each block with events
 //! ```
-//! Offsets are not stored, because blocks lie back to back: in the file from the header on, in the
-//! frames from 512 on, and their events from the first position of the file on. `lead` is how many
-//! bytes of a payload are left where the block starts, its final byte included; 0 where the block
-//! starts with a frame. `smallest` and `largest` are the times of its events in microseconds.
+//! Offsets are not stored, because blocks are stored back to back: in the file from the header on,
+//! in the frames from 512 on, and their events from the first position of the file on. `lead` is
+//! how many bytes of a payload are left where the block starts, including its final byte; 0 if the
+//! block starts with a frame. `smallest` and `largest` are the times of its events in microseconds.
 
 use crate::codec::{
     Reason,

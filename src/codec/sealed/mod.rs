@@ -19,11 +19,11 @@
 //! sections cover the blocks and chunks. So the checksum of the footer covers the whole file.
 //!
 //! The frames of the file are a range of bytes from 512 on, at the offsets that they had in the
-//! active file. Blocks cut this range before an item of a frame or before a frame. What follows the
-//! last item of a frame belongs to the block of that item, and the header of a frame to the block
-//! of its first item. The sections are `blocks` and `times` ([`blocks`]), and the tables `streams`,
-//! `ids`, `tags` and `checkpoints` ([`table`]), whose entries lie in the chunks. A reader skips
-//! sections whose name it does not know.
+//! active file. Blocks divide this range before an item of a frame or before a frame. What follows
+//! the last item of a frame belongs to the block of that item, and the header of a frame to the
+//! block of its first item. The sections are `blocks` and `times` ([`blocks`]), and the tables
+//! `streams`, `ids`, `tags` and `checkpoints` ([`table`]), whose entries are in the chunks. A
+//! reader skips sections with unknown names.
 
 pub(crate) mod blocks;
 pub(crate) mod parts;

@@ -6,8 +6,8 @@
 //! raw    = count of streams, streams [stream], for each position: index of its stream
 //! stream = name bytes, first version                        (all numbers are varints)
 //! ```
-//! It is stored as `codec::stored` says, with the count of positions in the header. The positions of one
-//! stream have consecutive versions from its first version on.
+//! It is stored as `codec::stored` says, with the count of positions in the header. The positions
+//! of one stream have consecutive versions from its first version on.
 
 use std::{ops::Range, str};
 

@@ -45,8 +45,8 @@ impl Lock {
         str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
-    /// Returns an error while the store is open. Nothing is written; for a moment, no other process
-    /// can open the store.
+    /// Returns an error while the store is open. Nothing is written; for a moment, no one else can
+    /// open the store.
     pub(crate) fn probe(store: &Path) -> Result<(), Error> {
         let path = store.join(FILE);
         let file = match File::open(&path) {
