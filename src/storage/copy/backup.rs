@@ -376,7 +376,7 @@ impl Copier<'_> {
         Ok(walk.last())
     }
 
-    /// Copies the snapshots up to the end, and removes those that the store has no more.
+    /// Copies the snapshots up to the end, and removes those that the store no longer has.
     fn snapshots(&mut self) -> Result<(), Error> {
         let (from, to) =
             (self.disk.path().join(names::SNAPSHOTS), self.site.path.join(names::SNAPSHOTS));

@@ -155,7 +155,7 @@ struct Decoder {
     events: Vec<WindowEvent>,
     streams: Names,
     types: Names,
-    /// Kept between records to spare allocations.
+    /// Kept between records to save allocations.
     tables: Tables,
     fields: Vec<EventFields>,
     types_of_record: Vec<(Span, u32)>,

@@ -77,8 +77,8 @@ impl SealedFile {
         Ok(found)
     }
 
-    /// Appends the positions of events with a tag that lie in a range, in this direction, until
-    /// there are `limit` of them.
+    /// Appends the positions of the events with a tag in a range, in this direction, until there
+    /// are `limit` of them.
     pub(crate) fn tagged(
         &self,
         tag: &str,

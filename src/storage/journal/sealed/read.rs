@@ -22,7 +22,7 @@ const SCRATCH_BYTES_MAX: usize = 1 << 20;
 /// a frame may extend past the bound of a block.
 const PAGE_BYTES: usize = BLOCK_BYTES + 64;
 
-/// The buffers of a read, kept to spare allocations.
+/// The buffers of a read, kept to save allocations.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     stored: Vec<u8>,

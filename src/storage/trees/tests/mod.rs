@@ -1,4 +1,4 @@
-//! The trees over a directory of their own: windows, discards, large events, damage.
+//! The trees in a separate directory: windows, discards, large events, damage.
 
 mod refresh;
 mod runs;
@@ -31,7 +31,7 @@ struct Event {
     tags: Vec<String>,
 }
 
-/// A store of trees alone, with the events that it should serve.
+/// A store that consists only of trees, with the events that it should serve.
 struct Home {
     _directory: TempDir,
     how: OpenTrees,
@@ -70,7 +70,7 @@ impl Home {
         Home { _directory, how, trees, events, versions }
     }
 
-    /// The events of a window: streams in turn.
+    /// The events of a window, cycling through the streams.
     fn window(&mut self, count: u64, streams: u64) -> Vec<Event> {
         let mut window = Vec::new();
         for _ in 0..count {
@@ -123,7 +123,7 @@ impl Home {
         self.events.extend(window);
     }
 
-    /// Reads everything in every way, and compares.
+    /// Reads everything in every way, and compares the results.
     fn check(&self) {
         let head = self.trees.head().expect("it is intact").position;
         assert_eq!(head, self.position());
@@ -184,7 +184,7 @@ impl Home {
         assert_eq!(self.trees.flush().ok(), Some(0), "reading wrote something");
     }
 
-    /// Asks for tags in both directions, over ranges that begin and end inside of runs.
+    /// Looks up tags in both directions, over ranges that begin and end inside runs.
     fn check_tags(&self, head: u64) {
         let tags: BTreeSet<&str> =
             self.events.iter().flat_map(|event| event.tags.iter().map(String::as_str)).collect();
@@ -260,7 +260,7 @@ fn to_encode(event: &Event) -> EventToEncode<'_> {
     }
 }
 
-/// Bytes that do not shrink.
+/// Incompressible bytes.
 fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let next = || {
@@ -335,7 +335,7 @@ fn what_a_drain_staged_and_did_not_finish_is_discarded() {
 #[test]
 fn a_discard_leaves_no_merges_to_readers() {
     let mut home = Home::new();
-    // What stays is spread thinly between what is discarded.
+    // What stays is spread thinly among what is discarded.
     let first = home.window(400, 1_200);
     home.add(first);
     let versions = home.versions.clone();
@@ -432,7 +432,7 @@ fn zeros_are_given_back_and_everything_stays() {
     let window = home.window(10, 2);
     home.add(window);
     for _ in 0..10 {
-        // A reopen closes the trees first.
+        // A reopen first closes the trees.
         home = home.reopen();
         home.check();
     }
@@ -450,8 +450,7 @@ fn zeros_are_given_back_and_everything_stays() {
 
 #[test]
 fn a_sync_comes_before_two_steps_too_many() {
-    // What a step logs for each byte that it counts, as it changes from one part of a tree to
-    // another.
+    // How much a step logs for each byte that it counts varies from one part of a tree to another.
     let mut budget = Budget::new();
     let (mut step, mut unsynced, mut most) = (0, 0, 0);
     for entry in 0_u64..100_000 {

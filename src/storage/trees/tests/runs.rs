@@ -9,7 +9,7 @@ use crate::{
 #[test]
 fn a_stream_of_many_runs_is_read_to_its_end() {
     let mut home = Home::new();
-    // One run of each stream in each window: as many as are looked ahead for, and more.
+    // One run of each stream in each window: as many as are kept ahead, and more.
     for windows in [16, 1, 1, 20] {
         for _ in 0..windows {
             let window = home.window(4, 2);
@@ -17,7 +17,7 @@ fn a_stream_of_many_runs_is_read_to_its_end() {
         }
         home.check();
     }
-    // Long values: their bytes end the look ahead.
+    // Long values: their size ends the search ahead.
     for _ in 0..8 {
         let mut window = home.window(2, 2);
         window.iter_mut().for_each(|event| event.data = noise(20_000, event.position));
@@ -43,7 +43,7 @@ fn the_place_of_a_run_that_is_not_written_is_no_end() {
     }
     let read = home.trees.stream_run("order-0000", 13, Page::default(), &mut ahead);
     assert!(read.expect("intact").is_none());
-    // Once it is written, the read that goes on finds it.
+    // Once it is written, a read that continues finds it.
     let window = home.window(4, 1);
     home.add(window);
     let read = home.trees.stream_run("order-0000", 13, Page::default(), &mut ahead);

@@ -1,4 +1,4 @@
-//! Damage to a sealed file: an error, or the same answers as before.
+//! Damage to a sealed file must lead to an error, or to the same answers as before.
 
 use std::{fs, ops::RangeInclusive, path::Path};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Everything that a file answers, as text.
+/// All the answers of a file, as text.
 fn answers(path: &Path) -> Result<Vec<String>, Error> {
     let file = SealedFile::open(path, STORE_ID, &checksum())?;
     let mut all = vec![format!("{:?}", file.facts())];
@@ -80,7 +80,7 @@ fn every_truncation_and_what_follows_the_end_are_found() {
     assert!(open(&sound).is_ok());
 }
 
-/// A file with several blocks that do not compress.
+/// A file with several incompressible blocks.
 fn several_blocks() -> Source {
     let mut source = Source::new(1);
     let mut numbers = Numbers(99);
@@ -92,7 +92,7 @@ fn several_blocks() -> Source {
     source
 }
 
-/// The positions of each damaged part that a check reports, where it knows them.
+/// The positions of each damaged part that a check reports, where they are known.
 fn damaged(file: &SealedFile) -> Vec<Option<RangeInclusive<u64>>> {
     let mut found = Vec::new();
     let verified = file.verify(&mut |part| {
@@ -167,7 +167,7 @@ fn blocks_that_changed_places_are_found() {
     assert!(matches!(error, Error::Corrupted { position: Some(1), .. }), "{error}");
 }
 
-/// A file whose directory is replaced by `directory`, with checksums that fit.
+/// A file with its directory replaced by `directory`, with valid checksums.
 fn with_directory(sound: &[u8], directory: &[u8]) -> Vec<u8> {
     let footer = &sound[sound.len() - FOOTER_BYTES..];
     let mut footer = Footer::decode(footer, sound.len() as u64, &checksum()).expect("a footer");

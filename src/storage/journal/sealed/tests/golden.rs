@@ -19,7 +19,7 @@ const FOOTER: &str = "\
      00000000000000000000000000000000000000000000000000000000000000000000000000000000e7a9\
      dbbe";
 
-/// Its compressed parts are as the pinned version of the compressor makes them.
+/// Its compressed parts are those produced by the pinned version of the compressor.
 const SMALL_FILE: &str = "\
     414e5345414c44310100000000112233445566778899aabbccddeeff2900000000000000070000000000\
     00000403020100000000000000000000000063aec751f203414e46520100000056000000020000002900\

@@ -1,4 +1,4 @@
-//! Sealed files: their bytes, what they hand out, and what damage to them does.
+//! Sealed files: their bytes, the answers that they give, and the effects of damage.
 
 mod damage;
 mod golden;

@@ -1,4 +1,4 @@
-//! What a sealed file hands out is what was sealed, whatever the shape of the frames.
+//! A sealed file returns what was sealed, whatever the shape of the frames.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 

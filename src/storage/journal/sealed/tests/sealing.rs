@@ -1,4 +1,4 @@
-//! What sealing refuses and what it leaves.
+//! What sealing refuses and what it leaves on the disk.
 
 use std::{
     cell::Cell,
@@ -69,7 +69,7 @@ fn a_source_that_is_cut_off_or_goes_on_is_refused() {
         let mut source = small();
         source.bytes.truncate(len);
         let directory = tempfile::tempdir().expect("a directory");
-        // Frames end at multiples of 64, and whatever ends with one is whole.
+        // Frames end at multiples of 64, so a source that ends at one is complete.
         assert!(source.seal(directory.path(), &[]).is_err() || len.is_multiple_of(64), "{len}");
     }
     let mut source = small();
@@ -106,7 +106,7 @@ fn a_failure_leaves_the_directory_and_the_source() {
         match sealed {
             Err(Error::Closed) => assert_eq!(names(directory.path()), Vec::<PathBuf>::new()),
             other => {
-                // It has its name only once it is published.
+                // It gets its name only when it is published.
                 let path = source.path_in(directory.path());
                 assert_eq!(names(directory.path()), [path.with_extension("tmp")]);
                 other.and_then(|sealed| sealed.publish(directory.path())).expect("sealed");
@@ -133,7 +133,7 @@ fn a_name_that_is_taken_by_a_directory_leaves_nothing() {
     assert_eq!(names(directory.path()), [path]);
 }
 
-/// Frames that read otherwise the second time.
+/// Frames that read differently the second time.
 struct Changing {
     source: Source,
     reads: Cell<u32>,

@@ -31,7 +31,7 @@ pub(super) fn checksum() -> Checksum {
     Checksum::of_store(STORE_ID)
 }
 
-/// An event as a test gives it.
+/// An event as a test specifies it.
 #[derive(Clone, Debug)]
 pub(super) struct Given {
     pub(super) stream: String,
@@ -58,7 +58,7 @@ pub(super) struct Source {
     pub(super) next_position: u64,
     pub(super) next_frame: u64,
     pub(super) prev_checksum: u32,
-    /// What is given, in position order, with the version of each.
+    /// The given events in position order, with the version of each.
     pub(super) events: Vec<(Given, u64)>,
     versions: HashMap<String, u64>,
 }
@@ -216,7 +216,7 @@ impl Numbers {
         self.0 % limit
     }
 
-    /// Bytes that do not compress.
+    /// Incompressible bytes.
     pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(len + 8);
         while bytes.len() < len {
@@ -229,7 +229,7 @@ impl Numbers {
     }
 }
 
-/// A small file with everything that a file holds.
+/// A small file with everything that a file can hold.
 pub(super) fn small() -> Source {
     let mut source = Source::new(41);
     let with_id = Given { id: Some(Uuid::from_u128(9)), micros: -3, ..event("b", "{\"x\":1}") };
