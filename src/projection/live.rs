@@ -160,7 +160,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     /// The state of the projection, whether or not it has stopped. Waits for a running handler.
     ///
     /// # Panics
-    /// The same as [`state`](Self::state).
+    /// In the same cases as [`state`](Self::state).
     ///
     /// # Examples
     /// See [`try_state`](Self::try_state).

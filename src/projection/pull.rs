@@ -97,7 +97,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// Like [`catch_up`](Self::catch_up), for at most this many events.
     ///
     /// # Errors
-    /// The same as [`catch_up`](Self::catch_up).
+    /// The errors of [`catch_up`](Self::catch_up).
     pub fn catch_up_at_most(&mut self, events: u64) -> Result<u64, Error> {
         self.engine.advance(events, || false)
     }
@@ -106,7 +106,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// before each event.
     ///
     /// # Errors
-    /// The same as [`catch_up`](Self::catch_up).
+    /// The errors of [`catch_up`](Self::catch_up).
     pub fn catch_up_until(&mut self, is_over: impl Fn() -> bool) -> Result<u64, Error> {
         self.engine.advance(u64::MAX, is_over)
     }

@@ -17,7 +17,7 @@ pub(crate) struct RunsAhead {
     /// Each value with its first version.
     runs: VecDeque<(u64, IVec)>,
     bytes: usize,
-    /// The stream has no run after these.
+    /// The stream had no run after these when they were found.
     has_end: bool,
 }
 

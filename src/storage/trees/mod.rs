@@ -83,8 +83,8 @@ pub(crate) struct Trees {
 impl Trees {
     /// Drops sled on the thread that opened it, because the drop may hang.
     ///
-    /// If the next open would take long, sled's snapshot is refreshed first. `before` is called
-    /// with the longest time that the refresh may take.
+    /// If the next open would take long, sled's snapshot is refreshed then. `before` is called with
+    /// the longest time that the refresh may take.
     pub(crate) fn close(self, before: impl FnOnce(Duration)) {
         let Trees {
             db, streams, parts, events, ids, tags, checkpoints, meta, data, directory, ..

@@ -127,7 +127,7 @@ impl<'a> Units<'a> {
         Ok(Unit { kind: UnitKind::Header { first_item }, bytes })
     }
 
-    /// Says why a frame must not start here, if so.
+    /// The reason why a frame must not start here, if there is one.
     fn wrong_place(&self, header: &FrameHeader) -> Option<&'static str> {
         let end = self.offset.checked_add(header.frame_bytes());
         if header.store_id != self.expected.store_id
@@ -157,7 +157,7 @@ impl<'a> Units<'a> {
         }
         let length = self.ahead.get(offset, ITEM_LENGTH_BYTES)?;
         let bytes = u64::from(frame::item_length(length)) + ITEM_LENGTH_BYTES as u64;
-        // Its frame header and final byte may be in the same block.
+        // The frame's header and its final bytes may be in the same block.
         let limit = u64::from(RAW_BYTES_MAX) - 2 * HEADER_BYTES as u64;
         let bytes = usize::try_from(bytes).ok().filter(|_| bytes <= room.min(limit));
         bytes.ok_or_else(|| self.damaged("an item of a frame is past its end or its limit"))
