@@ -146,8 +146,8 @@ impl<S> Handlers<S> {
         self.handler(event_type).is_some()
     }
 
-    /// The types that have a separate handler, in byte order. A type that [the
-    /// store](crate::EventStore::event_types) has never seen may be misspelt.
+    /// The types that have a separate handler, in byte order. A type that
+    /// [the store](crate::EventStore::event_types) has never seen may be misspelt.
     pub fn event_types(&self) -> Vec<&str> {
         let mut types: Vec<&str> = self.by_type.keys().map(String::as_str).collect();
         types.sort_unstable();

@@ -38,7 +38,7 @@ use crate::{
 /// event with another event never finish.
 ///
 /// **A handler may read the state of another live projection**, and waits while a handler of that
-/// projection runs. If handlers read each other's states, the read that would close the circle is
+/// projection runs. If handlers read each other's states, the read that would complete the cycle is
 /// refused: see [`try_state`](Self::try_state). A handler may also append to another store, unless
 /// live projections there append to this one: they would wait for each other forever.
 ///
@@ -128,8 +128,8 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     ///
     /// # Errors
     /// If the projection has stopped, the reason: [`Error::Handler`] names the event and holds the
-    /// cause. [`Error::Busy`] in a handler of this projection, and in a handler that a handler of
-    /// this projection waits for because it asks for the other's state.
+    /// cause. [`Error::Busy`] in a handler of this projection, and in a handler of another
+    /// projection while a handler of this one waits for that projection's state.
     ///
     /// # Examples
     /// ```
@@ -305,7 +305,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
     /// Runs handlers as the driver, until nothing is left to do.
     fn drive(&self, mut turn: Turn) {
         while let Turn::Drive(target) = turn {
-            // Each handler is guarded separately; no other panic must leave the gate shut.
+            // Handlers are guarded one by one; a panic elsewhere must not leave the gate shut.
             let advanced = catch_unwind(AssertUnwindSafe(|| {
                 let mut engine = sync::write(&self.engine);
                 engine.left_out = self.left_out.load(Ordering::Acquire);

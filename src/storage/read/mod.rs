@@ -236,8 +236,8 @@ impl Storage {
         self.check_open()?;
         let mut found = self.tail.streams(after, head, limit);
         let on_disk = self.ask_trees(Vec::new(), |source| source.streams(after, head, limit))?;
-        // The sort is stable: of two entries for a stream the one from the tail comes first, which
-        // is complete.
+        // The sort is stable: of two entries for a stream, the one from the tail, which is
+        // complete, comes first.
         found.extend(on_disk);
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found.dedup_by(|(later, _), (kept, _)| later == kept);
