@@ -48,7 +48,7 @@
  * }
  * @endcode
  *
- * The conventions, which hold forevery function:
+ * The conventions, which hold for every function:
  *
  * - **Results.** A function that can fail returns an annals_status: below 0 is an error, 0 is done,
  *   above 0 is a normal outcome such as ANNALS_DONE. `rc < 0` is the only check for errors there
@@ -1685,7 +1685,7 @@ ANNALS_NOEXCEPT;
  * @param store The store.
  * @param stream The stream id. A stream without events is an empty one, not an error.
  * @param len Its length, or ANNALS_NUL_TERMINATED.
- * @param options What to read, which is copied, or NULL foreverything, forwards.
+ * @param options What to read, which is copied, or NULL for everything, forwards.
  * @param out Receives the iterator.
  * @param err Receives an error object on failure, unless NULL.
  * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
@@ -1709,7 +1709,7 @@ ANNALS_NOEXCEPT;
  * Reads all events, in the order of their positions.
  *
  * @param store The store.
- * @param options What to read, which is copied, or NULL foreverything, forwards.
+ * @param options What to read, which is copied, or NULL for everything, forwards.
  * @param out Receives the iterator.
  * @param err Receives an error object on failure, unless NULL.
  * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;

@@ -158,7 +158,7 @@ fn make(store: &Shared<'_, annals_store>, events: Source) -> Result<*mut annals_
 /// @param store The store.
 /// @param stream The stream id. A stream without events is an empty one, not an error.
 /// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param options What to read, which is copied, or NULL foreverything, forwards.
+/// @param options What to read, which is copied, or NULL for everything, forwards.
 /// @param out Receives the iterator.
 /// @param err Receives an error object on failure, unless NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn annals_read_stream(
 /// Reads all events, in the order of their positions.
 ///
 /// @param store The store.
-/// @param options What to read, which is copied, or NULL foreverything, forwards.
+/// @param options What to read, which is copied, or NULL for everything, forwards.
 /// @param out Receives the iterator.
 /// @param err Receives an error object on failure, unless NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
