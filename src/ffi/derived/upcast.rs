@@ -4,7 +4,7 @@ use std::{
     ffi::{c_char, c_void},
     panic::catch_unwind,
     slice,
-    sync::{Arc, Mutex, atomic::AtomicU32},
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use crate::ffi::{
@@ -20,7 +20,10 @@ use crate::ffi::{
     options::annals_options,
     status::{ANNALS_E_INVALID_ARGUMENT, ANNALS_E_NO_MEMORY, ANNALS_OK, annals_status},
 };
-use crate::{HandlerError, Upcast, Upcasters, sync};
+use crate::{
+    HandlerError, Upcast, Upcasters,
+    sync::{self, Mutex},
+};
 
 /// Changes the data of an event to the shape of the next schema version. The event has the data as
 /// the steps before have left it, and is valid until the callback returns.
