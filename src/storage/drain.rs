@@ -123,14 +123,17 @@ pub(super) fn run(storage: &Arc<Storage>) {
     if let Err(error) = drain.close_journal() {
         drop(storage.health.poison(error));
     }
-    drop_trees(disk);
+    drop_trees(disk, &storage.health);
 }
 
 /// Drops sled on this thread, where a hang or a panic of sled blocks no caller.
-fn drop_trees(disk: &Disk) {
+fn drop_trees(disk: &Disk, health: &Health) {
     let taken = sync::write(&disk.trees).take();
-    if let Some(trees) = taken {
-        trees.close(|patience| disk.signals.allow(patience));
+    match taken {
+        // The files may be evidence: a refresh would let sled write into them again.
+        Some(trees) if health.is_poisoned() => trees.abandon(),
+        Some(trees) => trees.close(|patience| disk.signals.allow(patience)),
+        None => {}
     }
 }
 
