@@ -50,7 +50,7 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
         })
     };
     if args.store.symlink_metadata().is_err() {
-        // An append that an empty store refuses must not leave one behind.
+        // An append that an empty store refuses must not create one.
         append(&EventStore::in_memory()?, event.clone())?;
     }
     let store = open(&args.store, true, Duration::from_secs(args.wait))?;
