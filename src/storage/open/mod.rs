@@ -96,14 +96,27 @@ impl Storage {
     }
 }
 
+/// The superblock of an existing store. The caller holds no lock: another process may create the
+/// store between any two lines.
+fn superblock_of(path: &Path) -> Result<Superblock, Error> {
+    if let Some(found) = superblock::read(path)? {
+        return Ok(found);
+    }
+    let remains = names::refuse_remains(path);
+    // A creation writes the superblock before the first event.
+    match (superblock::read(path)?, remains) {
+        (Some(found), _) => Ok(found),
+        (None, Err(lost @ Error::Corrupted { .. })) => Err(lost),
+        (None, _) => Err(names::no_store(path)),
+    }
+}
+
 /// Reads the journal of a store that may be in use: takes no lock, opens no trees, and writes
 /// nothing.
 fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
     let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
     names::refuse_links(&path)?;
-    let Some(Superblock { store_id, .. }) = superblock::read(&path)? else {
-        return Err(names::no_store(&path));
-    };
+    let store_id = superblock_of(&path)?.store_id;
     let checksum = Checksum::of_store(store_id);
     let home = Home { path, lock: None, store_id, checksum };
     let identity = home.identity();

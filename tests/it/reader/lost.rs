@@ -132,3 +132,21 @@ fn a_file_that_is_lost_ahead_of_a_reader_is_missed() {
     fs::remove_file(lost).unwrap();
     check(&reader, facts(&store), &format!("{lost:?}"));
 }
+
+#[test]
+fn a_store_without_its_superblock_is_damaged_and_a_directory_without_a_store_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    store.append("s", Any, [NewEvent::binary("T", [1]).unwrap()]).unwrap();
+    store.close().unwrap();
+    fs::remove_file(path.join("ANNALS")).unwrap();
+
+    let error = Reader::open(&path).unwrap_err();
+    assert!(matches!(error, annals::Error::Corrupted { .. }), "{error}");
+    assert!(error.to_string().contains("ANNALS"), "{error}");
+
+    let error = Reader::open(dir.path()).unwrap_err();
+    let annals::Error::Io { source, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound, "{error}");
+}
