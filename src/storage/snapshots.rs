@@ -288,6 +288,11 @@ fn read_directory(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new()),
         entries => entries.map_err(failed)?,
     };
+    if !is_reading {
+        // If the writer was killed after a rename, the name of that snapshot may not be durable. It
+        // must be before anyone sees the snapshot.
+        files::sync_directory(directory)?;
+    }
     let mut index = Index::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();

@@ -58,6 +58,8 @@ pub struct Step<'a> {
     pub failing_sync: u64,
     /// The sync before which it is killed, if not 0: then there is something that is not durable.
     pub kill: u64,
+    /// Counts only the syncs of paths with this text for a kill.
+    pub kill_in: &'static str,
 }
 
 impl<'a> Step<'a> {
@@ -84,7 +86,8 @@ pub fn record(
         injection.fail = step.failing_sync;
         // A failing sync of sled's can make it hang, for as long as a close is patient;
         // `faults.rs` has those.
-        injection.only = (step.failing_sync > 0).then_some("/journal/");
+        let only = if step.failing_sync > 0 { "/journal/" } else { step.kill_in };
+        injection.only = (!only.is_empty()).then_some(only);
         injection.errno = EIO;
         let args = place.args(setup, step.life);
         let life = Life::AtMost(DEADLINE);

@@ -17,6 +17,15 @@ const LIFE: [&str; 2] = ["rounds=1", "units=40"];
 /// How many of the syncs of a life are the last that a process makes.
 const KILLS: u64 = 24;
 
+/// Shows what is there, and syncs nothing besides what the open and the reads sync.
+const LOOK: [&str; 3] = ["rounds=1", "units=0", "leave=1"];
+
+/// How many syncs a creation makes, and some more.
+const CREATION: u64 = 16;
+
+/// How many snapshots a life saves.
+const SNAPSHOTS: u64 = 8;
+
 /// A frame that was written and not synced when the process was killed is still in the page cache.
 /// The next process finds it: from the moment that it shows the frame, the frame is durable.
 pub fn shown_after_kill(context: &Context) -> Outcome {
@@ -25,18 +34,64 @@ pub fn shown_after_kill(context: &Context) -> Outcome {
     }
     let setup = Setup::small(context.seed ^ 0xAF7E);
     let (count, failures) = context.run_cases(1..=KILLS, context.all_time(), 1, |case| {
-        // Nothing is synced besides what the open itself syncs.
-        let killed = Step { life: &LIFE, failing_sync: 0, kill: case + 6 };
-        let steps = [killed, Step::of(&["rounds=1", "units=0", "leave=1"])];
-        let place = Place::new(context, &context.scratch);
-        let failed = |text: String| Failure { case, text, kept: None };
-        let recording = record(context, &setup, place, &steps).map_err(failed)?;
-        let shown = |entry: &Entry| text_of(entry).starts_with("seen ");
-        let after: Vec<usize> = moments(&recording, shown).map(|shown| shown + 1).collect();
-        let failed = at_moments(context, &recording, &after).failures.into_iter().next();
-        failed.map_or(Ok(()), |failure| Err(Failure { case, ..failure }))
+        let killed = Step { kill: case + 6, ..Step::of(&LIFE) };
+        killed_then_cut(context, &setup, case, [killed, Step::of(&LOOK)])
     });
     Outcome::Ran(format!("power cut after each of {count} recoveries"), failures)
+}
+
+/// A snapshot that was renamed and not synced when the process was killed is found by the next
+/// process: from the moment that it is returned, it is durable.
+pub fn snapshot_after_kill(context: &Context) -> Outcome {
+    if context.library.is_none() {
+        return Outcome::Skipped("no C compiler");
+    }
+    let setup = Setup::small(context.seed ^ 0x54A9);
+    let (count, failures) = context.run_cases(1..=SNAPSHOTS, context.all_time(), 1, |case| {
+        // Of the two syncs of a snapshot the second is that of its name.
+        let killed = Step { kill: 2 * case, kill_in: "/snapshots", ..Step::of(&LIFE) };
+        killed_then_cut(context, &setup, case, [killed, Step::of(&LOOK)])
+    });
+    Outcome::Ran(format!("power cut after each of {count} recoveries"), failures)
+}
+
+/// A process that is killed while it creates the store may leave names that are not durable, that
+/// of the store's directory among them. They must be durable before the next process acknowledges
+/// an event.
+pub fn created_after_kill(context: &Context) -> Outcome {
+    if context.library.is_none() {
+        return Outcome::Skipped("no C compiler");
+    }
+    let setup = Setup::small(context.seed ^ 0xC8EA);
+    let (count, failures) = context.run_cases(1..=CREATION, context.all_time(), 1, |case| {
+        let killed = Step { kill: case, ..Step::of(&LIFE) };
+        killed_then_cut(context, &setup, case, [killed, Step::of(&["rounds=1", "units=2"])])
+    });
+    Outcome::Ran(format!("power cut after each of {count} interrupted creations"), failures)
+}
+
+/// A life that is killed before one of its syncs, a process that goes on, and a power cut after
+/// each thing that it shows or acknowledges.
+fn killed_then_cut(
+    context: &Context,
+    setup: &Setup,
+    case: u64,
+    steps: [Step<'_>; 2],
+) -> Result<(), Failure> {
+    let place = Place::new(context, &context.scratch);
+    let failed = |text: String| Failure { case, text, kept: None };
+    let recording = record(context, setup, place, &steps).map_err(failed)?;
+    let shown = |entry: &Entry| {
+        let text = text_of(entry);
+        ["seen ", "found ", "ack "].iter().any(|word| text.starts_with(word))
+    };
+    let after: Vec<usize> = moments(&recording, shown).map(|shown| shown + 1).collect();
+    let failed = at_moments(context, &recording, &after).failures.into_iter().next();
+    failed.map_or(Ok(()), |failure| Err(Failure { case, ..failure }))
+}
+
+fn no_record(text: String) -> Outcome {
+    Outcome::Ran("no record".to_owned(), vec![Failure { case: 0, text, kept: None }])
 }
 
 /// A full journal file says that another one follows only once that one is durable, with its name.
@@ -48,10 +103,7 @@ pub fn next_file_first(context: &Context) -> Outcome {
     let place = Place::new(context, &context.scratch);
     let recording = match record(context, &setup, place, &[Step::of(&["rounds=2", "units=60"])]) {
         Ok(recording) => recording,
-        Err(text) => {
-            let failure = Failure { case: 0, text, kept: None };
-            return Outcome::Ran("no record".to_owned(), vec![failure]);
-        }
+        Err(text) => return no_record(text),
     };
     let names_journal = |entry: &Entry| entry.call == Call::Sync && entry.path == "store/journal";
     let before: Vec<usize> = moments(&recording, names_journal).collect();

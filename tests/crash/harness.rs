@@ -61,7 +61,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 41] = [
+const TESTS: [(&str, Test); 43] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -97,6 +97,8 @@ const TESTS: [(&str, Test); 41] = [
     ("power_cut::failed_fsync", power_cut::failed_fsync),
     ("power_cut::control", power_cut::control),
     ("power_cut::shown_after_kill", fixed_cuts::shown_after_kill),
+    ("power_cut::created_after_kill", fixed_cuts::created_after_kill),
+    ("power_cut::snapshot_after_kill", fixed_cuts::snapshot_after_kill),
     ("power_cut::next_file_first", fixed_cuts::next_file_first),
     ("rot::closed", rot::closed),
     ("rot::killed", rot::killed),

@@ -156,14 +156,14 @@ fn copy_lines(from: &Path, lines: usize, to: &Path) -> std::io::Result<()> {
 pub fn after_kill(context: &Context) -> Outcome {
     repeat(context, 0xAF, "kills", |random| {
         let kill = random.between(8, 60);
-        vec![Step { life: &LIFE, failing_sync: 0, kill }, Step::of(&RECOVERY)]
+        vec![Step { kill, ..Step::of(&LIFE) }, Step::of(&RECOVERY)]
     })
 }
 
 /// After an fsync that failed, what it covered may be lost even if a later one succeeds.
 pub fn failed_fsync(context: &Context) -> Outcome {
     repeat(context, 0xF5, "failed syncs", |random| {
-        vec![Step { life: &LIFE, failing_sync: random.between(1, 60), kill: 0 }]
+        vec![Step { failing_sync: random.between(1, 60), ..Step::of(&LIFE) }]
     })
 }
 

@@ -77,6 +77,7 @@ impl Storage {
             names::refuse_links(&path)?;
         }
         let lock = Lock::wait(&path, options.wait)?;
+        files::sync_name(&path)?;
         // Check while the lock is held: only then can no other process create a store here.
         match superblock::read(&path)? {
             Some(Superblock { store_id, .. }) => {

@@ -43,17 +43,43 @@ fn as_nobody(program: &Path, args: &[&str]) -> Option<std::process::Output> {
     command.current_dir("/").output().ok()
 }
 
+/// The program in this directory; `None`, with a line, where nobody else can run it.
+fn program_for_nobody(directory: &Path) -> Option<PathBuf> {
+    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+    // Where it was built, others may have no access.
+    let program = directory.join("annals");
+    fs::copy(env!("CARGO_BIN_EXE_annals"), &program).unwrap();
+    let can_run = as_nobody(&program, &["--version"]).is_some();
+    if !can_run {
+        println!("skipped: only root runs programs as another user");
+    }
+    can_run.then_some(program)
+}
+
+/// The name of a store's directory is synced through its parent, which a service may pass through
+/// and not read.
+#[test]
+fn a_store_opens_below_a_directory_that_its_user_may_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(program) = program_for_nobody(directory.path()) else { return };
+    let parent = directory.path().join("parent");
+    let path = parent.join("store");
+    fs::create_dir_all(&path).unwrap();
+    std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&parent, Permissions::from_mode(0o711)).unwrap();
+    let name = path.to_str().unwrap();
+    for expected in ["no-stream", "1"] {
+        let args = ["append", name, "s", "T", "{}", "--expected", expected];
+        let run = as_nobody(&program, &args).unwrap();
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(0), "{stderr}");
+    }
+}
+
 #[test]
 fn another_user_reads_files_that_are_read_only() {
     let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-    // Where it was built, others may have no access.
-    let program = directory.path().join("annals");
-    fs::copy(env!("CARGO_BIN_EXE_annals"), &program).unwrap();
-    if as_nobody(&program, &["--version"]).is_none() {
-        println!("skipped: only root runs programs as another user");
-        return;
-    }
+    let Some(program) = program_for_nobody(directory.path()) else { return };
     let path = directory.path().join("store");
     let store = options().open(&path).unwrap();
     numbered::append(&store, 1..=EVENTS);
