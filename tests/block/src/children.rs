@@ -14,7 +14,7 @@ pub const SETUP: [&str; 6] =
 pub fn crash_tests(with_defects: bool) -> io::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(root).args(["test", "--no-run", "--test", "crash"]);
+    command.current_dir(root).args(["test", "--release", "--no-run", "--test", "crash"]);
     if with_defects {
         command.args(["--features", "seeded-defects"]);
     }
