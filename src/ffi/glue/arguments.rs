@@ -1,4 +1,4 @@
-//! Arguments from C: strings, bytes, and places for results.
+//! Arguments from C: strings, bytes, and outputs.
 
 use std::{
     ffi::{CStr, c_char},
@@ -10,13 +10,13 @@ use crate::ffi::{
     glue::fault::{Details, Fault},
 };
 
-/// As a length: the string ends at its NUL.
+/// As the length of a string: it ends at its first NUL.
 pub(in crate::ffi) const NUL_TERMINATED: usize = usize::MAX;
 
 /// The bytes at `data`.
 ///
 /// # Safety
-/// `data` is NULL, or `len` bytes can be read there for as long as `'a`.
+/// `data` is NULL, or `len` bytes can be read there for the lifetime `'a`.
 pub(in crate::ffi) unsafe fn bytes<'a>(
     data: *const u8,
     len: usize,
@@ -29,18 +29,18 @@ pub(in crate::ffi) unsafe fn bytes<'a>(
         return Err(Details::invalid(name, format_args!("it is NULL with a length of {len}")));
     }
     if len == NUL_TERMINATED {
-        let reason = "ANNALS_NUL_TERMINATED is for strings; give the length of bytes";
+        let reason = "ANNALS_NUL_TERMINATED is for strings only: pass the length in bytes";
         return Err(Details::invalid(name, reason));
     }
     check_size(len, name)?;
-    // SAFETY: the caller keeps the promise, and the length is one that memory can have.
+    // SAFETY: the caller upholds this function's contract, and the length fits in isize.
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
 /// The UTF-8 text at `text`.
 ///
 /// # Safety
-/// `text` is NULL, or can be read for as long as `'a`: `len` bytes, or up to a NUL when `len` is
+/// `text` is NULL, or can be read for the lifetime `'a`: `len` bytes, or up to a NUL if `len` is
 /// [`NUL_TERMINATED`].
 pub(in crate::ffi) unsafe fn text<'a>(
     text: *const c_char,
@@ -51,16 +51,16 @@ pub(in crate::ffi) unsafe fn text<'a>(
         if text.is_null() {
             return Err(Details::invalid(name, "it is NULL"));
         }
-        // SAFETY: the caller promises a NUL.
+        // SAFETY: the caller guarantees a NUL.
         unsafe { CStr::from_ptr(text) }.to_bytes()
     } else {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { bytes(text.cast(), len, name) }?
     };
     utf8(bytes, name)
 }
 
-/// Bytes that must be UTF-8.
+/// Checks that bytes are UTF-8.
 pub(in crate::ffi) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, Fault> {
     str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
@@ -68,10 +68,10 @@ pub(in crate::ffi) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str, F
     })
 }
 
-/// The texts of an array.
+/// The strings of an array.
 ///
 /// # Safety
-/// `texts` is NULL, or leads to `count` texts, each of which can be read as `text` needs it.
+/// `texts` is NULL or points to `count` strings, each of which meets the contract of [`text`].
 pub(in crate::ffi) unsafe fn texts<'a>(
     texts: *const annals_string,
     count: usize,
@@ -93,20 +93,20 @@ pub(in crate::ffi) unsafe fn texts<'a>(
         .checked_mul(size_of::<annals_string>())
         .is_none_or(|bytes| isize::try_from(bytes).is_err())
     {
-        return Err(Details::invalid(name, format_args!("no memory has {count} texts")));
+        return Err(Details::invalid(name, format_args!("a count of {count} fits no memory")));
     }
-    // SAFETY: the caller keeps the promise, and the length is one that memory can have.
+    // SAFETY: the caller upholds this function's contract, and the length fits in isize.
     let texts = unsafe { slice::from_raw_parts(texts, count) };
     let mut taken = with_capacity(count, name)?;
     for (index, one) in texts.iter().enumerate() {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let text = unsafe { text(one.ptr, one.len, name) };
         taken.push(text.map_err(|fault| fault.of(format_args!("{name}[{index}]")))?);
     }
     Ok(taken)
 }
 
-/// A name for the file system.
+/// A path in the file system.
 ///
 /// # Safety
 /// As for [`text`].
@@ -114,7 +114,7 @@ pub(in crate::ffi) unsafe fn path<'a>(
     path: *const c_char,
     len: usize,
 ) -> Result<&'a std::path::Path, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let path = unsafe { text(path, len, "path") }?;
     if path.is_empty() {
         return Err(Details::invalid("path", "it is empty"));
@@ -129,25 +129,25 @@ pub(in crate::ffi) unsafe fn path<'a>(
 fn check_size(len: usize, name: &str) -> Result<(), Fault> {
     match isize::try_from(len) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Details::invalid(name, format_args!("no memory has a length of {len}"))),
+        Err(_) => Err(Details::invalid(name, format_args!("a length of {len} fits no memory"))),
     }
 }
 
-/// A copy of `bytes`, for which there may be no memory.
+/// A copy of `bytes`, or an error if there is not enough memory.
 pub(in crate::ffi) fn copied(bytes: &[u8], name: &str) -> Result<Vec<u8>, Fault> {
     let mut copy = with_capacity(bytes.len(), name)?;
     copy.extend_from_slice(bytes);
     Ok(copy)
 }
 
-/// An empty vector with room, for which there may be no memory.
+/// An empty vector with capacity, or an error if there is not enough memory.
 pub(in crate::ffi) fn with_capacity<T>(count: usize, name: &str) -> Result<Vec<T>, Fault> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(count).map_err(|_| Details::no_memory(name))?;
     Ok(vector)
 }
 
-/// Flags or a kind from C: bits outside of `known` are refused.
+/// Rejects flags with bits outside of `known`.
 pub(in crate::ffi) fn check_flags(flags: u32, known: u32) -> Result<(), Fault> {
     match flags & !known {
         0 => Ok(()),
@@ -157,14 +157,14 @@ pub(in crate::ffi) fn check_flags(flags: u32, known: u32) -> Result<(), Fault> {
     }
 }
 
-/// A place for a result, which may be NULL where nobody wants it.
+/// An output of a call. It may be NULL if the caller does not want the value.
 pub(in crate::ffi) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
-    /// Writes `empty` to the place, so that it never holds what an earlier call put there.
+    /// Writes `empty` to the output, so that it never holds a value of an earlier call.
     ///
     /// # Safety
-    /// `place` is NULL or valid for a write until the call ends.
+    /// `place` is NULL, or writable until the call ends.
     pub(in crate::ffi) unsafe fn cleared(place: *mut T, empty: T) -> Out<T> {
         let out = Out(place);
         out.set(empty);
@@ -175,20 +175,20 @@ impl<T> Out<T> {
         !self.0.is_null()
     }
 
-    /// Refuses a call that makes no sense without the place.
+    /// Rejects a call that makes no sense without this output.
     pub(in crate::ffi) fn required(&self, name: &str) -> Result<(), Fault> {
         if self.is_wanted() { Ok(()) } else { Err(Details::invalid(name, "it is NULL")) }
     }
 
     pub(in crate::ffi) fn set(&self, value: T) {
         if self.is_wanted() {
-            // SAFETY: `cleared` was promised that the place can be written.
+            // SAFETY: `cleared` requires that the output is writable.
             unsafe { self.0.write(value) };
         }
     }
 }
 
-/// A pointer to bytes, NULL for none.
+/// A pointer to the bytes; NULL if there are none.
 pub(in crate::ffi) fn pointer_of(bytes: Option<&[u8]>) -> *const u8 {
     bytes.map_or(ptr::null(), <[u8]>::as_ptr)
 }

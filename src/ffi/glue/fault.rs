@@ -1,4 +1,4 @@
-//! Why a call failed: everything that an `annals_error` tells.
+//! Why a call failed: the contents of an `annals_error`.
 
 use std::{
     any::Any,
@@ -20,14 +20,14 @@ use crate::{AppendError, Error, ExpectedVersion, FailedCondition, Finding, Impor
 /// A failure on its way to the caller.
 pub(in crate::ffi) type Fault = Box<Details>;
 
-/// What a call came to.
+/// The result of a call.
 pub(in crate::ffi) type Outcome = Result<annals_status, Fault>;
 
-/// What an error object holds. It is plain data, so that a sticky error can be returned again.
+/// The contents of an error object. It is plain data, so that a sticky error can be returned again.
 #[derive(Clone, Debug, Default)]
 pub(in crate::ffi) struct Details {
     pub(in crate::ffi) status: annals_status,
-    /// Ends with a NUL and holds no other.
+    /// Ends with a NUL and contains no other.
     pub(in crate::ffi) message: Vec<u8>,
     pub(in crate::ffi) os_code: i32,
     pub(in crate::ffi) conflicts: Vec<Conflict>,
@@ -41,17 +41,17 @@ pub(in crate::ffi) struct Details {
 pub(in crate::ffi) struct Conflict {
     /// Ends with a NUL.
     pub(in crate::ffi) stream: Vec<u8>,
-    /// Which entry of the append.
+    /// The index of the entry in the append or batch.
     pub(in crate::ffi) index: usize,
     pub(in crate::ffi) expected: u64,
     pub(in crate::ffi) actual: u64,
 }
 
-/// Where in an input a fault lies.
+/// Where in an input the error is.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ffi) struct Place {
     pub(in crate::ffi) line: u64,
-    /// 0 when only the line is known.
+    /// 0 if only the line is known.
     pub(in crate::ffi) column: u64,
 }
 
@@ -74,7 +74,7 @@ impl Details {
     }
 
     pub(in crate::ffi) fn busy(what: &str) -> Fault {
-        let advice = "another call on it is still running, on this thread or on another";
+        let advice = "another call on it is running, on this thread or on another";
         Details::new(ANNALS_E_BUSY, format_args!("the {what} is in use: {advice}"))
     }
 
@@ -83,10 +83,10 @@ impl Details {
     }
 
     pub(in crate::ffi) fn no_memory(what: &str) -> Fault {
-        Details::new(ANNALS_E_NO_MEMORY, format_args!("there is no memory for {what}"))
+        Details::new(ANNALS_E_NO_MEMORY, format_args!("not enough memory for {what}"))
     }
 
-    /// The callback returned `code`, which is below 0.
+    /// The callback returned `code`, which is negative.
     pub(in crate::ffi) fn callback(name: &str, code: i32) -> Fault {
         let mut fault =
             Details::new(ANNALS_E_CALLBACK, format_args!("the {name} callback failed with {code}"));
@@ -94,14 +94,14 @@ impl Details {
         fault
     }
 
-    /// A panic was caught on its way to C.
+    /// A panic was caught before it could reach C.
     pub(in crate::ffi) fn panicked(payload: &(dyn Any + Send)) -> Fault {
         let text = payload
             .downcast_ref::<&'static str>()
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("without words");
-        Details::new(ANNALS_E_PANIC, format_args!("a bug in annals, caught as it panicked: {text}"))
+            .unwrap_or("it has no message");
+        Details::new(ANNALS_E_PANIC, format_args!("a bug in annals caused a panic: {text}"))
     }
 
     /// An earlier call on the same store panicked.
@@ -110,12 +110,12 @@ impl Details {
         Details::new(ANNALS_E_PANIC, reason)
     }
 
-    /// A finding of a verification, as an error object that its callback looks at.
+    /// A finding of a verification, as an error object for its callback.
     pub(in crate::ffi) fn finding(finding: &Finding) -> Fault {
         Details::new(ANNALS_E_CORRUPT, finding)
     }
 
-    /// Says in front which argument of many it is about.
+    /// Prefixes the message with the argument that it is about.
     pub(in crate::ffi) fn of(mut self: Box<Self>, argument: impl Display) -> Fault {
         let own = String::from_utf8_lossy(self.text()).into_owned();
         self.message = terminated(&format!("{argument}: {own}"));
@@ -128,8 +128,7 @@ impl Details {
     }
 }
 
-/// A text as C takes it. A NUL inside, which would end it early, shows as the replacement
-/// character.
+/// A string for C. A NUL inside, which would end it early, becomes the replacement character.
 pub(in crate::ffi) fn terminated(text: &str) -> Vec<u8> {
     let mut bytes = text.replace('\0', "\u{FFFD}").into_bytes();
     bytes.push(0);
@@ -158,7 +157,7 @@ impl From<&Error> for Fault {
     }
 }
 
-/// What a callback that stands for a handler returned, which is below 0.
+/// The value, which is negative, that a callback returned as a handler.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ffi) struct CallbackFailed(pub(in crate::ffi) i32);
 
@@ -217,7 +216,7 @@ impl From<&crate::Conflict> for Conflict {
     }
 }
 
-/// The system's number for an error; 0 where there is none.
+/// The error number of the operating system; 0 if there is none.
 fn os_code(error: &Error) -> i32 {
     match error {
         Error::Io { source, .. } | Error::NoSpace { source: Some(source), .. } => io_code(source),
@@ -226,7 +225,8 @@ fn os_code(error: &Error) -> i32 {
     }
 }
 
-/// The standard library makes some errors itself, without asking the system for a number.
+/// The error number of an I/O error. The standard library creates some errors itself, without a
+/// number from the system.
 fn io_code(error: &io::Error) -> i32 {
     use rustix::io::Errno;
 

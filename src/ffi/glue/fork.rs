@@ -1,8 +1,8 @@
-//! Tells a forked child from the process that opened a store.
+//! Detects a forked child of the process that opened a store.
 //!
-//! Asking the system for the process id costs as much as reading an event, so the answer lies in a
-//! page of memory which the kernel gives to a child as zeros (`madvise` with `MADV_WIPEONFORK`).
-//! Where the kernel does not do that, the process id is asked for after all.
+//! Asking the system for the process id costs as much as reading an event. Instead, a page of
+//! memory holds a mark that the kernel replaces with zeros in a child (`madvise` with
+//! `MADV_WIPEONFORK`). Where the kernel cannot do that, the process id is compared.
 
 use std::{
     process,
@@ -12,14 +12,14 @@ use std::{
 
 const SAME_PROCESS: u32 = 0x414E_4E41;
 
-/// Made by the process that opens a store.
+/// Identifies the process that opened a store.
 #[derive(Debug)]
 pub(in crate::ffi) struct ForkMark {
     process: u32,
     page: Option<NonNull<AtomicU32>>,
 }
 
-// SAFETY: the page is an atomic that lives as long as its mark does.
+// SAFETY: the page holds an atomic and lives as long as its `ForkMark`.
 unsafe impl Send for ForkMark {}
 // SAFETY: as above.
 unsafe impl Sync for ForkMark {}
@@ -28,13 +28,13 @@ impl ForkMark {
     pub(in crate::ffi) fn new() -> ForkMark {
         let page = page::map();
         if let Some(page) = page {
-            // SAFETY: the page is mapped, zeroed and aligned, and unmapped only by the drop.
+            // SAFETY: the page is mapped, zeroed and aligned; only the drop unmaps it.
             unsafe { page.as_ref() }.store(SAME_PROCESS, Ordering::Relaxed);
         }
         ForkMark { process: process::id(), page }
     }
 
-    /// Whether this is a forked child of the process that made the mark.
+    /// Whether this process is a forked child of the one that created the mark.
     pub(in crate::ffi) fn is_forked(&self) -> bool {
         // SAFETY: as above.
         let mark = self.page.map(|page| unsafe { page.as_ref() }.load(Ordering::Relaxed));
@@ -62,13 +62,13 @@ mod page {
     /// Enough for any kernel: a mapping is rounded up to whole pages.
     const BYTES: usize = 4096;
 
-    /// A page of zeros that a child finds zeroed again.
+    /// A page of zeros that is zeroed again in a forked child.
     pub(super) fn map() -> Option<NonNull<AtomicU32>> {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
         let page = unsafe { mmap_anonymous(ptr::null_mut(), BYTES, protection, flags) }.ok()?;
         let page = NonNull::new(page.cast::<AtomicU32>())?;
-        // SAFETY: the page is ours, and what becomes of it in a child is what this is about.
+        // SAFETY: the page is ours, and zeroing it in a child is intended.
         let advised = unsafe { madvise(page.as_ptr().cast(), BYTES, Advice::LinuxWipeOnFork) };
         if advised.is_err() {
             unmap(page);
@@ -78,8 +78,8 @@ mod page {
     }
 
     pub(super) fn unmap(page: NonNull<AtomicU32>) {
-        // SAFETY: the page was mapped by `map`, with this length, and is not used any more.
-        // A refusal would leave one page mapped, which harms nobody.
+        // SAFETY: `map` mapped the page with this length, and it is no longer used. If unmapping
+        // fails, one page stays mapped, which is harmless.
         let _ = unsafe { munmap(page.as_ptr().cast(), BYTES) };
     }
 }

@@ -1,8 +1,8 @@
-//! The frame around the body of each exported function.
+//! The wrapper around the body of each exported function.
 //!
-//! A panic becomes `ANNALS_E_PANIC` with its text. What it may have left half done is not touched
-//! again: the handles in use are marked by their own guards as they are dropped (see `handle`).
-//! Built with `panic = "abort"` this catches nothing, and the process ends.
+//! A panic becomes `ANNALS_E_PANIC` with the text of the panic. What it left half done is not used
+//! again: the guards of the handles in use mark them as they are dropped (see `handle`). If the
+//! library is built with `panic = "abort"`, nothing is caught, and the process ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,23 +16,23 @@ use crate::ffi::{
     status::annals_status,
 };
 
-/// Where a call puts its error object.
+/// Where a call stores its error object.
 pub(in crate::ffi) struct ErrorOut(Out<*mut annals_error>);
 
 impl ErrorOut {
-    /// Clears the place, so that it never holds what an earlier call put there.
+    /// Clears the output, so that it never holds the error of an earlier call.
     ///
     /// # Safety
-    /// `place` is NULL or valid for a write until the call ends.
+    /// `place` is NULL, or writable until the call ends.
     pub(in crate::ffi) unsafe fn cleared(place: *mut *mut annals_error) -> ErrorOut {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         ErrorOut(unsafe { Out::cleared(place, std::ptr::null_mut()) })
     }
 
     fn give(&self, details: Details) -> annals_status {
         let status = details.status;
         if self.0.is_wanted() {
-            // Without memory the status has to do.
+            // Without memory for an object, the caller gets only the status.
             let made = handle::make::<annals_error>(details);
             self.0.set(made.unwrap_or(std::ptr::null_mut()));
         }
@@ -48,12 +48,12 @@ pub(in crate::ffi) fn call(err: ErrorOut, body: impl FnOnce() -> Outcome) -> ann
     }
 }
 
-/// Runs the body of a function that returns a status and takes no place for an error.
+/// Runs the body of a function that returns a status and has no `err` argument.
 pub(in crate::ffi) fn quietly(body: impl FnOnce() -> Outcome) -> annals_status {
     caught(body).unwrap_or_else(|fault| fault.status)
 }
 
-/// Runs the body of a function that returns a value; `otherwise` after a fault or a panic.
+/// Runs the body of a function that returns a value; returns `otherwise` after a fault or panic.
 pub(in crate::ffi) fn value<T>(otherwise: T, body: impl FnOnce() -> Result<T, Fault>) -> T {
     caught(body).unwrap_or(otherwise)
 }
@@ -66,7 +66,7 @@ fn caught<T>(body: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     }));
     result.unwrap_or_else(|payload| {
         let fault = Details::panicked(&*payload);
-        // The drop of a payload is foreign code, and may panic as well.
+        // Dropping the payload runs foreign code, which may panic as well.
         if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
             std::mem::forget(second);
         }

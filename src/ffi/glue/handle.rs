@@ -1,11 +1,11 @@
-//! Opaque objects: what they are, who uses them, and who owns them.
+//! Opaque objects: their kinds, their current users, and their ownership.
 //!
-//! A handle begins with a word that names its kind, so that a pointer to something else is refused.
-//! (For one that was freed that is luck: the memory may be anything by then.) Next comes its gate:
-//! any number of calls that share it, or one that has it alone. Whoever finds it taken gets
-//! `ANNALS_E_BUSY` at once, so that two calls never alias its state. A handle that is freed under
-//! a call, by a callback of that very call, is doomed: it takes no more calls, and the end of the
-//! last one frees it.
+//! A handle starts with a word that names its kind, so that a pointer to another object is
+//! rejected. (For a freed handle this is not reliable, because its memory may hold anything by
+//! then.) Next comes the gate: it counts the calls that share the handle, or gives one call
+//! exclusive access. A call that finds the gate taken returns `ANNALS_E_BUSY` at once, so two calls
+//! never alias the state. If a handle is freed during a call, by a callback of that call, it is
+//! doomed: it accepts no more calls, and the end of its last call frees it.
 
 use std::{
     alloc::{Layout, alloc},
@@ -29,34 +29,34 @@ use crate::{
     },
 };
 
-/// What a C type stands for.
+/// A C type of opaque objects.
 pub(in crate::ffi) trait Opaque {
-    /// What a pointer to it leads to.
+    /// What a pointer to the object points to.
     type State;
-    /// A number of its own among all kinds.
+    /// A number that no other kind has.
     const KIND: u32;
-    /// What it is called in messages.
+    /// The name in messages.
     const NAME: &'static str;
 
-    /// The store that it belongs to, if it does.
+    /// The store that the object belongs to, if any.
     fn store(state: &Self::State) -> Option<&SharedStore>;
 }
 
-/// What a store and everything made from it share. The store lives until the last of them is freed.
+/// Shared by a store and all objects made from it. The store lives until the last of them is freed.
 #[derive(Debug)]
 pub(in crate::ffi) struct SharedStore {
     pub(in crate::ffi) events: EventStore,
     fork: ForkMark,
     has_panicked: AtomicBool,
-    /// Callbacks that run at the moment, whatever call they run in.
+    /// How many callbacks are running, in any call.
     callbacks: Arc<AtomicU32>,
 }
 
-/// While it lives, a callback runs.
+/// Counts as a running callback until it is dropped.
 pub(in crate::ffi) struct InCallback<'a>(&'a AtomicU32);
 
 impl InCallback<'_> {
-    /// Counts a callback that begins.
+    /// Counts a callback that starts.
     pub(in crate::ffi) fn begin(callbacks: &AtomicU32) -> InCallback<'_> {
         callbacks.fetch_add(1, Ordering::AcqRel);
         InCallback(callbacks)
@@ -74,7 +74,7 @@ impl SharedStore {
         SharedStore::with_callbacks(events, Arc::default())
     }
 
-    /// A store whose upcasters count in `callbacks` while they run.
+    /// A store whose upcasters are counted in `callbacks` while they run.
     pub(in crate::ffi) fn with_callbacks(
         events: EventStore,
         callbacks: Arc<AtomicU32>,
@@ -87,16 +87,19 @@ impl SharedStore {
         }
     }
 
-    /// Notes that a callback begins.
+    /// Counts a callback that starts.
     pub(in crate::ffi) fn in_callback(&self) -> InCallback<'_> {
         InCallback::begin(&self.callbacks)
     }
 
-    /// Refuses what must not happen while a callback runs.
+    /// Rejects a close while a callback is running.
     pub(in crate::ffi) fn check_no_callback(&self) -> Result<(), Fault> {
         match self.callbacks.load(Ordering::Acquire) {
             0 => Ok(()),
-            _ => Err(Details::new(ANNALS_E_BUSY, "a callback of the store is running")),
+            _ => {
+                let reason = "a callback of the store is running: close the store after it returns";
+                Err(Details::new(ANNALS_E_BUSY, reason))
+            }
         }
     }
 
@@ -104,7 +107,7 @@ impl SharedStore {
         if self.fork.is_forked() { Err(Details::forked()) } else { Ok(()) }
     }
 
-    /// After a panic nobody knows what state the objects of the store are in.
+    /// After a panic, the state of the store's objects is unknown.
     pub(in crate::ffi) fn check_no_panic(&self) -> Result<(), Fault> {
         if self.has_panicked.load(Ordering::Acquire) {
             Err(Details::has_panicked())
@@ -117,14 +120,14 @@ impl SharedStore {
 const MAGIC: u32 = 0xA22A_1500;
 const FREED: u32 = 0xDEAD_A22A;
 
-/// The bit of the gate that says that a call has the handle alone; the others count the calls that
-/// share it.
+/// The bit of the gate that gives one call exclusive access; the low bits count the calls that
+/// share the handle.
 const ALONE: u32 = 1 << 31;
 
-/// The bit of the gate that says that the handle is freed by whoever leaves it last.
+/// The bit of the gate that makes the last call on the handle free it.
 const DOOMED: u32 = 1 << 30;
 
-/// The bit of the gate that says that the handle is lent to a callback, which cannot free it.
+/// The bit of the gate that is set while the handle is lent to a callback, which cannot free it.
 const LENT: u32 = 1 << 29;
 
 #[repr(C)]
@@ -140,10 +143,10 @@ struct Handle<S> {
     state: UnsafeCell<S>,
 }
 
-/// Makes a handle, which the caller frees by [`take`].
+/// Creates a handle, which the caller frees with [`take`] or [`free`].
 pub(in crate::ffi) fn make<H: Opaque>(state: H::State) -> Result<*mut H, Fault> {
     let layout = Layout::new::<Handle<H::State>>();
-    // SAFETY: the layout has a size, because a handle has a head.
+    // SAFETY: the size of the layout is not zero, because a handle has a head.
     let place =
         NonNull::new(unsafe { alloc(layout) }).ok_or_else(|| Details::no_memory(H::NAME))?;
     let place = place.cast::<Handle<H::State>>();
@@ -154,46 +157,46 @@ pub(in crate::ffi) fn make<H: Opaque>(state: H::State) -> Result<*mut H, Fault> 
     Ok(place.as_ptr().cast())
 }
 
-/// Finds what a pointer from C leads to.
+/// Finds the handle that a pointer from C points to.
 ///
 /// # Safety
-/// `pointer` is NULL, or points to memory that can be read as a `Head` is.
+/// `pointer` is NULL, or a `Head` can be read there.
 unsafe fn find<'a, H: Opaque>(pointer: *const H) -> Result<&'a Handle<H::State>, Fault> {
     let pointer = pointer.cast::<Handle<H::State>>();
     if pointer.is_null() {
         return Err(Details::invalid(H::NAME, "it is NULL"));
     }
-    let wrong = || Details::misuse(format_args!("the pointer does not lead to a {}", H::NAME));
+    let wrong = || Details::misuse(format_args!("the pointer does not point to an {}", H::NAME));
     if !pointer.is_aligned() {
         return Err(wrong());
     }
-    // SAFETY: the caller promises a readable head; the type of the state matters only after the
-    // check of the word.
+    // SAFETY: the caller guarantees a readable head. The type of the state matters only after the
+    // word has been checked.
     let head = unsafe { &*pointer.cast::<Head>() };
     match head.word.load(Ordering::Relaxed) {
         // SAFETY: the word says that `make` wrote a handle of this kind here.
         word if word == MAGIC | H::KIND => Ok(unsafe { &*pointer }),
-        FREED => Err(Details::misuse(format_args!("the {} was freed", H::NAME))),
+        FREED => Err(Details::misuse(format_args!("the {} was already freed", H::NAME))),
         _ => Err(wrong()),
     }
 }
 
-/// A handle in use by a call that shares it with others.
+/// A handle in use by a call that shares it with other calls.
 pub(in crate::ffi) struct Shared<'a, H: Opaque> {
     handle: &'a Handle<H::State>,
     was_panicking: bool,
 }
 
-/// Begins the use of a handle that others may use at once.
+/// Starts a shared use of a handle.
 ///
 /// # Safety
-/// `handle` is NULL or a handle that is not freed before the use ends.
+/// `handle` is NULL or a handle that is not freed during the use, except by a callback.
 pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
     handle: *const H,
 ) -> Result<Shared<'a, H>, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let handle = unsafe { find(handle) }?;
-    // One that is doomed is not counted even for a moment: only who really uses it may free it.
+    // A doomed handle is never counted, not even briefly: only real users may free it.
     let enter = |gate: u32| (gate & (ALONE | DOOMED) == 0).then(|| gate.wrapping_add(1));
     let gate = &handle.head.gate;
     if gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
@@ -208,7 +211,7 @@ impl<H: Opaque> Deref for Shared<'_, H> {
     type Target = H::State;
 
     fn deref(&self) -> &H::State {
-        // SAFETY: the gate keeps away whoever would change the state.
+        // SAFETY: the gate keeps out calls that would change the state.
         unsafe { &*self.handle.state.get() }
     }
 }
@@ -220,34 +223,34 @@ impl<H: Opaque> Drop for Shared<'_, H> {
     }
 }
 
-/// Looks at the state of a handle without beginning a use, which may be refused.
+/// Reads the state of a handle without starting a use, which could be rejected.
 ///
 /// # Safety
-/// As for [`shared`], and nobody has the handle alone.
+/// As for [`shared`], and no call has exclusive access.
 pub(in crate::ffi) unsafe fn peek<H: Opaque, T>(
     handle: *const H,
     look: impl FnOnce(&H::State) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let handle = unsafe { find(handle) }?;
-    // SAFETY: the caller promises that nobody changes the state.
+    // SAFETY: the caller guarantees that nothing changes the state.
     look(unsafe { &*handle.state.get() })
 }
 
-/// A handle in use by one call alone.
+/// A handle in use by one call with exclusive access.
 pub(in crate::ffi) struct Exclusive<'a, H: Opaque> {
     handle: &'a Handle<H::State>,
     was_panicking: bool,
 }
 
-/// Begins the use of a handle that nobody else may use meanwhile.
+/// Starts an exclusive use of a handle.
 ///
 /// # Safety
 /// As for [`shared`].
 pub(in crate::ffi) unsafe fn exclusive<'a, H: Opaque>(
     handle: *mut H,
 ) -> Result<Exclusive<'a, H>, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let handle = unsafe { find(handle) }?;
     enter_alone::<H>(&handle.head)?;
     let used = Exclusive { handle, was_panicking: thread::panicking() };
@@ -259,7 +262,7 @@ impl<H: Opaque> Deref for Exclusive<'_, H> {
     type Target = H::State;
 
     fn deref(&self) -> &H::State {
-        // SAFETY: the gate keeps everybody else away.
+        // SAFETY: the gate keeps all other calls out.
         unsafe { &*self.handle.state.get() }
     }
 }
@@ -278,22 +281,22 @@ impl<H: Opaque> Drop for Exclusive<'_, H> {
     }
 }
 
-/// Takes a handle back and frees its memory.
+/// Takes the state out of a handle and frees its memory.
 ///
 /// # Safety
-/// As for [`shared`], and the handle is not used again unless this is refused.
+/// As for [`shared`], and the handle is not used again unless this returns an error.
 pub(in crate::ffi) unsafe fn take<H: Opaque>(handle: *mut H) -> Result<H::State, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let found = unsafe { find(handle) }?;
     enter_alone::<H>(&found.head)?;
     found.head.word.store(FREED, Ordering::Relaxed);
-    // SAFETY: `make` allocated it as a box would, and nobody uses it or will.
+    // SAFETY: `make` allocated it as a box would, and no other call uses it, now or later.
     let owned = unsafe { Box::from_raw(handle.cast::<Handle<H::State>>()) };
     Ok(owned.state.into_inner())
 }
 
-/// Frees a handle. NULL is nothing to do, and what is no such handle is left alone. One that is in
-/// use is freed when that ends.
+/// Frees a handle. NULL and pointers to other objects are ignored. A handle in use is freed when
+/// its last call ends.
 ///
 /// # Safety
 /// As for [`take`].
@@ -301,7 +304,7 @@ pub(in crate::ffi) unsafe fn free<H: Opaque>(handle: *mut H) {
     unharmed(|| {
         #[cfg(feature = "panic-injection")]
         super::panic_injection::at_entry();
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let Ok(found) = (unsafe { find(handle) }) else { return };
         if found.head.gate.load(Ordering::Acquire) & LENT != 0 {
             return;
@@ -312,39 +315,39 @@ pub(in crate::ffi) unsafe fn free<H: Opaque>(handle: *mut H) {
     });
 }
 
-/// Makes a handle that is lent while `with` runs, and freed after it.
+/// Creates a handle that is lent to `with`, and frees it afterwards.
 pub(in crate::ffi) fn lend<H: Opaque, T>(
     state: H::State,
     with: impl FnOnce(*const H) -> T,
 ) -> Result<T, Fault> {
     let handle = make::<H>(state)?;
-    // SAFETY: the handle was made just now, and while it is lent nobody frees it.
+    // SAFETY: the handle was just created, and nothing can free it while it is lent.
     let found = unsafe { find(handle.cast_const()) }?;
     found.head.gate.fetch_or(LENT, Ordering::AcqRel);
     let outcome = with(handle.cast_const());
     found.head.gate.fetch_and(!LENT, Ordering::AcqRel);
-    // SAFETY: the loan is over, and nobody may use it any more.
+    // SAFETY: the loan has ended, and nothing may use the handle any more.
     unsafe { free(handle) };
     Ok(outcome)
 }
 
-/// Ends a use, which counts `share` in the gate, and with the last one a doomed handle.
+/// Ends a use, which counts as `share` in the gate. The end of the last use frees a doomed handle.
 fn leave<H: Opaque>(handle: &Handle<H::State>, share: u32) {
     if handle.head.gate.fetch_sub(share, Ordering::AcqRel) == DOOMED | share {
         unharmed(|| release::<H>(handle));
     }
 }
 
-/// Frees a doomed handle that nobody uses.
+/// Frees a doomed handle that is not in use.
 fn release<H: Opaque>(handle: &Handle<H::State>) {
     handle.head.word.store(FREED, Ordering::Relaxed);
     let pointer = ptr::from_ref(handle).cast_mut();
-    // SAFETY: `make` allocated it as a box would; it is doomed, so nobody begins to use it, and the
-    // gate showed this thread alone that nobody does.
+    // SAFETY: `make` allocated it as a box would. It is doomed, so no use can start, and the gate
+    // showed to this thread alone that there is no use left.
     drop(unsafe { Box::from_raw(pointer) });
 }
 
-/// Runs what frees memory, which may be foreign code. A leak harms less than a second panic.
+/// Runs code that frees memory and may be foreign. A leak does less harm than a second panic.
 fn unharmed(run: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
         std::mem::forget(payload);
@@ -370,7 +373,7 @@ fn check_usable<H: Opaque>(handle: &Handle<H::State>, state: &H::State) -> Resul
     Ok(())
 }
 
-/// A use that ends in a panic makes its handle unusable, and with it the store.
+/// Marks the handle, and its store, as unusable if a use ends in a panic.
 fn mark_panic<H: Opaque>(handle: &Handle<H::State>, was_panicking: bool, state: &H::State) {
     if thread::panicking() && !was_panicking {
         handle.head.has_panicked.store(true, Ordering::Release);

@@ -1,25 +1,26 @@
-//! Structs of the caller's that start with their size, which is also the stride of an array.
+//! Structs of the caller that start with their size, which is also the stride of an array.
 //!
-//! A caller that was compiled with an older header has a shorter struct: what it lacks has its
-//! default. One with a newer header has a longer one: what is unknown here must be zero.
+//! A caller compiled with an older header has a shorter struct: missing fields get their defaults.
+//! A caller compiled with a newer header has a longer struct: fields that are unknown here must be
+//! zero.
 
 use std::{mem, slice};
 
 use crate::ffi::glue::fault::{Details, Fault};
 
-/// Far above any struct to come: a larger size is a mistake.
+/// Far above the size of any future struct: a larger size is a mistake.
 const SIZE_MAX: usize = 4096;
 
 /// A struct that starts with a `size_t struct_size`.
 ///
 /// # Safety
-/// It is `repr(C)`, starts with `struct_size: usize`, and any bytes make one.
+/// It is `repr(C)`, starts with `struct_size: usize`, and is valid for all byte patterns.
 pub(in crate::ffi) unsafe trait SelfSized: Copy + Default {
-    /// What it is called in messages.
+    /// The name in messages.
     const NAME: &'static str;
-    /// What an array of them is called as an argument.
+    /// The name of an array argument in messages.
     const ARRAY: &'static str;
-    /// The fields that every caller must know end here.
+    /// The end of the fields that every caller must know.
     const SIZE_MIN: usize;
 }
 
@@ -34,8 +35,8 @@ pub(in crate::ffi) struct Array<T> {
 
 impl<T: SelfSized> Array<T> {
     /// # Safety
-    /// `start` is NULL or leads to `count` structs whose `struct_size` is true, which can be read
-    /// for as long as the array is.
+    /// `start` is NULL or points to `count` structs whose `struct_size` is correct, and which can
+    /// be read for as long as the array is used.
     pub(in crate::ffi) unsafe fn new(start: *const T, count: usize) -> Result<Array<T>, Fault> {
         let kind = std::marker::PhantomData;
         let start = start.cast::<u8>();
@@ -49,32 +50,33 @@ impl<T: SelfSized> Array<T> {
         if !start.cast::<T>().is_aligned() {
             return Err(Details::invalid(T::ARRAY, "the array is not aligned"));
         }
-        // SAFETY: the caller promises a first struct, and it starts with its size.
+        // SAFETY: the caller guarantees a first struct, which starts with its size.
         let stride = unsafe { start.cast::<usize>().read() };
         check_stride::<T>(stride)?;
         if stride.checked_mul(count).is_none_or(|bytes| isize::try_from(bytes).is_err()) {
-            let reason = format_args!("no memory has {count} of {stride} bytes each");
+            let reason = format_args!("{count} structs of {stride} bytes fit no memory");
             return Err(Details::invalid(T::ARRAY, reason));
         }
         Ok(Array { start, stride, count, next: 0, kind })
     }
 
-    /// Reads the next struct. Each must have the size of the first, or it is no array of them.
+    /// Reads one struct. All must have the size of the first one; otherwise this is not an array of
+    /// them.
     fn read(&self, index: usize) -> Result<T, Fault> {
         let offset = self.stride.wrapping_mul(index);
-        // SAFETY: `new` was promised `count` structs, a stride apart, and has checked the product.
+        // SAFETY: `new` requires `count` structs, one stride apart, and checked their total size.
         let bytes = unsafe { slice::from_raw_parts(self.start.add(offset), self.stride) };
         let (known, unknown) = bytes.split_at(self.stride.min(mem::size_of::<T>()));
         if bytes.get(..mem::size_of::<usize>()) != Some(&self.stride.to_ne_bytes()[..]) {
-            let reason = format_args!("not {}, as the first has", self.stride);
+            let reason = format_args!("it differs from that of the first, {}", self.stride);
             return Err(Details::invalid("struct_size", reason));
         }
         if unknown.iter().any(|&byte| byte != 0) {
-            let reason = format_args!("a {} has fields of a newer version of annals", T::NAME);
+            let reason = format_args!("an {} sets a field of a newer version of annals", T::NAME);
             return Err(Details::unsupported(reason));
         }
         let mut value = T::default();
-        // SAFETY: any bytes make a `T`, and `known` is at most as long as one.
+        // SAFETY: a `T` is valid for all byte patterns, and `known` is at most as long as a `T`.
         unsafe {
             std::ptr::copy_nonoverlapping(
                 known.as_ptr(),
@@ -105,6 +107,6 @@ fn check_stride<T: SelfSized>(stride: usize) -> Result<(), Fault> {
         return Ok(());
     }
     let name = T::NAME;
-    let reason = format_args!("{stride} is not the size of a {name}: set it to sizeof({name})");
+    let reason = format_args!("{stride} is not the size of an {name}: set it to sizeof({name})");
     Err(Details::invalid("struct_size", reason))
 }
