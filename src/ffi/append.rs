@@ -26,58 +26,58 @@ use crate::{
     limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
 };
 
-/// As an expected version: any, so that nothing is checked.
+/// As an expected version: any version. Nothing is checked.
 pub const ANNALS_EXPECT_ANY: u64 = u64::MAX;
 /// As an expected version: the stream has at least one event.
 pub const ANNALS_EXPECT_STREAM_EXISTS: u64 = u64::MAX - 1;
 /// As an expected version: the stream has no events.
 pub const ANNALS_EXPECT_NO_STREAM: u64 = 0;
 
-/// White space of JSON, which is cut from around a value.
+/// JSON white space, which is trimmed from both ends of a value.
 const JSON_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 const EVENT_FLAGS: u32 = ANNALS_EVENT_BINARY | ANNALS_EVENT_HAS_ID | ANNALS_EVENT_HAS_TIMESTAMP;
 
-/// Appends events to a stream: all of them or none, also through a crash. With
-/// ANNALS_DURABILITY_SYNC it returns once the events survive a power cut. Concurrent appends share
+/// Appends events to a stream: all of them or none, even through a crash. With
+/// ANNALS_DURABILITY_SYNC, it returns once the events survive a power cut. Concurrent appends share
 /// one write and one sync.
 ///
-/// The events are written only if the stream is as expected. `expected_version` is the number of
-/// events that it must have, or ANNALS_EXPECT_ANY, ANNALS_EXPECT_STREAM_EXISTS or
-/// ANNALS_EXPECT_NO_STREAM. So of two writers that read the same version exactly one wins; the
-/// other gets ANNALS_E_VERSION_CONFLICT, reads again and decides anew.
+/// The events are written only if the stream is at the expected version. `expected_version` is the
+/// number of events that the stream must have, or ANNALS_EXPECT_ANY, ANNALS_EXPECT_STREAM_EXISTS or
+/// ANNALS_EXPECT_NO_STREAM. Of two writers that read the same version, exactly one succeeds; the
+/// other gets ANNALS_E_VERSION_CONFLICT, reads the stream again and makes a new decision.
 ///
-/// Repeating is safe with ids: if every event has an id, and all of them are stored already, at
-/// consecutive positions, in this order, in this stream, each with the same type, data,
-/// metadata and tags, then the append succeeds again, with ANNALS_ALREADY_STORED and the original
-/// result, and writes nothing, whatever the expected version. Times are not compared.
+/// With event ids a retry is safe. Suppose that every event has an id, and that all of them are
+/// already stored in this stream, in this order, at consecutive positions, each with the same type,
+/// data, metadata and tags. Then the call writes nothing and returns ANNALS_ALREADY_STORED with the
+/// original positions and versions, whatever the expected version. Timestamps are not compared.
 ///
-/// With ANNALS_E_POISONED from this very call its outcome is unknown until the store is opened
-/// again; then the event ids or the version of the stream settle it.
+/// If this call returns ANNALS_E_POISONED, its outcome is unknown. Reopen the store, then check the
+/// event ids or the version of the stream.
 ///
 /// @param store The store.
 /// @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param expected_version What is expected of the stream.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param expected_version The expected version of the stream.
 /// @param events The events; see annals_new_event. They are copied.
-/// @param n How many: 1 to 100000.
+/// @param n The number of events: 1 to 100000.
 /// @param out_first_position Receives the position of the first event; the others follow it. May be
 /// NULL.
 /// @param out_first_version Receives the version of the first event; the others follow it. May be
 /// NULL.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT: an event of more than 16 MiB, an append of more than
-/// 64 MiB or too many events; ANNALS_E_UNSUPPORTED: a field of a newer version; ANNALS_E_NO_SPACE;
-/// ANNALS_E_POISONED; ANNALS_E_CORRUPT and ANNALS_E_IO: a check could not read what it rests on;
-/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
-/// ANNALS_E_PANIC.
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT for an event of more than 16 MiB, an append of more
+/// than 64 MiB or too many events; ANNALS_E_UNSUPPORTED if a field of a newer version is set;
+/// ANNALS_E_READ_ONLY; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT or ANNALS_E_IO if the
+/// data that a check needs cannot be read; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: writes and syncs a file, and waits while earlier events
-/// are moved out of memory. Since: 0.1.0
+/// Threads: thread-safe. Blocking: writes and syncs a file; waits while memory is full and earlier
+/// events are moved to the trees. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_append(
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn annals_append(
     out_first_version: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (position, version, err) = unsafe {
         (
             Out::cleared(out_first_position, 0),
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn annals_append(
         )
     };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, stream, events) = unsafe {
             let store = handle::shared(store)?;
             let stream = arguments::text(stream, len, "stream id")?;
@@ -113,26 +113,28 @@ pub unsafe extern "C" fn annals_append(
     })
 }
 
-/// Appends to several streams as one atomic unit: readers and crashes see all of it or nothing.
+/// Appends to several streams as one atomic unit: readers, and recovery after a crash, see all of
+/// it or nothing.
 ///
-/// The units apply in order, and each check sees the units before it, so that a stream may come
-/// twice. A unit without events is a pure check of its stream. Positions are consecutive over all
-/// events. Every violated check is reported: see annals_error_conflict.
+/// The units apply in order, and each check sees the units before it, so a stream may occur more
+/// than once. A unit without events only checks its stream. The positions of all events are
+/// consecutive. Every violated check is reported: see annals_error_conflict.
 ///
 /// @param store The store.
 /// @param units The units; see annals_unit. They are copied.
-/// @param n How many. Together they need at least one event, and at most 100000.
+/// @param n The number of units. All units together have 1 to 100000 events.
 /// @param out_first_position Receives the position of the first event. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_DUPLICATE_ID;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED; ANNALS_E_NO_SPACE;
-/// ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC: each as for annals_append.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return As annals_append: ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT;
+/// ANNALS_E_DUPLICATE_ID; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED;
+/// ANNALS_E_READ_ONLY; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
+/// ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: as annals_append. Since: 0.1.0
+/// Threads: thread-safe. Blocking: as annals_append. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_append_multi(
@@ -142,16 +144,16 @@ pub unsafe extern "C" fn annals_append_multi(
     out_first_position: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (position, err) = unsafe { (Out::cleared(out_first_position, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, units) = unsafe { (handle::shared(store)?, Array::new(units, n)?) };
         let mut batch = Batch::new();
         let mut intake = Intake::new();
         for (index, unit) in units.enumerate() {
             let unit: Result<Batch, Fault> = unit.and_then(|unit: annals_unit| {
-                // SAFETY: as promised to this function.
+                // SAFETY: the caller upholds this function's contract.
                 let (stream, events) = unsafe {
                     let stream = arguments::text(unit.stream, unit.stream_len, "stream id")?;
                     (stream, intake.events(unit.events, unit.event_count)?)
@@ -184,8 +186,8 @@ pub(in crate::ffi) fn expected(version: u64) -> ExpectedVersion {
     }
 }
 
-/// Takes in the events of one append, and stops early where a count or size is past every limit, so
-/// that a wrong length costs no memory.
+/// Copies the events of one append. It stops as soon as a count or size exceeds the limits, so a
+/// wrong length does not make it allocate.
 pub(in crate::ffi) struct Intake {
     events: usize,
     bytes: usize,
@@ -197,7 +199,7 @@ impl Intake {
     }
 
     /// # Safety
-    /// `events` is NULL or leads to `count` events, whose pointers are NULL or what they should be.
+    /// `events` is NULL or points to `count` events, whose pointers are NULL or valid.
     pub(in crate::ffi) unsafe fn events(
         &mut self,
         events: *const annals_new_event,
@@ -205,11 +207,11 @@ impl Intake {
     ) -> Result<Vec<NewEvent>, Fault> {
         self.events = self.events.saturating_add(count);
         limits::check("append (events)", self.events, APPEND_EVENTS_MAX)?;
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let events = unsafe { Array::new(events, count) }?;
         let mut taken = arguments::with_capacity(count, "the events")?;
         for (index, event) in events.enumerate() {
-            // SAFETY: the caller keeps the promise.
+            // SAFETY: the caller upholds this function's contract.
             let event = event.and_then(|event| unsafe { self.event(&event) });
             taken.push(event.map_err(|fault| fault.of(format_args!("events[{index}]")))?);
         }
@@ -217,10 +219,10 @@ impl Intake {
     }
 
     /// # Safety
-    /// The pointers of `event` are NULL or what they should be.
+    /// The pointers of `event` are NULL or valid.
     unsafe fn event(&mut self, event: &annals_new_event) -> Result<NewEvent, Fault> {
         arguments::check_flags(event.flags, EVENT_FLAGS)?;
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let (event_type, data, metadata, tags) = unsafe {
             (
                 arguments::text(event.r#type, event.type_len, "event type")?,
@@ -239,7 +241,7 @@ impl Intake {
         once.dedup();
         self.count(once.iter().map(|tag| tag.len()).sum())?;
         taken = taken.tags(once);
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         if let Some(id) = unsafe { id_of(event) }? {
             taken = taken.id(id);
         }
@@ -257,7 +259,7 @@ impl Intake {
         Ok(NewEvent::raw_json(event_type, self.json(data, "data")?)?)
     }
 
-    /// The text of a JSON value, without the white space around it.
+    /// The text of a JSON value, without white space around it.
     fn json<'a>(&mut self, bytes: &'a [u8], name: &str) -> Result<&'a str, Fault> {
         let text = arguments::utf8(bytes, name)?.trim_matches(JSON_SPACE);
         self.count(text.len())?;
@@ -272,15 +274,15 @@ impl Intake {
 }
 
 /// # Safety
-/// The id is NULL or leads to 16 bytes.
+/// The id is NULL or points to 16 bytes.
 unsafe fn id_of(event: &annals_new_event) -> Result<Option<Uuid>, Fault> {
     if event.id.is_null() {
         return match event.flags & ANNALS_EVENT_HAS_ID {
             0 => Ok(None),
-            _ => Err(Details::invalid("id", "it is NULL with ANNALS_EVENT_HAS_ID")),
+            _ => Err(Details::invalid("id", "it is NULL with ANNALS_EVENT_HAS_ID set")),
         };
     }
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let bytes = unsafe { slice::from_raw_parts(event.id, 16) };
     let id = Uuid::from_slice(bytes);
     id.map(Some).map_err(|error| Details::invalid("id", error))
@@ -290,7 +292,7 @@ fn timestamp_of(event: &annals_new_event) -> Result<Timestamp, Fault> {
     let offset = match event.utc_offset_minutes {
         ANNALS_OFFSET_NAIVE => UtcOffset::Naive,
         minutes => UtcOffset::Minutes(i16::try_from(minutes).map_err(|_| {
-            let reason = format_args!("an offset of {minutes} minutes is a day or more");
+            let reason = format_args!("the UTC offset of {minutes} minutes is a day or more");
             Details::invalid("timestamp", reason)
         })?),
     };

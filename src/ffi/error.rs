@@ -12,8 +12,8 @@ use crate::ffi::{
     status::{ANNALS_OK, annals_status},
 };
 
-/// Why a call failed. It is immutable, belongs to the caller, may be used on any thread, outlives
-/// the store, and is freed with annals_error_free.
+/// Why a call failed. An error object is immutable, belongs to the caller, may be used on any
+/// thread, and may outlive the store. Free it with annals_error_free.
 #[derive(Debug)]
 pub struct annals_error {
     _private: [u8; 0],
@@ -29,19 +29,19 @@ impl Opaque for annals_error {
     }
 }
 
-/// Reads from an error object; `otherwise` from NULL.
+/// Reads from an error object, or returns `otherwise` if it is NULL.
 ///
 /// # Safety
-/// `error` is NULL or an error object that is not freed meanwhile.
+/// `error` is NULL or an error object that is not freed during the call.
 unsafe fn read<T>(error: *const annals_error, otherwise: T, read: impl FnOnce(&Details) -> T) -> T {
     guard::value(otherwise, || {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let error = unsafe { handle::shared(error) }?;
         Ok::<T, Fault>(read(&error))
     })
 }
 
-/// The status that the failed call returned.
+/// Returns the status that the failed call returned.
 ///
 /// @param error An error object, or NULL.
 /// @return The status; ANNALS_OK for NULL.
@@ -49,31 +49,33 @@ unsafe fn read<T>(error: *const annals_error, otherwise: T, read: impl FnOnce(&D
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// `error` is NULL or an error object that is not freed meanwhile.
+/// `error` is NULL or an error object that is not freed during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_status(error: *const annals_error) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { read(error, ANNALS_OK, |details| details.status) }
 }
 
-/// What went wrong, in one line without a full stop, with the values that it is about.
+/// Returns a message: what failed, with the values involved, on one line without a full stop.
 ///
 /// @param error An error object, or NULL.
-/// @param out_len_or_null Receives the length of the message without its NUL.
-/// @return UTF-8 that ends with a NUL, valid until the error object is freed; "" for NULL.
+/// @param out_len_or_null Receives the length of the message in bytes, without its NUL. May be
+/// NULL.
+/// @return UTF-8 that ends with a NUL; a NUL inside it shows as U+FFFD. Valid until the error
+/// object is freed; "" for NULL.
 ///
-/// Ownership: the text belongs to the error object. Threads: any. Blocking: never. Since: 0.1.0
+/// Ownership: the error object owns the text. Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`; `out_len_or_null` is NULL or can be written.
+/// As for `annals_error_status`; `out_len_or_null` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_message(
     error: *const annals_error,
     out_len_or_null: *mut usize,
 ) -> *const c_char {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let out_len = unsafe { Out::cleared(out_len_or_null, 0) };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         read(error, c"".as_ptr(), |details| {
             out_len.set(details.text().len());
@@ -82,10 +84,10 @@ pub unsafe extern "C" fn annals_error_message(
     }
 }
 
-/// The number of the operating system for what it refused (errno on POSIX systems).
+/// Returns the error number of the operating system (errno on POSIX systems).
 ///
 /// @param error An error object, or NULL.
-/// @return The number; 0 where there is none.
+/// @return The number; 0 if there is none.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
@@ -93,32 +95,32 @@ pub unsafe extern "C" fn annals_error_message(
 /// As for `annals_error_status`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_os_code(error: *const annals_error) -> i32 {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { read(error, 0, |details| details.os_code) }
 }
 
-/// The versions of an ANNALS_E_VERSION_CONFLICT: the first violated check of the append.
+/// Returns the versions of an ANNALS_E_VERSION_CONFLICT: those of the first violated check.
 ///
 /// @param error An error object, or NULL.
-/// @param out_expected Receives what was expected: a version, or a constant such as
+/// @param out_expected Receives the expected version, or a constant such as
 /// ANNALS_EXPECT_STREAM_EXISTS. May be NULL.
-/// @param out_actual Receives the version of the stream. May be NULL.
-/// @return Whether the error is a version conflict; if not, both are set to 0.
+/// @param out_actual Receives the actual version of the stream. May be NULL.
+/// @return True if the error is a version conflict; otherwise both outputs are 0.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`; the places are NULL or can be written.
+/// As for `annals_error_status`; the outputs are NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_versions(
     error: *const annals_error,
     out_expected: *mut u64,
     out_actual: *mut u64,
 ) -> bool {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (expected, actual) =
         unsafe { (Out::cleared(out_expected, 0), Out::cleared(out_actual, 0)) };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         read(error, false, |details| {
             let Some(first) = details.conflicts.first() else { return false };
@@ -129,10 +131,11 @@ pub unsafe extern "C" fn annals_error_versions(
     }
 }
 
-/// How many checks of the append were violated: annals_append_multi reports them all.
+/// Returns how many version checks were violated. An append of several units or a batch reports all
+/// of them.
 ///
 /// @param error An error object, or NULL.
-/// @return Their number; 0 when the error is no version conflict.
+/// @return The count; 0 if the error is not a version conflict.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
@@ -140,25 +143,25 @@ pub unsafe extern "C" fn annals_error_versions(
 /// As for `annals_error_status`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_conflict_count(error: *const annals_error) -> usize {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { read(error, 0, |details| details.conflicts.len()) }
 }
 
-/// One violated check of an append, in the order of its units.
+/// Returns one violated version check. They are in the order of the units or calls.
 ///
 /// @param error An error object, or NULL.
-/// @param index Counted from 0, below annals_error_conflict_count.
+/// @param index From 0 to annals_error_conflict_count - 1.
 /// @param out_stream Receives the stream id, which also ends with a NUL and is valid until the
 /// error object is freed. May be NULL.
-/// @param out_len Receives the length of the stream id. May be NULL.
-/// @param out_expected Receives what was expected, as annals_error_versions does. May be NULL.
-/// @param out_actual Receives the version of the stream. May be NULL.
-/// @return Whether there is such a check; if not, the places are set to NULL and 0.
+/// @param out_len Receives the length of the stream id in bytes. May be NULL.
+/// @param out_expected Receives the expected version, as in annals_error_versions. May be NULL.
+/// @param out_actual Receives the actual version of the stream. May be NULL.
+/// @return True if there is such a check; otherwise the outputs are NULL and 0.
 ///
-/// Ownership: the text belongs to the error object. Threads: any. Blocking: never. Since: 0.1.0
+/// Ownership: the error object owns the text. Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`; the places are NULL or can be written.
+/// As for `annals_error_status`; the outputs are NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_conflict(
     error: *const annals_error,
@@ -168,7 +171,7 @@ pub unsafe extern "C" fn annals_error_conflict(
     out_expected: *mut u64,
     out_actual: *mut u64,
 ) -> bool {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (stream, len, expected, actual) = unsafe {
         (
             Out::cleared(out_stream, std::ptr::null()),
@@ -177,7 +180,7 @@ pub unsafe extern "C" fn annals_error_conflict(
             Out::cleared(out_actual, 0),
         )
     };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         read(error, false, |details| {
             let Some(conflict) = details.conflicts.get(index) else { return false };
@@ -190,27 +193,27 @@ pub unsafe extern "C" fn annals_error_conflict(
     }
 }
 
-/// Which entry of the batch a violated check belongs to.
+/// Returns which entry of the batch a violated version check belongs to.
 ///
 /// @param error An error object, or NULL.
-/// @param index Counted from 0, below annals_error_conflict_count.
-/// @param out_which Receives the number of the annals_batch_append or annals_batch_require, counted
-/// from 0 over both; of annals_append_multi, of the unit. May be NULL.
-/// @return Whether there is such a check; if not, the place is set to 0.
+/// @param index From 0 to annals_error_conflict_count - 1.
+/// @param out_which Receives the index of the annals_batch_append or annals_batch_require call,
+/// counted from 0 over both; for annals_append_multi, the index of the unit. May be NULL.
+/// @return True if there is such a check; otherwise the output is 0.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`; the place is NULL or can be written.
+/// As for `annals_error_status`; the output is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_conflict_which(
     error: *const annals_error,
     index: usize,
     out_which: *mut usize,
 ) -> bool {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let which = unsafe { Out::cleared(out_which, 0) };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         read(error, false, |details| {
             let Some(conflict) = details.conflicts.get(index) else { return false };
@@ -220,11 +223,11 @@ pub unsafe extern "C" fn annals_error_conflict_which(
     }
 }
 
-/// How many conditions of the batch were violated. An ANNALS_E_VERSION_CONFLICT may have some as
-/// well.
+/// Returns how many conditions of the batch were violated. An ANNALS_E_VERSION_CONFLICT may have
+/// some, too.
 ///
 /// @param error An error object, or NULL.
-/// @return Their number; 0 for NULL and for errors of other kinds.
+/// @return The count; 0 for NULL and for errors of other kinds.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
@@ -232,24 +235,24 @@ pub unsafe extern "C" fn annals_error_conflict_which(
 /// As for `annals_error_status`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_condition_count(error: *const annals_error) -> usize {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { read(error, 0, |details| details.conditions.len()) }
 }
 
-/// One violated condition of a batch, in the order of the calls.
+/// Returns one violated condition of a batch. They are in the order of the calls.
 ///
 /// @param error An error object, or NULL.
-/// @param index Counted from 0, below annals_error_condition_count.
-/// @param out_which Receives the number of the annals_batch_require_none, counted from 0. May be
-/// NULL.
-/// @param out_position Receives the position of the first event after its `after` that matches. May
+/// @param index From 0 to annals_error_condition_count - 1.
+/// @param out_which Receives the index of the annals_batch_require_none call, counted from 0. May
 /// be NULL.
-/// @return Whether there is such a condition; if not, the places are set to 0.
+/// @param out_position Receives the position of the first match after the condition's `after`. May
+/// be NULL.
+/// @return True if there is such a condition; otherwise the outputs are 0.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`; the places are NULL or can be written.
+/// As for `annals_error_status`; the outputs are NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_condition(
     error: *const annals_error,
@@ -257,9 +260,9 @@ pub unsafe extern "C" fn annals_error_condition(
     out_which: *mut usize,
     out_position: *mut u64,
 ) -> bool {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (which, position) = unsafe { (Out::cleared(out_which, 0), Out::cleared(out_position, 0)) };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         read(error, false, |details| {
             let Some(condition) = details.conditions.get(index) else { return false };
@@ -270,27 +273,27 @@ pub unsafe extern "C" fn annals_error_condition(
     }
 }
 
-/// Where in an input the fault lies, for an import that failed.
+/// Returns where in its input an import failed.
 ///
 /// @param error An error object, or NULL.
 /// @param out_line Receives the line, counted from 1. May be NULL.
-/// @param out_column Receives the byte within the line, counted from 1; 0 when only the line is
+/// @param out_column Receives the byte within the line, counted from 1; 0 if only the line is
 /// known. May be NULL.
-/// @return Whether a line is known; if not, both are set to 0.
+/// @return True if the line is known; otherwise both outputs are 0.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`; the places are NULL or can be written.
+/// As for `annals_error_status`; the outputs are NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_line(
     error: *const annals_error,
     out_line: *mut u64,
     out_column: *mut u64,
 ) -> bool {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (line, column) = unsafe { (Out::cleared(out_line, 0), Out::cleared(out_column, 0)) };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         read(error, false, |details| {
             let Some(place) = details.place else { return false };
@@ -301,10 +304,10 @@ pub unsafe extern "C" fn annals_error_line(
     }
 }
 
-/// What the callback returned that made the call fail with ANNALS_E_CALLBACK.
+/// Returns the value with which a callback made the call fail with ANNALS_E_CALLBACK.
 ///
 /// @param error An error object, or NULL.
-/// @return The value, which is below 0; 0 when no callback failed.
+/// @return The value, which is negative; 0 if no callback failed.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
@@ -312,21 +315,21 @@ pub unsafe extern "C" fn annals_error_line(
 /// As for `annals_error_status`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_callback_code(error: *const annals_error) -> i32 {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { read(error, 0, |details| details.callback_code) }
 }
 
-/// Frees an error object, and every text that was got from it.
+/// Frees an error object and every text obtained from it.
 ///
-/// @param error An error object, or NULL, which is nothing to do. One that a callback was given is
-/// the library's, and is left alone.
+/// @param error An error object. NULL is a no-op. So is an error that the library passed to a
+/// callback: the library owns it.
 ///
-/// Threads: any. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the error. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_error_status`, and it is not used again.
+/// As for `annals_error_status`, and `error` is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_error_free(error: *mut annals_error) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(error) };
 }

@@ -1,4 +1,4 @@
-//! Events as C sees them: read in place, and described for an append.
+//! Events in C: recorded events, which are read in place, and new events for an append.
 
 use std::{ffi::c_char, mem::offset_of, ptr};
 
@@ -10,9 +10,9 @@ use crate::{
     },
 };
 
-/// As the length of a string: it ends at its NUL. Not for data and metadata, which are bytes.
+/// As the length of a string: it ends at its first NUL. Not for data and metadata (bytes).
 ///
-/// cbindgen:ignore (it knows no SIZE_MAX, so `cbindgen.toml` has the macro)
+/// cbindgen:ignore (it does not know SIZE_MAX, so `cbindgen.toml` defines the macro)
 pub const ANNALS_NUL_TERMINATED: usize = usize::MAX;
 
 const _: () = assert!(ANNALS_NUL_TERMINATED == NUL_TERMINATED);
@@ -21,67 +21,67 @@ const _: () = assert!(ANNALS_NUL_TERMINATED == NUL_TERMINATED);
 pub const ANNALS_EVENT_BINARY: u32 = 1;
 /// The event has an id.
 pub const ANNALS_EVENT_HAS_ID: u32 = 2;
-/// The new event brings its time. Without it the store takes the time of the append, in UTC.
+/// The new event has a timestamp. Without it, the store uses the time of the append, in UTC.
 pub const ANNALS_EVENT_HAS_TIMESTAMP: u32 = 4;
 
-/// As an offset from UTC: the time was written without a zone. It counts as if it were UTC.
+/// As an offset from UTC: the time was written without a zone. It is treated as UTC.
 pub const ANNALS_OFFSET_NAIVE: i32 = i32::MIN;
 
-/// A text in an array: UTF-8. As an argument its length may be ANNALS_NUL_TERMINATED; in a result
-/// it also ends with a NUL, which the length does not count.
+/// A string in an array: UTF-8. In arguments the length may be ANNALS_NUL_TERMINATED. In results
+/// the string also ends with a NUL, which the length does not count.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct annals_string {
     /// The bytes.
     pub ptr: *const c_char,
-    /// How many.
+    /// The length in bytes.
     pub len: usize,
 }
 
-// SAFETY: it points into an event that is kept beside it, which may move between threads.
+// SAFETY: it points into an event that is stored next to it; both may move between threads.
 unsafe impl Send for annals_string {}
 
-/// An event as it was recorded: a view into memory of the library. Each function that hands one out
-/// says how long it is valid. Its layout is fixed within an ABI version.
+/// A recorded event: a view into memory that the library owns. Each function that returns one says
+/// how long it is valid. Its layout is fixed within an ABI version.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct annals_event {
-    /// Its place in the whole store: 1, 2, 3, without gaps.
+    /// The position in the whole store: 1, 2, 3, without gaps.
     pub position: u64,
-    /// Its place in its stream: 1, 2, 3, without gaps.
+    /// The version, its place in the stream: 1, 2, 3, without gaps.
     pub version: u64,
-    /// When it happened, in microseconds since the Unix epoch.
+    /// When the event happened, in microseconds since the Unix epoch.
     pub timestamp_us: i64,
-    /// How the time was written: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE.
+    /// The offset with which the time was written: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE.
     pub utc_offset_minutes: i32,
     /// ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID.
     pub flags: u32,
-    /// The id, with ANNALS_EVENT_HAS_ID; zeros without.
+    /// The id if `flags` has ANNALS_EVENT_HAS_ID, otherwise zeros.
     pub id: [u8; 16],
     /// The stream id: UTF-8 that also ends with a NUL, which the length does not count.
     pub stream: *const c_char,
-    /// Bytes of the stream id.
+    /// The length of the stream id in bytes.
     pub stream_len: usize,
     /// The event type: UTF-8 that also ends with a NUL, which the length does not count.
     pub r#type: *const c_char,
-    /// Bytes of the event type.
+    /// The length of the event type in bytes.
     pub type_len: usize,
     /// The data, byte for byte as it was appended. No NUL follows it.
     pub data: *const u8,
-    /// Bytes of data.
+    /// The length of the data in bytes.
     pub data_len: usize,
-    /// The metadata: the text of a JSON object; NULL when there is none. No NUL follows it.
+    /// The metadata: the text of a JSON object, or NULL if there is none. No NUL follows it.
     pub metadata: *const u8,
-    /// Bytes of metadata; 0 when there is none.
+    /// The length of the metadata in bytes; 0 if there is none.
     pub metadata_len: usize,
-    /// The tags, sorted by their bytes, each once; NULL when there are none.
+    /// The tags, sorted by their bytes, without repeats; NULL if there are none.
     pub tags: *const annals_string,
-    /// How many tags; 0 when there are none.
+    /// The number of tags.
     pub tag_count: usize,
 }
 
 impl annals_event {
-    /// A view of `event` and of its tags, which must outlive it.
+    /// A view of `event` and its tags; both must outlive the view.
     pub(in crate::ffi) fn of(event: &RecordedEvent, tags: &[annals_string]) -> annals_event {
         let (stream, event_type) = (event.stream_id_with_nul(), event.event_type_with_nul());
         let (data, metadata) = (event.data(), event.metadata_bytes());
@@ -111,7 +111,7 @@ impl annals_event {
         }
     }
 
-    /// The tags of `event`, which must outlive them.
+    /// Views of the tags of `event`, which must outlive them.
     pub(in crate::ffi) fn tags_of(event: &RecordedEvent) -> Box<[annals_string]> {
         let mut tags = event.tags();
         let texts = std::iter::from_fn(|| tags.next_with_nul());
@@ -120,43 +120,45 @@ impl annals_event {
 }
 
 impl annals_string {
-    /// A view of a text with its NUL.
+    /// A view of a text that ends with a NUL.
     fn of(text: &[u8]) -> annals_string {
         annals_string { ptr: text.as_ptr().cast(), len: text.len().saturating_sub(1) }
     }
 }
 
-/// An event to append. Start from ANNALS_NEW_EVENT_INIT, which sets struct_size and leaves the rest
+/// An event to append. Start with ANNALS_NEW_EVENT_INIT, which sets struct_size and leaves the rest
 /// empty. Everything that it points to is copied before the call returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct annals_new_event {
-    /// sizeof(annals_new_event), the same in every event of an array.
+    /// sizeof(annals_new_event), the same for all events of an array.
     pub struct_size: usize,
     /// ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID, ANNALS_EVENT_HAS_TIMESTAMP.
     pub flags: u32,
-    /// 16 bytes, a UUID, or NULL for none. With an id on every event an append is safe to repeat.
+    /// 16 bytes (a UUID), or NULL for none. If every event has an id, a retry of the append is
+    /// safe.
     pub id: *const u8,
     /// The event type: 1 to 255 bytes of UTF-8 without NUL.
     pub r#type: *const c_char,
-    /// Its length, or ANNALS_NUL_TERMINATED.
+    /// Its length in bytes, or ANNALS_NUL_TERMINATED.
     pub type_len: usize,
-    /// The text of a JSON value, kept byte for byte; any bytes with ANNALS_EVENT_BINARY.
+    /// The text of a JSON value, kept byte for byte; with ANNALS_EVENT_BINARY any bytes.
     pub data: *const u8,
-    /// Bytes of data.
+    /// The length of the data in bytes.
     pub data_len: usize,
     /// The text of a JSON object, or NULL for none.
     pub metadata: *const u8,
-    /// Bytes of metadata; 0 for none.
+    /// The length of the metadata in bytes; 0 for none.
     pub metadata_len: usize,
-    /// With ANNALS_EVENT_HAS_TIMESTAMP: when it happened, in microseconds since the Unix epoch.
+    /// With ANNALS_EVENT_HAS_TIMESTAMP: when the event happened, in microseconds since the Unix
+    /// epoch.
     pub timestamp_us: i64,
     /// With ANNALS_EVENT_HAS_TIMESTAMP: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE.
     pub utc_offset_minutes: i32,
     /// The tags in any order, each 1 to 255 bytes of UTF-8 without NUL; NULL for none. Repeats are
-    /// dropped.
+    /// ignored.
     pub tags: *const annals_string,
-    /// How many tags, up to 1000 without repeats; 0 for none.
+    /// The number of tags: at most 1000 different ones; 0 for none.
     pub tag_count: usize,
 }
 
@@ -180,28 +182,28 @@ impl Default for annals_new_event {
     }
 }
 
-// SAFETY: it is repr(C), starts with its size, and has only numbers and pointers.
+// SAFETY: it is repr(C), starts with its size, and consists of numbers and pointers only.
 unsafe impl SelfSized for annals_new_event {
     const NAME: &'static str = "annals_new_event";
     const ARRAY: &'static str = "events";
     const SIZE_MIN: usize = offset_of!(annals_new_event, metadata);
 }
 
-/// One stream's share of annals_append_multi. Start from ANNALS_UNIT_INIT.
+/// The part of an annals_append_multi that concerns one stream. Start with ANNALS_UNIT_INIT.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct annals_unit {
-    /// sizeof(annals_unit), the same in every unit of an array.
+    /// sizeof(annals_unit), the same for all units of an array.
     pub struct_size: usize,
     /// The stream id: 1 to 255 bytes of UTF-8 without NUL.
     pub stream: *const c_char,
-    /// Its length, or ANNALS_NUL_TERMINATED.
+    /// Its length in bytes, or ANNALS_NUL_TERMINATED.
     pub stream_len: usize,
-    /// What is expected of the stream: see annals_append.
+    /// The expected version of the stream: see annals_append.
     pub expected_version: u64,
-    /// The events to append; NULL for a pure check of the stream.
+    /// The events to append; NULL to only check the version of the stream.
     pub events: *const annals_new_event,
-    /// How many events; 0 for a pure check.
+    /// The number of events; 0 to only check the version.
     pub event_count: usize,
 }
 
@@ -218,7 +220,7 @@ impl Default for annals_unit {
     }
 }
 
-// SAFETY: it is repr(C), starts with its size, and has only numbers and pointers.
+// SAFETY: it is repr(C), starts with its size, and consists of numbers and pointers only.
 unsafe impl SelfSized for annals_unit {
     const NAME: &'static str = "annals_unit";
     const ARRAY: &'static str = "units";

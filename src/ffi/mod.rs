@@ -1,20 +1,20 @@
-//! The C ABI: what `include/annals.h` declares. Rust programs use the crate's root instead.
+//! The C ABI, declared in `include/annals.h`. Rust programs use the crate root instead.
 //!
-//! The header is made from this module and documents every function for C; its conventions stand at
-//! its top. Each function is a frame from `glue` around a call of the public Rust API:
+//! The header is generated from this module. It documents every function for C and starts with the
+//! conventions. Each function wraps a call of the public Rust API in code from `glue`:
 //!
 //! ```text
 //! clear *err and the outs -> guard (catch a panic) -> handle (kind, gate, fork) -> arguments
 //!     -> the Rust API -> outs, or an error object
 //! ```
 //!
-//! This is the only place with `unsafe` code. A new function is a new block in the file of its
-//! subject, and a line in `tests/abi/annals.symbols`.
+//! This is the only module with `unsafe` code. To add a function, add it to the file of its subject
+//! and its name to `tests/abi/annals.symbols`.
 
 #![allow(
     unsafe_code,
     non_camel_case_types,
-    reason = "pointers from C are what this is about, and the types have their names of C"
+    reason = "the functions take pointers from C, and the types are named as in C"
 )]
 #![deny(unsafe_op_in_unsafe_fn, clippy::arithmetic_side_effects)]
 

@@ -20,36 +20,36 @@ use crate::{
     EventStore, ExportOptions, ImportError, ImportMode, ImportOptions, ImportReport, TornTail,
 };
 
-/// As the mode of an import: each event_id must follow the last position of the store, so that
-/// every event keeps its position.
+/// Import mode: each event_id must follow the store's head, so that every event keeps its position.
 pub const ANNALS_IMPORT_FAITHFUL: u32 = 0;
-/// As the mode of an import: events get new positions, and event_id says nothing. Their ids are
-/// kept, so that importing the same file again skips what is there, if all its events have one.
+/// Import mode: events get new positions, and event_id is ignored. Their ids are kept: if all
+/// events of a batch have one, a repeated import of the same file skips the batches that are
+/// already stored.
 pub const ANNALS_IMPORT_APPEND: u32 = 1;
-/// As the mode of an import: events up to the last position of the store are compared with it and
-/// skipped, and a difference is an error; from there on as ANNALS_IMPORT_FAITHFUL.
+/// Import mode: events at or below the store's head are compared with the stored ones and skipped;
+/// a difference is an error. Later events are treated as with ANNALS_IMPORT_FAITHFUL.
 pub const ANNALS_IMPORT_RESUME: u32 = 2;
 
-/// As a flag of an import: a last line that has no line end and is no JSON, as a crash of its
-/// writer leaves it, is left out. Without the flag it is an error.
+/// Import flag: ignore a last line that has no line end and is not JSON, such as one left by a
+/// crash of its writer. Without the flag it is an error.
 pub const ANNALS_IMPORT_DROP_TORN_TAIL: u32 = 1;
 
-/// Takes bytes of an export. They are valid until the callback returns.
+/// Receives bytes of an export, which are valid until the callback returns.
 ///
-/// It returns 0 to go on, a value above 0 to stop once these bytes are taken (the export returns
-/// ANNALS_DONE), or one below 0 to fail (the export returns ANNALS_E_CALLBACK). It runs on the
-/// thread of the call, with no lock held, and may use the store, except to close it. It must not
-/// throw or longjmp.
+/// The callback returns 0 to continue, a positive value to stop after it has taken these bytes (the
+/// export then returns ANNALS_DONE), or a negative value to fail (the export then returns
+/// ANNALS_E_CALLBACK). It runs on the thread of the call, with no lock held. It may use the store,
+/// but must not close it. It must not throw or longjmp.
 pub type annals_write_fn =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, data: *const u8, len: usize) -> i32>;
 
-/// Gives bytes to an import: writes at most `capacity` of them to `buffer` and their number to
-/// `*out_len`, which is 0 before; 0 is the end.
+/// Supplies bytes to an import: writes at most `capacity` bytes to `buffer` and their number to
+/// `*out_len`, which is 0 on entry. Leaving it 0 ends the input.
 ///
-/// It returns 0 to go on, a value above 0 to end the input after these bytes (the import returns
-/// ANNALS_DONE), or one below 0 to fail (the import returns ANNALS_E_CALLBACK). It runs on the
-/// thread of the call, with no lock held, and may use the store, except to close it. It must not
-/// throw or longjmp.
+/// The callback returns 0 to continue, a positive value to end the input after these bytes (the
+/// import then returns ANNALS_DONE), or a negative value to fail (the import then returns
+/// ANNALS_E_CALLBACK). It runs on the thread of the call, with no lock held. It may use the store,
+/// but must not close it. It must not throw or longjmp.
 pub type annals_read_fn = Option<
     unsafe extern "C-unwind" fn(
         user_data: *mut c_void,
@@ -59,24 +59,23 @@ pub type annals_read_fn = Option<
     ) -> i32,
 >;
 
-/// Writes every event up to the last one of this moment as NDJSON, one event a line, byte for byte
-/// as Python's json.dumps would.
+/// Writes all events up to the current head as NDJSON: one event per line, byte for byte as
+/// Python's json.dumps would write it.
 ///
 /// @param store The store.
-/// @param write Takes the bytes, in large pieces that end anywhere.
-/// @param user_data Handed to `write`.
-/// @param out_events Receives how many whole lines `write` has taken, also on an error. May be
+/// @param write Receives the bytes, in large pieces that may end anywhere.
+/// @param user_data Passed to `write`.
+/// @param out_events Receives how many complete lines `write` has taken, also on an error. May be
 /// NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when `write` asked to stop; ANNALS_E_CALLBACK; ANNALS_E_CORRUPT;
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if `write` asked to stop; ANNALS_E_CALLBACK; ANNALS_E_CORRUPT;
 /// ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
 /// ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: reads files, and for as long as `write` takes.
-/// Since: 0.1.0
+/// Threads: thread-safe. Blocking: reads files, and runs `write`. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_export_ndjson(
@@ -86,13 +85,13 @@ pub unsafe extern "C" fn annals_export_ndjson(
     out_events: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (events, err) = unsafe { (Out::cleared(out_events, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
         let write = write.ok_or_else(|| Details::invalid("write", "it is NULL"))?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let call = |bytes: &[u8]| unsafe { write(user_data, bytes.as_ptr(), bytes.len()) };
         let mut sink = Sink::new(call);
         let exported = store.events.export_ndjson(&mut sink, &ExportOptions::new());
@@ -104,23 +103,23 @@ pub unsafe extern "C" fn annals_export_ndjson(
     })
 }
 
-/// Writes every event up to the last one of this moment as NDJSON to a new file. The file appears
-/// under its name when it is complete and durable; what has the name already is never overwritten.
+/// Writes all events up to the current head as NDJSON to a new file. The file appears under its
+/// name only when it is complete and durable. An existing file is never overwritten.
 ///
 /// @param store The store.
 /// @param path The file, UTF-8.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param out_events Receives how many events the file has; 0 on an error, when there is no file.
-/// May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_IO, with EEXIST when the name is taken; ANNALS_E_NO_SPACE;
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param out_events Receives the number of events in the file; 0 on an error, because then there
+/// is no file. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_IO, with the os code EEXIST if `path` exists; ANNALS_E_NO_SPACE;
 /// ANNALS_E_CORRUPT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
 /// ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: reads and writes files. Since: 0.1.0
+/// Threads: thread-safe. Blocking: reads and writes files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_export_ndjson_file(
@@ -130,10 +129,10 @@ pub unsafe extern "C" fn annals_export_ndjson_file(
     out_events: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (events, err) = unsafe { (Out::cleared(out_events, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, path) = unsafe { (handle::shared(store)?, arguments::path(path, len)?) };
         let report = store.events.export_ndjson_file(path, &ExportOptions::new())?;
         events.set(report.events);
@@ -141,26 +140,26 @@ pub unsafe extern "C" fn annals_export_ndjson_file(
     })
 }
 
-/// Appends the events that the input has, one a line, in durable batches of a few thousand. A fault
-/// costs its batch alone: the batches before it stay.
+/// Appends the events in the input, one per line, in durable batches of a few thousand. After an
+/// error nothing of the batch with the fault is written; earlier batches stay.
 ///
 /// @param store The store.
 /// @param mode ANNALS_IMPORT_FAITHFUL, ANNALS_IMPORT_APPEND or ANNALS_IMPORT_RESUME.
 /// @param flags 0 or ANNALS_IMPORT_DROP_TORN_TAIL.
-/// @param read Gives the bytes.
-/// @param user_data Handed to `read`.
-/// @param out_events Receives how many events were written, also on an error. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when `read` asked to stop; ANNALS_E_PARSE: see annals_error_line;
-/// ANNALS_E_DUPLICATE_ID; ANNALS_E_CALLBACK; ANNALS_E_LIMIT; ANNALS_E_NO_SPACE; ANNALS_E_POISONED;
-/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT, also when `read` tells more bytes than
-/// it had room for; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param read Supplies the bytes.
+/// @param user_data Passed to `read`.
+/// @param out_events Receives the number of events written, also on an error. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if `read` asked to stop; ANNALS_E_PARSE: see annals_error_line;
+/// ANNALS_E_DUPLICATE_ID; ANNALS_E_CALLBACK; ANNALS_E_LIMIT; ANNALS_E_READ_ONLY; ANNALS_E_NO_SPACE;
+/// ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT, also if `read`
+/// reports more bytes than fit into its buffer; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: as annals_append, and for as long as `read` takes.
-/// Since: 0.1.0
+/// Threads: thread-safe. Blocking: as annals_append, and runs `read`. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_import_ndjson(
@@ -172,16 +171,16 @@ pub unsafe extern "C" fn annals_import_ndjson(
     out_events: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (events, err) = unsafe { (Out::cleared(out_events, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
         let read = read.ok_or_else(|| Details::invalid("read", "it is NULL"))?;
         let options = import_options(mode, flags)?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
         let call = |buffer: &mut [u8]| {
             let mut len = 0;
-            // SAFETY: as promised to this function.
+            // SAFETY: the caller upholds this function's contract.
             let code = unsafe { read(user_data, buffer.as_mut_ptr(), buffer.len(), &raw mut len) };
             (code, len)
         };
@@ -189,7 +188,7 @@ pub unsafe extern "C" fn annals_import_ndjson(
         let imported =
             import(&store.events, &events, |store| store.import_ndjson(&mut source, &options));
         match (source.end, imported) {
-            // A stop only ends the input: what is wrong with the lines before it still counts.
+            // A stop only ends the input: an error in the lines before it is still returned.
             (Some(End::Stopped), Err(fault)) => Err(fault),
             (Some(end), _) => end.outcome("read"),
             (None, imported) => imported,
@@ -203,17 +202,17 @@ pub unsafe extern "C" fn annals_import_ndjson(
 /// @param mode ANNALS_IMPORT_FAITHFUL, ANNALS_IMPORT_APPEND or ANNALS_IMPORT_RESUME.
 /// @param flags 0 or ANNALS_IMPORT_DROP_TORN_TAIL.
 /// @param path The file, UTF-8.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param out_events Receives how many events were written, also on an error. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param out_events Receives the number of events written, also on an error. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_PARSE: see annals_error_line; ANNALS_E_DUPLICATE_ID; ANNALS_E_LIMIT;
-/// ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// ANNALS_E_READ_ONLY; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: as annals_append, and reads the file. Since: 0.1.0
+/// Threads: thread-safe. Blocking: as annals_append, and reads the file. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_import_ndjson_file(
@@ -225,11 +224,11 @@ pub unsafe extern "C" fn annals_import_ndjson_file(
     out_events: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (events, err) = unsafe { (Out::cleared(out_events, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
         let options = import_options(mode, flags)?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, path) = unsafe { (handle::shared(store)?, arguments::path(path, len)?) };
         import(&store.events, &events, |store| store.import_ndjson_file(path, &options))
     })
@@ -240,7 +239,10 @@ fn import_options(mode: u32, flags: u32) -> Result<ImportOptions, Fault> {
         ANNALS_IMPORT_FAITHFUL => ImportMode::Faithful,
         ANNALS_IMPORT_APPEND => ImportMode::Append,
         ANNALS_IMPORT_RESUME => ImportMode::Resume,
-        unknown => return Err(Details::invalid("mode", format_args!("{unknown} is unknown"))),
+        unknown => {
+            let reason = format_args!("{unknown} is not an ANNALS_IMPORT_ mode");
+            return Err(Details::invalid("mode", reason));
+        }
     };
     arguments::check_flags(flags, ANNALS_IMPORT_DROP_TORN_TAIL)?;
     let torn_tail = match flags & ANNALS_IMPORT_DROP_TORN_TAIL {
@@ -250,7 +252,7 @@ fn import_options(mode: u32, flags: u32) -> Result<ImportOptions, Fault> {
     Ok(ImportOptions::new().mode(mode).torn_tail(torn_tail))
 }
 
-/// Runs an import and tells how many events are in, whatever the end.
+/// Runs an import and sets the number of events written, also after an error.
 fn import(
     store: &EventStore,
     events: &Out<u64>,
@@ -279,14 +281,14 @@ impl End {
             End::Stopped => Ok(ANNALS_DONE),
             End::Failed(code) => Err(Details::callback(name, code)),
             End::Overran { len, capacity } => {
-                let reason = format_args!("it tells {len} bytes, with room for {capacity}");
+                let reason = format_args!("{name} reported {len} bytes, with room for {capacity}");
                 Err(Details::invalid("out_len", reason))
             }
         }
     }
 }
 
-/// Hands bytes to a callback.
+/// Passes bytes to a callback.
 pub(in crate::ffi) struct Sink<F> {
     call: F,
     lines: u64,
@@ -298,12 +300,12 @@ impl<F> Sink<F> {
         Sink { call, lines: 0, end: None }
     }
 
-    /// Whole lines that the callback has taken.
+    /// Complete lines that the callback has taken.
     pub(in crate::ffi) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// How the callback has ended the export, if it has.
+    /// How the callback ended the export, if it did.
     pub(in crate::ffi) fn end(self) -> Option<End> {
         self.end
     }
@@ -311,7 +313,7 @@ impl<F> Sink<F> {
 
 impl<F: FnMut(&[u8]) -> i32> Write for Sink<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let ended = || io::Error::other("the callback has ended the export");
+        let ended = || io::Error::other("the callback ended the export");
         if self.end.is_some() {
             return Err(ended());
         }
@@ -347,14 +349,14 @@ impl<F: FnMut(&mut [u8]) -> (i32, usize)> Read for Source<F> {
         let (code, len) = (self.call)(buffer);
         if len > buffer.len() {
             self.end = Some(End::Overran { len, capacity: buffer.len() });
-            return Err(io::Error::other("the callback has overrun its buffer"));
+            return Err(io::Error::other("the callback overran its buffer"));
         }
         match code {
             0 => {}
             1.. => self.end = Some(End::Stopped),
             failed => {
                 self.end = Some(End::Failed(failed));
-                return Err(io::Error::other("the callback has failed"));
+                return Err(io::Error::other("the callback failed"));
             }
         }
         Ok(len)

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use std::time::Duration;
 
@@ -13,21 +13,22 @@ use crate::ffi::{
 };
 use crate::{Durability, Options};
 
-/// An append returns once its events survive a power cut. The default.
+/// An append returns once its events survive a power cut. This is the default.
 pub const ANNALS_DURABILITY_SYNC: u32 = 0;
-/// An append returns once its events are ordered and visible to readers of this process. At most
-/// the last `max_delay_ms` of them may be lost in a crash of the system, always a suffix of whole
-/// appends; a crash of the process alone loses none. annals_flush makes all of them durable.
+/// An append returns once its events are ordered and visible to readers in this process. A crash of
+/// the operating system may lose the appends of the last `max_delay_ms`, always whole appends from
+/// the end of the log; a crash of this process alone loses none. annals_flush makes all of them
+/// durable.
 pub const ANNALS_DURABILITY_BUFFERED: u32 = 1;
 
-/// How a store is opened: made by annals_options_new, set up, handed to annals_open any number of
-/// times, and freed.
+/// Options for annals_open, which may use them any number of times. They are created by
+/// annals_options_new and freed by annals_options_free.
 #[derive(Debug)]
 pub struct annals_options {
     _private: [u8; 0],
 }
 
-/// The choices of a caller, and the upcasters of the stores that are opened with them.
+/// The caller's options, and the upcasters of the stores that are opened with them.
 #[derive(Debug, Default)]
 pub(in crate::ffi) struct OpenOptions {
     pub(in crate::ffi) options: Options,
@@ -44,16 +45,16 @@ impl Opaque for annals_options {
     }
 }
 
-/// Makes options with the defaults: ANNALS_DURABILITY_SYNC, a cache of 64 MiB, and creating the
-/// store where there is none.
+/// Creates options with the defaults: ANNALS_DURABILITY_SYNC, a cache of 64 MiB, and a store is
+/// created if there is none.
 ///
-/// @return The options; NULL only when there is no memory.
+/// @return The options; NULL only if there is not enough memory.
 ///
 /// Ownership: the caller frees them with annals_options_free. Threads: any. Blocking: never.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_options_new() -> *mut annals_options {
@@ -62,46 +63,46 @@ pub unsafe extern "C" fn annals_options_new() -> *mut annals_options {
 
 /// Frees options. Stores that were opened with them are not affected.
 ///
-/// @param options The options, or NULL, which is nothing to do.
+/// @param options The options. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same options. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the options. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `options` is NULL or comes from `annals_options_new`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_options_free(options: *mut annals_options) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(options) };
 }
 
-/// Changes options by what `change` makes of them.
+/// Applies `change` to the options.
 ///
 /// # Safety
-/// `options` is NULL or comes from `annals_options_new` and is not freed meanwhile.
+/// `options` is NULL or comes from `annals_options_new`, and is not freed during the call.
 unsafe fn set(
     options: *mut annals_options,
     change: impl FnOnce(Options) -> Result<Options, Box<Details>>,
 ) -> annals_status {
     guard::quietly(|| {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let mut options = unsafe { handle::exclusive(options) }?;
         options.options = change(options.options.clone())?;
         Ok(ANNALS_OK)
     })
 }
 
-/// Sets when an append returns.
+/// Sets at what point an append returns.
 ///
 /// @param options The options.
 /// @param durability ANNALS_DURABILITY_SYNC or ANNALS_DURABILITY_BUFFERED.
-/// @param max_delay_ms The longest time that a buffered event waits for its sync, in milliseconds:
+/// @param max_delay_ms The longest time in milliseconds that a buffered event waits for its sync:
 /// above 0 with ANNALS_DURABILITY_BUFFERED (10 is a good value), 0 with ANNALS_DURABILITY_SYNC.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// `options` is NULL or comes from `annals_options_new` and is not freed meanwhile.
+/// `options` is NULL or comes from `annals_options_new`, and is not freed during the call.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_options_set_durability(
@@ -118,7 +119,7 @@ pub unsafe extern "C" fn annals_options_set_durability(
         (ANNALS_DURABILITY_SYNC | ANNALS_DURABILITY_BUFFERED, _) => Err("max_delay_ms"),
         _ => Err("durability"),
     };
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| match durability {
             Ok(durability) => Ok(options.durability(durability)),
@@ -127,13 +128,13 @@ pub unsafe extern "C" fn annals_options_set_durability(
     }
 }
 
-/// Sets about how much memory the page cache of the store takes.
+/// Sets the approximate memory use of the store's page cache.
 ///
 /// @param options The options.
-/// @param bytes The size; less than 1 MiB counts as 1 MiB.
+/// @param bytes The size in bytes; anything below 1 MiB means 1 MiB.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_options_set_durability`.
@@ -143,17 +144,17 @@ pub unsafe extern "C" fn annals_options_set_cache_bytes(
     options: *mut annals_options,
     bytes: u64,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { set(options, |options| Ok(options.cache_bytes(bytes))) }
 }
 
-/// Sets whether annals_open makes a store where there is none.
+/// Sets whether annals_open creates a store if there is none.
 ///
 /// @param options The options.
-/// @param create If false, opening what is not there fails with ANNALS_E_IO and the os code ENOENT.
+/// @param create If false, opening a missing store fails with ANNALS_E_IO and the os code ENOENT.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_options_set_durability`.
@@ -163,19 +164,18 @@ pub unsafe extern "C" fn annals_options_set_create(
     options: *mut annals_options,
     create: bool,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { set(options, |options| Ok(options.create(create))) }
 }
 
-/// Sets whether annals_open rebuilds trees that cannot be used from the journal; see
-/// annals_recovery.
+/// Sets whether annals_open rebuilds unusable trees from the journal; see annals_recovery.
 ///
 /// @param options The options.
-/// @param rebuild If false, such a store fails with ANNALS_E_CORRUPT and stays as it is. True at
-/// the start.
+/// @param rebuild True, the default: rebuild them. False: fail with ANNALS_E_CORRUPT and change
+/// nothing.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_options_set_durability`.
@@ -185,18 +185,17 @@ pub unsafe extern "C" fn annals_options_set_rebuild(
     options: *mut annals_options,
     rebuild: bool,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { set(options, |options| Ok(options.rebuild(rebuild))) }
 }
 
-/// Sets how long annals_open waits while the store is open elsewhere, before it answers
-/// ANNALS_E_LOCKED.
+/// Sets how long annals_open waits if the store is already open, before it returns ANNALS_E_LOCKED.
 ///
 /// @param options The options.
-/// @param milliseconds The time; 0, as at the start, does not wait.
+/// @param milliseconds The time. The default is 0: do not wait.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_options_set_durability`.
@@ -207,6 +206,6 @@ pub unsafe extern "C" fn annals_options_set_wait_ms(
     milliseconds: u32,
 ) -> annals_status {
     let patience = Duration::from_millis(milliseconds.into());
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { set(options, |options| Ok(options.wait_for_lock(patience))) }
 }

@@ -1,4 +1,4 @@
-//! An open store.
+//! Open stores.
 
 use std::{ffi::c_char, path::Path, ptr, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::ffi::{
 };
 use crate::{EventStore, Reader};
 
-/// An open event store. Any number of threads may use it at once; only annals_close wants it alone.
+/// An open event store. It is thread-safe; only annals_close needs exclusive access.
 #[derive(Debug)]
 pub struct annals_store {
     _private: [u8; 0],
@@ -42,25 +42,25 @@ fn open(path: &Path, options: &OpenOptions) -> Result<*mut annals_store, Fault> 
     handle::make(Arc::new(SharedStore::with_callbacks(store, callbacks)))
 }
 
-/// Opens the store in a directory, which is made if need be. Whatever a crash left behind is put in
-/// order: an append that was acknowledged is there, one that was not is there whole or not at all.
-/// One process at a time has a store open, and has it open once.
+/// Opens the store in a directory; if there is no store, creates the directory and the store. It
+/// recovers from a crash: every acknowledged append is there, and any other append is there as a
+/// whole or not at all. Only one process at a time can have a store open, and only once.
 ///
 /// @param path The directory, UTF-8.
-/// @param path_len Its length, or ANNALS_NUL_TERMINATED.
-/// @param options_or_null Options, which are copied, or NULL for the defaults.
+/// @param path_len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param options_or_null Options, which are copied; NULL for the defaults.
 /// @param out_store Receives the store.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_LOCKED when it is open elsewhere; ANNALS_E_INVALID_ARGUMENT for a
-/// bad argument, and for a directory that is neither a store nor empty; ANNALS_E_CORRUPT;
-/// ANNALS_E_FORMAT; ANNALS_E_IO, with ENOENT for a missing store that may not be created;
-/// ANNALS_E_NO_SPACE; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_LOCKED if the store is already open; ANNALS_E_INVALID_ARGUMENT, also
+/// if the directory is neither a store nor empty; ANNALS_E_CORRUPT; ANNALS_E_FORMAT; ANNALS_E_IO,
+/// with the os code ENOENT if the store is missing and must not be created; ANNALS_E_NO_SPACE;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller closes the store with annals_close. Threads: any. Blocking: reads and
-/// writes files; after a crash longer, for what has to be replayed. Since: 0.1.0
+/// writes files; after a crash it takes longer, because it replays the journal. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_open(
@@ -70,16 +70,16 @@ pub unsafe extern "C" fn annals_open(
     out_store: *mut *mut annals_store,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out_store")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let path = unsafe { arguments::path(path, path_len) }?;
         let store = if options_or_null.is_null() {
             handle_of(EventStore::open(path)?)?
         } else {
-            // SAFETY: as promised to this function.
+            // SAFETY: the caller upholds this function's contract.
             let options = unsafe { handle::shared(options_or_null) }?;
             open(path, &options)?
         };
@@ -88,26 +88,27 @@ pub unsafe extern "C" fn annals_open(
     })
 }
 
-/// Opens a store for reading, beside the program that writes it or with nobody writing it. It takes
-/// no lock, writes nothing, and needs only read permission. It never shows what is not durable.
+/// Opens a store read-only. Another program may write it at the same time. The reader takes no
+/// lock, writes nothing, and needs only read permission. It never returns events that are not
+/// durable.
 ///
-/// The store takes the calls that read; calls that write answer ANNALS_E_READ_ONLY. Each call sees
-/// the last event that is durable at its time; an iterator what was there when it was made; a
-/// subscription follows what any process appends. Where the journal is damaged, ANNALS_E_CORRUPT
-/// comes after everything before the damage.
+/// Functions that only read accept this store; functions that write return ANNALS_E_READ_ONLY. Each
+/// call sees all events that are durable at that time. An iterator sees the events that were
+/// durable when it was created. A subscription follows the appends of any process. If the journal
+/// is damaged, all events before the damage are returned, then ANNALS_E_CORRUPT.
 ///
 /// @param path The directory, UTF-8.
-/// @param path_len Its length, or ANNALS_NUL_TERMINATED.
+/// @param path_len Its length in bytes, or ANNALS_NUL_TERMINATED.
 /// @param out_store Receives the store.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_IO, with ENOENT when there is no store; ANNALS_E_CORRUPT;
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_IO, with the os code ENOENT if there is no store; ANNALS_E_CORRUPT;
 /// ANNALS_E_FORMAT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller closes the store with annals_close. Threads: any. Blocking: reads files.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_reader_open(
@@ -116,36 +117,36 @@ pub unsafe extern "C" fn annals_reader_open(
     out_store: *mut *mut annals_store,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out_store")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let path = unsafe { arguments::path(path, path_len) }?;
         out.set(handle_of(Reader::open(path)?.into_store())?);
         Ok(ANNALS_OK)
     })
 }
 
-/// Opens a store without files, for tests and for events that need not last: they live as long as
-/// the store does.
+/// Opens a store in memory, without files: for tests, and for events that are needed only until the
+/// store is closed.
 ///
 /// @param out_store Receives the store.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller closes the store with annals_close. Threads: any. Blocking: never.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_open_in_memory(
     out_store: *mut *mut annals_store,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out_store")?;
@@ -154,41 +155,43 @@ pub unsafe extern "C" fn annals_open_in_memory(
     })
 }
 
-/// Closes a store: makes everything durable, and gives the directory free for another open. The
-/// pointer is invalid afterwards, also when an error is returned, except with ANNALS_E_BUSY, which
-/// is the answer while another call on the store runs, such as the one around a callback that
-/// closes it.
+/// Closes a store: makes everything durable, and releases the directory so that it can be opened
+/// again. It takes ownership of the handle: the pointer is invalid afterwards, even if an error is
+/// returned. The only exception is ANNALS_E_BUSY: another call on the store is running, such as the
+/// one that runs this callback, and the store stays open.
 ///
-/// What was made from the store answers ANNALS_E_CLOSED from now on and still has to be freed, now
-/// or later.
+/// Functions of objects that were made from the store return ANNALS_E_CLOSED from now on. The
+/// objects must still be freed, now or later.
 ///
-/// @param store The store, or NULL, which is nothing to do.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_POISONED when the last sync failed, or an earlier write: events
-/// whose append was acknowledged do not depend on it; ANNALS_E_BUSY, and the store is still open;
-/// ANNALS_E_FORKED: in a forked child only memory is released; ANNALS_E_PANIC: also when an earlier
-/// call panicked; ANNALS_E_MISUSE.
+/// Batches that were submitted are completed first; their tickets keep their outcomes.
 ///
-/// Ownership: takes the store. Threads: any, with no other call on the same store. Blocking: writes
-/// and syncs files. Since: 0.1.0
+/// @param store The store. NULL is a no-op.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_POISONED if the last sync or an earlier write failed: acknowledged
+/// events do not depend on it; ANNALS_E_BUSY: the store is still open; ANNALS_E_FORKED: in a forked
+/// child only memory is released; ANNALS_E_PANIC, also if an earlier call panicked;
+/// ANNALS_E_MISUSE.
+///
+/// Ownership: takes ownership of the store. Threads: any; no other thread may be using the store.
+/// Blocking: writes and syncs files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says, and the store is not used again.
+/// Each pointer is NULL or satisfies its description above, and the store is not used again.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_close(
     store: *mut annals_store,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
         if store.is_null() {
             return Ok(ANNALS_OK);
         }
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { handle::peek(store.cast_const(), |shared| shared.check_no_callback()) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let shared = unsafe { handle::take(store) }?;
         shared.check_not_forked()?;
         let closed = shared.events.close();
@@ -198,46 +201,46 @@ pub unsafe extern "C" fn annals_close(
     })
 }
 
-/// Returns once every event appended so far survives a power cut. With ANNALS_DURABILITY_SYNC that
-/// is so already.
+/// Makes every event appended so far durable: it survives a power cut when the call returns. With
+/// ANNALS_DURABILITY_SYNC all events already are.
 ///
 /// @param store The store.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_POISONED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
-/// ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_POISONED; ANNALS_E_READ_ONLY; ANNALS_E_INVALID_ARGUMENT;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: syncs a file. Since: 0.1.0
+/// Threads: thread-safe. Blocking: syncs a file. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_flush(
     store: *const annals_store,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
         store.events.flush()?;
         Ok(ANNALS_OK)
     })
 }
 
-/// Tells the position of the last event.
+/// Returns the position of the last event.
 ///
 /// @param store The store.
-/// @param out_position Receives the position; 0 when there is no event.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param out_position Receives the position; 0 if there is no event.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
 /// ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: never. Since: 0.1.0
+/// Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_head(
@@ -245,31 +248,31 @@ pub unsafe extern "C" fn annals_head(
     out_position: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (position, err) = unsafe { (Out::cleared(out_position, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
         position.required("out_position")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
         position.set(store.events.head()?);
         Ok(ANNALS_OK)
     })
 }
 
-/// Tells how many events a stream has, which is the version of its last one.
+/// Returns the version of a stream: the number of its events.
 ///
 /// @param store The store.
 /// @param stream The stream id.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param out_version Receives the version; 0 when there is no such stream.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT and ANNALS_E_LIMIT for what is no stream id;
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param out_version Receives the version; 0 if there is no such stream.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT or ANNALS_E_LIMIT if the stream id is invalid;
 /// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: may read files. Since: 0.1.0
+/// Threads: thread-safe. Blocking: may read files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_stream_version(
@@ -279,11 +282,11 @@ pub unsafe extern "C" fn annals_stream_version(
     out_version: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (version, err) = unsafe { (Out::cleared(out_version, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
         version.required("out_version")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, stream) =
             unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
         version.set(store.events.stream_version(stream)?);
@@ -291,25 +294,26 @@ pub unsafe extern "C" fn annals_stream_version(
     })
 }
 
-/// Copies a store to a directory while it is in use: every event up to the head of this moment,
-/// checkpoints and snapshots. The copy is opened as any other store; the first open builds its
-/// trees. A new directory appears under its name when it is complete and durable; an empty one is
-/// replaced, an earlier backup of the same store is continued, and anything else is never
+/// Copies a store to a directory while it is in use: all events up to the current head, checkpoints
+/// and snapshots. Open the copy like any other store; the first open builds its trees. A new
+/// directory appears under its name only when it is complete and durable. An empty directory is
+/// replaced, an earlier backup of the same store is brought up to date, and anything else is never
 /// overwritten.
 ///
 /// @param store The store.
 /// @param path The directory, UTF-8.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_IO, with EEXIST when something else is there; ANNALS_E_LOCKED while
-/// the backup is open; ANNALS_E_CORRUPT when events cannot be read; ANNALS_E_NO_SPACE;
-/// ANNALS_E_INVALID_ARGUMENT, also for a store in memory, a path in the store itself, and the
-/// backup of another history; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_IO, with the os code EEXIST if `path` holds something else;
+/// ANNALS_E_LOCKED if the backup is open; ANNALS_E_CORRUPT if events cannot be read;
+/// ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT, also for a store in memory, a path inside the
+/// store, and a backup with a different history; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: reads and writes files. Since: 0.1.0
+/// Threads: thread-safe. Blocking: reads and writes files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_backup(
@@ -318,10 +322,10 @@ pub unsafe extern "C" fn annals_backup(
     len: usize,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, path) = unsafe { (handle::shared(store)?, arguments::path(path, len)?) };
         store.events.backup(path)?;
         Ok(ANNALS_OK)

@@ -1,11 +1,11 @@
-//! Which library this is.
+//! The version of the library.
 
 use std::ffi::{CStr, c_char};
 
 use crate::ffi::glue::guard;
 
-/// The version of the ABI that this header describes. A library with another one does not fit the
-/// program: see ANNALS_CHECK_VERSION.
+/// The version of the ABI that this header describes. A library with another ABI version does not
+/// fit the program: see ANNALS_CHECK_VERSION.
 pub const ANNALS_ABI_VERSION: u32 = 2;
 
 const VERSION: &CStr =
@@ -31,40 +31,41 @@ const fn number(text: &str) -> u32 {
     }
 }
 
-/// The version of the library that runs, such as "0.1.0": ANNALS_VERSION_STRING of its own header.
+/// Returns the version of the library at run time, such as "0.1.0": its own ANNALS_VERSION_STRING.
 ///
 /// @return A static string.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_version() -> *const c_char {
     guard::value(VERSION.as_ptr(), || Ok(VERSION.as_ptr()))
 }
 
-/// The version of the library that runs as a number: major * 1000000 + minor * 1000 + patch.
+/// Returns the version of the library at run time as a number: major * 1000000 + minor * 1000 +
+/// patch.
 ///
-/// @return ANNALS_VERSION_NUMBER of its own header.
+/// @return The library's own ANNALS_VERSION_NUMBER.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_version_number() -> u32 {
     guard::value(VERSION_NUMBER, || Ok(VERSION_NUMBER))
 }
 
-/// The ABI version of the library that runs.
+/// Returns the ABI version of the library at run time.
 ///
-/// @return ANNALS_ABI_VERSION of its own header.
+/// @return The library's own ANNALS_ABI_VERSION.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_abi_version() -> u32 {
     guard::value(ANNALS_ABI_VERSION, || Ok(ANNALS_ABI_VERSION))

@@ -1,4 +1,4 @@
-/* Reading: order, options, batches, ends, and what outlives the store. */
+/* Reads: order, options, batches, ends, and objects that outlive the store. */
 
 #include "check.h"
 
@@ -10,7 +10,7 @@ static void fill(annals_store *store) {
   append(store, "order-1", "Closed", "5");
 }
 
-/* Reads everything that is left and writes the positions as digits. */
+/* Reads all remaining events and writes their positions as digits. */
 static void positions(annals_iter *iter, char *out) {
   annals_error *error = NULL;
   const annals_event *event = NULL;
@@ -81,7 +81,7 @@ static void event_at(annals_store *store, uint8_t last, int64_t timestamp_us) {
   OK(annals_append(store, "timed", NT, ANNALS_EXPECT_ANY, &event, 1, NULL, NULL, &error));
 }
 
-/* Times need not rise: what lies between two of them is found wherever it is. */
+/* Timestamps need not rise: all events between two timestamps are found, wherever they are. */
 static void reads_end_at_a_position_or_a_time(void) {
   annals_error *error = NULL;
   annals_store *store = in_memory();
@@ -95,7 +95,7 @@ static void reads_end_at_a_position_or_a_time(void) {
   READS("234", annals_read_all(store, options, &iter, &error));
   CHECK(annals_read_options_set_until(options, 300) == ANNALS_OK);
   READS("23", annals_read_stream(store, "timed", NT, options, &iter, &error));
-  REFUSED(ANNALS_E_INVALID_ARGUMENT, "no times",
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "no timestamp bounds",
           annals_subscribe(store, 1, options, &subscription, &error));
   CHECK(annals_read_options_set_since(options, INT64_MIN) == ANNALS_E_INVALID_ARGUMENT);
   annals_read_options_free(options);
@@ -161,7 +161,7 @@ static void events_are_brought_to_their_newest_shape(void) {
         ANNALS_OK);
   CHECK(annals_options_add_upcaster(options, "Placed", NT, 2, upcast, &with, given_back) ==
         ANNALS_OK);
-  /* Neither a gap nor a second step from one version, and not without a callback. */
+  /* Rejected: a gap, a second step from the same version, and a missing callback. */
   CHECK(annals_options_add_upcaster(options, "Placed", NT, 4, upcast, &with, given_back) ==
         ANNALS_E_INVALID_ARGUMENT);
   CHECK(annals_options_add_upcaster(options, "Placed", NT, 1, upcast, &with, given_back) ==

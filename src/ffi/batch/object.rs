@@ -19,8 +19,8 @@ use crate::ffi::{
 };
 use crate::{Batch, Committed, Error, limits::CONDITIONS_MAX};
 
-/// One atomic unit that is being put together: events for any number of streams, requirements,
-/// conditions and checkpoints. See annals_batch_commit.
+/// An atomic unit that is being built: events for any number of streams, requirements, conditions
+/// and checkpoints. See annals_batch_commit.
 #[derive(Debug)]
 pub struct annals_batch {
     _private: [u8; 0],
@@ -28,11 +28,11 @@ pub struct annals_batch {
 
 #[derive(Debug)]
 pub(in crate::ffi) struct Gathered {
-    /// `None` once it is spent.
+    /// `None` once the batch is committed or submitted.
     batch: Option<Batch>,
     checkpoints: HashSet<String>,
     conditions: usize,
-    /// Why the first part that was refused was refused: without it the batch is never written.
+    /// Why the first rejected part was rejected. If it is set, the batch is never written.
     failure: Option<Fault>,
 }
 
@@ -47,7 +47,7 @@ impl Opaque for annals_batch {
 }
 
 impl Gathered {
-    /// Adds a part that is sound by itself.
+    /// Adds a part if it is valid by itself.
     fn add(&mut self, part: Result<Batch, Fault>) -> Result<(), Fault> {
         let Some(batch) = self.batch.take() else { return Err(spent()) };
         let checked = part.and_then(|part| Ok(part.check().map(|()| part)?));
@@ -63,39 +63,39 @@ impl Gathered {
         Err(fault)
     }
 
-    /// Takes the batch, which is spent from then on.
+    /// Takes the batch out. From then on it can only be freed.
     fn spend(&mut self) -> Result<Batch, Fault> {
         let batch = self.batch.take().ok_or_else(spent)?;
         match self.failure.take() {
-            Some(fault) => Err(fault.of("a part of the batch was refused")),
+            Some(fault) => Err(fault.of("a part of the batch was rejected")),
             None => Ok(batch),
         }
     }
 }
 
 fn spent() -> Fault {
-    Details::misuse("the batch was committed or submitted: make another one")
+    Details::misuse("the batch was already committed or submitted: build a new one")
 }
 
-/// Begins the use of a batch that takes further parts.
+/// Starts the use of a batch that still accepts parts.
 ///
 /// # Safety
-/// `batch` is NULL or comes from `annals_batch_new` and is not freed meanwhile.
+/// `batch` is NULL or comes from `annals_batch_new`, and is not freed during the use.
 unsafe fn open<'a>(batch: *mut annals_batch) -> Result<Exclusive<'a, annals_batch>, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let batch = unsafe { handle::exclusive(batch) }?;
     if batch.batch.is_none() { Err(spent()) } else { Ok(batch) }
 }
 
-/// Makes a batch without entries.
+/// Creates an empty batch.
 ///
-/// @return The batch; NULL only when there is no memory.
+/// @return The batch; NULL only if there is not enough memory.
 ///
 /// Ownership: the caller frees it with annals_batch_free. Threads: any. Blocking: never.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_new() -> *mut annals_batch {
@@ -105,27 +105,29 @@ pub unsafe extern "C" fn annals_batch_new() -> *mut annals_batch {
     })
 }
 
-/// Adds events to append to a stream if it is as expected. The entries of a batch apply in order,
-/// and each check sees the entries before it, so that a stream may come twice.
+/// Adds events for a stream, which are appended if the stream is at the expected version. The
+/// entries of a batch apply in order, and each check sees the entries before it, so a stream may
+/// occur more than once.
 ///
 /// A call that fails adds nothing, and the batch is never written without that part:
-/// annals_batch_commit and annals_batch_submit then return the same status.
+/// annals_batch_commit and annals_batch_submit then return the status of the first failed call.
+/// Calls that return ANNALS_E_BUSY or ANNALS_E_MISUSE do not count as failed here.
 ///
 /// @param batch The batch.
 /// @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param expected_version What is expected of the stream: see annals_append.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param expected_version The expected version of the stream: see annals_append.
 /// @param events The events; see annals_new_event. They are copied.
-/// @param n How many: 1 to 100000.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param n The number of events: 1 to 100000.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_UNSUPPORTED;
-/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE: also after annals_batch_commit or annals_batch_submit;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE, also after annals_batch_commit or annals_batch_submit;
 /// ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_append(
@@ -137,12 +139,12 @@ pub unsafe extern "C" fn annals_batch_append(
     n: usize,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut batch = unsafe { open(batch) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let taken = unsafe {
             arguments::text(stream, len, "stream id")
                 .and_then(|stream| Ok((stream, Intake::new().events(events, n)?)))
@@ -154,20 +156,20 @@ pub unsafe extern "C" fn annals_batch_append(
     })
 }
 
-/// Requires that a stream is as expected, and writes nothing to it. As annals_batch_append
-/// otherwise.
+/// Requires that a stream is at the expected version, and writes nothing to it. A call that fails
+/// has the same effect as a failed annals_batch_append.
 ///
 /// @param batch The batch.
 /// @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param expected_version What is expected of the stream: see annals_append.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param expected_version The expected version of the stream: see annals_append.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return As annals_batch_append.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_require(
@@ -177,33 +179,34 @@ pub unsafe extern "C" fn annals_batch_require(
     expected_version: u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut batch = unsafe { open(batch) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let stream = unsafe { arguments::text(stream, len, "stream id") };
         batch.add(stream.map(|stream| Batch::new().require(stream, expected(expected_version))))?;
         Ok(ANNALS_OK)
     })
 }
 
-/// Requires that no event after a position matches a query. What a decision rests on is protected
-/// so: `after` is the head that annals_query_read gave with the events. A batch does not conflict
-/// with its own events.
+/// Requires that no event after a position matches a query. This protects a decision that depends
+/// on the events of the query: pass as `after` the head that annals_query_read returned for them.
+/// The events of the batch itself do not count. A call that fails has the same effect as a failed
+/// annals_batch_append.
 ///
-/// @param batch The batch. It may have up to 100 conditions; one more is ANNALS_E_LIMIT here.
+/// @param batch The batch. It can have 100 conditions; one more returns ANNALS_E_LIMIT.
 /// @param query The query, which is copied.
-/// @param after The position: 0 means that no event at all may match. One past the head is no
-/// error: nothing can match yet.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param after The position. 0 means that no event at all may match. A position past the head is
+/// not an error: nothing can match yet.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return As annals_batch_append.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_require_none(
@@ -212,15 +215,15 @@ pub unsafe extern "C" fn annals_batch_require_none(
     after: u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut batch = unsafe { open(batch) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let query = unsafe { handle::shared(query) };
         let conditions = batch.conditions.saturating_add(1);
-        // An argument that is wrong comes before a limit.
+        // An invalid argument is reported before an exceeded limit.
         batch.add(query.and_then(|query| {
             let part = Batch::new().require_none(&query, after);
             part.check()?;
@@ -238,20 +241,23 @@ pub unsafe extern "C" fn annals_batch_require_none(
     })
 }
 
-/// Saves the checkpoint of a consumer in the same unit, so that a restart repeats nothing. A batch
-/// may consist of checkpoints alone.
+/// Saves the checkpoint of a consumer in the same atomic unit, so that after a restart the consumer
+/// repeats nothing. A batch may consist of checkpoints only. A call that fails has the same effect
+/// as a failed annals_batch_append.
 ///
 /// @param batch The batch.
-/// @param name The name of the consumer, once in a batch: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param position How far it has come: at most the head that the batch makes.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param name The name of the consumer: 1 to 255 bytes of UTF-8 without NUL. It may occur only
+/// once in a batch.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param position The position of the last event that the consumer has finished: at most the head
+/// after this batch.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return As annals_batch_append.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_checkpoint(
@@ -261,16 +267,16 @@ pub unsafe extern "C" fn annals_batch_checkpoint(
     position: u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut batch = unsafe { open(batch) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let name = unsafe { arguments::text(name, len, "checkpoint name") };
         let name = name.and_then(|name| match batch.checkpoints.contains(name) {
             true => {
-                let reason = format_args!("{name:?} comes twice in the batch");
+                let reason = format_args!("{name:?} occurs twice in the batch");
                 Err(Details::invalid("checkpoint name", reason))
             }
             false => Ok(name),
@@ -282,32 +288,34 @@ pub unsafe extern "C" fn annals_batch_checkpoint(
     })
 }
 
-/// Writes a batch as one atomic unit, and returns once it is as durable as an append would be.
-/// Readers and crashes see all of it or nothing. Positions are consecutive over all events.
+/// Writes a batch as one atomic unit, and returns when it is as durable as an append would be.
+/// Readers, and recovery after a crash, see all of it or nothing. The positions of all events are
+/// consecutive.
 ///
-/// The batch is spent, whatever the result: from then on it can only be freed. So no unit is
-/// written twice by accident. For another try build it again; with ids on its events that is safe.
+/// The call uses up the batch, whatever it returns: afterwards the batch can only be freed. So a
+/// batch is never written twice by accident. To retry, build it again; with ids on its events that
+/// is safe.
 ///
-/// Faults are looked for in the order arguments, limits, ids, versions, conditions, checkpoints.
-/// Every violated check and condition is in the error object: see annals_error_conflict and
-/// annals_error_condition.
+/// Errors are detected in this order: arguments, limits, ids, versions, conditions, checkpoints.
+/// The error object contains every violated version check and condition: see annals_error_conflict
+/// and annals_error_condition.
 ///
-/// An exact retry by event ids, as for annals_append, writes no event. A checkpoint in it is saved
-/// if it is ahead of the stored one, and ignored otherwise. In any other batch a checkpoint that
-/// goes back or past the new head is refused.
+/// An exact retry by event ids, as described for annals_append, writes no event. Its checkpoints
+/// are saved if they are ahead of the stored ones, and ignored otherwise. In any other batch, a
+/// checkpoint that goes back or past the new head is rejected with ANNALS_E_INVALID_ARGUMENT.
 ///
-/// @param batch The batch.
+/// @param batch The batch. An empty one is ANNALS_E_INVALID_ARGUMENT.
 /// @param store The store.
 /// @param out_first_position_or_null Receives the position of the first event; 0 for a batch of
-/// checkpoints alone.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_CONDITION: no
-/// version is violated, but a condition is; otherwise as annals_append; ANNALS_E_READ_ONLY.
+/// checkpoints only. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT; ANNALS_E_CONDITION if a
+/// condition is violated but no version check; otherwise as annals_append.
 ///
-/// Threads: any, one at a time. Blocking: as annals_append. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: as annals_append. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_commit(
@@ -316,11 +324,11 @@ pub unsafe extern "C" fn annals_batch_commit(
     out_first_position_or_null: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (position, err) =
         unsafe { (Out::cleared(out_first_position_or_null, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (batch, store) = unsafe {
             let batch = handle::exclusive(batch)?.spend()?;
             (batch, handle::shared(store)?)
@@ -331,31 +339,31 @@ pub unsafe extern "C" fn annals_batch_commit(
     })
 }
 
-/// Queues a batch to be written, and returns at once. The ticket has the outcome, a conflict as
-/// well. So one thread has many batches in flight, which share their syncs.
+/// Queues a batch to be written, and returns at once. The ticket reports the outcome, including a
+/// conflict. One thread can have many batches in flight this way, and they share their syncs.
 ///
-/// What one thread submits, commits and appends takes its positions in the order of its calls. Each
-/// batch is decided on its own: a refused one stops none after it. The queue holds up to 1024
-/// batches or 64 MiB of events; then the call waits for room, but never inside a callback. The
-/// first call starts a thread of the store, which also runs the callbacks of live projections for
-/// submitted batches.
+/// What one thread submits, commits and appends gets its positions in the order of the calls. Each
+/// batch succeeds or fails by itself: one that fails takes no position and stops none after it. The
+/// queue holds up to 1024 batches or 64 MiB of events. When it is full, the call waits for room,
+/// but never inside a callback. The first call starts a thread of the store, which also runs the
+/// callbacks of live projections for submitted batches.
 ///
-/// The batch is spent, as by annals_batch_commit.
+/// The call uses up the batch, as annals_batch_commit does.
 ///
 /// @param batch The batch.
 /// @param store The store.
 /// @param out Receives the ticket.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT and ANNALS_E_IO:
-/// a check could not read what it rests on; ANNALS_E_POISONED; ANNALS_E_READ_ONLY; ANNALS_E_CLOSED;
-/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
-/// ANNALS_E_PANIC.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT or ANNALS_E_IO if
+/// the data that a check needs cannot be read; ANNALS_E_POISONED; ANNALS_E_READ_ONLY;
+/// ANNALS_E_CLOSED; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_INTERNAL; ANNALS_E_PANIC.
 ///
-/// Ownership: the caller frees the ticket with annals_ticket_free. Threads: any, one at a time.
-/// Blocking: while the queue is full; may read files. Since: 0.1.0
+/// Ownership: the caller frees the ticket with annals_ticket_free. Threads: any, one call at a
+/// time. Blocking: while the queue is full; may read files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_batch_submit(
@@ -364,15 +372,15 @@ pub unsafe extern "C" fn annals_batch_submit(
     out: *mut *mut annals_ticket,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let batch = unsafe { handle::exclusive(batch)?.spend()? };
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
-        // Made first, so that nothing is written without a ticket.
+        // The ticket is created first, so that nothing is written without one.
         let made = super::ticket::Waiting::prepare(&store)?;
         out.set(made.fill(batch.submit(&store.events))?);
         Ok(ANNALS_OK)
@@ -381,15 +389,15 @@ pub unsafe extern "C" fn annals_batch_submit(
 
 /// Frees a batch.
 ///
-/// @param batch The batch, or NULL, which is nothing to do.
+/// @param batch The batch. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same batch. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the batch. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `batch` is NULL or comes from `annals_batch_new`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_batch_free(batch: *mut annals_batch) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(batch) };
 }
 

@@ -19,7 +19,7 @@ use crate::ffi::{
 };
 use crate::{Error, Ticket};
 
-/// The outcome of a batch that was submitted. It outlives its batch and its store.
+/// The outcome of a submitted batch. A ticket may outlive its batch and its store.
 #[derive(Debug)]
 pub struct annals_ticket {
     _private: [u8; 0],
@@ -41,7 +41,7 @@ impl Opaque for annals_ticket {
     }
 }
 
-/// A ticket's handle before its batch is submitted.
+/// The handle of a ticket before its batch is submitted.
 pub(super) struct Waiting(*mut annals_ticket);
 
 impl Waiting {
@@ -50,41 +50,42 @@ impl Waiting {
         handle::make(Waited { store, ticket: OnceLock::new() }).map(Waiting)
     }
 
-    /// Hands the handle out, or frees it after an error.
+    /// Returns the handle, or frees it after an error.
     pub(super) fn fill(
         self,
         submitted: Result<Ticket, Error>,
     ) -> Result<*mut annals_ticket, Fault> {
         let filled = submitted.map_err(Fault::from).and_then(|ticket| {
-            // SAFETY: it was made just now, and nobody else has it.
+            // SAFETY: the handle was just created, and nothing else uses it.
             let waited = unsafe { handle::shared(self.0) }?;
-            // It is empty.
+            // The cell is empty, so this cannot fail.
             let _ = waited.ticket.set(ticket);
             Ok(())
         });
         if filled.is_err() {
-            // SAFETY: nobody else has it.
+            // SAFETY: nothing else uses the handle.
             unsafe { handle::free(self.0) };
         }
         filled.map(|()| self.0)
     }
 }
 
-/// Waits for what annals_batch_commit would have returned. Asked again, it returns the same.
+/// Waits for the outcome: returns what annals_batch_commit would have returned. A repeated call
+/// returns the same again.
 ///
 /// @param ticket The ticket.
-/// @param timeout_ms How long to wait, in milliseconds; 0 does not wait; below 0 waits without a
-/// limit.
+/// @param timeout_ms How long to wait, in milliseconds. 0 does not wait; a negative value waits
+/// without limit.
 /// @param out_first_position_or_null Receives the position of the first event; 0 for a batch of
-/// checkpoints alone.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return As annals_batch_commit; ANNALS_TIMEOUT: the outcome is not known yet; ANNALS_E_BUSY
-/// inside a callback of a live projection, for which the outcome may have to wait.
+/// checkpoints only. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return As annals_batch_commit; ANNALS_TIMEOUT if the outcome is not known yet; ANNALS_E_BUSY
+/// inside a callback of a live projection if the outcome may depend on that callback.
 ///
-/// Threads: any number at once. Blocking: up to the timeout. Since: 0.1.0
+/// Threads: thread-safe. Blocking: up to the timeout. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_ticket_wait(
@@ -93,11 +94,11 @@ pub unsafe extern "C" fn annals_ticket_wait(
     out_first_position_or_null: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (position, err) =
         unsafe { (Out::cleared(out_first_position_or_null, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let waited = unsafe { handle::shared(ticket) }?;
         let Some(ticket) = waited.ticket.get() else { return Ok(ANNALS_TIMEOUT) };
         let committed = match u64::try_from(timeout_ms) {
@@ -110,16 +111,16 @@ pub unsafe extern "C" fn annals_ticket_wait(
     })
 }
 
-/// Frees a ticket. It cancels nothing and waits for nothing.
+/// Frees a ticket. This neither cancels the batch nor waits for it.
 ///
-/// @param ticket The ticket, or NULL, which is nothing to do.
+/// @param ticket The ticket. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same ticket. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the ticket. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `ticket` is NULL or comes from `annals_batch_submit`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_ticket_free(ticket: *mut annals_ticket) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(ticket) };
 }

@@ -1,4 +1,4 @@
-//! Callbacks that take events, and what becomes of their user data.
+//! Callbacks that receive events, and the ownership of their user data.
 
 use std::{
     ffi::c_void,
@@ -14,41 +14,43 @@ use crate::ffi::{
     },
 };
 
-/// Takes an event, which is valid until the callback returns.
+/// Receives an event, which is valid until the callback returns.
 ///
-/// @return 0 to go on; above 0 to stop after this event; below 0 to fail at this event.
+/// @return 0 to continue; a positive value to stop after this event; a negative value to fail at
+/// this event.
 pub type annals_event_fn =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, event: *const annals_event) -> i32>;
 
-/// Takes user data back, once, when no callback will be given it any more; it must not use the
-/// object that it was registered with.
+/// Takes ownership of user data back: called once, after the last call of the callback with that
+/// data. It must not use the object with which the callback was registered.
 pub type annals_destroy_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
-/// A registered callback. Its drop hands the user data back, so whoever calls it holds it.
+/// A registered callback. Dropping it gives the user data back, so a caller must hold it during the
+/// call.
 #[derive(Debug)]
 pub(in crate::ffi) struct Callback {
     call: annals_event_fn,
     user_data: UserData,
 }
 
-/// User data of a callback, which is handed back as this is dropped.
+/// The user data of a callback. Dropping it calls `destroy`.
 #[derive(Debug)]
 pub(super) struct UserData {
     pub(super) pointer: *mut c_void,
     pub(super) destroy: annals_destroy_fn,
 }
 
-// SAFETY: the header says that callbacks and their user data are used on any thread, one at a time
-// for each projection.
+// SAFETY: the header says that callbacks and their user data are used on any thread, but for each
+// projection only one at a time.
 unsafe impl Send for Callback {}
 // SAFETY: as above.
 unsafe impl Sync for Callback {}
 
 impl Callback {
-    /// Takes charge of the user data, before anything else can fail.
+    /// Takes ownership of the user data, before anything can fail.
     ///
     /// # Safety
-    /// The functions and the user data are what the header asks for, until `destroy` is called.
+    /// The functions and the user data are as the header requires, until `destroy` is called.
     pub(in crate::ffi) unsafe fn new(
         call: annals_event_fn,
         user_data: *mut c_void,
@@ -64,13 +66,13 @@ impl Callback {
         }
     }
 
-    /// Hands over an event and returns what the callback does.
+    /// Passes an event to the callback and returns the callback's result.
     pub(in crate::ffi) fn run(&self, store: &SharedStore, event: &RecordedEvent) -> i32 {
         let Some(call) = self.call else { return 0 };
         let tags = annals_event::tags_of(event);
         let view = annals_event::of(event, &tags);
         let _running = store.in_callback();
-        // SAFETY: `new` was promised a function that takes this, and the event outlives the call.
+        // SAFETY: `new` requires a function with this signature; the event outlives the call.
         unsafe { call(self.user_data.pointer, &raw const view) }
     }
 }
@@ -80,7 +82,7 @@ impl Drop for UserData {
         let Some(destroy) = self.destroy.take() else { return };
         let user_data = self.pointer;
         let destroyed = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: whoever registered it promised a function that takes this; it is called once.
+            // SAFETY: the caller registered a function with this signature; it is called once.
             unsafe { destroy(user_data) };
         }));
         if let Err(payload) = destroyed {

@@ -1,4 +1,4 @@
-//! What consumers derive from the events, and what they save.
+//! What consumers derive from events, and what they save.
 
 mod callback;
 mod checkpoint;

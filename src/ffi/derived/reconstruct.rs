@@ -1,4 +1,4 @@
-//! The state of one stream as it was.
+//! The state of one stream at an earlier point.
 
 use std::ffi::{c_char, c_void};
 
@@ -16,14 +16,14 @@ use crate::ffi::{
 };
 use crate::{Error, RecordedEvent, Timestamp, UpTo};
 
-/// Up to the last event there is. `up_to` is 0.
+/// Up to the last event. `up_to` must be 0.
 pub const ANNALS_UP_TO_NOW: u32 = 0;
 /// Up to a version of the stream, inclusive.
 pub const ANNALS_UP_TO_VERSION: u32 = 1;
 /// Up to a position of the store, inclusive.
 pub const ANNALS_UP_TO_POSITION: u32 = 2;
-/// All events with this time or an earlier one, wherever they stand: microseconds since the Unix
-/// epoch, an int64_t cast to uint64_t. Times without a zone count as UTC.
+/// All events with this timestamp or an earlier one, wherever they are in the stream: microseconds
+/// since the Unix epoch, an int64_t cast to uint64_t. Times without a zone are treated as UTC.
 pub const ANNALS_UP_TO_TIMESTAMP: u32 = 3;
 
 fn up_to(kind: u32, value: u64) -> Result<UpTo, Fault> {
@@ -69,7 +69,7 @@ fn events_up_to(
     events.take_while(move |event| has_gaps || includes(event)).filter(includes)
 }
 
-/// Hands events to the callback until it stops, and returns the last one that it was given.
+/// Passes events to the callback until it stops, and returns the last event passed.
 fn replay(
     store: &SharedStore,
     events: &mut impl Iterator<Item = Result<RecordedEvent, Error>>,
@@ -88,26 +88,27 @@ fn replay(
     Ok((ANNALS_OK, last))
 }
 
-/// Hands the events of one stream to a callback, in the order of their versions, up to a point, so
-/// that it can derive the state that the stream had there.
+/// Passes the events of one stream to a callback, in the order of their versions, up to a given
+/// point. From these events the callback can derive the state that the stream had at that point.
 ///
 /// @param store The store.
-/// @param stream The stream id. A stream without events is an empty one, not an error.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param up_to_kind What `up_to` is: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION, ANNALS_UP_TO_POSITION
-/// or ANNALS_UP_TO_TIMESTAMP.
+/// @param stream The stream id. If the stream has no events, the callback is not called; this is
+/// not an error.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param up_to_kind The meaning of `up_to`: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION,
+/// ANNALS_UP_TO_POSITION or ANNALS_UP_TO_TIMESTAMP.
 /// @param up_to The point, inclusive.
-/// @param apply Takes each event, on this thread. It may use the store.
-/// @param user_data Handed to `apply`.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when the callback stopped; ANNALS_E_CALLBACK when it failed;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param apply Receives each event, on this thread. It may use the store.
+/// @param user_data Passed to `apply`.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if the callback stopped; ANNALS_E_CALLBACK if the callback or an
+/// upcaster failed; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: may read files. Since: 0.1.0
+/// Threads: thread-safe. Blocking: may read files, and runs `apply`. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_reconstruct_state(
@@ -120,12 +121,12 @@ pub unsafe extern "C" fn annals_reconstruct_state(
     user_data: *mut c_void,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function. There is nothing to destroy.
+        // SAFETY: the caller upholds this function's contract. There is no destructor.
         let callback = unsafe { Callback::new(apply, user_data, None) };
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, stream) =
             unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
         callback.check()?;
@@ -135,29 +136,31 @@ pub unsafe extern "C" fn annals_reconstruct_state(
     })
 }
 
-/// As annals_reconstruct_state, and reports the version and the position of the last event of the
-/// stream up to the point: what an append that rests on the state expects, and what a snapshot of
-/// it is saved for. They do not depend on where the callback stops.
+/// Does the same as annals_reconstruct_state, and returns the version and position of the stream's
+/// last event up to that point. Pass the version as the expected version of an append that depends
+/// on the state, and the position to annals_snapshot_save for a snapshot of it. If the callback
+/// stops early, the version and position are still those of the last event.
 ///
 /// @param store The store.
-/// @param stream The stream id. A stream without events is an empty one, not an error.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param up_to_kind What `up_to` is: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION, ANNALS_UP_TO_POSITION
-/// or ANNALS_UP_TO_TIMESTAMP.
+/// @param stream The stream id. If the stream has no events, the callback is not called; this is
+/// not an error.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param up_to_kind The meaning of `up_to`: ANNALS_UP_TO_NOW, ANNALS_UP_TO_VERSION,
+/// ANNALS_UP_TO_POSITION or ANNALS_UP_TO_TIMESTAMP.
 /// @param up_to The point, inclusive.
-/// @param apply Takes each event, on this thread. It may use the store.
-/// @param user_data Handed to `apply`.
-/// @param out_version Receives the version; 0 when there is no event. May be NULL.
-/// @param out_position Receives the position; 0 when there is no event. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when the callback stopped; ANNALS_E_CALLBACK when it failed;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param apply Receives each event, on this thread. It may use the store.
+/// @param user_data Passed to `apply`.
+/// @param out_version Receives the version; 0 if there is no event. May be NULL.
+/// @param out_position Receives the position; 0 if there is no event. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if the callback stopped; ANNALS_E_CALLBACK if the callback or an
+/// upcaster failed; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: may read files. Since: 0.1.0
+/// Threads: thread-safe. Blocking: may read files, and runs `apply`. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_reconstruct_state_versioned(
@@ -172,14 +175,14 @@ pub unsafe extern "C" fn annals_reconstruct_state_versioned(
     out_position: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (version, position, err) = unsafe {
         (Out::cleared(out_version, 0), Out::cleared(out_position, 0), ErrorOut::cleared(err))
     };
     guard::call(err, || {
-        // SAFETY: as promised to this function. There is nothing to destroy.
+        // SAFETY: the caller upholds this function's contract. There is no destructor.
         let callback = unsafe { Callback::new(apply, user_data, None) };
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, stream) =
             unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
         callback.check()?;

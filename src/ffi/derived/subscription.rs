@@ -1,4 +1,4 @@
-//! Events as they come.
+//! Subscriptions: stored events, then new ones as they are appended.
 
 use std::{ptr, sync::Arc, time::Duration};
 
@@ -18,14 +18,14 @@ use crate::ffi::{
 use crate::sync::Mutex;
 use crate::{CancelHandle, RecordedEvent, Subscription, sync};
 
-/// Events as they come: history, and then what is appended, without a gap or a repeat. It reads
-/// from the store, so that a slow reader holds up no writer and takes no memory.
+/// A subscription: it delivers stored events and then new ones as they are appended, without gaps
+/// or repeats. It reads from the store, so a slow reader delays no writer and uses little memory.
 #[derive(Debug)]
 pub struct annals_subscription {
     _private: [u8; 0],
 }
 
-/// Calls share the handle, so that a cancel reaches one that waits.
+/// Calls share the handle, so that a cancel reaches a call that waits.
 #[derive(Debug)]
 pub(in crate::ffi) struct Subscribed {
     store: Arc<SharedStore>,
@@ -36,14 +36,14 @@ pub(in crate::ffi) struct Subscribed {
 #[derive(Debug)]
 struct Reader {
     events: Subscription,
-    /// How many further events are delivered, if that is limited.
+    /// How many more events may be delivered, if there is a limit.
     left: Option<u64>,
     held: Option<RecordedEvent>,
     tags: Box<[annals_string]>,
     view: Option<Box<annals_event>>,
 }
 
-// SAFETY: the view points into `held` and `tags`, whose memory moves with it and shares its bytes.
+// SAFETY: the view points into the heap memory of `held` and `tags`, which moves with the reader.
 unsafe impl Send for Reader {}
 
 impl Opaque for annals_subscription {
@@ -63,7 +63,7 @@ impl Reader {
         if self.left == Some(0) {
             return Ok(ANNALS_DONE);
         }
-        // Below 0 it waits forever; a deadline past the end of time is none.
+        // A negative value waits forever, and so does a deadline too far in the future.
         let timeout = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
         match self.events.next_timeout(timeout)? {
             Some(event) => {
@@ -79,24 +79,25 @@ impl Reader {
     }
 }
 
-/// Subscribes to all events from a position on. A subscription remembers nothing: a consumer that
-/// goes on after a restart saves a checkpoint, and subscribes after it.
+/// Subscribes to all events from a position on. The store remembers nothing about a subscription:
+/// to continue after a restart, a consumer saves a checkpoint and subscribes from the position
+/// after it.
 ///
 /// @param store The store.
-/// @param from_position The position of the first event, inclusive; 0 and 1 are the beginning. One
-/// past the head waits for that event.
-/// @param options Event types, a stream prefix and a limit, which are copied, or NULL for all
-/// events. A direction, a version or a position in it is refused.
+/// @param from_position The position of the first event, inclusive; 0 and 1 both mean the
+/// beginning. A position past the head waits for that event.
+/// @param options Event types, a stream prefix, a query and a limit, which are copied; NULL for all
+/// events. Any other option is ANNALS_E_INVALID_ARGUMENT.
 /// @param out Receives the subscription.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
 /// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller frees the subscription with annals_subscription_free, before or after the
-/// store is closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+/// store is closed. Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_subscribe(
@@ -106,16 +107,16 @@ pub unsafe extern "C" fn annals_subscribe(
     out: *mut *mut annals_subscription,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
         let mut events = store.events.subscribe(from_position)?;
         let mut left = None;
         if !options.is_null() {
-            // SAFETY: as promised to this function.
+            // SAFETY: the caller upholds this function's contract.
             let options = unsafe { handle::shared(options) }?;
             (events, left) = options.apply_to_subscription(events)?;
         }
@@ -127,24 +128,25 @@ pub unsafe extern "C" fn annals_subscribe(
     })
 }
 
-/// Takes the next event, and waits for it if need be.
+/// Returns the next event, and waits for it if necessary.
 ///
 /// @param subscription The subscription.
-/// @param timeout_ms How long to wait at most, in milliseconds; 0 does not wait, below 0 waits for
-/// ever. Passing over stored events that do not pass the filters is not waiting.
-/// @param out_event Receives a view of the event, valid until the next call of this function on the
-/// subscription or its free; NULL with any other result than ANNALS_OK.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_TIMEOUT; ANNALS_DONE when it was cancelled, or its limit is reached;
-/// ANNALS_E_CLOSED, also while it waits; ANNALS_E_CORRUPT and ANNALS_E_IO, after which a repeated
-/// call tries the same event again; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
-/// ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param timeout_ms How long to wait at most, in milliseconds. 0 does not wait; a negative value
+/// waits forever. The time to skip stored events that the filters reject does not count.
+/// @param out_event Receives a view of the event, which is valid until the next call of this
+/// function on the subscription or until it is freed; NULL unless the result is ANNALS_OK.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_TIMEOUT; ANNALS_DONE if the subscription was cancelled or has reached
+/// its limit; ANNALS_E_CLOSED, also if the store is closed during the wait; ANNALS_E_CORRUPT,
+/// ANNALS_E_IO, or ANNALS_E_CALLBACK if an upcaster failed: the next call tries the same event
+/// again; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
 ///
-/// Ownership: the view belongs to the subscription. Threads: any, one at a time. Blocking: waits,
+/// Ownership: the subscription owns the view. Threads: any, one call at a time. Blocking: waits,
 /// and may read files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_subscription_next(
@@ -153,11 +155,11 @@ pub unsafe extern "C" fn annals_subscription_next(
     out_event: *mut *const annals_event,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (event, err) = unsafe { (Out::cleared(out_event, ptr::null()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         event.required("out_event")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let subscribed = unsafe { handle::shared(subscription.cast_const()) }?;
         let reader = sync::try_lock(&subscribed.reader);
         let mut reader = reader.ok_or_else(|| Details::busy(annals_subscription::NAME))?;
@@ -169,36 +171,36 @@ pub unsafe extern "C" fn annals_subscription_next(
     })
 }
 
-/// Ends a subscription: it delivers nothing more, and a call that waits returns ANNALS_DONE. It
-/// never waits, and may be repeated.
+/// Cancels a subscription: it delivers no more events, and a waiting call returns ANNALS_DONE. This
+/// call never waits, and may be repeated.
 ///
-/// @param subscription The subscription, or NULL, which is nothing to do.
+/// @param subscription The subscription. NULL is a no-op.
 ///
-/// Threads: any number at once, also while annals_subscription_next runs; only not with
-/// annals_subscription_free. Blocking: never. Since: 0.1.0
+/// Threads: thread-safe, also while annals_subscription_next runs, but not while
+/// annals_subscription_free runs. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// `subscription` is NULL or a subscription that is not freed meanwhile.
+/// `subscription` is NULL or a subscription that is not freed during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_subscription_cancel(subscription: *const annals_subscription) {
     guard::value((), || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let subscribed = unsafe { handle::shared(subscription) }?;
         subscribed.cancel.cancel();
         Ok::<(), Fault>(())
     });
 }
 
-/// Cancels and frees a subscription, and the view that was got from it.
+/// Cancels and frees a subscription, and frees the view obtained from it.
 ///
-/// @param subscription The subscription, or NULL, which is nothing to do.
+/// @param subscription The subscription. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same subscription. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the subscription. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `subscription` is NULL or a subscription, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_subscription_free(subscription: *mut annals_subscription) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(subscription) };
 }

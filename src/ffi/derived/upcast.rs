@@ -1,4 +1,4 @@
-//! Upcasters: callbacks that bring events of earlier shapes to the newest as they are read.
+//! Upcasters: callbacks that convert events with an old shape as they are read.
 
 use std::{
     ffi::{c_char, c_void},
@@ -25,17 +25,17 @@ use crate::{
     sync::{self, Mutex},
 };
 
-/// Changes the data of an event to the shape of the next schema version. The event has the data as
-/// the steps before have left it, and is valid until the callback returns.
+/// Converts the data of an event to the shape of the next schema version. The event contains the
+/// data as the previous steps have converted it. It is valid until the callback returns.
 ///
-/// The callback hands over the new data, the text of a JSON value, by calls of
-/// `write(writer, data, len)`, in one piece or in several; `write` returns 0, or a status below 0.
-/// Without such a call the data stays as it is. Neither may be used after the callback has
-/// returned.
+/// The callback passes the new data, the text of a JSON value, to `write(writer, data, len)`, in
+/// one or several calls. `write` returns 0 or a negative status. If the callback does not call it,
+/// the data stays as it is. `write` and `writer` must not be used after the callback returns.
 ///
-/// It is called on any thread that reads, and on several at once. It must not use the store.
+/// The callback runs on any thread that reads, and on several at once. It must not use the store.
+/// It must not throw or longjmp.
 ///
-/// @return 0 when the event is done; any other value fails the read with ANNALS_E_CALLBACK.
+/// @return 0 if the event is converted; any other value makes the read fail with ANNALS_E_CALLBACK.
 pub type annals_upcast_fn = Option<
     unsafe extern "C-unwind" fn(
         user_data: *mut c_void,
@@ -56,7 +56,7 @@ struct Step {
 
 // SAFETY: the header says that the callback and its user data are used on any thread.
 unsafe impl Send for Step {}
-// SAFETY: the header says that the callback is called on several threads at once.
+// SAFETY: the header says that the callback runs on several threads at once.
 unsafe impl Sync for Step {}
 
 /// The steps of some options, in the order in which they were added.
@@ -64,7 +64,7 @@ unsafe impl Sync for Step {}
 pub(in crate::ffi) struct Steps(Vec<Arc<Step>>);
 
 impl Steps {
-    /// Adds a step that continues those of its type.
+    /// Adds a step, which must follow the earlier steps of its event type.
     fn add(&mut self, step: Step) -> Result<(), Fault> {
         self.0.push(Arc::new(step));
         let checked = self.counted_by(&Arc::default());
@@ -74,7 +74,7 @@ impl Steps {
         checked.map(drop)
     }
 
-    /// The upcasters of a store, which count in `running` while they run.
+    /// The upcasters of a store. They are counted in `running` while they run.
     pub(in crate::ffi) fn counted_by(&self, running: &Arc<AtomicU32>) -> Result<Upcasters, Fault> {
         let mut upcasters = Upcasters::new();
         for step in &self.0 {
@@ -97,8 +97,8 @@ impl Step {
         view.data = event.data().as_ptr();
         view.data_len = event.data().len();
         let writer = (&raw const written).cast_mut().cast::<c_void>();
-        // SAFETY: the caller of `annals_options_add_upcaster` promised a function that takes this,
-        // and the event and the writer outlive the call.
+        // SAFETY: `annals_options_add_upcaster` requires a function with this signature; the event
+        // and the writer outlive the call.
         match unsafe { call(self.user_data.pointer, &raw const view, Some(keep), writer) } {
             0 => {}
             code => return Err(CallbackFailed(code).into()),
@@ -111,20 +111,20 @@ impl Step {
     }
 }
 
-/// What an upcaster is given as `write`: keeps a piece of the new data.
+/// The `write` function that an upcaster receives: it keeps a piece of the new data.
 unsafe extern "C-unwind" fn keep(writer: *mut c_void, data: *const u8, len: usize) -> i32 {
     let kept = catch_unwind(|| {
         if writer.is_null() || (data.is_null() && len > 0) || isize::try_from(len).is_err() {
             return ANNALS_E_INVALID_ARGUMENT;
         }
-        // SAFETY: the callback was given this writer, which lives until it returns.
+        // SAFETY: the callback received this writer, which lives until the callback returns.
         let written = unsafe { &*writer.cast::<Mutex<Vec<u8>>>() };
         let mut written = sync::lock(written);
         if written.try_reserve(len).is_err() {
             return ANNALS_E_NO_MEMORY;
         }
         if len > 0 {
-            // SAFETY: the callback promises that many bytes.
+            // SAFETY: the callback guarantees that it passes this many bytes.
             written.extend_from_slice(unsafe { slice::from_raw_parts(data, len) });
         }
         ANNALS_OK
@@ -132,32 +132,32 @@ unsafe extern "C-unwind" fn keep(writer: *mut c_void, data: *const u8, len: usiz
     kept.unwrap_or(ANNALS_E_NO_MEMORY)
 }
 
-/// Adds an upcaster: a step that brings the data of a type of event from one schema version to the
-/// next one as events are read, by whatever function, and before the callbacks of projections see
-/// them. What is stored, exported and backed up stays as it is.
+/// Adds an upcaster: a step that converts the data of one event type from a schema version to the
+/// next one. It applies to every function that reads events, and before the callbacks of
+/// projections. What is stored, exported and backed up stays as it is.
 ///
-/// The schema version of an event is the number `schema_version` in its metadata; without it, 1.
-/// The first step of a type may be from any version; each further one continues the step before.
-/// Binary data passes unchanged. A projection whose callbacks rely on the new shape needs another
-/// version: see annals_projection_set_version.
+/// The schema version of an event is the number `schema_version` in its metadata, or 1 without it.
+/// The first step of a type may start at any version; each further step must start where the
+/// previous one ended. Binary data is not converted. If callbacks of a projection rely on the new
+/// shape, the projection needs a new version: see annals_projection_set_version.
 ///
-/// @param options The options. Stores that are opened with them from now on have the step; stores
-/// that are open already do not.
+/// @param options The options. Stores that are opened with them from now on use the step; stores
+/// that are already open do not.
 /// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param from_version The schema version that the step changes, from 1 to UINT32_MAX - 1.
-/// @param upcast Changes an event.
-/// @param user_data Handed to `upcast`.
-/// @param destroy Takes `user_data` back when the options, and every store that was opened with
-/// them and what was made from it, are freed, and when this call fails. May be NULL.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also for a step that does not continue the one
-/// before; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param from_version The schema version that the step converts: 1 to UINT32_MAX - 1.
+/// @param upcast Converts an event.
+/// @param user_data Passed to `upcast`.
+/// @param destroy Receives `user_data` once the options, every store opened with them, and
+/// everything made from those stores are freed; or if this call fails. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also if the step does not start where the previous
+/// one ended; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Ownership: takes `user_data`, and hands it back through `destroy`, exactly once. Threads: any,
-/// one at a time. Blocking: never. Since: 0.1.0
+/// Ownership: takes ownership of `user_data`, and gives it back through `destroy`, exactly once.
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_options_add_upcaster(
@@ -169,10 +169,10 @@ pub unsafe extern "C" fn annals_options_add_upcaster(
     user_data: *mut c_void,
     destroy: annals_destroy_fn,
 ) -> annals_status {
-    // From here on the user data is handed back.
+    // From here on, every exit gives the user data back.
     let user_data = UserData { pointer: user_data, destroy };
     guard::quietly(|| {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (mut options, event_type) = unsafe {
             let options = handle::exclusive(options)?;
             (options, arguments::text(r#type, len, "event type")?)

@@ -1,4 +1,5 @@
-//! Projections: handlers over the global order with a position. Their state belongs to the caller.
+//! Projections: handlers over all events in order, with a position. Their state belongs to the
+//! caller.
 
 mod object;
 mod run;

@@ -1,4 +1,4 @@
-//! The object, and what one may ask it at any time.
+//! The projection object, and its functions that may be called at any time.
 
 use std::sync::{Arc, OnceLock, atomic::AtomicU32};
 
@@ -16,28 +16,28 @@ use crate::ffi::{
 };
 use crate::{LiveProjection, Projection, SnapshotKey, sync};
 
-/// A projection: callbacks that are given the events of their types in the order of positions, and
-/// the position that they have come to. The state that they derive belongs to the caller.
+/// A projection: callbacks that receive the events of their types in the order of positions, and
+/// the position of the last event. The state that the callbacks derive belongs to the caller.
 ///
-/// It is pulled, by annals_projection_catch_up, until annals_projection_live makes it follow every
-/// append.
+/// At first a projection advances only in annals_projection_catch_up. After annals_projection_live
+/// it follows every append.
 #[derive(Debug)]
 pub struct annals_projection {
     _private: [u8; 0],
 }
 
-/// Calls share the handle, so that its position can be asked for while it runs; those that change
-/// it hold `pulled`.
+/// Calls share the handle, so that the position can be read while the projection runs. Calls that
+/// change the projection hold `pulled`.
 #[derive(Debug)]
 pub(in crate::ffi) struct Projected {
     pub(super) store: Arc<SharedStore>,
     pub(super) table: Arc<Table>,
     pub(super) name: String,
     pub(super) version: AtomicU32,
-    /// `None` once it is live.
+    /// `None` once the projection is live.
     pulled: Mutex<Option<Projection<()>>>,
     pub(super) live: OnceLock<LiveProjection<()>>,
-    /// Why it stopped while it was pulled.
+    /// Why the projection stopped before it was live.
     failure: Mutex<Option<Fault>>,
 }
 
@@ -65,7 +65,7 @@ impl Projected {
         }
     }
 
-    /// What a call that changes it holds; `ANNALS_E_BUSY` while another one does.
+    /// Locks the projection for a change; `ANNALS_E_BUSY` if another call holds the lock.
     pub(super) fn alone(&self) -> Result<MutexGuard<'_, Option<Projection<()>>>, Fault> {
         sync::try_lock(&self.pulled).ok_or_else(|| Details::busy(annals_projection::NAME))
     }
@@ -89,7 +89,7 @@ impl Projected {
         }
     }
 
-    /// Whether it goes on, and if not, why.
+    /// Whether the projection is running, and if not, why.
     fn state(&self) -> Result<annals_status, Fault> {
         if self.table.has_stopped() {
             return Ok(ANNALS_DONE);
@@ -104,66 +104,66 @@ impl Projected {
 
 impl Drop for Projected {
     fn drop(&mut self) {
-        // First nothing may run any more; only then is user data handed back.
+        // First make sure that no callback can run; only then give the user data back.
         drop(self.live.take());
         self.table.end_and_clear();
     }
 }
 
-/// Tells whether a projection goes on.
+/// Reports whether a projection has stopped.
 ///
 /// @param projection The projection.
-/// @param err Receives the error that stopped it, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback has stopped it; the error that stopped it, such
-/// as ANNALS_E_CALLBACK: annals_projection_catch_up and annals_projection_live go on at that event;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL;
-/// ANNALS_E_PANIC.
+/// @param err Receives the error that stopped it. May be NULL.
+/// @return ANNALS_OK if it has not stopped; ANNALS_DONE if a callback stopped it; otherwise the
+/// error that stopped it, such as ANNALS_E_CALLBACK: annals_projection_catch_up and
+/// annals_projection_live resume at that event. Also ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC.
 ///
-/// Threads: any number at once. Blocking: never. Since: 0.1.0
+/// Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_state(
     projection: *const annals_projection,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { handle::shared(projection) }?.state()
     })
 }
 
-/// The position of the last event that a projection has taken account of, or passed over because
-/// there is no callback for its type. Inside a callback: that of the event before.
+/// Returns the position of the last event that a projection has applied, or skipped because no
+/// callback is registered for its type. Inside a callback it is the position of the previous event.
 ///
 /// @param projection The projection.
-/// @return The position; 0 at first, and for what is no projection.
+/// @return The position. 0 if there was no event yet, or if `projection` is invalid.
 ///
-/// Threads: any number at once. Blocking: never. Since: 0.1.0
+/// Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// `projection` is NULL or a projection that is not freed meanwhile.
+/// `projection` is NULL or a projection that is not freed during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_projection_position(projection: *const annals_projection) -> u64 {
     guard::value(0, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         Ok(unsafe { handle::shared(projection) }?.position())
     })
 }
 
-/// Ends and frees a projection. It waits for a callback that runs on another thread, hands all user
-/// data back, and afterwards no callback runs. Called by one of its own callbacks, or by a callback
-/// that one of its own waits for, it does not wait: its own callback is the last one, and what is
-/// left to do follows when that returns.
+/// Stops and frees a projection. It waits for a callback that is running on another thread, then
+/// calls `destroy` for all user data. When it returns, no callback is running, and none will run.
+/// If one of its own callbacks calls it, or a callback that one of its own waits for, it does not
+/// wait: its own callback is then the last one, and the cleanup follows when that callback returns.
 ///
-/// @param projection The projection, or NULL, which is nothing to do.
+/// @param projection The projection. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same projection but those of its own callbacks.
-/// Blocking: waits for a callback. Since: 0.1.0
+/// Threads: any; no other thread may be using the projection, except in its callbacks. Blocking:
+/// waits for a callback. Since: 0.1.0
 ///
 /// # Safety
 /// `projection` is NULL or a projection, and is not used again.
@@ -172,15 +172,15 @@ pub unsafe extern "C" fn annals_projection_free(projection: *mut annals_projecti
     guard::value((), || {
         let end = |projected: &Projected| {
             projected.table.end();
-            // A callback may be inside a call on the projection: that has to be over first.
+            // A callback may be inside a call on the projection: wait for it first.
             if let Some(live) = projected.live.get() {
                 live.stop();
             }
             Ok(())
         };
-        // SAFETY: as promised to this function; no call has a projection alone.
+        // SAFETY: the caller upholds this function's contract; no call has exclusive access.
         unsafe { handle::peek(projection.cast_const(), end) }
     });
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(projection) };
 }

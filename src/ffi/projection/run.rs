@@ -13,17 +13,17 @@ use crate::ffi::{
 };
 use crate::{Error, LiveError, Projection};
 
-/// Where a live projection goes on.
+/// Where a live projection resumes.
 #[derive(Clone, Copy)]
 enum Start {
     /// At the event that failed.
     AtFailure,
-    /// At the one after it.
+    /// After the event that failed.
     AfterFailure,
 }
 
 impl Projected {
-    /// Catches up while it is pulled.
+    /// Catches up while the projection is not live.
     fn pull(&self, pulled: &mut Projection<()>) -> Result<(u64, annals_status), Fault> {
         self.table.go_on();
         let before = pulled.position();
@@ -37,20 +37,20 @@ impl Projected {
         }
     }
 
-    /// Goes on once it is live: at the event at which it has stopped, or after the one that failed.
+    /// Resumes a live projection: at the event at which it stopped, or after the one that failed.
     fn resume(&self, start: Start) -> Result<(u64, annals_status), Fault> {
         let Some(live) = self.live.get() else {
             return Err(Details::busy(annals_projection::NAME));
         };
         let (before, had_stopped) = (live.position(), self.table.has_stopped());
         self.table.go_on();
-        // After a stop the event that is next has not been begun: it has not failed.
+        // After a stop, the next event has not been passed to a callback, so it has not failed.
         let outcome = match start {
             Start::AfterFailure if !had_stopped => live.resume_after(),
             _ => live.resume(),
         };
         match outcome {
-            // Nothing was done, so it stands where it stood.
+            // Nothing was done, so the projection is still stopped.
             Err(refusal) if matches!(&*refusal, Error::Busy { .. } | Error::Closed) => {
                 if had_stopped {
                     self.table.stop();
@@ -58,7 +58,7 @@ impl Projected {
                 Err(Fault::from(&*refusal))
             }
             Ok(position) => Ok((position.saturating_sub(before), self.status())),
-            // The next event was not begun, because of a stop.
+            // The next event was not passed to a callback, because of a stop.
             Err(_) if self.table.has_stopped() => {
                 Ok((live.position().saturating_sub(before), ANNALS_DONE))
             }
@@ -71,23 +71,23 @@ impl Projected {
     }
 }
 
-/// Gives the callbacks every event up to the head of this moment. What they append comes with the
-/// next call. A live projection goes on where it has stopped.
+/// Passes all events up to the current head to the callbacks. Events that the callbacks append are
+/// left to the next call. A live projection that has stopped resumes where it stopped.
 ///
 /// @param projection The projection.
-/// @param out_processed Receives how many events it has got past, those without a callback
-/// included. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: the next call goes on after that
-/// event; ANNALS_E_CALLBACK when one failed: the next call goes on at that event; ANNALS_E_CORRUPT;
-/// ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY while
-/// another call on it runs, and for a live one in a callback of a live projection; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC.
+/// @param out_processed Receives by how many events the projection advanced, including events
+/// without a callback. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if a callback stopped it: the next call resumes after that event;
+/// ANNALS_E_CALLBACK if a callback or an upcaster failed: the next call resumes at that event;
+/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY if another call on the projection is running, or if it is live and a callback of a
+/// live projection makes this call; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_catch_up(
@@ -95,10 +95,10 @@ pub unsafe extern "C" fn annals_projection_catch_up(
     out_processed: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (processed, err) = unsafe { (Out::cleared(out_processed, 0), ErrorOut::cleared(err)) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let mut pulled = projected.alone()?;
         let (count, status) = match pulled.as_mut() {
@@ -110,33 +110,36 @@ pub unsafe extern "C" fn annals_projection_catch_up(
     })
 }
 
-/// Catches up, and makes the projection follow every append from then on: it is up to date when an
-/// append returns, whichever thread appends. One that is live already goes on where it has stopped.
+/// Catches up, and from then on makes the projection follow every append: when an append returns,
+/// on any thread, the projection is up to date. If it is already live and has stopped, it resumes
+/// where it stopped.
 ///
-/// A callback that fails stops its own projection and changes nothing else: the append stands, and
-/// other projections go on. annals_projection_state tells. One that returns a value above 0 stops
-/// it after that event. A callback may append, to its own store without any further thought; to
-/// another one only if no callback there appends to this one, or they may wait for each other.
+/// A callback that fails stops its own projection only: the append succeeds, and other projections
+/// continue. annals_projection_state returns the error. A callback that returns a positive value
+/// stops its projection after that event. A callback may always append to its own store. It may
+/// append to another store only if no callback there appends to this store; otherwise the two may
+/// wait for each other.
 ///
 /// @param projection The projection.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it: this function goes on after that
-/// event, whether it was live by then or not; as annals_projection_catch_up otherwise.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if a callback stopped it: the next call of this function resumes
+/// after that event, whether or not the projection was live by then; otherwise as
+/// annals_projection_catch_up.
 ///
-/// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_live(
     projection: *mut annals_projection,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let mut place = projected.alone()?;
         let Some(pulled) = place.as_mut() else { return Ok(projected.resume(Start::AtFailure)?.1) };
@@ -144,7 +147,7 @@ pub unsafe extern "C" fn annals_projection_live(
         let Some(pulled) = place.take_if(|_| status == ANNALS_OK) else { return Ok(status) };
         match pulled.live() {
             Ok(live) => {
-                // Nobody else sets it: this call is alone.
+                // Nothing else sets it: this call holds the lock.
                 drop(projected.live.set(live));
                 Ok(projected.status())
             }
@@ -161,35 +164,35 @@ pub unsafe extern "C" fn annals_projection_live(
     })
 }
 
-/// Lets a live projection go on after the event at which a callback has failed: the callback is not
-/// given that event again, and the position moves past it. Where no callback has failed nothing is
-/// left out, and this does what annals_projection_live does.
+/// Resumes a live projection after the event at which a callback failed: the callback does not
+/// receive that event again, and the position moves past it. If no callback failed, nothing is
+/// skipped, and the function does what annals_projection_live does.
 ///
-/// A projection that starts again from an earlier snapshot, or from the beginning, meets the event
-/// again.
+/// A projection that starts again from an earlier snapshot, or from the beginning, receives the
+/// event again.
 ///
-/// @param projection The projection, which is live.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE when a callback stopped it after a later event;
-/// ANNALS_E_CALLBACK when one failed at a later event; ANNALS_E_CORRUPT and ANNALS_E_IO: what
-/// stopped it was not a callback; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT, also for one that is
-/// not live; ANNALS_E_MISUSE; ANNALS_E_BUSY while another call on it runs, and in a callback of a
-/// live projection; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param projection The projection, which must be live.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE if a callback stopped it after a later event; ANNALS_E_CALLBACK
+/// if a callback failed at a later event; ANNALS_E_CORRUPT or ANNALS_E_IO if it was not a callback
+/// that stopped it; ANNALS_E_CLOSED; ANNALS_E_INVALID_ARGUMENT, also if the projection is not live;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY if another call on the projection is running or a callback of a
+/// live projection makes this call; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_resume_after(
     projection: *mut annals_projection,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         if projected.alone()?.is_some() {
             return Err(Details::invalid("projection", "it is not live"));

@@ -1,4 +1,4 @@
-//! Making a projection: its name, its version, its callbacks.
+//! Setting up a projection: its name, version and callbacks.
 
 use std::{
     ffi::{c_char, c_void},
@@ -21,21 +21,21 @@ use crate::ffi::{
     store::annals_store,
 };
 
-/// Makes a projection that has seen no event yet.
+/// Creates a projection at position 0.
 ///
 /// @param store The store.
-/// @param name The name, under which its snapshots are kept: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param name The name under which its snapshots are stored: 1 to 255 bytes of UTF-8 without NUL.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
 /// @param out Receives the projection.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
 /// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller frees the projection with annals_projection_free, before or after the
-/// store is closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+/// store is closed. Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_new(
@@ -45,11 +45,11 @@ pub unsafe extern "C" fn annals_projection_new(
     out: *mut *mut annals_projection,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, name) =
             unsafe { (handle::shared(store)?, arguments::text(name, len, "name")?) };
         check_name("projection name", "projection name (bytes)", name)?;
@@ -58,31 +58,32 @@ pub unsafe extern "C" fn annals_projection_new(
     })
 }
 
-/// Registers a callback for a type of event, in place of the one before. Events of types without a
-/// callback are passed over.
+/// Registers a callback for an event type. It replaces an earlier callback for that type. Events of
+/// types without a callback are skipped.
 ///
 /// A callback should depend on nothing but the state and the event: after a restart from an older
-/// snapshot it is given events again. One that fails must leave the caller's state as it was before
-/// the event. It may read and append; what it appends comes to its own projection when it has
-/// returned.
+/// snapshot, it receives events again. If it fails, it must leave the caller's state as it was
+/// before the event. It may read from the store and append to it; its own projection receives the
+/// appended events after it has returned.
 ///
-/// @param projection The projection, not yet live.
+/// @param projection The projection, which must not be live.
 /// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param handler Takes each event of the type: in annals_projection_catch_up on the thread of that
-/// call, once live on a thread that appends; never two at once for a projection.
-/// @param user_data Handed to `handler`.
-/// @param destroy Takes `user_data` back: when the callback is replaced, when the projection is
-/// freed, and when this call fails. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_BUSY once it is live, and while another call on it runs;
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param handler Receives each event of the type. In annals_projection_catch_up it runs on the
+/// calling thread. Once the projection is live it runs on threads that append, and for submitted
+/// batches on a thread of the store. A projection never runs two callbacks at once.
+/// @param user_data Passed to `handler`.
+/// @param destroy Receives `user_data` when the callback is replaced, when the projection is freed,
+/// or if this call fails. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_BUSY if the projection is live or another call on it is running;
 /// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Ownership: takes `user_data`, and hands it back through `destroy`, exactly once. Threads: any,
-/// one at a time. Blocking: never. Since: 0.1.0
+/// Ownership: takes ownership of `user_data`, and gives it back through `destroy`, exactly once.
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_when(
@@ -94,12 +95,13 @@ pub unsafe extern "C" fn annals_projection_when(
     destroy: annals_destroy_fn,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
-    // SAFETY: as promised to this function. From here on the user data is handed back.
+    // SAFETY: the caller upholds this function's contract. From here on, every exit gives the user
+    // data back.
     let callback = unsafe { Callback::new(handler, user_data, destroy) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (projected, event_type) = unsafe {
             let projected = handle::shared(projection.cast_const())?;
             (projected, arguments::text(r#type, len, "event type")?)
@@ -118,19 +120,19 @@ pub unsafe extern "C" fn annals_projection_when(
     })
 }
 
-/// Sets the version of a projection: raise it when its callbacks change the meaning of its state.
-/// Snapshots of another version are left aside.
+/// Sets the version of a projection. Raise it when the callbacks change the meaning of the state:
+/// snapshots of other versions are ignored.
 ///
 /// @param projection The projection.
-/// @param version The version; 0 unless it is set.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_BUSY while another call on it runs; ANNALS_E_INVALID_ARGUMENT;
-/// ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param version The version. The default is 0.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_BUSY if another call on the projection is running;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_set_version(
@@ -138,10 +140,10 @@ pub unsafe extern "C" fn annals_projection_set_version(
     version: u32,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let _alone = projected.alone()?;
         projected.version.store(version, Ordering::Release);

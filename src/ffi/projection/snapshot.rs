@@ -1,4 +1,4 @@
-//! What a projection saves, and what it starts from.
+//! Snapshots of projections.
 
 use std::ffi::c_void;
 
@@ -14,10 +14,10 @@ use crate::ffi::{
     status::{ANNALS_DONE, ANNALS_NOT_FOUND, ANNALS_OK, annals_status},
 };
 
-/// Takes the bytes of a snapshot, which are valid until the callback returns.
+/// Receives the bytes of a snapshot, which are valid until the callback returns.
 ///
-/// @return 0 when they are a state to go on from; above 0 to leave the snapshot aside; below 0 to
-/// fail.
+/// @return 0 if the state is restored from the bytes; a positive value to ignore the snapshot; a
+/// negative value to fail.
 pub type annals_restore_fn = Option<
     unsafe extern "C-unwind" fn(
         user_data: *mut c_void,
@@ -27,24 +27,25 @@ pub type annals_restore_fn = Option<
     ) -> i32,
 >;
 
-/// Saves the caller's state of a projection, with its name, its version and the position it has
-/// come to, as durably as an append. The newest and one older are kept.
+/// Saves the caller's state for a projection, together with its name, version and position. The
+/// snapshot is as durable as an append. The two snapshots with the highest positions are kept.
 ///
-/// @param projection The projection. Once it is live, call this when no other thread appends: the
-/// position is that of the moment, and the state must be that of the same moment. The caller must
-/// hold no lock that a callback takes.
-/// @param state The bytes, which are copied; NULL when there are none.
-/// @param n How many: at most 64 MiB.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_BUSY inside a callback of this projection, and while another call on
-/// it runs; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_SPACE; ANNALS_E_IO;
-/// ANNALS_E_POISONED; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param projection The projection. If it is live, call this while no other thread appends: the
+/// snapshot gets the current position, and the state must belong to that position. The caller must
+/// not hold a lock that a callback takes.
+/// @param state The bytes, which are copied; NULL if there are none.
+/// @param n The number of bytes: at most 64 MiB.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_BUSY inside a callback of this projection, or if another call on it
+/// is running; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_READ_ONLY; ANNALS_E_NO_SPACE;
+/// ANNALS_E_IO; ANNALS_E_POISONED; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: waits for a callback, writes and syncs a file.
+/// Threads: any, one call at a time. Blocking: waits for a callback, writes and syncs a file.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_save_snapshot(
@@ -53,10 +54,10 @@ pub unsafe extern "C" fn annals_projection_save_snapshot(
     n: usize,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (projected, state) = unsafe {
             let projected = handle::shared(projection.cast_const())?;
             (projected, arguments::bytes(state, n, "state")?)
@@ -72,24 +73,25 @@ pub unsafe extern "C" fn annals_projection_save_snapshot(
     })
 }
 
-/// Goes on from the newest usable snapshot of the name and version: hands it to a callback, and
-/// sets the position when that has taken it. One that is damaged, of another version or store, or
-/// ahead of the log is left aside, and the events are replayed.
+/// Passes the newest usable snapshot of this name and version to a callback, and moves the
+/// projection to the position of the snapshot if the callback accepts it. Snapshots that are
+/// damaged, belong to another version or store, or are ahead of the log are ignored; the events are
+/// replayed instead.
 ///
-/// @param projection The projection, not yet live.
-/// @param restore Takes the snapshot, on this thread.
-/// @param user_data Handed to `restore`.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_NOT_FOUND when there is none to use; ANNALS_DONE when the callback
-/// left it aside; ANNALS_E_CALLBACK when it failed; with all but ANNALS_OK nothing has changed;
-/// ANNALS_E_BUSY once it is live, and while another call on it runs; ANNALS_E_INVALID_ARGUMENT;
-/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC.
+/// @param projection The projection, which must not be live.
+/// @param restore Receives the snapshot, on this thread.
+/// @param user_data Passed to `restore`.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_NOT_FOUND if there is no usable snapshot; ANNALS_DONE if the callback
+/// ignored it; ANNALS_E_CALLBACK if the callback failed; ANNALS_E_BUSY if the projection is live or
+/// another call on it is running; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_CORRUPT; ANNALS_E_IO;
+/// ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC. With any result but ANNALS_OK
+/// the projection is unchanged.
 ///
-/// Threads: any, one at a time. Blocking: may read files, and runs the callback. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: may read files, and runs `restore`. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_load_snapshot(
@@ -98,10 +100,10 @@ pub unsafe extern "C" fn annals_projection_load_snapshot(
     user_data: *mut c_void,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let restore = restore.ok_or_else(|| Details::invalid("restore", "it is NULL"))?;
         let mut pulled = projected.alone()?;
@@ -114,7 +116,7 @@ pub unsafe extern "C" fn annals_projection_load_snapshot(
         let (position, data) = (snapshot.position(), snapshot.data());
         let code = {
             let _running = projected.store.in_callback();
-            // SAFETY: as promised to this function; the snapshot outlives the call.
+            // SAFETY: the caller upholds this function's contract; the snapshot outlives the call.
             unsafe { restore(user_data, position, data.as_ptr(), data.len()) }
         };
         match code {
@@ -130,28 +132,27 @@ pub unsafe extern "C" fn annals_projection_load_snapshot(
     })
 }
 
-/// Goes back to before the first event. The caller's state is the caller's business, and snapshots
-/// stay.
+/// Moves a projection back to position 0. The caller resets its own state; snapshots stay.
 ///
-/// @param projection The projection, not yet live.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param projection The projection, which must not be live.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_BUSY once it is live, and while another call on it runs;
 /// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_projection_reset(
     projection: *mut annals_projection,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let mut pulled = projected.alone()?;
         let Some(pulled) = pulled.as_mut() else {

@@ -1,4 +1,4 @@
-//! The callbacks of a projection by event type, and how far they have come.
+//! The callbacks of a projection by event type, and its position while they run.
 
 use std::{
     collections::HashMap,
@@ -16,26 +16,26 @@ use crate::ffi::{
 use crate::sync::{Mutex, MutexGuard};
 use crate::{HandlerError, RecordedEvent, sync};
 
-/// Outlives the object, if that is freed by one of its own callbacks.
+/// Outlives the projection object if one of its own callbacks frees that.
 #[derive(Debug)]
 pub(super) struct Table {
     store: Arc<SharedStore>,
     callbacks: Mutex<HashMap<String, Arc<Callback>>>,
-    /// The position before the event that a callback was given last.
+    /// The position before the event that was passed to a callback last.
     position: AtomicU64,
     has_stopped: AtomicBool,
-    /// The object was freed: no further callback is called.
+    /// The object was freed: no more callbacks run.
     has_ended: AtomicBool,
     is_running: AtomicBool,
 }
 
-/// A callback has stopped the projection after an earlier event.
+/// A callback stopped the projection after an earlier event.
 #[derive(Debug)]
 struct Stopped;
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a callback has stopped the projection")
+        f.write_str("a callback stopped the projection")
     }
 }
 
@@ -57,14 +57,15 @@ impl Table {
         sync::lock(&self.callbacks)
     }
 
-    /// Registers a callback; true for the first one of its type. One that it replaces is dropped.
+    /// Registers a callback; true if it is the first one of its type. A replaced callback is
+    /// dropped.
     pub(super) fn set(&self, event_type: String, callback: Callback) -> bool {
         let replaced = self.lock().insert(event_type, Arc::new(callback));
         replaced.is_none()
     }
 
-    /// Drops every callback, now or, when it is one of them that asks for it, when that has
-    /// returned: they may share their user data.
+    /// Drops all callbacks: now, or, if one of them makes this call, when that one has returned.
+    /// They may share their user data.
     pub(super) fn end_and_clear(&self) {
         self.end();
         if !self.is_running.load(Ordering::Acquire) {
@@ -117,17 +118,17 @@ impl Table {
         self.has_stopped.store(true, Ordering::Release);
     }
 
-    /// Lets no callback begin any more.
+    /// Prevents all further callbacks.
     pub(super) fn end(&self) {
         self.has_ended.store(true, Ordering::Release);
     }
 
-    /// Whether no callback begins, for now or forever.
+    /// Whether callbacks are prevented, for now or forever.
     pub(super) fn is_over(&self) -> bool {
         self.has_stopped() || self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Goes on after a stop.
+    /// Allows callbacks again after a stop.
     pub(super) fn go_on(&self) {
         self.has_stopped.store(false, Ordering::Release);
     }

@@ -17,21 +17,21 @@ use crate::ffi::{
     store::annals_store,
 };
 
-/// Finds the event with an id.
+/// Finds an event by its id.
 ///
 /// @param store The store.
 /// @param id The 16 bytes of the id.
-/// @param out Receives an iterator over that one event; NULL if there is none.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_NOT_FOUND when no event has the id; ANNALS_E_INVALID_ARGUMENT;
-/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CALLBACK when an upcaster failed; ANNALS_E_CLOSED;
+/// @param out Receives an iterator over that single event; NULL if there is none.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_NOT_FOUND if no event has the id; ANNALS_E_INVALID_ARGUMENT;
+/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CALLBACK if an upcaster failed; ANNALS_E_CLOSED;
 /// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
-/// closed. Threads: any number at once. Blocking: may read files. Since: 0.1.0
+/// closed. Threads: thread-safe. Blocking: may read files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_event_by_id(
@@ -40,16 +40,16 @@ pub unsafe extern "C" fn annals_event_by_id(
     out: *mut *mut annals_iter,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
         if id.is_null() {
             return Err(Details::invalid("id", "it is NULL"));
         }
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let id = Uuid::from_bytes(unsafe { id.cast::<[u8; 16]>().read_unaligned() });
         let Some(event) = store.events.event_by_id(id)? else { return Ok(ANNALS_NOT_FOUND) };
         out.set(iter::over_one(&store, event)?);

@@ -1,4 +1,4 @@
-//! Events on their way out of a store.
+//! Iterators over events.
 
 use std::{ffi::c_char, ptr, sync::Arc};
 
@@ -21,8 +21,8 @@ use crate::{Error, EventStore, Events, Found, RecordedEvent};
 const BATCH_EVENTS_MAX: usize = 4_096;
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// Events on their way out of a store. It sees the store as it was when it was made, whatever is
-/// appended meanwhile, holds no lock and a bounded amount of memory.
+/// An iterator over events. It sees the events that existed when it was created, whatever is
+/// appended meanwhile. It holds no lock and a bounded amount of memory.
 #[derive(Debug)]
 pub struct annals_iter {
     _private: [u8; 0],
@@ -32,7 +32,7 @@ pub struct annals_iter {
 pub(in crate::ffi) struct Iter {
     store: Arc<SharedStore>,
     events: Source,
-    /// What the views point into.
+    /// The memory that the views point into.
     held: Vec<(RecordedEvent, Box<[annals_string]>)>,
     views: Vec<annals_event>,
     end: Option<End>,
@@ -43,7 +43,7 @@ pub(in crate::ffi) struct Iter {
 enum Source {
     Read(Box<Events>),
     Found(Box<Found>),
-    /// At most one.
+    /// At most one event.
     One(Option<RecordedEvent>),
 }
 
@@ -57,7 +57,7 @@ impl Source {
     }
 }
 
-/// How an iterator ended, to be reported again.
+/// How an iterator ended. Later calls report the same.
 #[derive(Debug)]
 enum End {
     Done,
@@ -75,8 +75,8 @@ impl Opaque for annals_iter {
 }
 
 impl Iter {
-    /// Lets go of what was handed out, and takes up to `max` further events. The answer says
-    /// whether there are any.
+    /// Releases the current events and reads up to `max` more. The status says whether there are
+    /// any.
     fn advance(&mut self, max: usize) -> Outcome {
         self.views.clear();
         self.held.clear();
@@ -93,9 +93,9 @@ impl Iter {
                     self.held.push((event, tags));
                 }
                 Some(Err(error)) => self.end = Some(End::Failed(error.into())),
-                // The end is looked at anew by the call that tells it.
+                // The next call checks the end again and reports it.
                 None if !self.views.is_empty() => break,
-                // A closed store is distinguished from the end here, where asking costs little.
+                // A closed store is distinguished from the end only here, where that is cheap.
                 None => {
                     let closed = self.store.events.head().err();
                     self.end = Some(closed.map_or(End::Done, |error| End::Failed(error.into())));
@@ -103,7 +103,7 @@ impl Iter {
             }
         }
         match &self.end {
-            // What came before the end is returned first.
+            // The events before the end are returned first.
             _ if !self.views.is_empty() => Ok(ANNALS_OK),
             Some(End::Failed(fault)) => Err(fault.clone()),
             Some(End::Done) | None => Ok(ANNALS_DONE),
@@ -111,20 +111,20 @@ impl Iter {
     }
 }
 
-/// Makes an iterator over the events that `read` finds.
+/// Creates an iterator over the events that `read` selects.
 ///
 /// # Safety
-/// `store` and `options` are NULL or handles that are not freed meanwhile.
+/// `store` and `options` are NULL or handles that are not freed during the call.
 unsafe fn start(
     store: *const annals_store,
     options: *const annals_read_options,
     read: impl FnOnce(&EventStore) -> Result<Events, Fault>,
 ) -> Result<*mut annals_iter, Fault> {
-    // SAFETY: the caller keeps the promise.
+    // SAFETY: the caller upholds this function's contract.
     let store = unsafe { handle::shared(store) }?;
     let mut events = read(&store.events)?;
     if !options.is_null() {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let options = unsafe { handle::shared(options) }?;
         events = options.apply(events);
     }
@@ -132,7 +132,7 @@ unsafe fn start(
     make(&store, Source::Read(Box::new(events)))
 }
 
-/// Makes an iterator over the events that a query has found.
+/// Creates an iterator over the events of a query.
 pub(super) fn over(
     store: &Shared<'_, annals_store>,
     found: Found,
@@ -140,7 +140,7 @@ pub(super) fn over(
     make(store, Source::Found(Box::new(found)))
 }
 
-/// Makes an iterator over an event that was found.
+/// Creates an iterator over one event.
 pub(super) fn over_one(
     store: &Shared<'_, annals_store>,
     event: RecordedEvent,
@@ -156,20 +156,21 @@ fn make(store: &Shared<'_, annals_store>, events: Source) -> Result<*mut annals_
 /// Reads the events of one stream, in the order of their versions.
 ///
 /// @param store The store.
-/// @param stream The stream id. A stream without events is an empty one, not an error.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @param options What to read, which is copied, or NULL for everything, forwards.
+/// @param stream The stream id. If the stream has no events, the iterator is empty; this is not an
+/// error.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param options What to read, which is copied; NULL reads everything, forwards.
 /// @param out Receives the iterator.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. What is wrong with the events
-/// shows in annals_iter_next.
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. Damaged events are reported by
+/// annals_iter_next.
 ///
 /// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
-/// closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+/// closed. Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_stream(
@@ -180,11 +181,11 @@ pub unsafe extern "C" fn annals_read_stream(
     out: *mut *mut annals_iter,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let iter = unsafe {
             start(store, options, |store| {
                 Ok(store.read_stream(arguments::text(stream, len, "stream id")?))
@@ -198,18 +199,17 @@ pub unsafe extern "C" fn annals_read_stream(
 /// Reads all events, in the order of their positions.
 ///
 /// @param store The store.
-/// @param options What to read, which is copied, or NULL for everything, forwards.
+/// @param options What to read, which is copied; NULL reads everything, forwards.
 /// @param out Receives the iterator.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. What is wrong with the events shows in
-/// annals_iter_next.
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. Damaged events are reported by annals_iter_next.
 ///
 /// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
-/// closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+/// closed. Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_all(
@@ -218,31 +218,32 @@ pub unsafe extern "C" fn annals_read_all(
     out: *mut *mut annals_iter,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         out.set(unsafe { start(store, options, |store| Ok(store.read_all())) }?);
         Ok(ANNALS_OK)
     })
 }
 
-/// Takes the next event.
+/// Returns the next event.
 ///
 /// @param iter The iterator.
-/// @param out_event Receives a view of the event, valid until the next call on this iterator or its
-/// free; NULL with any other result than ANNALS_OK.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
-/// ANNALS_E_CLOSED; each of them also from then on; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param out_event Receives a view of the event, which is valid until the next call on this
+/// iterator or until it is freed; NULL unless the result is ANNALS_OK.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE at the end; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CALLBACK if
+/// an upcaster failed; ANNALS_E_CLOSED. Each of these, except ANNALS_OK, is returned by all later
+/// calls, too. Also ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
 ///
-/// Ownership: the view belongs to the iterator. Threads: any, one at a time. Blocking: may read
+/// Ownership: the iterator owns the view. Threads: any, one call at a time. Blocking: may read
 /// files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_iter_next(
@@ -250,11 +251,11 @@ pub unsafe extern "C" fn annals_iter_next(
     out_event: *mut *const annals_event,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (event, err) = unsafe { (Out::cleared(out_event, ptr::null()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         event.required("out_event")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut iter = unsafe { handle::exclusive(iter) }?;
         let status = iter.advance(1)?;
         if let Some(view) = iter.views.first() {
@@ -264,24 +265,25 @@ pub unsafe extern "C" fn annals_iter_next(
     })
 }
 
-/// Takes several events at once, which costs less than one at a time.
+/// Returns several events at once, which costs less than one event per call.
 ///
 /// @param iter The iterator.
-/// @param max How many at most, above 0. Fewer may come also before the end, because a batch holds
-/// at most 4096 events and some MiB: only ANNALS_DONE is the end.
-/// @param out_events Receives an array of views, valid until the next call on this iterator or its
-/// free; NULL with any other result than ANNALS_OK.
-/// @param out_n Receives how many events the array has, at least 1 with ANNALS_OK.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
-/// ANNALS_E_CLOSED; each of them once the events before it have been taken, and from then on;
-/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param max The most events to return, above 0. A call may return fewer even before the end,
+/// because it returns at most 4096 events and about 4 MiB: only ANNALS_DONE is the end.
+/// @param out_events Receives an array of views, which is valid until the next call on this
+/// iterator or until it is freed; NULL unless the result is ANNALS_OK.
+/// @param out_n Receives the number of events in the array: at least 1 with ANNALS_OK.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE at the end; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CALLBACK if
+/// an upcaster failed; ANNALS_E_CLOSED. Each of these, except ANNALS_OK, is returned after the
+/// events before it, and then by all later calls. Also ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Ownership: the views belong to the iterator. Threads: any, one at a time. Blocking: may read
+/// Ownership: the iterator owns the views. Threads: any, one call at a time. Blocking: may read
 /// files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_iter_next_batch(
@@ -291,7 +293,7 @@ pub unsafe extern "C" fn annals_iter_next_batch(
     out_n: *mut usize,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (events, count, err) = unsafe {
         (Out::cleared(out_events, ptr::null()), Out::cleared(out_n, 0), ErrorOut::cleared(err))
     };
@@ -301,7 +303,7 @@ pub unsafe extern "C" fn annals_iter_next_batch(
         if max == 0 {
             return Err(Details::invalid("max", "it is 0"));
         }
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut iter = unsafe { handle::exclusive(iter) }?;
         let status = iter.advance(max.min(BATCH_EVENTS_MAX))?;
         if !iter.views.is_empty() {
@@ -312,17 +314,16 @@ pub unsafe extern "C" fn annals_iter_next_batch(
     })
 }
 
-/// Frees an iterator, and every view that was got from it.
+/// Frees an iterator and all views obtained from it.
 ///
-/// @param iter The iterator, or NULL, which is nothing to do.
+/// @param iter The iterator. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same iterator. Blocking: never.
-/// Since: 0.1.0
+/// Threads: any; no other thread may be using the iterator. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `iter` is NULL or an iterator, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_iter_free(iter: *mut annals_iter) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(iter) };
 }

@@ -1,4 +1,4 @@
-//! Reading: what is read, events, and the list of streams.
+//! Reading: read options, queries, events, and the list of streams.
 
 mod bounds;
 mod by_id;

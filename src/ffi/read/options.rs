@@ -1,4 +1,4 @@
-//! What a read starts at, leaves out, and ends with.
+//! Read options: where a read starts, what it skips, and where it ends.
 
 use std::{ffi::c_char, ptr};
 
@@ -17,14 +17,15 @@ use crate::{
     limits::{self, NAME_BYTES_MAX},
 };
 
-/// What is read: made by annals_read_options_new, set up, handed to annals_read_stream,
-/// annals_read_all or annals_subscribe any number of times, and freed.
+/// What to read. Read options are created by annals_read_options_new, used by annals_read_stream,
+/// annals_read_all, annals_query_read or annals_subscribe any number of times, and freed by
+/// annals_read_options_free.
 #[derive(Debug)]
 pub struct annals_read_options {
     _private: [u8; 0],
 }
 
-/// The choices of a caller.
+/// The caller's options.
 #[derive(Debug, Default)]
 pub(in crate::ffi) struct ReadOptions {
     is_backward: bool,
@@ -50,7 +51,7 @@ impl Opaque for annals_read_options {
 }
 
 impl ReadOptions {
-    /// Applies the choices to a read.
+    /// Applies the options to a read.
     pub(in crate::ffi) fn apply(&self, events: Events) -> Events {
         let mut events = events.event_types(self.event_types.iter().cloned());
         if self.is_backward {
@@ -83,20 +84,20 @@ impl ReadOptions {
         }
     }
 
-    /// Applies the choices to a query, which has the others itself.
+    /// Applies the options to a query. It rejects those that a query replaces.
     pub(in crate::ffi) fn apply_to_query(&self, found: Found) -> Result<Found, Fault> {
         let refused = |what: &str| Err(Details::invalid("options", what));
         if !self.event_types.is_empty() || self.stream_prefix.is_some() {
-            return refused("a query names types and streams in its items");
+            return refused("types and a stream prefix belong in the items of the query");
         }
         if self.from_version.is_some() {
-            return refused("versions count within a stream; a query starts at a position");
+            return refused("a query has no start version: set a start position instead");
         }
         if self.query.is_some() {
-            return refused("the query is an argument of annals_query_read");
+            return refused("pass the query to annals_query_read only");
         }
         if self.has_end() {
-            return refused("a query takes no last position and no times");
+            return refused("a query has no last position and no timestamp bounds");
         }
         let mut found = found;
         if self.is_backward {
@@ -113,31 +114,31 @@ impl ReadOptions {
 }
 
 impl ReadOptions {
-    /// Whether anything is set that only reads of a stream and of everything have.
+    /// Whether an option is set that works only for reads of a stream and of the whole store.
     fn has_end(&self) -> bool {
         self.until_position.is_some() || self.since.is_some() || self.until.is_some()
     }
 
-    /// Applies the choices to a subscription, and tells after how many events it ends, if so.
+    /// Applies the options to a subscription. Also returns the limit on its events, if any.
     pub(in crate::ffi) fn apply_to_subscription(
         &self,
         events: Subscription,
     ) -> Result<(Subscription, Option<u64>), Fault> {
         let refused = |what: &str| Err(Details::invalid("options", what));
         if self.is_backward {
-            return refused("a subscription goes forwards");
+            return refused("a subscription only goes forwards");
         }
         if self.from_version.is_some() {
-            return refused("versions count within a stream; a subscription starts at a position");
+            return refused("a subscription has no start version: pass a start position instead");
         }
         if self.query.is_some() && (!self.event_types.is_empty() || self.stream_prefix.is_some()) {
-            return refused("a query names types and streams in its items");
+            return refused("types and a stream prefix belong in the items of the query");
         }
         if self.from_position.is_some() {
-            return refused("where a subscription starts is an argument of annals_subscribe");
+            return refused("pass the start position to annals_subscribe instead");
         }
         if self.has_end() {
-            return refused("a subscription takes no last position and no times");
+            return refused("a subscription has no last position and no timestamp bounds");
         }
         let events = events.event_types(self.event_types.iter().cloned());
         let events = match &self.query {
@@ -152,45 +153,45 @@ impl ReadOptions {
     }
 }
 
-/// Makes read options that read everything, forwards.
+/// Creates read options that read everything, forwards.
 ///
-/// @return The read options; NULL only when there is no memory.
+/// @return The read options; NULL only if there is not enough memory.
 ///
 /// Ownership: the caller frees them with annals_read_options_free. Threads: any. Blocking: never.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_options_new() -> *mut annals_read_options {
     guard::value(ptr::null_mut(), || handle::make(ReadOptions::default()))
 }
 
-/// Frees read options. Iterators that were made with them are not affected.
+/// Frees read options. Iterators and subscriptions that were created with them are not affected.
 ///
-/// @param options The read options, or NULL, which is nothing to do.
+/// @param options The read options. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same read options. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the read options. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `options` is NULL or comes from `annals_read_options_new`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_read_options_free(options: *mut annals_read_options) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(options) };
 }
 
-/// Makes a choice.
+/// Changes one option.
 ///
 /// # Safety
-/// `options` is NULL or comes from `annals_read_options_new` and is not freed meanwhile.
+/// `options` is NULL or comes from `annals_read_options_new`, and is not freed during the call.
 pub(super) unsafe fn set(
     options: *mut annals_read_options,
     choose: impl FnOnce(&mut ReadOptions) -> Result<(), Fault>,
 ) -> annals_status {
     guard::quietly(|| {
-        // SAFETY: the caller keeps the promise.
+        // SAFETY: the caller upholds this function's contract.
         let mut options = unsafe { handle::exclusive(options) }?;
         choose(&mut options)?;
         Ok(ANNALS_OK)
@@ -200,20 +201,20 @@ pub(super) unsafe fn set(
 /// Sets the direction.
 ///
 /// @param options The read options.
-/// @param backward Whether to read from the last event to the first.
+/// @param backward True to read from the last event to the first.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// `options` is NULL or comes from `annals_read_options_new` and is not freed meanwhile.
+/// `options` is NULL or comes from `annals_read_options_new`, and is not freed during the call.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_options_set_backward(
     options: *mut annals_read_options,
     backward: bool,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             options.is_backward = backward;
@@ -222,13 +223,13 @@ pub unsafe extern "C" fn annals_read_options_set_backward(
     }
 }
 
-/// Sets how many events are read at most, counted after the filters.
+/// Sets the maximum number of events, counted after the filters.
 ///
 /// @param options The read options.
-/// @param limit The number; 0 reads nothing.
+/// @param limit The number of events; 0 reads nothing.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_read_options_set_backward`.
@@ -238,7 +239,7 @@ pub unsafe extern "C" fn annals_read_options_set_limit(
     options: *mut annals_read_options,
     limit: u64,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             options.limit = Some(limit);
@@ -247,14 +248,15 @@ pub unsafe extern "C" fn annals_read_options_set_limit(
     }
 }
 
-/// Sets the version of the stream at which reading starts, inclusive. Unset: the first event, or
-/// backwards the last. Only for annals_read_stream: annals_read_all refuses it.
+/// Sets the version of the stream at which reading starts, inclusive. The default is the first
+/// event, or the last when reading backwards. Only for annals_read_stream; other functions reject
+/// it with ANNALS_E_INVALID_ARGUMENT.
 ///
 /// @param options The read options.
 /// @param version The version.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_read_options_set_backward`.
@@ -264,7 +266,7 @@ pub unsafe extern "C" fn annals_read_options_set_from_version(
     options: *mut annals_read_options,
     version: u64,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             options.from_version = Some(version);
@@ -273,14 +275,15 @@ pub unsafe extern "C" fn annals_read_options_set_from_version(
     }
 }
 
-/// Sets the position in the store at which reading starts, inclusive. Unset: the first event, or
-/// backwards the last.
+/// Sets the position in the store at which reading starts, inclusive. The default is the first
+/// event, or the last when reading backwards. annals_subscribe rejects it with
+/// ANNALS_E_INVALID_ARGUMENT.
 ///
 /// @param options The read options.
 /// @param position The position.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// As for `annals_read_options_set_backward`.
@@ -290,7 +293,7 @@ pub unsafe extern "C" fn annals_read_options_set_from_position(
     options: *mut annals_read_options,
     position: u64,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             options.from_position = Some(position);
@@ -299,18 +302,19 @@ pub unsafe extern "C" fn annals_read_options_set_from_position(
     }
 }
 
-/// Adds an event type to those that are read. Without any, all are.
+/// Adds an event type to the filter: only events of the added types are read. Without the filter,
+/// all types are read.
 ///
 /// @param options The read options.
 /// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
 /// ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_read_options_set_backward`; `type` can be read as `len` says.
+/// As for `annals_read_options_set_backward`; `type` is readable for `len`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_options_add_type(
@@ -318,7 +322,7 @@ pub unsafe extern "C" fn annals_read_options_add_type(
     r#type: *const c_char,
     len: usize,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             let event_type = arguments::text(r#type, len, "event type")?;
@@ -329,19 +333,19 @@ pub unsafe extern "C" fn annals_read_options_add_type(
     }
 }
 
-/// Reads only streams whose ids start with a text. Only for annals_read_all: annals_read_stream
-/// refuses it.
+/// Reads only streams whose ids start with a prefix. For annals_read_all and annals_subscribe;
+/// other functions reject it with ANNALS_E_INVALID_ARGUMENT.
 ///
 /// @param options The read options.
-/// @param prefix The text, which is copied; an empty one takes the filter away.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT: longer than any stream id;
+/// @param prefix The prefix, which is copied; an empty one removes the filter.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT if it is longer than any stream id;
 /// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_read_options_set_backward`; `prefix` can be read as `len` says.
+/// As for `annals_read_options_set_backward`; `prefix` is readable for `len`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
@@ -349,7 +353,7 @@ pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
     prefix: *const c_char,
     len: usize,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             let prefix = arguments::text(prefix, len, "stream prefix")?;
@@ -360,26 +364,26 @@ pub unsafe extern "C" fn annals_read_options_set_stream_prefix(
     }
 }
 
-/// Reads only events that match a query. For annals_read_all and annals_subscribe, and not beside
-/// types or a stream prefix: the items of the query have types and streams.
+/// Reads only events that match a query. For annals_read_all and annals_subscribe, and not together
+/// with types or a stream prefix: add those to the items of the query.
 ///
 /// @param options The read options.
 /// @param query The query, which is copied.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY;
 /// ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// As for `annals_read_options_set_backward`; `query` is NULL or a query that is not freed
-/// meanwhile.
+/// As for `annals_read_options_set_backward`; `query` is NULL or a query that is not freed during
+/// the call.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_read_options_set_query(
     options: *mut annals_read_options,
     query: *const annals_query,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe {
         set(options, |options| {
             let query = handle::shared(query)?;

@@ -1,4 +1,4 @@
-//! Queries: events by what they are.
+//! Queries: events selected by their types, tags and streams.
 
 use std::{ffi::c_char, ptr};
 
@@ -20,7 +20,7 @@ use crate::{
     limits::{self, QUERY_ITEMS_MAX},
 };
 
-/// A set of events, by what they are: an event matches when it matches one of the items.
+/// Selects events: an event matches the query if it matches any of its items.
 #[derive(Debug)]
 pub struct annals_query {
     _private: [u8; 0],
@@ -36,57 +36,58 @@ impl Opaque for annals_query {
     }
 }
 
-/// Makes a query without items: ANNALS_E_INVALID_ARGUMENT wherever it is used, until an item is
-/// added.
+/// Creates a query without items. Functions that use a query reject it with
+/// ANNALS_E_INVALID_ARGUMENT until an item is added.
 ///
-/// @return The query; NULL only when there is no memory.
+/// @return The query; NULL only if there is not enough memory.
 ///
 /// Ownership: the caller frees it with annals_query_free. Threads: any. Blocking: never.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_query_new() -> *mut annals_query {
     guard::value(ptr::null_mut(), || handle::make(Query::new()))
 }
 
-/// Makes the query that every event matches. It takes no item.
+/// Creates a query that matches every event. It accepts no items.
 ///
-/// @return The query; NULL only when there is no memory.
+/// @return The query; NULL only if there is not enough memory.
 ///
 /// Ownership: the caller frees it with annals_query_free. Threads: any. Blocking: never.
 /// Since: 0.1.0
 ///
 /// # Safety
-/// Nothing to keep.
+/// No requirements.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_query_new_all() -> *mut annals_query {
     guard::value(ptr::null_mut(), || handle::make(Query::all()))
 }
 
-/// Adds an item. An event matches it when its type is one of these types, it has all of these tags,
-/// and it is of this stream; each where one is given. On an error nothing is added.
+/// Adds an item. An event matches the item if its type is one of the given types, it has all given
+/// tags, and it is in the given stream. What is not given matches any event. On an error nothing is
+/// added.
 ///
-/// @param query The query. It takes up to 1000 items.
-/// @param types The types, up to 1000, which are copied; NULL with a count of 0 for any type.
-/// @param type_count How many.
-/// @param tags The tags, up to 1000, which are copied; NULL with a count of 0 where none is asked
-/// for.
-/// @param tag_count How many.
-/// @param stream The stream id, or NULL for any stream. An empty one is invalid.
-/// @param stream_len Its length, or ANNALS_NUL_TERMINATED.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT: also for an item that restricts nothing, for which
-/// there is annals_query_new_all; ANNALS_E_LIMIT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_PANIC.
+/// @param query The query. It can have 1000 items.
+/// @param types At most 1000 types, which are copied; (NULL, 0) for any type.
+/// @param type_count The number of types.
+/// @param tags At most 1000 tags, which are copied; (NULL, 0) to require no tag.
+/// @param tag_count The number of tags.
+/// @param stream The stream id, or (NULL, 0) for any stream. An empty id that is not NULL is
+/// invalid.
+/// @param stream_len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also if the item restricts nothing (use
+/// annals_query_new_all) or the query is from annals_query_new_all; ANNALS_E_LIMIT;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
 ///
-/// Threads: any, one at a time. Blocking: never. Since: 0.1.0
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_query_add_item(
@@ -99,12 +100,12 @@ pub unsafe extern "C" fn annals_query_add_item(
     stream_len: usize,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let err = unsafe { ErrorOut::cleared(err) };
     guard::call(err, || {
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut query = unsafe { handle::exclusive(query) }?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (types, tags, stream) = unsafe {
             let stream = match stream.is_null() && stream_len == 0 {
                 true => None,
@@ -134,16 +135,16 @@ pub unsafe extern "C" fn annals_query_add_item(
 
 /// Frees a query.
 ///
-/// @param query The query, or NULL, which is nothing to do.
+/// @param query The query. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same query. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the query. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `query` is NULL or comes from `annals_query_new` or `annals_query_new_all`, and is not used
 /// again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_query_free(query: *mut annals_query) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(query) };
 }
 
@@ -151,24 +152,24 @@ pub unsafe extern "C" fn annals_query_free(query: *mut annals_query) {
 ///
 /// @param store The store.
 /// @param query The query, which is copied.
-/// @param options_or_null Direction, limit and a position to start at, which are copied. Another
-/// choice in it is refused.
+/// @param options_or_null Direction, limit and start position, which are copied, or NULL. Any other
+/// option is ANNALS_E_INVALID_ARGUMENT.
 /// @param out Receives the iterator.
-/// @param out_head_or_null Receives at once what a decision that rests on these events gives as
-/// `after` to annals_batch_require_none: the head of the store when the read began; forwards with a
-/// limit that is reached, the position of the last event that comes out; with a limit of 0, 0.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT and ANNALS_E_IO:
-/// the events up to the limit could not be read; ANNALS_E_CLOSED; ANNALS_E_NO_MEMORY;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. What is wrong with the events
-/// shows in annals_iter_next.
+/// @param out_head_or_null Receives, in this call already, the value to pass as `after` to
+/// annals_batch_require_none if a decision depends on these events: the head of the store when the
+/// read began. If the read goes forwards and reaches its limit, it is the position of the last
+/// event returned, and 0 with a limit of 0. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT or ANNALS_E_IO if
+/// out_head_or_null is needed and the events up to the limit cannot be read; ANNALS_E_CLOSED;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. Damaged
+/// events are reported by annals_iter_next.
 ///
 /// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
-/// closed. Threads: any number at once. Blocking: may read files for out_head_or_null.
-/// Since: 0.1.0
+/// closed. Threads: thread-safe. Blocking: may read files for out_head_or_null. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_query_read(
@@ -179,7 +180,7 @@ pub unsafe extern "C" fn annals_query_read(
     out_head_or_null: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, head, err) = unsafe {
         (
             Out::cleared(out, ptr::null_mut()),
@@ -189,11 +190,11 @@ pub unsafe extern "C" fn annals_query_read(
     };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, query) = unsafe { (handle::shared(store)?, handle::shared(query)?) };
         let mut found = store.events.query(&query);
         if !options_or_null.is_null() {
-            // SAFETY: as promised to this function.
+            // SAFETY: the caller upholds this function's contract.
             let options = unsafe { handle::shared(options_or_null) }?;
             found = options.apply_to_query(found)?;
         }

@@ -15,7 +15,8 @@ use crate::ffi::{
     store::annals_store,
 };
 
-/// The streams of a store, in byte order of their ids, as they were when it was made.
+/// An iterator over the streams of a store as they were when it was created, in byte order of their
+/// ids.
 #[derive(Debug)]
 pub struct annals_stream_iter {
     _private: [u8; 0],
@@ -25,10 +26,10 @@ pub struct annals_stream_iter {
 pub(in crate::ffi) struct StreamIter {
     store: Arc<SharedStore>,
     streams: Streams,
-    /// The stream id that was handed out, with a NUL.
+    /// The current stream id, with a NUL.
     name: Vec<u8>,
     version: u64,
-    /// The error that ended it, to be returned again.
+    /// The error that ended the iterator; later calls return it again.
     failure: Option<Fault>,
 }
 
@@ -68,18 +69,18 @@ impl StreamIter {
 /// Lists the streams of a store, in byte order of their ids.
 ///
 /// @param store The store.
-/// @param prefix Only streams whose ids start with this text; (NULL, 0) for all.
-/// @param len Its length, or ANNALS_NUL_TERMINATED.
+/// @param prefix Lists only streams whose ids start with this string; (NULL, 0) lists all.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
 /// @param out Receives the iterator.
-/// @param err Receives an error object on failure, unless NULL.
+/// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
 /// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller frees the iterator with annals_stream_iter_free, before or after the store
-/// is closed. Threads: any number at once. Blocking: never. Since: 0.1.0
+/// is closed. Threads: thread-safe. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_streams(
@@ -89,11 +90,11 @@ pub unsafe extern "C" fn annals_streams(
     out: *mut *mut annals_stream_iter,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (out, err) = unsafe { (Out::cleared(out, ptr::null_mut()), ErrorOut::cleared(err)) };
     guard::call(err, || {
         out.required("out")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let (store, prefix) =
             unsafe { (handle::shared(store)?, arguments::text(prefix, len, "stream prefix")?) };
         let streams = store.events.streams().prefix(prefix);
@@ -104,23 +105,23 @@ pub unsafe extern "C" fn annals_streams(
     })
 }
 
-/// Takes the next stream.
+/// Returns the next stream.
 ///
 /// @param iter The iterator.
-/// @param out_name Receives the stream id, which also ends with a NUL, valid until the next call on
-/// this iterator or its free; NULL with any other result than ANNALS_OK.
-/// @param out_len Receives the length of the stream id. May be NULL.
-/// @param out_version Receives the version of the stream: how many events it has. May be NULL.
-/// @param err Receives an error object on failure, unless NULL.
-/// @return ANNALS_OK; ANNALS_DONE at the end, and from then on; ANNALS_E_CORRUPT; ANNALS_E_IO;
-/// ANNALS_E_CLOSED; each of them also from then on; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// @param out_name Receives the stream id, which also ends with a NUL and is valid until the next
+/// call on this iterator or until it is freed; NULL unless the result is ANNALS_OK.
+/// @param out_len Receives the length of the stream id in bytes. May be NULL.
+/// @param out_version Receives the version of the stream: the number of its events. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_DONE at the end; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED. Each
+/// of these, except ANNALS_OK, is returned by all later calls, too. Also ANNALS_E_INVALID_ARGUMENT;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Ownership: the name belongs to the iterator. Threads: any, one at a time. Blocking: may read
+/// Ownership: the iterator owns the name. Threads: any, one call at a time. Blocking: may read
 /// files. Since: 0.1.0
 ///
 /// # Safety
-/// Every pointer is NULL or what its line above says.
+/// Each pointer is NULL or satisfies its description above.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn annals_stream_iter_next(
@@ -130,7 +131,7 @@ pub unsafe extern "C" fn annals_stream_iter_next(
     out_version: *mut u64,
     err: *mut *mut annals_error,
 ) -> annals_status {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     let (name, len, version, err) = unsafe {
         (
             Out::cleared(out_name, ptr::null()),
@@ -141,7 +142,7 @@ pub unsafe extern "C" fn annals_stream_iter_next(
     };
     guard::call(err, || {
         name.required("out_name")?;
-        // SAFETY: as promised to this function.
+        // SAFETY: the caller upholds this function's contract.
         let mut iter = unsafe { handle::exclusive(iter) }?;
         let status = iter.advance()?;
         if status == ANNALS_OK {
@@ -153,16 +154,16 @@ pub unsafe extern "C" fn annals_stream_iter_next(
     })
 }
 
-/// Frees an iterator, and the name that was got from it.
+/// Frees an iterator and the name obtained from it.
 ///
-/// @param iter The iterator, or NULL, which is nothing to do.
+/// @param iter The iterator. NULL is a no-op.
 ///
-/// Threads: any, with no other call on the same iterator. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the iterator. Blocking: never. Since: 0.1.0
 ///
 /// # Safety
 /// `iter` is NULL or an iterator of streams, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_stream_iter_free(iter: *mut annals_stream_iter) {
-    // SAFETY: as promised to this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(iter) };
 }
