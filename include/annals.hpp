@@ -1,6 +1,6 @@
 /// @file annals.hpp
 ///
-/// Annals for C++17: the C functions of annals.h as objects that free themselves, with ranges,
+/// Annals for C++17. The C functions of annals.h become objects that free themselves, with ranges,
 /// `std::string_view`, lambdas, and exceptions.
 ///
 /// @code{.cpp}
@@ -19,17 +19,22 @@
 /// }
 /// @endcode
 ///
-/// - **Errors** are thrown as annals::error, a std::runtime_error with the status, the versions of
-///   a conflict, the line of a bad input. With ANNALS_NO_EXCEPTIONS defined nothing is thrown: each
-///   function returns an annals::result instead, and there is no constructor that could throw.
-/// - **Objects** can be moved, not copied. A moved-from object is empty; calls on it are errors.
-/// - **Threads**: any number may use an annals::store at once; other objects want one at a time.
-/// - **Views**, such as annals::event, are valid until the next step of what they came from.
-/// - **Callbacks** may throw: the exception passes through the library and comes out of the call.
-///   They return nothing, or `true` to go on and `false` to stop. The one exception that no call
-///   lets out at once is that of a live projection's handler: see annals::projection.
+/// - **Errors** are thrown as annals::error, a std::runtime_error with the status and details, such
+///   as the versions of a conflict or the line of a bad input. If ANNALS_NO_EXCEPTIONS is defined,
+///   nothing is thrown: each function that can fail returns an annals::result instead, and there is
+///   no constructor that could throw.
+/// - **Objects** that own an object of the C functions can be moved but not copied. A moved-from
+///   object is empty; calls on it are errors.
+/// - **Threads**: an annals::store is thread-safe. Any other object may be used by one thread at a
+///   time, unless its class says otherwise.
+/// - **Views**, such as annals::event, are valid until the next step of the object that they came
+///   from.
+/// - **Callbacks** may throw: the call that runs the callback rethrows the exception. They return
+///   nothing, or `true` to continue and `false` to stop. There are two exceptions: handlers of live
+///   projections run inside appends, see annals::projection; and when an upcaster throws, the read
+///   fails with ANNALS_E_CALLBACK.
 ///
-/// Everything is inline, so that there is nothing to link but the library itself.
+/// Everything is inline: link only the library itself.
 
 #ifndef ANNALS_HPP
 #define ANNALS_HPP
@@ -77,7 +82,7 @@ namespace annals {
 #ifdef __cpp_lib_span
 using std::span;
 #else
-/// What std::span is in C++20, as far as it is needed here.
+/// The part of C++20's std::span that is needed here.
 template <class T>
 class span {
  public:
@@ -100,7 +105,7 @@ class span {
 };
 #endif
 
-/// Bytes to read.
+/// A read-only view of bytes.
 using bytes = span<const std::uint8_t>;
 
 /// A UUID.
@@ -111,36 +116,36 @@ using time_point = std::chrono::time_point<std::chrono::system_clock, std::chron
 
 /// A violated condition of a batch.
 struct condition {
-  /// Which require_none of the batch, from 0.
+  /// The index of the require_none call in the batch, from 0.
   std::size_t which = 0;
-  /// The position of the first event after its `after` that matches.
+  /// The position of the first match after the condition's `after`.
   std::uint64_t position = 0;
 };
 
-/// A violated check of an append.
+/// A violated version check of an append.
 struct conflict {
   /// The stream.
   std::string stream;
-  /// What was expected: a version, or a constant such as ANNALS_EXPECT_STREAM_EXISTS.
+  /// The expected version, or a constant such as ANNALS_EXPECT_STREAM_EXISTS.
   std::uint64_t expected = 0;
-  /// The version of the stream.
+  /// The actual version of the stream.
   std::uint64_t actual = 0;
-  /// Which append or require of the batch, or which unit, from 0.
+  /// The index of the append or require call in the batch, or of the unit, from 0.
   std::size_t which = 0;
 };
 
-/// Where in an input a fault lies.
+/// Where in an input an error is.
 struct place {
-  /// Counted from 1.
+  /// The line, counted from 1.
   std::uint64_t line = 0;
-  /// The byte within the line, counted from 1; 0 when only the line is known.
+  /// The byte within the line, counted from 1; 0 if only the line is known.
   std::uint64_t column = 0;
 };
 
 /// Why a call failed.
 class error : public std::runtime_error {
  public:
-  /// Copies what an error object tells; `failure` may be null.
+  /// Copies the contents of an error object; `failure` may be null.
   error(annals_status status, const annals_error *failure)
       : std::runtime_error(words(status, failure)),
         status_(status),
@@ -168,11 +173,11 @@ class error : public std::runtime_error {
     }
   }
 
-  /// The status: ANNALS_E_VERSION_CONFLICT and the like.
+  /// The status, such as ANNALS_E_VERSION_CONFLICT.
   annals_status status() const noexcept { return status_; }
-  /// The number of the operating system (errno); 0 where there is none.
+  /// The error number of the operating system (errno); 0 if there is none.
   std::int32_t os_code() const noexcept { return os_code_; }
-  /// What a callback returned that failed; 0 where none did.
+  /// The value that a failed callback returned; 0 if no callback failed.
   std::int32_t callback_code() const noexcept { return callback_code_; }
   /// Whether the stream was not at the expected version.
   bool is_conflict() const noexcept { return status_ == ANNALS_E_VERSION_CONFLICT; }
@@ -180,9 +185,9 @@ class error : public std::runtime_error {
   bool is_condition() const noexcept { return status_ == ANNALS_E_CONDITION; }
   /// Every violated condition of the batch, in order.
   const std::vector<condition> &conditions() const noexcept { return conditions_; }
-  /// Every violated check of the append, in the order of its units.
+  /// Every violated version check of the append, in the order of its units or calls.
   const std::vector<conflict> &conflicts() const noexcept { return conflicts_; }
-  /// Where in the input of an import the fault lies.
+  /// Where in its input an import failed.
   const std::optional<place> &where() const noexcept { return place_; }
 
  private:
@@ -200,7 +205,7 @@ class error : public std::runtime_error {
   std::vector<condition> conditions_;
 };
 
-/// A value, or the error that came in its place.
+/// A value, or the error that prevented it.
 template <class T>
 class [[nodiscard]] result {
  public:
@@ -208,13 +213,13 @@ class [[nodiscard]] result {
   result(error failure) : error_(std::move(failure)) {}
   /// Whether there is a value.
   explicit operator bool() const noexcept { return value_.has_value(); }
-  /// The value, which must be there.
+  /// The value. There must be one.
   T &operator*() & noexcept { return *value_; }
   const T &operator*() const & noexcept { return *value_; }
   T &&operator*() && noexcept { return *std::move(value_); }
   T *operator->() noexcept { return &*value_; }
   const T *operator->() const noexcept { return &*value_; }
-  /// The error, which must be there.
+  /// The error. There must be one.
   const error &failure() const noexcept { return *error_; }
 
  private:
@@ -222,15 +227,15 @@ class [[nodiscard]] result {
   std::optional<error> error_;
 };
 
-/// Done, or the error that came in the way.
+/// Success, or an error.
 template <>
 class [[nodiscard]] result<void> {
  public:
   result() = default;
   result(error failure) : error_(std::move(failure)) {}
-  /// Whether it is done.
+  /// Whether the call succeeded.
   explicit operator bool() const noexcept { return !error_.has_value(); }
-  /// The error, which must be there.
+  /// The error. There must be one.
   const error &failure() const noexcept { return *error_; }
 
  private:
@@ -238,11 +243,11 @@ class [[nodiscard]] result<void> {
 };
 
 #ifdef ANNALS_NO_EXCEPTIONS
-/// What a function that may fail returns: a result.
+/// The return type of a function that can fail: a result.
 template <class T>
 using returned = result<T>;
 #else
-/// What a function that may fail returns: the value; an error is thrown.
+/// The return type of a function that can fail: the value. An error is thrown.
 template <class T>
 using returned = T;
 #endif
@@ -262,7 +267,7 @@ struct freed {
   void operator()(annals_batch *object) const noexcept { annals_batch_free(object); }
   void operator()(annals_ticket *object) const noexcept { annals_ticket_free(object); }
   void operator()(annals_store *object) const noexcept {
-    // Whoever wants to know whether the last sync went well calls close().
+    // To find out whether the last sync succeeded, call close().
     const annals_status closed = annals_close(object, nullptr);
     static_cast<void>(closed);
   }
@@ -271,7 +276,7 @@ struct freed {
 template <class T>
 using owned = std::unique_ptr<T, freed>;
 
-/// The place for an error object, during one call.
+/// Holds the error object of one call.
 class failure {
  public:
   failure() = default;
@@ -280,7 +285,7 @@ class failure {
   ~failure() { annals_error_free(object_); }
   annals_error **out() noexcept { return &object_; }
 
-  /// Throws or returns the error of a status, or returns what `make` makes.
+  /// Throws or returns the error of a failed status; otherwise returns the result of `make`.
   template <class T, class Make>
   returned<T> or_else(annals_status status, Make &&make) {
     if (status < 0) return fail<T>(status);
@@ -309,7 +314,7 @@ class failure {
   annals_error *object_ = nullptr;
 };
 
-/// Calls a callback, and says what it returns as C does.
+/// Calls a callback and translates its result for C.
 template <class Function, class... Arguments>
 std::int32_t answer(Function &function, Arguments &&...arguments) {
   using answer_type = std::invoke_result_t<Function &, Arguments...>;
@@ -320,12 +325,12 @@ std::int32_t answer(Function &function, Arguments &&...arguments) {
     return function(std::forward<Arguments>(arguments)...) ? 0 : 1;
   } else {
     static_assert(std::is_same_v<answer_type, std::int32_t>,
-                  "a callback returns nothing, bool, or int32_t as the one in annals.h does");
+                  "a callback must return nothing, bool, or int32_t as in annals.h");
     return function(std::forward<Arguments>(arguments)...);
   }
 }
 
-/// A callback on its way through C: what it throws waits here until the call is back.
+/// A callback that is called through C. It keeps a thrown exception until the call has returned.
 template <class Function>
 class carried {
  public:
@@ -375,54 +380,54 @@ inline bytes data(std::string_view text) noexcept {
 
 }  // namespace detail
 
-/// What an append expects of its stream: a version, or one of the constants below.
+/// The expected version of a stream: a version, or one of the constants below.
 struct expected_version {
   /// Exactly this many events.
   constexpr expected_version(std::uint64_t version) noexcept : value(version) {}
-  /// As annals_append takes it.
+  /// The value for annals_append.
   std::uint64_t value;
 };
 
-/// Anything.
+/// Any version.
 inline constexpr expected_version any_version{ANNALS_EXPECT_ANY};
 /// No events.
 inline constexpr expected_version no_stream{ANNALS_EXPECT_NO_STREAM};
 /// At least one event.
 inline constexpr expected_version stream_exists{ANNALS_EXPECT_STREAM_EXISTS};
 
-/// An event as it was recorded: a view, valid until the next step of what it came from.
+/// A recorded event: a view, valid until the next step of the object that it came from.
 class event {
  public:
-  /// A view of what the C functions hand out.
+  /// A view of an event of the C functions.
   explicit event(const annals_event &raw) noexcept : raw_(&raw) {}
-  /// The place in the whole store.
+  /// The position in the whole store.
   std::uint64_t position() const noexcept { return raw_->position; }
-  /// The place in the stream.
+  /// The version: its place in the stream.
   std::uint64_t version() const noexcept { return raw_->version; }
-  /// The stream id, which a NUL follows.
+  /// The stream id. A NUL follows it.
   std::string_view stream() const noexcept { return {raw_->stream, raw_->stream_len}; }
-  /// The event type, which a NUL follows.
+  /// The event type. A NUL follows it.
   std::string_view type() const noexcept { return {raw_->type, raw_->type_len}; }
   /// The data as bytes.
   bytes data() const noexcept { return {raw_->data, raw_->data_len}; }
-  /// The data as text: JSON, unless it is binary.
+  /// The data as text: JSON, unless the event is binary.
   std::string_view text() const noexcept { return detail::text(raw_->data, raw_->data_len); }
   /// Whether the data is bytes rather than JSON.
   bool is_binary() const noexcept { return (raw_->flags & ANNALS_EVENT_BINARY) != 0; }
-  /// The metadata: a JSON object; empty when there is none.
+  /// The metadata: a JSON object; empty if there is none.
   std::string_view metadata() const noexcept {
     return detail::text(raw_->metadata, raw_->metadata_len);
   }
-  /// When it happened.
+  /// When the event happened.
   time_point time() const noexcept {
     return time_point(std::chrono::microseconds(raw_->timestamp_us));
   }
-  /// How far the time as it was written is ahead of UTC; nothing for a time without a zone.
+  /// How far the time as written is ahead of UTC; empty if it was written without a zone.
   std::optional<std::chrono::minutes> utc_offset() const noexcept {
     if (raw_->utc_offset_minutes == ANNALS_OFFSET_NAIVE) return std::nullopt;
     return std::chrono::minutes(raw_->utc_offset_minutes);
   }
-  /// The tags, sorted, each once.
+  /// The tags, sorted, without repeats.
   std::vector<std::string_view> tags() const {
     std::vector<std::string_view> found;
     found.reserve(raw_->tag_count);
@@ -431,26 +436,26 @@ class event {
     }
     return found;
   }
-  /// The id that its writer gave it.
+  /// The id that the writer gave it; empty if there is none.
   std::optional<event_id> id() const noexcept {
     if ((raw_->flags & ANNALS_EVENT_HAS_ID) == 0) return std::nullopt;
     event_id found{};
     for (std::size_t index = 0; index < found.size(); ++index) found[index] = raw_->id[index];
     return found;
   }
-  /// The view of C.
+  /// The view of the C functions.
   const annals_event &raw() const noexcept { return *raw_; }
 
  private:
   const annals_event *raw_;
 };
 
-/// An event to append. It owns what it is given.
+/// An event to append. It owns its contents.
 class new_event {
  public:
   /// An event whose data is the text of a JSON value.
   new_event(std::string type, std::string json) : type_(std::move(type)), data_(std::move(json)) {}
-  /// An event whose data is any bytes.
+  /// An event whose data is arbitrary bytes.
   static new_event binary(std::string type, bytes data) {
     new_event made(std::move(type), std::string(detail::text(data.data(), data.size())));
     made.flags_ |= ANNALS_EVENT_BINARY;
@@ -462,13 +467,13 @@ class new_event {
     return *this;
   }
   new_event &&metadata(std::string json) && { return std::move(metadata(std::move(json))); }
-  /// Gives it an id, so that its append is safe to repeat.
+  /// Sets an id, which makes a retry of the append safe.
   new_event &id(const event_id &id) & {
     id_ = id;
     return *this;
   }
   new_event &&id(const event_id &id) && { return std::move(this->id(id)); }
-  /// Says when it happened; without an offset the time is written without a zone.
+  /// Sets when the event happened. Without an offset, the time has no zone.
   new_event &time(time_point time,
                   std::optional<std::chrono::minutes> utc_offset = std::chrono::minutes(0)) & {
     flags_ |= ANNALS_EVENT_HAS_TIMESTAMP;
@@ -480,13 +485,13 @@ class new_event {
                    std::optional<std::chrono::minutes> utc_offset = std::chrono::minutes(0)) && {
     return std::move(this->time(time, utc_offset));
   }
-  /// Adds a tag, which the event can be found by.
+  /// Adds a tag, by which queries can find the event.
   new_event &tag(std::string tag) & {
     tags_.push_back(std::move(tag));
     return *this;
   }
   new_event &&tag(std::string tag) && { return std::move(this->tag(std::move(tag))); }
-  /// As annals_append takes it: a view of this event, valid until the next call or change.
+  /// The struct for annals_append: a view of this event, valid until the next call or change.
   annals_new_event raw() const {
     raw_tags_ = detail::strings(tags_);
     annals_new_event raw = ANNALS_NEW_EVENT_INIT;
@@ -517,39 +522,39 @@ class new_event {
   mutable std::vector<annals_string> raw_tags_;
 };
 
-/// One stream's share of append_multi; without events, a pure check of the stream.
+/// The part of an append_multi that concerns one stream. Without events it only checks the stream.
 struct unit {
   /// The stream id.
   std::string stream;
-  /// What is expected of it.
+  /// The expected version of the stream.
   expected_version expected = any_version;
-  /// What to append.
+  /// The events to append.
   std::vector<new_event> events;
 };
 
-/// Where an append landed.
+/// The result of an append.
 struct appended {
   /// The position of the first event; the others follow it.
   std::uint64_t first_position = 0;
   /// The version of the first event in its stream; the others follow it.
   std::uint64_t first_version = 0;
-  /// What annals_append has returned: ANNALS_OK or ANNALS_ALREADY_STORED.
+  /// The status of annals_append: ANNALS_OK or ANNALS_ALREADY_STORED.
   annals_status status = ANNALS_OK;
-  /// Whether it was an exact retry: the events were stored already, and nothing was written.
+  /// Whether it was an exact retry: the events were already stored, and nothing was written.
   bool replayed() const noexcept { return status == ANNALS_ALREADY_STORED; }
 };
 
-/// A set of events, by what they are: an event matches when it matches one of the items.
+/// Selects events: an event matches the query if it matches any of its items.
 class query {
  public:
-  /// The query that every event matches. It takes no items.
+  /// A query that matches every event. It accepts no items.
   static query all() {
     query made;
     made.all_ = true;
     return made;
   }
-  /// Adds an item: an event matches it when its type is one of these types, it has all of these
-  /// tags, and it is of this stream; each where one is given.
+  /// Adds an item. An event matches the item if its type is one of the given types, it has all
+  /// given tags, and it is in the given stream. What is empty matches any event.
   query &item(std::vector<std::string> types, std::vector<std::string> tags = {},
               std::string stream = {}) & {
     items_.push_back({std::move(types), std::move(tags), std::move(stream)});
@@ -559,13 +564,13 @@ class query {
                std::string stream = {}) && {
     return std::move(item(std::move(types), std::move(tags), std::move(stream)));
   }
-  /// Adds an item for events that have all of these tags.
+  /// Adds an item for events that have all given tags.
   query &tagged(std::vector<std::string> tags) & { return item({}, std::move(tags)); }
   query &&tagged(std::vector<std::string> tags) && {
     return std::move(tagged(std::move(tags)));
   }
 
-  /// As the C functions take it; null with a status on a failure.
+  /// The query for the C functions, with a status. If the status is an error, do not use the query.
   std::pair<detail::owned<annals_query>, annals_status> raw(annals_error **err) const {
     detail::owned<annals_query> made(all_ ? annals_query_new_all() : annals_query_new());
     annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
@@ -591,16 +596,16 @@ class query {
   std::vector<item_of> items_;
 };
 
-/// One atomic unit over any number of streams, with conditions and checkpoints. It can be committed
-/// again, after a conflict or to settle an unknown outcome.
+/// One atomic unit for any number of streams, with conditions and checkpoints. It can be committed
+/// again: after a conflict, or to settle an unknown outcome.
 class batch {
  public:
-  /// Appends events to a stream, if it is as expected.
+  /// Appends events to a stream if it is at the expected version.
   batch &append(std::string stream, expected_version expected, std::vector<new_event> events) {
     parts_.push_back({kind::append, std::move(stream), expected.value, std::move(events), {}});
     return *this;
   }
-  /// Requires that a stream is as expected, and writes nothing to it.
+  /// Requires that a stream is at the expected version, and writes nothing to it.
   batch &require(std::string stream, expected_version expected) {
     parts_.push_back({kind::require, std::move(stream), expected.value, {}, {}});
     return *this;
@@ -610,13 +615,13 @@ class batch {
     parts_.push_back({kind::require_none, {}, after, {}, std::move(query)});
     return *this;
   }
-  /// Saves how far a consumer has come, in the same unit.
+  /// Saves the checkpoint of a consumer in the same atomic unit.
   batch &checkpoint(std::string name, std::uint64_t position) {
     parts_.push_back({kind::checkpoint, std::move(name), position, {}, {}});
     return *this;
   }
 
-  /// As the C functions take it; null with a status on a failure.
+  /// The batch for the C functions, with a status. If the status is an error, do not use the batch.
   std::pair<detail::owned<annals_batch>, annals_status> raw(annals_error **err) const {
     detail::owned<annals_batch> made(annals_batch_new());
     annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
@@ -663,29 +668,29 @@ class batch {
   std::vector<part> parts_;
 };
 
-/// What a batch did.
+/// The result of a commit.
 struct committed {
-  /// The position of the first event; 0 for a batch of checkpoints alone.
+  /// The position of the first event; 0 for a batch of checkpoints only.
   std::uint64_t first_position = 0;
   /// ANNALS_OK or ANNALS_ALREADY_STORED.
   annals_status status = ANNALS_OK;
-  /// Whether it was an exact retry: the events were stored already, and none was written.
+  /// Whether it was an exact retry: the events were already stored, and no event was written.
   bool replayed() const noexcept { return status == ANNALS_ALREADY_STORED; }
 };
 
-/// The outcome of a batch that was submitted. It outlives its store.
+/// The outcome of a submitted batch. A ticket may outlive its store.
 class ticket {
  public:
-  /// Takes over a ticket of C.
+  /// Takes ownership of a ticket of the C functions.
   explicit ticket(annals_ticket *raw) noexcept : raw_(raw) {}
-  /// Waits for the outcome. Asked again, it is the same.
+  /// Waits for the outcome. A repeated call returns the same again.
   returned<committed> wait() const {
     detail::failure failure;
     committed found;
     found.status = annals_ticket_wait(raw_.get(), -1, &found.first_position, failure.out());
     return failure.or_else<committed>(found.status, [&] { return found; });
   }
-  /// Waits for the outcome, at most so long; nothing when it is not known by then.
+  /// Waits for the outcome, at most for `timeout`; empty if it is not known by then.
   returned<std::optional<committed>> wait_for(std::chrono::milliseconds timeout) const {
     detail::failure failure;
     committed found;
@@ -700,20 +705,20 @@ class ticket {
   detail::owned<annals_ticket> raw_;
 };
 
-/// A step that brings events of a type from one schema version to the next as they are read.
+/// A step that converts events of a type from one schema version to the next as they are read.
 struct upcaster {
   /// The event type.
   std::string type;
-  /// The schema version that the step changes. Steps of a type follow each other without a gap.
+  /// The schema version that the step converts. The steps of a type must have no gaps.
   std::uint32_t from_version = 1;
-  /// Returns the new data, as JSON text. It is called on any thread that reads, on several at once,
-  /// and must not use the store. An exception fails the read with ANNALS_E_CALLBACK.
+  /// Returns the new data as JSON text. It runs on any thread that reads, and on several at once.
+  /// It must not use the store. An exception makes the read fail with ANNALS_E_CALLBACK.
   std::function<std::string(const annals::event &)> step;
 };
 
 namespace detail {
 
-/// What C calls an upcaster by, and how it hands it back.
+/// The function through which C calls an upcaster.
 inline std::int32_t upcast(void *self, const annals_event *raw, annals_write_fn write,
                            void *writer) noexcept {
   const auto &step = *static_cast<const upcaster *>(self);
@@ -736,55 +741,57 @@ inline void drop_upcaster(void *self) noexcept { delete static_cast<upcaster *>(
 
 }  // namespace detail
 
-/// How a store is opened.
+/// Options for opening a store.
 struct options {
-  /// Zero: an append returns once it is durable. Above: it returns at once, and at most this much
-  /// of the last events may be lost in a crash of the system.
+  /// Zero: an append returns once it is durable. Above zero: it returns earlier, and a crash of the
+  /// operating system may lose the appends of the last `buffered`.
   std::chrono::milliseconds buffered{0};
-  /// About how much memory the page cache takes.
+  /// The approximate memory use of the page cache, in bytes.
   std::uint64_t cache_bytes = std::uint64_t{64} << 20;
-  /// Whether a store is made where there is none.
+  /// Whether to create the store if there is none.
   bool create = true;
-  /// Whether trees that cannot be used are rebuilt from the journal.
+  /// Whether to rebuild unusable trees from the journal.
   bool rebuild = true;
-  /// How long to wait while the store is open elsewhere.
+  /// How long to wait if the store is already open.
   std::chrono::milliseconds wait{0};
-  /// What brings events of earlier shapes to the newest as they are read.
+  /// The upcasters, which convert events with old shapes as they are read.
   std::vector<upcaster> upcasters{};
 };
 
-/// What is read: everything, forwards, unless set otherwise.
+/// What to read: everything, forwards, unless set otherwise.
 class read_options {
  public:
-  /// From the last event to the first.
+  /// Reads from the last event to the first.
   read_options &backward(bool backward = true) noexcept { return set(backward_, backward); }
-  /// At most this many events.
+  /// Reads at most this many events.
   read_options &limit(std::uint64_t limit) noexcept { return set(limit_, limit); }
-  /// From this version of the stream on; only for read_stream.
+  /// Starts at this version of the stream, inclusive; only for read_stream.
   read_options &from_version(std::uint64_t from) noexcept { return set(from_version_, from); }
-  /// From this position in the store on.
+  /// Starts at this position in the store, inclusive; not for subscribe.
   read_options &from_position(std::uint64_t from) noexcept { return set(from_position_, from); }
-  /// To this position, inclusive, in the direction of reading; only for read_all and read_stream.
+  /// Ends at this position, inclusive, in the direction of reading; only for read_all and
+  /// read_stream.
   read_options &until_position(std::uint64_t until) noexcept { return set(until_position_, until); }
-  /// No event with an earlier time; only for read_all and read_stream.
+  /// Skips events with an earlier timestamp; only for read_all and read_stream.
   read_options &since(time_point time) noexcept { return set(since_, time); }
-  /// No event with a later time; only for read_all and read_stream.
+  /// Skips events with a later timestamp; only for read_all and read_stream.
   read_options &until(time_point time) noexcept { return set(until_, time); }
-  /// Events of this type, and of others that are added.
+  /// Reads only events of this type, or of other types that are added.
   read_options &type(std::string type) {
     types_.push_back(std::move(type));
     return *this;
   }
-  /// Streams whose ids start with this; only for read_all.
+  /// Reads only streams whose ids start with this; only for read_all and subscribe.
   read_options &stream_prefix(std::string prefix) { return set(prefix_, std::move(prefix)); }
 
-  /// Events that match a query; for read_all and subscribe, and not beside types or a prefix.
+  /// Reads only events that match a query; only for read_all and subscribe, and not together with
+  /// types or a prefix.
   read_options &matching(query query) {
     query_ = std::move(query);
     return *this;
   }
 
-  /// As the C functions take it; null with a status on a failure.
+  /// The options for the C functions, with a status. If it is an error, do not use the options.
   std::pair<detail::owned<annals_read_options>, annals_status> raw() const {
     detail::owned<annals_read_options> made(annals_read_options_new());
     annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
@@ -840,7 +847,7 @@ class read_options {
 
 namespace detail {
 
-/// Makes a range of anything that has `std::optional<Item> step()`.
+/// Makes a range of any class with `std::optional<Item> step()`.
 template <class Reader, class Item>
 class cursor {
  public:
@@ -871,15 +878,14 @@ class cursor {
   std::optional<Item> item_;
 };
 
-/// What the readers of events and of streams have in common: steps, and how they end.
+/// The common part of the readers of events and streams: steps, and how they end.
 class ending {
  public:
-  /// Why the last step brought nothing, if it failed. Without exceptions this is to be asked after
-  /// a loop.
+  /// The error of the last step, if it failed. Without exceptions, check it after each loop.
   const std::optional<error> &failure() const noexcept { return failure_; }
 
  protected:
-  /// Whether a step has brought something.
+  /// Whether a step returned an item.
   bool has_come(annals_status status, annals_error *failure) {
     const owned<annals_error> freed(failure);
     failure_.reset();
@@ -898,15 +904,15 @@ class ending {
 
 }  // namespace detail
 
-/// Events on their way out of a store: a range to be read once.
+/// An iterator over events: a range that can be read once.
 class events : public detail::ending {
  public:
   explicit events(detail::owned<annals_iter> iter) noexcept : iter_(std::move(iter)) {}
-  /// Begins to read, and goes on where an earlier loop ended.
+  /// Starts reading, or continues where an earlier loop ended.
   detail::cursor<events, event> begin() { return detail::cursor<events, event>(this); }
-  /// After the last event.
+  /// The end of the range.
   detail::cursor<events, event> end() noexcept { return {}; }
-  /// The next event; nothing at the end.
+  /// The next event; empty at the end.
   std::optional<event> step() {
     if (next_ == batch_.size()) {
       const annals_event *batch = nullptr;
@@ -929,14 +935,14 @@ class events : public detail::ending {
   std::size_t next_ = 0;
 };
 
-/// An event that was found by its id, with the memory that holds it.
+/// An event found by its id. It owns the memory of the event.
 class found_event {
  public:
   found_event(detail::owned<annals_iter> iter, const annals_event &raw) noexcept
       : iter_(std::move(iter)), event_(raw) {}
-  /// The event, valid as long as this is.
+  /// The event, valid as long as this object.
   const event &operator*() const noexcept { return event_; }
-  /// See above.
+  /// The event, valid as long as this object.
   const event *operator->() const noexcept { return &event_; }
 
  private:
@@ -944,25 +950,26 @@ class found_event {
   event event_;
 };
 
-/// A stream and how many events it has.
+/// A stream and its version.
 struct stream_info {
   /// The stream id, valid until the next step.
   std::string_view id;
-  /// The version of its last event.
+  /// The version: the number of its events.
   std::uint64_t version = 0;
 };
 
-/// The streams of a store, in byte order of their ids: a range to be read once.
+/// An iterator over the streams of a store, in byte order of their ids: a range that can be read
+/// once.
 class streams : public detail::ending {
  public:
   explicit streams(detail::owned<annals_stream_iter> iter) noexcept : iter_(std::move(iter)) {}
-  /// Begins to read, and goes on where an earlier loop ended.
+  /// Starts reading, or continues where an earlier loop ended.
   detail::cursor<streams, stream_info> begin() {
     return detail::cursor<streams, stream_info>(this);
   }
-  /// After the last stream.
+  /// The end of the range.
   detail::cursor<streams, stream_info> end() noexcept { return {}; }
-  /// The next stream; nothing at the end.
+  /// The next stream; empty at the end.
   std::optional<stream_info> step() {
     const char *name = nullptr;
     std::size_t len = 0;
@@ -979,10 +986,11 @@ class streams : public detail::ending {
   detail::owned<annals_stream_iter> iter_;
 };
 
-/// Events as they come: history, and then what is appended, without a gap or a repeat.
+/// A subscription: it delivers stored events and then new ones as they are appended, without gaps
+/// or repeats.
 ///
-/// A loop over it waits for further events, and ends when it is cancelled or its limit is reached.
-/// When the store is closed, also while it waits, it fails with ANNALS_E_CLOSED.
+/// A loop over a subscription waits for new events. It ends when the subscription is cancelled or
+/// reaches its limit. If the store is closed, even during the wait, it fails with ANNALS_E_CLOSED.
 ///
 /// @code{.cpp}
 /// annals::subscription subscription = store.subscribe(store.checkpoint("mailer") + 1);
@@ -992,30 +1000,31 @@ class streams : public detail::ending {
 /// }
 /// @endcode
 ///
-/// One thread at a time takes events from it. Any thread may cancel() it meanwhile, as long as the
-/// object stands: it is neither moved nor destroyed.
+/// One thread at a time may read from it. Any thread may call cancel() meanwhile, as long as the
+/// object is neither moved nor destroyed.
 class subscription : public detail::ending {
  public:
   explicit subscription(detail::owned<annals_subscription> raw) noexcept : raw_(std::move(raw)) {}
-  /// Waits for the first event, and goes on where an earlier loop ended.
+  /// Waits for the first event, or continues where an earlier loop ended.
   detail::cursor<subscription, event> begin() {
     return detail::cursor<subscription, event>(this);
   }
-  /// After the last event.
+  /// The end of the range.
   detail::cursor<subscription, event> end() noexcept { return {}; }
-  /// The next event, for which it waits; nothing when the subscription has ended.
+  /// Waits for the next event; empty if the subscription has ended.
   std::optional<event> next() { return take(-1); }
-  /// The next event, for which it waits no longer than this; nothing when none has come by then,
-  /// or the subscription has ended. Zero does not wait.
+  /// Waits for the next event, at most for `timeout`; empty if none has come by then, or if the
+  /// subscription has ended. Zero does not wait.
   std::optional<event> next(std::chrono::milliseconds timeout) {
     const std::int64_t count = timeout.count();
     return take(count > 0 ? count : 0);
   }
-  /// The same as next(), by the name that all ranges have for it.
+  /// Same as next(): the name that all ranges use.
   std::optional<event> step() { return next(); }
-  /// Whether it was cancelled or has reached its limit, so that nothing more comes.
+  /// Whether the subscription was cancelled or has reached its limit.
   bool has_ended() const noexcept { return has_ended_; }
-  /// Ends it, from any thread: it delivers nothing more, and a next() that waits returns.
+  /// Ends the subscription, from any thread: it delivers no more events, and a waiting next()
+  /// returns.
   void cancel() const noexcept { annals_subscription_cancel(raw_.get()); }
 
  private:
@@ -1033,12 +1042,12 @@ class subscription : public detail::ending {
   bool has_ended_ = false;
 };
 
-/// A snapshot that was loaded: bytes, and how far the events go that they were derived from. It
-/// needs no store any more, and any number of threads may read it.
+/// A loaded snapshot: bytes, and the position of the last event that they include. It may outlive
+/// the store, and it is thread-safe.
 class snapshot {
  public:
   explicit snapshot(detail::owned<annals_snapshot> raw) noexcept : raw_(std::move(raw)) {}
-  /// The position of the last event that it takes account of.
+  /// The position of the last event that the snapshot includes.
   std::uint64_t position() const noexcept { return annals_snapshot_position(raw_.get()); }
   /// The bytes, valid as long as the snapshot.
   bytes data() const noexcept {
@@ -1053,22 +1062,23 @@ class snapshot {
   detail::owned<annals_snapshot> raw_;
 };
 
-/// The state of a stream, and the place in the stream that it belongs to.
+/// The state of a stream, with the version and position that it belongs to.
 template <class State>
 struct loaded {
-  /// What `apply` made of the events.
+  /// The state after `apply` has received the events.
   State state;
-  /// The version of the last event: what an append that rests on the state expects. 0 when there is
-  /// no event.
+  /// The version of the last event; 0 if there is none. An append that depends on the state expects
+  /// this version.
   std::uint64_t version = 0;
-  /// The position of that event: what a snapshot of the state is saved for. 0 when there is none.
+  /// The position of the last event; 0 if there is none. Save a snapshot of the state for this
+  /// position.
   std::uint64_t position = 0;
 };
 
-/// How far store::load and store::reconstruct go.
+/// The point up to which store::load and store::reconstruct read.
 class up_to {
  public:
-  /// Up to the last event there is.
+  /// Up to the last event.
   static constexpr up_to now() noexcept { return {ANNALS_UP_TO_NOW, 0}; }
   /// Up to a version of the stream, inclusive.
   static constexpr up_to version(std::uint64_t version) noexcept {
@@ -1078,13 +1088,13 @@ class up_to {
   static constexpr up_to position(std::uint64_t position) noexcept {
     return {ANNALS_UP_TO_POSITION, position};
   }
-  /// The events with this time or an earlier one, wherever they stand.
+  /// All events with this timestamp or an earlier one, wherever they are in the stream.
   static constexpr up_to time(time_point time) noexcept {
     return {ANNALS_UP_TO_TIMESTAMP, static_cast<std::uint64_t>(time.time_since_epoch().count())};
   }
-  /// As annals_reconstruct_state takes it.
+  /// The `up_to_kind` for annals_reconstruct_state.
   constexpr std::uint32_t kind() const noexcept { return kind_; }
-  /// As annals_reconstruct_state takes it.
+  /// The `up_to` for annals_reconstruct_state.
   constexpr std::uint64_t value() const noexcept { return value_; }
 
  private:
@@ -1096,8 +1106,8 @@ class up_to {
 
 namespace detail {
 
-/// What a handler has thrown, until somebody asks: it may have run inside an append, which has
-/// nothing to do with it.
+/// Keeps the exception of a handler until it is asked for. The handler may have run inside an
+/// append, which does not fail because of it.
 class kept {
  public:
 #ifndef ANNALS_NO_EXCEPTIONS
@@ -1123,7 +1133,7 @@ class kept {
 #endif
 };
 
-/// A handler of a projection, as C keeps it.
+/// A handler of a projection, in the form in which C keeps it.
 template <class Function>
 class handler {
  public:
@@ -1144,7 +1154,7 @@ class handler {
 #else
     try {
       const std::int32_t code = answer(function_, taken);
-      // What fails without a word must not be taken for what was thrown before.
+      // A failure without an exception must not be mistaken for an earlier exception.
       if (code < 0) kept_->keep(nullptr);
       return code;
     } catch (...) {
@@ -1162,8 +1172,8 @@ class handler {
 
 class store;
 
-/// Handlers that are given the events of their types in the order of positions, and the position
-/// that they have come to. The state that they derive is the caller's.
+/// Handlers that receive the events of their types in the order of positions, and the position of
+/// the last event. The state that the handlers derive belongs to the caller.
 ///
 /// @code{.cpp}
 /// long balance = 0;
@@ -1174,54 +1184,57 @@ class store;
 /// projection.catch_up();
 /// @endcode
 ///
-/// It is pulled, by catch_up(), until live() makes it follow every append: from then on it is up to
-/// date when an append returns. Its handlers then run on whichever thread appends, one at a time,
-/// so that threads that read the state want a lock that the handlers take as well.
+/// At first the projection advances only in catch_up(). After live() it follows every append: when
+/// an append returns, the projection is up to date. Its handlers then run on the threads that
+/// append, and for submitted batches on a thread of the store, one handler at a time. If other
+/// threads read the state, protect it with a lock that the handlers take, too.
 ///
-/// **A handler that fails**, by an exception or a value below 0, stops the projection at that
-/// event, and has to leave the state as it was before. In catch_up() and live() its exception comes
-/// out of the call. Inside an append it does not, since the append stands: it is kept, and check()
-/// throws it, on any thread. catch_up() tries the event again.
+/// **A handler that fails**, by an exception or a negative value, stops the projection at that
+/// event. It must leave the state as it was before the event. catch_up() and live() rethrow the
+/// exception. An append does not, because the append has succeeded: the exception is kept, and
+/// check() throws it, on any thread. catch_up() tries the event again.
 ///
-/// **Threads**: one at a time; position(), has_stopped(), failure() and check() on any number at
-/// once. The destructor waits for a handler that runs on another thread, and afterwards none runs,
-/// and all of them are destroyed. What handlers refer to has to outlive it. A handler may itself
+/// **Threads**: one at a time; but position(), has_stopped(), failure() and check() are
+/// thread-safe. The destructor waits for a handler that is running on another thread. When it
+/// returns, no handler is running, and all of them are destroyed. Objects to which handlers refer
+/// must outlive the projection. A handler may itself destroy the projection: then it is the last
+/// one to run.
 /// destroy the projection: then it is the last one.
 class projection {
  public:
 #ifndef ANNALS_NO_EXCEPTIONS
-  /// A projection that has seen no event yet. Its snapshots are kept under its name.
+  /// Creates a projection at position 0. The name is the one under which its snapshots are stored.
   projection(const store &store, std::string_view name);
 #endif
   explicit projection(detail::owned<annals_projection> raw)
       : kept_(std::make_shared<detail::kept>()), raw_(std::move(raw)) {}
 
-  /// Has every event of a type handed to `handle(const annals::event &)`, in place of the handler
-  /// before; not once it is live. The projection owns the handler, which may be one that can only
-  /// be moved.
+  /// Registers `handle(const annals::event &)` for an event type. It replaces an earlier handler
+  /// for that type. The projection must not be live. It takes ownership of the handler, which may
+  /// be move-only.
   template <class Handle>
   returned<void> when(std::string_view type, Handle &&handle) {
     using handler = detail::handler<std::decay_t<Handle>>;
     detail::failure failure;
-    // The call takes charge of it, however it ends.
+    // The call takes ownership of the handler, even if it fails.
     auto *owned = new handler(std::forward<Handle>(handle), kept_);
     return failure.or_nothing(annals_projection_when(raw_.get(), type.data(), type.size(),
                                                      handler::call, owned, handler::destroy,
                                                      failure.out()));
   }
 
-  /// Sets its version, 0 at first: raise it when handlers change the meaning of the state, so that
-  /// older snapshots are left aside.
+  /// Sets the version; the default is 0. Raise it when handlers change the meaning of the state:
+  /// snapshots of other versions are ignored.
   returned<void> version(std::uint32_t version) {
     detail::failure failure;
     return failure.or_nothing(annals_projection_set_version(raw_.get(), version, failure.out()));
   }
 
-  /// Hands every event up to the head of this moment to the handlers, and goes on where it has
-  /// stopped. Returns how many events it has got past.
+  /// Passes all events up to the current head to the handlers, or resumes where the projection
+  /// stopped. Returns by how many events the projection advanced.
   returned<std::uint64_t> catch_up() {
     detail::failure failure;
-    // A handler may destroy this object meanwhile.
+    // A handler may destroy this object during the call.
     const std::shared_ptr<const detail::kept> kept = kept_;
     std::uint64_t processed = 0;
     const annals_status status =
@@ -1230,38 +1243,38 @@ class projection {
     return failure.or_else<std::uint64_t>(status, [&] { return processed; });
   }
 
-  /// Catches up, and follows every append from then on, unless a handler stops it before. One that
-  /// is live already goes on where it has stopped.
+  /// Catches up, and from then on follows every append, unless a handler stops the projection
+  /// first. A projection that is already live and has stopped resumes where it stopped.
   returned<void> live() {
     detail::failure failure;
-    // A handler may destroy this object meanwhile.
+    // A handler may destroy this object during the call.
     const std::shared_ptr<const detail::kept> kept = kept_;
     const annals_status status = annals_projection_live(raw_.get(), failure.out());
     rethrow(status, kept);
     return failure.or_nothing(status);
   }
 
-  /// Goes on after the event at which a handler has failed, once it is live: the handler does not
-  /// get that event again. Where no handler has failed nothing is left out.
+  /// Resumes a live projection after the event at which a handler failed: the handler does not
+  /// receive that event again. If no handler failed, nothing is skipped.
   returned<void> resume_after() {
     detail::failure failure;
-    // A handler may destroy this object meanwhile.
+    // A handler may destroy this object during the call.
     const std::shared_ptr<const detail::kept> kept = kept_;
     const annals_status status = annals_projection_resume_after(raw_.get(), failure.out());
     rethrow(status, kept);
     return failure.or_nothing(status);
   }
 
-  /// The position of the last event that it has taken account of, or passed over.
+  /// The position of the last event that was applied or skipped.
   std::uint64_t position() const noexcept { return annals_projection_position(raw_.get()); }
 
-  /// Whether a handler has stopped it, or anything has failed.
+  /// Whether a handler stopped the projection, or anything failed.
   bool has_stopped() const noexcept {
     return annals_projection_state(raw_.get(), nullptr) != ANNALS_OK;
   }
 
-  /// What failed, if it was that which has stopped it. For an exception of a handler the status is
-  /// ANNALS_E_CALLBACK.
+  /// The error that stopped the projection; empty if there was none. For an exception of a handler
+  /// the status is ANNALS_E_CALLBACK.
   std::optional<error> failure() const {
     annals_error *failure = nullptr;
     const annals_status status = annals_projection_state(raw_.get(), &failure);
@@ -1270,8 +1283,8 @@ class projection {
     return error(status, failure);
   }
 
-  /// Throws what has stopped it, if that was a failure: the exception of the handler itself, or an
-  /// annals::error.
+  /// Throws the error that stopped the projection, if there was one: the exception of the handler
+  /// itself, or an annals::error.
   returned<void> check() const {
     detail::failure failure;
     const annals_status status = annals_projection_state(raw_.get(), failure.out());
@@ -1279,23 +1292,22 @@ class projection {
     return failure.or_nothing(status);
   }
 
-  /// Saves the state with the position it has come to, as durably as an append. While it is live,
-  /// call this only when no other thread appends.
+  /// Saves the state together with the position, as durably as an append. If the projection is
+  /// live, call this only while no other thread appends.
   returned<void> save_snapshot(bytes state) {
     detail::failure failure;
     return failure.or_nothing(annals_projection_save_snapshot(raw_.get(), state.data(),
                                                               state.size(), failure.out()));
   }
 
-  /// Saves the state, as text, with the position it has come to.
+  /// Saves the state, as text, together with the position.
   returned<void> save_snapshot(std::string_view state) {
     return save_snapshot(detail::data(state));
   }
 
-  /// Hands the newest usable snapshot of its name and version to
-  /// `restore(std::uint64_t position, annals::bytes state)`, and goes on from that position; not
-  /// once it is live. Returns whether it does: there may be none, and `restore` may leave it aside
-  /// by returning `false`.
+  /// Passes the newest usable snapshot of this name and version to `restore(std::uint64_t position,
+  /// annals::bytes state)`, and continues from that position. The projection must not be live.
+  /// Returns false if there is no usable snapshot, or if `restore` returns `false` to ignore it.
   template <class Restore>
   returned<bool> load_snapshot(Restore &&restore) {
     using carried = detail::carried<std::remove_reference_t<Restore>>;
@@ -1311,15 +1323,15 @@ class projection {
     return failure.or_else<bool>(status, [&] { return status == ANNALS_OK; });
   }
 
-  /// Goes back to before the first event; not once it is live. The state is the caller's business,
-  /// and snapshots stay.
+  /// Moves the projection back to position 0; it must not be live. The caller resets its own state;
+  /// snapshots stay.
   returned<void> reset() {
     detail::failure failure;
     return failure.or_nothing(annals_projection_reset(raw_.get(), failure.out()));
   }
 
  private:
-  /// Throws what a handler has thrown, if it was that which made the status.
+  /// Rethrows the exception of a handler, if it caused the status.
   static void rethrow(annals_status status, const std::shared_ptr<const detail::kept> &kept) {
     if (status == ANNALS_E_CALLBACK) kept->rethrow();
   }
@@ -1328,27 +1340,27 @@ class projection {
   detail::owned<annals_projection> raw_;
 };
 
-/// How an import takes the event_id of each line: see annals.h.
+/// How an import uses the event_id of each line: see annals.h.
 enum class import_mode : std::uint32_t {
   /// Every event keeps its position.
   faithful = ANNALS_IMPORT_FAITHFUL,
   /// Events get new positions.
   append = ANNALS_IMPORT_APPEND,
-  /// What is there is compared and skipped.
+  /// Events that are already stored are compared and skipped.
   resume = ANNALS_IMPORT_RESUME,
 };
 
-/// What a verification found.
+/// The result of a verification.
 struct verification {
-  /// Events found intact.
+  /// The number of intact events.
   std::uint64_t events = 0;
-  /// What is wrong; empty for an intact store.
+  /// What is wrong; empty if the store is intact.
   std::vector<error> findings;
 };
 
 /// What an open had to repair.
 struct recovery {
-  /// How many events the trees were rebuilt from.
+  /// The number of events from which the trees were rebuilt.
   std::uint64_t rebuilt_events = 0;
   /// How long that took.
   std::chrono::microseconds duration{0};
@@ -1356,7 +1368,7 @@ struct recovery {
 
 namespace detail {
 
-/// Calls `start` with a callback that keeps the findings, and returns them.
+/// Calls `start` with a callback that collects the findings, and returns them.
 template <class Start>
 returned<std::vector<error>> findings_of(Start &&start) {
   failure failed;
@@ -1376,23 +1388,24 @@ returned<std::vector<error>> findings_of(Start &&start) {
 
 }  // namespace detail
 
-/// Repairs a store that is not open, or with flags 0 shows how; returns the steps, and what cannot
-/// be repaired.
+/// Repairs a store that is not open; with flags 0 it only reports how. Returns the steps, and what
+/// cannot be repaired.
 inline returned<std::vector<error>> repair(std::string_view path, std::uint32_t flags = 0) {
   return detail::findings_of([&](annals_finding_fn find, void *data, annals_error **err) {
     return annals_repair(path.data(), path.size(), flags, find, data, err);
   });
 }
 
-/// Writes a store that is not open anew, smaller and in better order; returns its path.
+/// Rewrites a store that is not open: smaller, and with the events of each stream close together.
+/// Returns its path.
 inline returned<std::string> compact(std::string_view path) {
   detail::failure failure;
   const annals_status status = annals_compact(path.data(), path.size(), failure.out());
   return failure.or_else<std::string>(status, [&] { return std::string(path); });
 }
 
-/// Hands every event of a store that can be read to `write(std::string_view)` as NDJSON, whether
-/// the store opens or not; returns how many whole lines it has taken.
+/// Passes every event of a store that can be read to `write(std::string_view)` as NDJSON, even if
+/// the store cannot be opened. Returns how many complete lines `write` has taken.
 template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
 returned<std::uint64_t> salvage(std::string_view path, Write &&write) {
   using carried = detail::carried<std::remove_reference_t<Write>>;
@@ -1408,17 +1421,17 @@ returned<std::uint64_t> salvage(std::string_view path, Write &&write) {
   return failure.or_else<std::uint64_t>(status, [&] { return events; });
 }
 
-/// An open event store. Any number of threads may use it at once.
+/// An open event store. It is thread-safe.
 class store {
  public:
 #ifndef ANNALS_NO_EXCEPTIONS
-  /// Opens the store in a directory, which is made if need be.
+  /// Opens the store in a directory; if there is no store, creates it.
   explicit store(std::string_view path, const options &with = {}) : store(open(path, with)) {}
 #endif
-  /// Takes over a store of C.
+  /// Takes ownership of a store of the C functions.
   explicit store(annals_store *raw) noexcept : raw_(raw) {}
 
-  /// Opens the store in a directory, which is made if need be.
+  /// Opens the store in a directory; if there is no store, creates it.
   static returned<store> open(std::string_view path, const options &with = {}) {
     detail::failure failure;
     const detail::owned<annals_options> options(annals_options_new());
@@ -1438,7 +1451,7 @@ class store {
     }
     for (const upcaster &step : with.upcasters) {
       if (status < 0) break;
-      // The call takes charge of it, however it ends.
+      // The call takes ownership of the upcaster, even if it fails.
       status = annals_options_add_upcaster(options.get(), step.type.data(), step.type.size(),
                                            step.from_version, detail::upcast, new upcaster(step),
                                            detail::drop_upcaster);
@@ -1450,7 +1463,7 @@ class store {
     return failure.or_else<store>(status, [&] { return store(raw); });
   }
 
-  /// Opens a store for reading, beside the program that writes it; calls that write are
+  /// Opens a store read-only, even while another program writes it. Functions that write fail with
   /// ANNALS_E_READ_ONLY.
   static returned<store> open_reader(std::string_view path) {
     detail::failure failure;
@@ -1460,7 +1473,7 @@ class store {
     return failure.or_else<store>(status, [&] { return store(raw); });
   }
 
-  /// A store without files.
+  /// Opens a store in memory, without files.
   static returned<store> in_memory() {
     detail::failure failure;
     annals_store *raw = nullptr;
@@ -1468,24 +1481,24 @@ class store {
     return failure.or_else<store>(status, [&] { return store(raw); });
   }
 
-  /// Closes the store and tells whether the last sync went well. The destructor closes it as well,
-  /// and tells nothing.
+  /// Closes the store and reports whether the last sync succeeded. The destructor closes it, too,
+  /// but reports nothing.
   returned<void> close() {
     detail::failure failure;
     annals_store *raw = raw_.release();
     const annals_status status = annals_close(raw, failure.out());
-    // The one case in which it is still open.
+    // Only in this case is the store still open.
     if (status == ANNALS_E_BUSY) raw_.reset(raw);
     return failure.or_nothing(status);
   }
 
-  /// Returns once every event appended so far survives a power cut.
+  /// Makes every event appended so far durable: it survives a power cut.
   returned<void> flush() const {
     detail::failure failure;
     return failure.or_nothing(annals_flush(raw_.get(), failure.out()));
   }
 
-  /// The position of the last event; 0 when there is none.
+  /// The position of the last event; 0 if there is none.
   returned<std::uint64_t> head() const {
     detail::failure failure;
     std::uint64_t position = 0;
@@ -1493,7 +1506,7 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return position; });
   }
 
-  /// How many events a stream has; 0 when there is no such stream.
+  /// The version of a stream: the number of its events; 0 if there is no such stream.
   returned<std::uint64_t> stream_version(std::string_view stream) const {
     detail::failure failure;
     std::uint64_t version = 0;
@@ -1502,7 +1515,7 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return version; });
   }
 
-  /// Appends events to a stream, all or none, if it is as expected.
+  /// Appends events to a stream, all or none, if it is at the expected version.
   returned<appended> append(std::string_view stream, expected_version expected,
                             span<const new_event> events) const {
     detail::failure failure;
@@ -1514,20 +1527,20 @@ class store {
     return failure.or_else<appended>(landed.status, [&] { return landed; });
   }
 
-  /// Appends events to a stream, all or none, if it is as expected.
+  /// Appends events to a stream, all or none, if it is at the expected version.
   returned<appended> append(std::string_view stream, expected_version expected,
                             std::initializer_list<new_event> events) const {
     return append(stream, expected, span<const new_event>(events.begin(), events.size()));
   }
 
-  /// Appends one event to a stream, if it is as expected.
+  /// Appends one event to a stream if it is at the expected version.
   returned<appended> append(std::string_view stream, expected_version expected,
                             const new_event &event) const {
     return append(stream, expected, span<const new_event>(&event, 1));
   }
 
-  /// Appends to several streams as one atomic unit; returns the position of the first event, and
-  /// says in `replayed`, unless that is null, whether it was an exact retry.
+  /// Appends to several streams as one atomic unit. Returns the position of the first event. Unless
+  /// `replayed` is null, sets it to whether this was an exact retry.
   returned<std::uint64_t> append_multi(span<const unit> units, bool *replayed = nullptr) const {
     detail::failure failure;
     std::uint64_t position = 0;
@@ -1551,8 +1564,8 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return position; });
   }
 
-  /// Appends to several streams as one atomic unit; returns the position of the first event, and
-  /// says in `replayed`, unless that is null, whether it was an exact retry.
+  /// Appends to several streams as one atomic unit. Returns the position of the first event. Unless
+  /// `replayed` is null, sets it to whether this was an exact retry.
   returned<std::uint64_t> append_multi(std::initializer_list<unit> units,
                                        bool *replayed = nullptr) const {
     return append_multi(span<const unit>(units.begin(), units.size()), replayed);
@@ -1569,7 +1582,7 @@ class store {
     return failure.or_else<committed>(found.status, [&] { return found; });
   }
 
-  /// Queues a batch to be written; the ticket has the outcome.
+  /// Queues a batch to be written. The ticket reports the outcome.
   returned<ticket> submit(const batch &batch) const {
     detail::failure failure;
     annals_ticket *queued = nullptr;
@@ -1580,8 +1593,9 @@ class store {
     return failure.or_else<ticket>(status, [&] { return ticket(queued); });
   }
 
-  /// The events that match a query, in the order of their positions. `head`, unless it is null,
-  /// receives what a decision that rests on them gives as `after` to batch::require_none.
+  /// Reads the events that match a query, in the order of their positions. Unless `head` is null,
+  /// it receives the value to pass as `after` to batch::require_none if a decision depends on these
+  /// events.
   returned<annals::events> read_query(const query &query, const read_options &options = {},
                                       std::uint64_t *head = nullptr) const {
     detail::failure failure;
@@ -1593,7 +1607,7 @@ class store {
     });
   }
 
-  /// The event with an id; nothing when no event has it.
+  /// The event with the given id; empty if no event has it.
   returned<std::optional<found_event>> event_by_id(const event_id &id) const {
     detail::failure failure;
     annals_iter *raw = nullptr;
@@ -1607,7 +1621,7 @@ class store {
     });
   }
 
-  /// The events of one stream, in the order of their versions.
+  /// Reads the events of one stream, in the order of their versions.
   returned<annals::events> read_stream(std::string_view stream,
                                        const read_options &options = {}) const {
     return read(options, [&](const annals_read_options *raw, annals_iter **out, auto **err) {
@@ -1615,14 +1629,14 @@ class store {
     });
   }
 
-  /// All events, in the order of their positions.
+  /// Reads all events, in the order of their positions.
   returned<annals::events> read_all(const read_options &options = {}) const {
     return read(options, [&](const annals_read_options *raw, annals_iter **out, auto **err) {
       return annals_read_all(raw_.get(), raw, out, err);
     });
   }
 
-  /// The streams whose ids start with `prefix`, in byte order.
+  /// Lists the streams whose ids start with `prefix`, in byte order.
   returned<annals::streams> streams(std::string_view prefix = {}) const {
     detail::failure failure;
     annals_stream_iter *raw = nullptr;
@@ -1633,8 +1647,8 @@ class store {
         status, [&] { return annals::streams(std::move(iter)); });
   }
 
-  /// Events as they come, from a position on, inclusive; 0 is the beginning. `options` may have
-  /// types, a stream prefix and a limit.
+  /// Subscribes to all events from a position on, inclusive; 0 is the beginning. `options` may
+  /// contain types, a stream prefix, a query and a limit.
   returned<subscription> subscribe(std::uint64_t from_position,
                                    const read_options &options = {}) const {
     detail::failure failure;
@@ -1647,8 +1661,8 @@ class store {
     return failure.or_else<subscription>(status, [&] { return subscription(std::move(owned)); });
   }
 
-  /// How far a named consumer has come: all events at or below this position are done. 0 when it
-  /// has saved no checkpoint.
+  /// The checkpoint of a consumer: it has finished all events up to this position. 0 if it has
+  /// saved no checkpoint.
   returned<std::uint64_t> checkpoint(std::string_view name) const {
     detail::failure failure;
     std::uint64_t position = 0;
@@ -1657,7 +1671,7 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return position; });
   }
 
-  /// Saves how far a named consumer has come, as durably as an append. It never goes back.
+  /// Saves the checkpoint of a consumer, as durably as an append. It never goes back.
   returned<void> save_checkpoint(std::string_view name, std::uint64_t position) const {
     detail::failure failure;
     return failure.or_nothing(annals_checkpoint_save(raw_.get(), name.data(), name.size(),
@@ -1677,8 +1691,8 @@ class store {
     return save_snapshot(name, position, detail::data(text));
   }
 
-  /// The newest usable snapshot of a name; nothing when there is none. Those of projections are
-  /// not among them.
+  /// The newest usable snapshot of a name; empty if there is none. Snapshots of projections are
+  /// separate.
   returned<std::optional<snapshot>> load_snapshot(std::string_view name) const {
     using found = std::optional<snapshot>;
     detail::failure failure;
@@ -1690,7 +1704,7 @@ class store {
         status, [&] { return owned ? found(snapshot(std::move(owned))) : std::nullopt; });
   }
 
-  /// A projection that has seen no event yet. Its snapshots are kept under its name.
+  /// Creates a projection at position 0. The name is the one under which its snapshots are stored.
   returned<annals::projection> projection(std::string_view name) const {
     detail::failure failure;
     annals_projection *raw = nullptr;
@@ -1701,8 +1715,9 @@ class store {
         status, [&] { return annals::projection(std::move(owned)); });
   }
 
-  /// Hands the events of one stream to `apply(const annals::event &)`, in the order of their
-  /// versions, up to a point, so that it can derive the state that the stream had there.
+  /// Passes the events of one stream to `apply(const annals::event &)`, in the order of their
+  /// versions, up to a given point. From these events it can derive the state that the stream had
+  /// at that point.
   template <class Apply>
   returned<void> reconstruct(std::string_view stream, up_to point, Apply &&apply) const {
     using carried = detail::carried<std::remove_reference_t<Apply>>;
@@ -1718,8 +1733,9 @@ class store {
     return failure.or_nothing(status);
   }
 
-  /// The state of a stream up to a point: what `apply(State &, const annals::event &)` makes of
-  /// `initial` and its events, with the version that an append which rests on it expects.
+  /// The state of a stream at a given point: calls `apply(State &, const annals::event &)` for its
+  /// events, starting with `initial`. The result includes the version to expect in an append that
+  /// depends on the state.
   template <class State, class Apply>
   returned<loaded<State>> load(std::string_view stream, State initial, Apply &&apply,
                                up_to point = up_to::now()) const {
@@ -1729,10 +1745,10 @@ class store {
     return failure.or_else<loaded<State>>(status, [&] { return std::move(found); });
   }
 
-  /// Loads the state of a stream, asks `decide(const State &)` for the `std::vector<new_event>`
-  /// that follows from it, and appends that if the stream is still as it was. After a conflict it
-  /// starts again from a copy of `initial`, at most 1000 times. Returns where the events are, or
-  /// nothing if there were none to append. What `decide` throws reaches the caller.
+  /// Loads the state of a stream, calls `decide(const State &)` for a `std::vector<new_event>`, and
+  /// appends these events if the stream has not changed meanwhile. After a conflict it starts again
+  /// from a copy of `initial`, at most 1000 times. Returns the result of the append, or nothing if
+  /// there were no events to append. An exception of `decide` reaches the caller.
   template <class State, class Apply, class Decide>
   returned<std::optional<appended>> update(std::string_view stream, const State &initial,
                                            Apply &&apply, Decide &&decide) const {
@@ -1756,7 +1772,7 @@ class store {
     }
   }
 
-  /// What the store has done since it was opened, as the text of a JSON object: see annals.h.
+  /// What the store has done since it was opened, as one JSON object: see annals.h.
   returned<std::string> metrics() const {
     detail::failure failure;
     std::string json;
@@ -1768,8 +1784,8 @@ class store {
     return failure.or_else<std::string>(status, [&] { return std::move(json); });
   }
 
-  /// Hands every event as NDJSON to `write(std::string_view)`, in large pieces; returns how many
-  /// whole lines it has taken.
+  /// Passes every event as NDJSON to `write(std::string_view)`, in large pieces. Returns how many
+  /// complete lines `write` has taken.
   template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
   returned<std::uint64_t> export_ndjson(Write &&write) const {
     using carried = detail::carried<std::remove_reference_t<Write>>;
@@ -1785,7 +1801,8 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return events; });
   }
 
-  /// Writes every event as NDJSON; a stream that fails is ANNALS_E_CALLBACK.
+  /// Writes every event as NDJSON. If the output stream fails, the call fails with
+  /// ANNALS_E_CALLBACK.
   returned<std::uint64_t> export_ndjson(std::ostream &out) const {
     return export_ndjson([&out](std::string_view piece) -> std::int32_t {
       out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
@@ -1793,7 +1810,7 @@ class store {
     });
   }
 
-  /// Writes every event as NDJSON to a new file; nothing is overwritten.
+  /// Writes every event as NDJSON to a new file. An existing file is never overwritten.
   returned<std::uint64_t> export_ndjson_file(std::string_view path) const {
     detail::failure failure;
     std::uint64_t events = 0;
@@ -1802,8 +1819,8 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return events; });
   }
 
-  /// Appends what `read(annals::span<char>)` gives, which returns how many bytes it has put there;
-  /// 0 is the end. Returns how many events were written.
+  /// Appends events from `read(annals::span<char>)`, which fills the span and returns the number of
+  /// bytes; 0 ends the input. Returns the number of events written.
   template <class Read,
             class = std::enable_if_t<std::is_invocable_r_v<std::size_t, Read &, span<char>>>>
   returned<std::uint64_t> import_ndjson(Read &&read, import_mode mode = import_mode::faithful,
@@ -1814,7 +1831,8 @@ class store {
     return import_by(fill, mode, flags);
   }
 
-  /// Appends the lines of a stream; one that fails is ANNALS_E_CALLBACK.
+  /// Appends the events of an input stream. If the stream fails, the call fails with
+  /// ANNALS_E_CALLBACK.
   returned<std::uint64_t> import_ndjson(std::istream &in,
                                         import_mode mode = import_mode::faithful,
                                         std::uint32_t flags = 0) const {
@@ -1826,7 +1844,7 @@ class store {
     return import_by(fill, mode, flags);
   }
 
-  /// Appends the lines of a file; returns how many events were written.
+  /// Appends the events of a file. Returns the number of events written.
   returned<std::uint64_t> import_ndjson_file(std::string_view path,
                                              import_mode mode = import_mode::faithful,
                                              std::uint32_t flags = 0) const {
@@ -1838,7 +1856,7 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return events; });
   }
 
-  /// Checks the whole store, and changes nothing.
+  /// Checks the whole store. It changes nothing.
   returned<verification> verify() const {
     detail::failure failure;
     verification report;
@@ -1867,13 +1885,13 @@ class store {
     return failure.or_else<annals::recovery>(status, [&] { return found; });
   }
 
-  /// The store of C, which stays this object's.
+  /// The store of the C functions. This object keeps ownership.
   annals_store *get() const noexcept { return raw_.get(); }
-  /// The store of C, which becomes the caller's.
+  /// The store of the C functions. The caller takes ownership.
   annals_store *release() noexcept { return raw_.release(); }
 
  private:
-  /// Applies the events of a stream, and throws what `apply` throws.
+  /// Applies the events of a stream, and rethrows exceptions of `apply`.
   template <class State, class Apply>
   annals_status load_into(loaded<State> &found, std::string_view stream, Apply &apply,
                           up_to point, detail::failure &failure) const {
@@ -1932,7 +1950,7 @@ class store {
   detail::owned<annals_store> raw_;
 };
 
-/// Opens a store for reading, beside the program that writes it: see store::open_reader.
+/// Opens a store read-only: see store::open_reader.
 inline returned<store> reader(std::string_view path) { return store::open_reader(path); }
 
 #ifndef ANNALS_NO_EXCEPTIONS

@@ -1,4 +1,4 @@
-/* What the C++ tests check with. */
+/* Checks for the C++ tests. */
 
 #ifndef ANNALS_TESTS_CHECK_HPP
 #define ANNALS_TESTS_CHECK_HPP
@@ -17,7 +17,7 @@
   } while (0)
 
 #ifndef ANNALS_NO_EXCEPTIONS
-/* What a call throws, of any type. */
+/* The exception that a call throws, of any type. */
 template <class Thrown = annals::error, class Call>
 Thrown thrown(Call &&call) {
   try {

@@ -1,4 +1,4 @@
-/* annals.hpp: what consumers derive from the events, what they save, and what handlers throw. */
+/* annals.hpp: derived state, saved state, and exceptions of handlers. */
 
 #include <annals.hpp>
 
@@ -12,7 +12,7 @@
 
 using namespace std::chrono_literals;
 
-/* Counts how often what a handler has captured is destroyed; it can only be moved. */
+/* Counts how often a handler's capture is destroyed. It is move-only. */
 class counted {
  public:
   explicit counted(int &count) noexcept : count_(&count) {}
@@ -128,7 +128,7 @@ static void updating() {
   const auto apply = [](long &total, const annals::event &event) { total += number(event); };
   int calls = 0;
   const auto decide = [&](const long &total) {
-    // Somebody else is faster, twice.
+    // Another writer is faster, twice.
     if (++calls < 3) add(store, "T", "10");
     return std::vector<annals::new_event>{{"T", std::to_string(total + 1)}};
   };
@@ -226,7 +226,7 @@ static void pulling() {
     sums.reset();
     CHECK(sums.position() == 0 && sums.catch_up() == 2 && total == 10);
 
-    /* A handler that is named, and stops the projection after its event. */
+    /* A named handler, which stops the projection after its event. */
     auto stop = [](const annals::event &) { return false; };
     sums.when("B", stop);
     add(store, "B");
@@ -264,7 +264,7 @@ static void what_pulled_handlers_throw() {
     CHECK(thrown<std::string>([&] { projection.check(); }) == "-2");
     CHECK(thrown<std::string>([&] { projection.live(); }) == "-2");
   }
-  /* What was thrown before is no longer the reason. */
+  /* The earlier exception is no longer the reason. */
   mood = -7;
   CHECK(thrown([&] { projection.catch_up(); }).callback_code() == -7);
   CHECK(thrown([&] { projection.check(); }).callback_code() == -7);
@@ -273,7 +273,7 @@ static void what_pulled_handlers_throw() {
   projection.check();
   CHECK((taken == std::vector<long>{1, -2, -3}));
   CHECK(projection.catch_up() == 0);
-  /* A call on it inside of its own handler is an error like any other. */
+  /* A call on the projection in its own handler is an error like any other. */
   projection.when("A", [&](const annals::event &) { projection.catch_up(); });
   add(store, "A");
   CHECK(thrown([&] { projection.catch_up(); }).status() == ANNALS_E_BUSY);
@@ -309,7 +309,7 @@ static void what_live_handlers_throw() {
   add(store, "A", "300");
   CHECK(total == 321 && projection.position() == 3);
 
-  /* What stops it at another event is reported in the place of what was thrown before. */
+  /* A stop at another event replaces the earlier exception. */
   fails = true;
   add(store, "A");
   CHECK(thrown<std::string>([&] { projection.check(); }) == "4");
@@ -322,7 +322,7 @@ static void appends_of_several_threads() {
   std::uint64_t last = 0, count = 0;
   annals::projection projection(store, "order");
   projection.when("A", [&](const annals::event &event) {
-    /* It may append, and is given that after it has returned. */
+    /* A handler may append; it receives that event after it has returned. */
     if (event.position() % 10 == 0) add(store, "A");
     CHECK(event.position() == last + 1);
     last = event.position();
@@ -368,7 +368,7 @@ static void ends_of_projections() {
   add(store, "A");
   CHECK(!is_inside && destroyed == 1);
 
-  /* One that is ended by its own handler, which is not destroyed under its own feet. */
+  /* A projection destroyed by its own handler, which itself is destroyed only after it returns. */
   int calls = 0;
   projection.emplace(store, "short");
   projection->when("B", [&, by = counted(destroyed)](const annals::event &) {
@@ -383,7 +383,7 @@ static void ends_of_projections() {
   add(store, "B");
   CHECK(calls == 1 && destroyed == 2);
 
-  /* The same in a call on it, which brings out what that handler throws all the same. */
+  /* The same inside a call on the projection, which still rethrows the handler's exception. */
   add(store, "C");
   for (const bool is_live : {false, true}) {
     projection.emplace(store, "shorter");

@@ -1,4 +1,4 @@
-/* A second file that includes annals.hpp: everything in there is inline. */
+/* A second file that includes annals.hpp: everything in the header is inline. */
 
 #include "other.hpp"
 

@@ -1,5 +1,5 @@
-/* A callback of C that lets an exception out, which its contract forbids: the program ends where it
- * happens, and nothing unwinds through the library. */
+/* A C callback that lets an exception escape, which its contract forbids: the program ends there,
+ * and nothing unwinds through the library. */
 
 #include <annals.h>
 

@@ -1,4 +1,4 @@
-/* annals.hpp with exceptions: objects, ranges, errors, and what callbacks throw. */
+/* annals.hpp with exceptions: objects, ranges, errors, and exceptions of callbacks. */
 
 #include <annals.hpp>
 
@@ -190,7 +190,7 @@ static void exchanging() {
   CHECK(store.export_ndjson_file("cpp.ndjson") == 2);
   CHECK(copy.import_ndjson_file("cpp.ndjson", annals::import_mode::resume) == 0);
 
-  /* What a callback throws comes out of the call as it is. */
+  /* The call rethrows the exception of a callback unchanged. */
   try {
     store.export_ndjson([](std::string_view) { throw std::string("mine"); });
     std::exit(1);
@@ -204,7 +204,7 @@ static void exchanging() {
     CHECK(number == 42);
   }
   CHECK(store.export_ndjson([](std::string_view) { return false; }) == 2);
-  /* The one close that leaves the store open. */
+  /* The only close that leaves the store open. */
   const annals::error busy =
       thrown([&] { store.export_ndjson([&](std::string_view) { store.close(); }); });
   CHECK(busy.status() == ANNALS_E_BUSY && store.head() == 2);
