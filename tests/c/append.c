@@ -1,4 +1,4 @@
-/* Appending: what is written, checked, repeated and refused. */
+/* Appends: events written, versions checked, exact retries, rejected events. */
 
 #include "check.h"
 
@@ -202,7 +202,7 @@ static void what_is_no_event_is_refused(annals_store *store) {
   TRY(event, ANNALS_E_LIMIT, "event (bytes)");
 }
 
-/* A struct of another version of the header: shorter, or with more fields after. */
+/* Structs of other versions of the header: shorter, or with more fields at the end. */
 static void structs_of_other_versions(annals_store *store) {
   annals_error *error = NULL;
   uint64_t version = 0;

@@ -195,7 +195,7 @@ static void tickets_have_the_outcome(const char *path) {
   for (number = 0; number < 100; number++) {
     annals_batch *batch = annals_batch_new();
     annals_new_event event = json("T", "1");
-    /* Every tenth does not fit. */
+    /* Every tenth batch has a wrong version. */
     uint64_t due = number % 10 == 9 ? 500 : ANNALS_EXPECT_ANY;
     OK(annals_batch_append(batch, "s", NT, due, &event, 1, &error));
     OK(annals_batch_submit(batch, store, &tickets[number], &error));

@@ -1,4 +1,4 @@
-/* What the C suites share: a check that says where it failed, and short ways to append. */
+/* Shared by the C suites: a check that reports where it failed, and short ways to append. */
 
 #ifndef ANNALS_TESTS_CHECK_H
 #define ANNALS_TESTS_CHECK_H
@@ -11,7 +11,7 @@
 
 #define NT ANNALS_NUL_TERMINATED
 
-/* Ends the program unless a condition holds. */
+/* Ends the program unless the condition holds. */
 #define CHECK(condition)                                                         \
   do {                                                                           \
     if (!(condition)) {                                                          \
@@ -20,7 +20,7 @@
     }                                                                            \
   } while (0)
 
-/* Ends the program unless a call returned a status; `error` is its error object, which is freed. */
+/* Ends the program unless the call returns the status. `error` is its error object: it is freed. */
 #define EXPECT(due, call)                                                        \
   do {                                                                           \
     annals_status expect_rc = (call);                                            \
@@ -38,7 +38,7 @@
 
 #define OK(call) EXPECT(ANNALS_OK, call)
 
-/* As EXPECT, for an error whose message holds some words. */
+/* Like EXPECT, for an error whose message contains the given words. */
 #define REFUSED(due, words, call)                                                \
   do {                                                                           \
     annals_status refused_rc = (call);                                           \

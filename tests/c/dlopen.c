@@ -1,5 +1,5 @@
-/* The library as a plug-in, named by the argument: it stays loaded, and may be given back while a
- * thread that used it still lives.
+/* The library as a plug-in, whose path is the argument. It stays loaded: it may be closed while a
+ * thread that used it is still running.
  */
 
 #include "check.h"
@@ -10,13 +10,13 @@
 static void *library;
 static pthread_barrier_t used, unloaded;
 
-/* The functions are looked up, so that the program itself needs no library. */
+/* The functions are looked up, so the program itself does not link the library. */
 #define LOOK_UP(name) \
   __typeof__(&name) f_##name = NULL; \
   *(void **)&f_##name = dlsym(library, #name); \
   CHECK(f_##name != NULL)
 
-/* Its threads run for as long as the program does, so that nobody unloads it. */
+/* The library's threads run until the end of the program, so it must never be unloaded. */
 static void it_stays_loaded(const char *path) {
   library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   CHECK(library != NULL && dlclose(library) == 0);
@@ -37,7 +37,7 @@ static void *use(void *nothing) {
   CHECK(f_annals_close(store, NULL) == ANNALS_OK);
   pthread_barrier_wait(&used);
   pthread_barrier_wait(&unloaded);
-  /* The end of the thread runs the destructors of its local values. */
+  /* The end of the thread runs the destructors of its thread-local values. */
   return nothing;
 }
 

@@ -1,5 +1,4 @@
-/* A damaged store, named by the argument: what verification tells, and to whom the findings belong.
- */
+/* A damaged store, whose path is the argument: its findings, and who owns them. */
 
 #include "check.h"
 
@@ -10,7 +9,7 @@ static int32_t find(void *user_data, const annals_error *finding) {
   calls++;
   CHECK(annals_error_status(finding) == ANNALS_E_CORRUPT);
   CHECK(strstr(annals_error_message(finding, NULL), "journal-damaged: ") != NULL);
-  /* It belongs to the library, so that this does nothing. */
+  /* The library owns it, so this is a no-op. */
   annals_error_free((annals_error *)(uintptr_t)finding);
   CHECK(annals_error_status(finding) == ANNALS_E_CORRUPT);
   return result;

@@ -1,4 +1,4 @@
-/* A forked child is refused everywhere, frees what it has, and does the parent no harm. */
+/* A forked child: every call is rejected, objects can be freed, and the parent is not affected. */
 
 #include "check.h"
 

@@ -1,5 +1,4 @@
-/* A store that is damaged while nobody has it open: its recovery, its repair, what is saved of it.
- */
+/* A store that is damaged while it is not open: recovery at the next open, repair, and salvage. */
 
 #include "check.h"
 
@@ -66,7 +65,7 @@ int main(void) {
   OK(annals_open("store.annals", NT, options, &store, &error));
   OK(annals_close(store, &error));
 
-  /* A reader beside the writer: it follows, and writes nothing. */
+  /* A reader next to the writer: it follows, and writes nothing. */
   OK(annals_open("store.annals", NT, options, &store, &error));
   OK(annals_reader_open("store.annals", NT, &reader, &error));
   append(store, "s", "T", "3");
@@ -89,7 +88,7 @@ int main(void) {
   OK(annals_close(store, &error));
   annals_options_free(options);
 
-  /* Without the option the open does as much. */
+  /* Without options, the open rebuilds the trees, too. */
   damage();
   OK(annals_open("store.annals", NT, NULL, &store, &error));
   OK(annals_recovery(store, &events, &micros, &error));

@@ -1,4 +1,4 @@
-/* Import, export, verification: data both ways, and callbacks that stop, fail, or close. */
+/* Import, export and verification, with callbacks that stop, fail, or close the store. */
 
 #include "check.h"
 
@@ -8,7 +8,7 @@ static const char LINES[] =
     "{\"event_id\": 2, \"stream_id\": \"b\", \"event_type\": \"T\", \"data\": 2, "
     "\"timestamp\": \"2024-05-01T12:30:00\", \"metadata\": null}\n";
 
-/* A buffer, read from or written to, and what to return. */
+/* A buffer to read from or write to, and the value to return. */
 typedef struct pipe {
   char bytes[4096];
   size_t len, at, piece;

@@ -1,4 +1,4 @@
-/* Projections: pulled and live, stopped and failed, their snapshots, what becomes of user data. */
+/* Projections, live or not: stops, failures, snapshots, and the destructors of user data. */
 
 #include "check.h"
 
@@ -137,7 +137,7 @@ static void it_goes_on_after_the_event_that_failed(void) {
   EXPECT(ANNALS_DONE, annals_projection_live(projection, &error));
   append(store, "s", "T", "3");
   with->answer = 0;
-  /* A callback that stopped has failed at no event, so none is left out. */
+  /* A callback that stopped did not fail at an event, so none is skipped. */
   OK(annals_projection_resume_after(projection, &error));
   CHECK(with->seen == 2 && annals_projection_position(projection) == 3);
   with->answer = -3;
@@ -199,7 +199,7 @@ static void live_it_follows_every_append(void) {
   free_view(with);
 }
 
-/* Does what a callback may do, and is refused the rest. */
+/* Makes the calls that a callback may make, and checks that the others are rejected. */
 static int32_t busy_inside(void *user_data, const annals_event *event) {
   view *with = user_data;
   annals_error *error = NULL;
@@ -270,7 +270,7 @@ static int32_t never(void *user_data, const annals_event *event) {
   return 0;
 }
 
-/* Callbacks of two types share their user data, which one of them gives back. */
+/* Callbacks of two types share their user data; one of them frees it. */
 static void shared_user_data_outlives_the_callback_that_frees(bool is_live) {
   annals_error *error = NULL;
   annals_store *store = in_memory();

@@ -1,4 +1,4 @@
-/* What consumers save and look back at: checkpoints, snapshots, the state of a stream as it was. */
+/* Checkpoints, snapshots, and the state of a stream at an earlier point. */
 
 #include "check.h"
 
@@ -65,7 +65,7 @@ static int reconstructed(annals_store *store, uint32_t kind, uint64_t up_to) {
   return with.sum;
 }
 
-/* Positions 1, 2, 4 and 5, at the times 100, 300, 200 and 400. */
+/* Positions 1, 2, 4 and 5 with the timestamps 100, 300, 200 and 400. */
 static annals_store *with_times(void) {
   annals_error *error = NULL;
   annals_store *store = in_memory();
@@ -114,7 +114,7 @@ static void a_stream_is_seen_as_it_was(void) {
   close_store(store);
 }
 
-/* Checks the place of the last event up to a point: a version and a position. */
+/* Checks the version and position of the last event up to a point. */
 static void check_place(annals_store *store, uint32_t kind, uint64_t up_to, uint64_t version,
                         uint64_t position) {
   annals_error *error = NULL;
@@ -138,7 +138,7 @@ static void a_state_comes_with_its_place(void) {
   check_place(store, ANNALS_UP_TO_POSITION, 4, 3, 4);
   check_place(store, ANNALS_UP_TO_TIMESTAMP, 200, 3, 4);
   check_place(store, ANNALS_UP_TO_TIMESTAMP, 99, 0, 0);
-  /* A callback that stops changes nothing about where the stream is. */
+  /* If a callback stops early, the version and position are still those of the last event. */
   EXPECT(ANNALS_DONE,
          annals_reconstruct_state_versioned(store, "account", NT, ANNALS_UP_TO_POSITION, 4, apply,
                                             &with, &version, &position, &error));
@@ -190,7 +190,7 @@ int main(void) {
   OK(annals_checkpoint_load(store, "mailer", NT, &position, &error));
   CHECK(position == 2);
   OK(annals_backup(store, "copy.annals", NT, &error));
-  /* What is there already is continued, and nothing else is touched. */
+  /* An existing backup is continued; anything else is left as it is. */
   OK(annals_backup(store, "copy.annals", NT, &error));
   REFUSED(ANNALS_E_IO, "nothing is overwritten", annals_backup(store, ".", NT, &error));
   REFUSED(ANNALS_E_INVALID_ARGUMENT, "in the store",

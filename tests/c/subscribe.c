@@ -1,4 +1,4 @@
-/* Subscriptions: history and what comes, timeouts, filters, cancelling from another thread. */
+/* Subscriptions: stored and new events, timeouts, filters, and cancelling from another thread. */
 
 #include "check.h"
 
@@ -52,12 +52,12 @@ static void filters_are_those_of_reads(annals_store *store) {
   annals_read_options_free(options);
 }
 
-static void *wait_for_ever(void *argument) {
+static void *wait_forever(void *argument) {
   annals_error *error = NULL;
   const annals_event *event = NULL;
   annals_status *rc = malloc(sizeof *rc);
   CHECK(rc != NULL);
-  do { /* The other thread looks at the same subscription now and then. */
+  do { /* The other thread sometimes uses the same subscription. */
     *rc = annals_subscription_next(argument, -1, &event, &error);
     annals_error_free(error);
   } while (*rc == ANNALS_E_BUSY);
@@ -73,7 +73,7 @@ static annals_status joined(pthread_t thread) {
   return rc;
 }
 
-/* Whether a call is inside, which shows by another one being refused. */
+/* Whether a call is in progress: then another one is rejected as busy. */
 static void until_busy(annals_subscription *subscription) {
   annals_error *error = NULL;
   const annals_event *event = NULL;
@@ -87,7 +87,7 @@ static void a_wait_ends_with_a_cancel(annals_store *store) {
   annals_subscription *subscription = NULL;
   pthread_t thread;
   OK(annals_subscribe(store, 5, NULL, &subscription, &error));
-  CHECK(pthread_create(&thread, NULL, wait_for_ever, subscription) == 0);
+  CHECK(pthread_create(&thread, NULL, wait_forever, subscription) == 0);
   until_busy(subscription);
   annals_subscription_cancel(subscription);
   CHECK(joined(thread) == ANNALS_DONE);
@@ -99,7 +99,7 @@ static void a_wait_ends_with_the_store(annals_store *store) {
   annals_subscription *subscription = NULL;
   pthread_t thread;
   OK(annals_subscribe(store, 5, NULL, &subscription, &error));
-  CHECK(pthread_create(&thread, NULL, wait_for_ever, subscription) == 0);
+  CHECK(pthread_create(&thread, NULL, wait_forever, subscription) == 0);
   until_busy(subscription);
   close_store(store);
   CHECK(joined(thread) == ANNALS_E_CLOSED);

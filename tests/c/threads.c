@@ -1,4 +1,4 @@
-/* Several threads: racing appends, one iterator used by two, a close under a running call. */
+/* Several threads: racing appends, one iterator used by two, and a close during a call. */
 
 #include "check.h"
 
@@ -24,7 +24,7 @@ static void in_threads(void *(*run)(void *), shared *with, int count) {
   for (i = 0; i < count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
-/* Appends one event with the expected version, however often others are faster. */
+/* Appends one event with an expected version, and retries as long as others are faster. */
 static void *add(void *argument) {
   shared *with = argument;
   annals_error *error = NULL;

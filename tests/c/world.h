@@ -1,4 +1,4 @@
-/* What the generated programs share: one object of each kind, valid arguments, and judges. */
+/* Shared by the generated programs: one object of each kind, valid arguments, and checks. */
 
 #ifndef ANNALS_TESTS_WORLD_H
 #define ANNALS_TESTS_WORLD_H
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The path of a store on the disk that is not open. */
+/* The path of a store on disk that is not open. */
 #define CLOSED_STORE "closed.annals"
 
 typedef struct world {
@@ -29,7 +29,7 @@ typedef struct world {
   annals_unit unit;
 } world;
 
-/* Makes a store on the disk that is not open, once. */
+/* Creates a store on disk that is not open, once. */
 static void make_closed_store(void) {
   annals_error *error = NULL;
   annals_store *store = NULL;
@@ -130,13 +130,13 @@ static int32_t restore(void *user_data, uint64_t position, const uint8_t *data, 
   return 0;
 }
 
-/* A name that is free. */
+/* A file name that is not used yet. */
 static const char *unused(const char *name) {
   remove(name);
   return name;
 }
 
-/* As above, for a store. */
+/* Like unused(), for a store. */
 static const char *unused_directory(const char *name) {
   char command[64];
   snprintf(command, sizeof command, "rm -rf %s", name);
@@ -144,7 +144,7 @@ static const char *unused_directory(const char *name) {
   return name;
 }
 
-/* A file with nothing in it. */
+/* An empty file. */
 static const char *empty_file(const char *name) {
   FILE *file = fopen(name, "w");
   CHECK(file != NULL && fclose(file) == 0);
@@ -153,7 +153,7 @@ static const char *empty_file(const char *name) {
 
 static int judged;
 
-/* Ends the program unless a status lies in a range; an error has an object, if it was wanted. */
+/* Ends the program unless the status is in the range. An error must have an object if wanted. */
 static void judge(const char *what, annals_status rc, int64_t low, int64_t high, bool has_error,
                   annals_error *error) {
   judged++;
