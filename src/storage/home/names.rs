@@ -86,8 +86,13 @@ pub(crate) fn refuse_links(path: &Path) -> Result<(), Error> {
 
 /// Whether a directory is a store, or was one before it lost its superblock.
 pub(crate) fn is_store(path: &Path) -> Result<bool, Error> {
-    Ok(path.join("ANNALS").symlink_metadata().is_ok()
-        || names_in(&path.join(JOURNAL))?.iter().any(|name| is_own(name)))
+    match path.join("ANNALS").symlink_metadata() {
+        Ok(_) => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // What cannot be looked at may well be a store.
+        Err(source) => return Err(Error::io("open", path, source)),
+    }
+    Ok(names_in(&path.join(JOURNAL))?.iter().any(|name| is_own(name)))
 }
 
 pub(crate) fn no_store(path: &Path) -> Error {
