@@ -274,7 +274,7 @@ impl Error {
     pub(crate) fn stored(action: &'static str, path: &Path, source: io::Error) -> Error {
         match source.kind() {
             io::ErrorKind::IsADirectory => {
-                let reason = "a directory stands in its place";
+                let reason = "it is a directory, not a file";
                 Error::corrupted(path.display().to_string(), None, reason)
             }
             _ => Error::io(action, path, source),
@@ -289,21 +289,31 @@ impl fmt::Display for Error {
                 write!(f, "invalid {argument}: {reason}")
             }
             Error::LimitExceeded { what, limit, actual } => {
-                write!(f, "{what} is past its limit: {actual}, and at most {limit} are allowed")
+                write!(f, "{what} exceeds the limit of {limit}: {actual}")
             }
-            Error::DuplicateEventId { id, position } => {
-                write!(f, "event id {id} is already used{}", at_position(*position))
+            Error::DuplicateEventId { id, position: Some(position) } => write!(
+                f,
+                "event id {id} is already used at position {position}, and this append is not an \
+                 exact retry of that one"
+            ),
+            Error::DuplicateEventId { id, position: None } => {
+                write!(f, "event id {id} occurs twice in the append")
             }
             Error::Locked { path, process: Some(process) } => {
-                write!(f, "{} is open elsewhere, in process {process}", path.display())
+                write!(
+                    f,
+                    "{} is open elsewhere, in process {process}: close it there",
+                    path.display()
+                )
             }
             Error::Locked { path, process: None } => {
-                let rule = "one process at a time may have a store open";
+                let rule = "only one process at a time can open a store for writing";
                 write!(f, "{} is open elsewhere: {rule}", path.display())
             }
             Error::UnsupportedFormat { path, found: 0, .. } => write!(
                 f,
-                "{} was made by an unreleased version of annals, whose stores cannot be opened",
+                "{} was written by an unreleased version of annals: export the events with that \
+                 version, and import them into a new store",
                 path.display()
             ),
             Error::UnsupportedFormat { path, found, supported } => write!(
@@ -318,15 +328,16 @@ impl fmt::Display for Error {
             Error::NoSpace { what, .. } => write!(f, "no space left for {what}"),
             Error::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
             Error::Poisoned { .. } => {
-                f.write_str("the store takes no more writes after a failure: reopen it")
+                f.write_str("a write failed, so the store refuses writes until it is reopened")
             }
-            Error::ReadOnly => f.write_str("the store is open for reading alone"),
+            Error::ReadOnly => f.write_str("the store is open for reading only"),
             Error::Closed => f.write_str("the store is closed"),
             Error::Busy { what } => {
-                write!(f, "{what} cannot be had in a handler that it would have to wait for")
+                write!(f, "{what} would wait for the handler that called it: call it afterwards")
             }
             Error::Forked => f.write_str(
-                "the store belongs to the process that opened it, not to a forked child",
+                "the store belongs to the process that opened it, and this is a forked child: open \
+                 stores after the fork",
             ),
             Error::Parse { line, column, reason } => {
                 write!(f, "line {line}, column {column}: {reason}")
@@ -334,7 +345,7 @@ impl fmt::Display for Error {
             Error::Handler { event_type, position, .. } => {
                 write!(f, "the handler for {event_type} failed at position {position}")
             }
-            Error::Internal { reason } => write!(f, "a defect inside annals: {reason}"),
+            Error::Internal { reason } => write!(f, "internal error in annals: {reason}"),
         }
     }
 }

@@ -76,10 +76,10 @@ impl FileHeader {
 
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Result<FileHeader, Reason> {
         if !bytes.starts_with(FILE_MAGIC) {
-            return Err("it does not start as a journal file does".to_owned());
+            return Err("it does not start with the magic number of a journal file".to_owned());
         }
         if !header_fits(bytes, checksum) {
-            return Err("the checksum of its header does not fit".to_owned());
+            return Err("the checksum of its header does not match".to_owned());
         }
         Ok(FileHeader {
             format: u32_at(bytes, 8),
@@ -273,7 +273,7 @@ fn encode_header(
 }
 
 fn too_long() -> Reason {
-    "the frame is past 4 GiB".to_owned()
+    "the frame exceeds 4 GiB".to_owned()
 }
 
 /// The items of a payload whose checksum is valid.
@@ -296,7 +296,7 @@ pub(crate) fn items_between(bytes: &[u8], range: Range<usize>) -> Result<Vec<Ite
         let kind = match whole.get(content..end).ok_or_else(malformed)?.first() {
             Some(1) => ItemKind::Record,
             Some(3) => ItemKind::Checkpoint,
-            _ => return Err("an item of it is of an unknown kind".to_owned()),
+            _ => return Err("it has an item of an unknown kind".to_owned()),
         };
         items.push(Item { kind, range: content + 1..end });
         at = end;

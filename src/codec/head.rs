@@ -97,7 +97,7 @@ impl HeadRecord {
         let records = slots.into_iter().filter_map(|slot| read(slot, checksum));
         let newest = records.max_by_key(|record| record.turn);
         let newest = newest.map(|record| HeadRecord { is_sure, ..record });
-        newest.ok_or_else(|| "neither of its records has a checksum that fits".to_owned())
+        newest.ok_or_else(|| "neither of its records has a valid checksum".to_owned())
     }
 }
 

@@ -204,14 +204,14 @@ pub(crate) fn decode(
     decode_tables(&mut reader, tables)?;
     let count = reader.small().ok_or_else(malformed)?;
     if count == 0 || position == 0 {
-        return Err("it holds no event".to_owned());
+        return Err("it has no events".to_owned());
     }
     // An event takes at least ten bytes, so a wrong count does not allocate much.
     out.reserve((count as usize).min(reader.left() / 10 + 1));
     let mut micros = 0;
     for index in 0..count {
         let fields = decode_event(&mut reader, tables, &mut position, &mut micros);
-        let fields = fields.ok_or_else(|| format!("event {index} of it is malformed"))?;
+        let fields = fields.ok_or_else(|| format!("event {index} is malformed"))?;
         out.push(fields);
     }
     reader.finish()

@@ -51,7 +51,7 @@ impl Checkpoint {
 
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Result<Checkpoint, Reason> {
         if bytes.first() != Some(&CHECKPOINT) {
-            return Err("it does not start as a checkpoint does".to_owned());
+            return Err("it does not start with the magic number of a checkpoint".to_owned());
         }
         let body = checked_body(bytes, CHECKPOINT_HEADER, checksum)?;
         let CheckpointBody { name, position } = codec::decode(body)?;
@@ -108,11 +108,11 @@ impl StoredSnapshot {
         (store_id, checksum): (Uuid, &Checksum),
     ) -> Result<StoredSnapshot, Reason> {
         if bytes.first() != Some(&SNAPSHOT) {
-            return Err("it does not start as a snapshot does".to_owned());
+            return Err("it does not start with the magic number of a snapshot".to_owned());
         }
         let owner_id = bytes.get(1..17).and_then(|id| Uuid::from_slice(id).ok());
         if let Some(found) = owner_id.filter(|&found| found != store_id) {
-            return Err(format!("it belongs to the store {found}"));
+            return Err(format!("it belongs to another store, {found}"));
         }
         let body = checked_body(&bytes, SNAPSHOT_HEADER, checksum)?;
         let body: SnapshotBody<'_> = codec::decode(body)?;
@@ -149,6 +149,6 @@ fn checked_body<'a>(
     let body = bytes.get(header..).unwrap_or_default();
     match !body.is_empty() && checksum.of(body) == u32_at(bytes, header - 4) {
         true => Ok(body),
-        false => Err("its checksum does not fit".to_owned()),
+        false => Err("its checksum does not match".to_owned()),
     }
 }

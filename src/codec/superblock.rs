@@ -46,7 +46,7 @@ impl Superblock {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Superblock, &'static str> {
         let is_unreleased = bytes.starts_with(UNRELEASED_MAGIC);
         if !is_unreleased && !bytes.starts_with(MAGIC) {
-            return Err("it does not start as a superblock does");
+            return Err("it does not start with the magic number of a superblock");
         }
         let id: [u8; 16] = bytes
             .get(12..28)
@@ -55,10 +55,10 @@ impl Superblock {
         let store_id = Uuid::from_bytes(id);
         let covered = bytes.get(..28).unwrap_or_default();
         if bytes.len() != BYTES || u32_at(bytes, 28) != Checksum::of_store(store_id).of(covered) {
-            return Err("its checksum does not fit");
+            return Err("its checksum does not match");
         }
         match u32_at(bytes, 8) {
-            0 => Err("it names no format"),
+            0 => Err("it has no format version"),
             _ if is_unreleased => Ok(Superblock { format: UNRELEASED_FORMAT, store_id }),
             format => Ok(Superblock { format, store_id }),
         }

@@ -469,7 +469,7 @@ fn a_snapshot_has_these_bytes() {
     let other = Uuid::from_u128(1);
     let foreign = saved::encode_snapshot(&key, 7, b"", (other, &Checksum::of_store(other)));
     let reason = decode(&foreign.expect("small")).expect_err("it is another store's");
-    assert_eq!(reason, format!("it belongs to the store {other}"));
+    assert_eq!(reason, format!("it belongs to another store, {other}"));
 }
 
 #[test]

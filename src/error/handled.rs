@@ -34,10 +34,10 @@ fn panic_error(payload: Box<dyn Any + Send>) -> Box<Cause> {
         std::mem::forget(again);
         true
     }) {
-        return "it panicked, and once more while that was cleared away".into();
+        return "it panicked, and dropping the panic's payload panicked too".into();
     }
     match text {
         Some(text) => format!("it panicked: {text}").into(),
-        None => "it panicked without a text".into(),
+        None => "it panicked without a message".into(),
     }
 }

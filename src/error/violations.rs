@@ -19,7 +19,8 @@ impl fmt::Display for Violations {
             separator = "; ";
         }
         for FailedCondition { index, position } in &self.conditions {
-            write!(f, "{separator}condition {index} fails: the event at {position} matches")?;
+            let matches = format!("the event at position {position} matches");
+            write!(f, "{separator}condition {index} failed: {matches}")?;
             separator = "; ";
         }
         Ok(())

@@ -142,7 +142,7 @@ fn scan_string(bytes: &[u8], mut index: usize) -> Result<usize, Fault> {
 }
 
 fn lone_surrogate(offset: usize) -> Fault {
-    Fault { offset, reason: "a surrogate stands without its pair".to_owned() }
+    Fault { offset, reason: "a surrogate without its pair".to_owned() }
 }
 
 /// The UTF-16 unit of a `\uXXXX` escape at `index`, if there is one.

@@ -12,7 +12,7 @@ pub(crate) fn check_form(argument: &'static str, name: &str) -> Result<(), Error
         return Err(Error::invalid(argument, "it is empty"));
     }
     if let Some(offset) = name.bytes().position(|byte| byte == 0) {
-        return Err(Error::invalid(argument, format!("it holds a NUL at byte {offset}")));
+        return Err(Error::invalid(argument, format!("it contains a NUL at byte {offset}")));
     }
     Ok(())
 }

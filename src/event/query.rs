@@ -91,7 +91,7 @@ impl QueryItem {
 
     fn check_form(&self) -> Result<(), Error> {
         if self.types.is_empty() && self.tags.is_empty() && self.stream.is_none() {
-            let reason = "an item restricts nothing; to match every event use the query for all";
+            let reason = "an item restricts nothing: use the query for all events instead";
             return Err(Error::invalid("query", reason));
         }
         self.types.iter().try_for_each(|name| name::check_form("event type", name))?;
@@ -176,7 +176,7 @@ impl Query {
         match (self.is_all, self.items.is_empty()) {
             (true, true) => return Ok(()),
             (true, false) => {
-                return Err(Error::invalid("query", "the query for all events takes no items"));
+                return Err(Error::invalid("query", "the query for all events cannot have items"));
             }
             (false, true) => return Err(Error::invalid("query", "it has no items")),
             (false, false) => {}

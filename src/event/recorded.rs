@@ -202,7 +202,7 @@ impl RecordedEvent {
     pub(super) fn wrong_form(&self, what: &'static str, reason: impl fmt::Display) -> Error {
         Error::InvalidArgument {
             argument: what,
-            reason: format!("of the event at position {}: {reason}", self.position()),
+            reason: format!("event at position {}: {reason}", self.position()),
         }
     }
 }

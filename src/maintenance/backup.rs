@@ -108,7 +108,7 @@ impl EventStore {
         let (storage, target) = (self.storage(), directory.as_ref());
         storage.check_open()?;
         if storage.contains(target) {
-            return Err(Error::invalid("path", "it lies in the store that is copied"));
+            return Err(Error::invalid("path", "it is inside the store that is copied"));
         }
         let done = storage.across_exchange(|| match BackupSite::earlier(target, storage)? {
             Some(site) => storage.back_up(&site, options.mode),
@@ -158,7 +158,7 @@ fn new_backup(storage: &Storage, target: &Path, mode: CopyMode) -> Result<Backup
 /// Checks that the path is free, or is an empty directory.
 fn check_free(target: &Path) -> Result<(), Error> {
     let taken = || {
-        let reason = "it exists already, and nothing is overwritten";
+        let reason = "it already exists, and nothing is overwritten";
         let source = io::Error::new(io::ErrorKind::AlreadyExists, reason);
         Error::Io { action: "create", path: target.to_owned(), source: Arc::new(source) }
     };
@@ -182,7 +182,7 @@ struct Unfinished {
 impl Unfinished {
     fn beside(target: &Path) -> Result<Unfinished, Error> {
         let Some(name) = target.file_name() else {
-            return Err(Error::invalid("path", "it has no name"));
+            return Err(Error::invalid("path", "the path has no file name"));
         };
         let unique = Uuid::new_v4().simple();
         let name = format!(".{}.{unique}.unfinished", name.to_string_lossy());

@@ -71,7 +71,11 @@ fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
     source.storage().back_up(&site, CopyMode::Merge)?;
     if source.head()? != head {
         let place = path.display().to_string();
-        return Err(Error::corrupted(place, Some(head), "it has changed meanwhile"));
+        return Err(Error::corrupted(
+            place,
+            Some(head),
+            "the store changed while it was compacted",
+        ));
     }
     // Opening builds the trees.
     let store = Options::new().create(false).large_rebuild().open(beside)?;
@@ -80,7 +84,7 @@ fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
     store.close()?;
     match is_whole {
         true => Ok(()),
-        false => Err(Error::internal("the store that was written anew has another head")),
+        false => Err(Error::internal("the compacted copy has another head")),
     }
 }
 
@@ -90,7 +94,7 @@ fn check(store: &EventStore) -> Result<(), Error> {
     match report.findings.into_iter().find(|found| found.code != "snapshot-damaged") {
         None => Ok(()),
         Some(found) => {
-            let reason = format!("{}: `annals repair` comes before", found.message);
+            let reason = format!("{}: run `annals repair` first", found.message);
             Err(Error::corrupted(found.place, found.position, reason))
         }
     }
@@ -105,7 +109,7 @@ fn beside(path: &Path) -> Result<PathBuf, Error> {
 fn prefix(path: &Path) -> Result<String, Error> {
     match path.file_name() {
         Some(name) => Ok(format!(".{}.", name.to_string_lossy())),
-        None => Err(Error::invalid("path", "it has no name")),
+        None => Err(Error::invalid("path", "the path has no file name")),
     }
 }
 

@@ -23,11 +23,11 @@ const OF_TREES: [&str; 8] = [
 pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
     let mut work = Work { site, steps: Vec::new() };
     if let Some(reason) = site.restore_superblock()? {
-        let message = format!("{reason}; written anew with the store id of the journal");
+        let message = format!("{reason}; rewritten with the store id of the journal");
         work.step("superblock-damaged", site.path().join("ANNALS"), None, message);
     }
     if site.restore_directories()? {
-        let message = "it is missing; written anew from the trees, as far as they go".to_owned();
+        let message = "it is missing; rewritten from the trees, as far as they go".to_owned();
         work.step("journal-damaged", site.path().join("journal"), Some(1), message);
     }
     // Closing drains everything, so that the remaining files can be rebuilt from the trees.
@@ -109,7 +109,7 @@ impl Work<'_> {
         if let Some(cut) = store.storage().cut() {
             let position = Some(cut.position + 1);
             let mut message = format!(
-                "{}; the log is cut off here, and ends at position {}",
+                "{}; the log is cut here and ends at position {}",
                 cut.reason, cut.position
             );
             for aside in &cut.set_aside {
@@ -125,7 +125,7 @@ impl Work<'_> {
             // Events that neither copy has are reported by the check at the end.
             if done.outcome.is_ok() {
                 let (first, last) = (done.first_position, done.last_position);
-                let message = format!("{}; positions {first} to {last} written anew", done.reason);
+                let message = format!("{}; positions {first} to {last} rewritten", done.reason);
                 self.step("journal-damaged", done.place, position, message);
             }
         }

@@ -89,7 +89,7 @@ impl<'a> Visitor<'a> for EnvelopeSeed<'a, '_> {
                     *slot = Some(map.next_value::<&'a RawValue>()?.get());
                     continue;
                 }
-                Some(Some(_)) => format!("the key {key:?} comes twice"),
+                Some(Some(_)) => format!("the key {key:?} occurs twice"),
                 None => format!("unknown key {key:?}"),
             };
             let offset = offset_in(self.line, raw_key.get());

@@ -136,7 +136,7 @@ impl<'a> Import<'a> {
             self.report.torn_tail = Some(Box::new(torn));
             return Ok(());
         }
-        let reason = format!("{} (a torn last line, without a line end)", fault.reason);
+        let reason = format!("{} (a torn last line: it has no line end)", fault.reason);
         Err(at_line(raw.number, Fault { reason, ..fault }))
     }
 
@@ -163,10 +163,10 @@ impl<'a> Import<'a> {
         let after_head = self.head.saturating_add(1);
         let reason = match self.next {
             Some(next) if event_id != next => {
-                format!("event_id {event_id} does not follow: {next} is next")
+                format!("event_id {event_id} does not follow: expected {next}")
             }
             None if event_id > after_head => {
-                format!("event_id {event_id} does not follow the store: at most {after_head} does")
+                format!("event_id {event_id} does not follow the store: expected {after_head}")
             }
             _ => return Ok(()),
         };
@@ -179,7 +179,7 @@ impl<'a> Import<'a> {
         let stored =
             self.stored.get_or_insert_with(|| store.read_all().as_recorded().from_position(first));
         let Some(event) = stored.next().transpose()? else {
-            return Err(Error::internal(format!("no event comes at position {first}")));
+            return Err(Error::internal(format!("the store has no event after position {first}")));
         };
         if let Some(fault) = line.difference(&event) {
             return Err(at_line(number, fault));
@@ -228,11 +228,11 @@ impl<'a> Import<'a> {
 
 fn parse(bytes: &[u8]) -> Result<Line<'_>, Fault> {
     if bytes.starts_with(BYTE_ORDER_MARK) {
-        return Err(Fault { offset: 0, reason: "a byte order mark stands here".to_owned() });
+        return Err(Fault { offset: 0, reason: "a byte order mark: remove it".to_owned() });
     }
     let text = str::from_utf8(bytes).map_err(|error| Fault {
         offset: error.valid_up_to(),
-        reason: "this byte is not UTF-8".to_owned(),
+        reason: "this byte is not valid UTF-8".to_owned(),
     })?;
     Line::parse(text)
 }

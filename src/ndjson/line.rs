@@ -205,7 +205,7 @@ impl<'a> Values<'a> {
             return self.normalized("data", raw, json::normalize(raw)).map(Data::Json);
         };
         if raw != "null" {
-            return self.fault(raw, "data must be null beside data_base64");
+            return self.fault(raw, "data must be null when data_base64 is given");
         }
         let text = self.string("data_base64", base64)?;
         match BASE64_STANDARD.decode(text.as_bytes()) {

@@ -61,7 +61,7 @@ impl<R: Read> Lines<R> {
             return Err(Error::Parse {
                 line: self.number,
                 column: LINE_BYTES_MAX as u64 + 1,
-                reason: format!("the line is past its limit of {LINE_BYTES_MAX} bytes"),
+                reason: format!("the line exceeds the limit of {LINE_BYTES_MAX} bytes"),
             });
         }
         Ok(Some(RawLine { number: self.number, bytes, is_ended: ended.is_some() }))

@@ -87,7 +87,7 @@ impl Drop for NewFile {
 }
 
 fn taken(path: &Path) -> Error {
-    let reason = "it exists already, and nothing is overwritten";
+    let reason = "it already exists, and nothing is overwritten";
     refused("create", path, io::Error::new(io::ErrorKind::AlreadyExists, reason))
 }
 
@@ -137,7 +137,7 @@ mod tests {
         let new_file = NewFile::create(&target)?;
         fs::write(&target, "precious")?;
         let refused = new_file.publish().map_err(|error| error.chain());
-        assert!(refused.is_err_and(|words| words.contains("it exists already")));
+        assert!(refused.is_err_and(|words| words.contains("it already exists")));
         assert_eq!(fs::read(&target)?, b"precious");
         assert_eq!(names(directory.path())?, ["out"]);
         Ok(())

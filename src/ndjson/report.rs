@@ -37,7 +37,7 @@ pub struct TornLine {
 impl fmt::Display for TornLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TornLine { line, bytes, reason } = self;
-        write!(f, "line {line} is torn and was left out: {bytes} bytes, {reason}")
+        write!(f, "line {line} is torn and was dropped: {bytes} bytes, {reason}")
     }
 }
 

@@ -49,7 +49,9 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         let json = serde_json::to_vec(&state).map_err(|error| error.to_string());
         let initial = json.and_then(|json| match undo::read::<S>(&json) {
             Ok(_) => Ok(json),
-            Err(error) => Err(format!("its first value cannot be read back: {error}")),
+            Err(error) => {
+                Err(format!("the initial state cannot be read back from its JSON: {error}"))
+            }
         });
         Engine {
             store: store.clone(),
@@ -168,8 +170,9 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
 
     /// The state as a snapshot holds it.
     pub(super) fn snapshot(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(&self.state)
-            .map_err(|error| Error::invalid("state", format!("it has no JSON: {error}")))
+        serde_json::to_vec(&self.state).map_err(|error| {
+            Error::invalid("state", format!("it cannot be written as JSON: {error}"))
+        })
     }
 
     /// A snapshot that cannot be saved must not hold up the projection: it is only a cache.

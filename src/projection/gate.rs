@@ -124,7 +124,7 @@ impl Gate {
     /// Returns [`Error::Busy`] for the thread that drives this projection, and for one that the
     /// driver waits for.
     pub(super) fn admit(&self, me: ThreadId, is_inside: bool, waits: &Waits) -> Result<(), Error> {
-        let busy = || Err(Error::Busy { what: "the state of a live projection" });
+        let busy = || Err(Error::Busy { what: "reading the state of a live projection" });
         let mut state = self.lock();
         if state.driver == Some(me) {
             return busy();

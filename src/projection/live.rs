@@ -227,7 +227,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         let store = &self.shared.store;
         let head = store.head().map_err(Arc::new)?;
         if store.followers().is_inside(thread::current().id()) {
-            return Err(Arc::new(Error::Busy { what: "the resumption of a live projection" }));
+            return Err(Arc::new(Error::Busy { what: "resuming a live projection" }));
         }
         if position > 0 {
             self.shared.left_out.store(position, Ordering::Release);
@@ -281,9 +281,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
 
 #[expect(clippy::panic, reason = "the only other answer would be to wait forever")]
 fn in_awaited_handler() -> ! {
-    panic!(
-        "the state of a live projection was asked for in a handler that it would have to wait for"
-    )
+    panic!("a handler asked for the state of a live projection that is waiting for this handler")
 }
 
 impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> Drop for LiveProjection<S> {
@@ -315,7 +313,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
                 Advance { done: engine.position, failure: outcome.err(), snapshot_failure }
             }));
             let advance = advanced.unwrap_or_else(|_| {
-                let reason = "a live projection stopped half-way through an event";
+                let reason = "a live projection stopped in the middle of an event";
                 let failure = Error::internal(reason);
                 let done = sync::read(&self.engine).position;
                 Advance { done, failure: Some(failure), snapshot_failure: None }

@@ -71,8 +71,9 @@ impl<S: Serialize> Loaded<S> {
         if self.position == 0 {
             return key.check();
         }
-        let json = serde_json::to_vec(&self.state)
-            .map_err(|error| Error::invalid("state", format!("it has no JSON form: {error}")))?;
+        let json = serde_json::to_vec(&self.state).map_err(|error| {
+            Error::invalid("state", format!("it cannot be written as JSON: {error}"))
+        })?;
         store.save_snapshot(key, self.position, json)
     }
 }

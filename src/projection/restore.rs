@@ -65,7 +65,7 @@ pub(super) fn newest_state<S: DeserializeOwned>(
         match undo::read(found.data()) {
             Ok(state) => return Ok((Some((state, position)), all_ignored)),
             Err(error) => {
-                let reason = format!("it does not read as a state: {error}");
+                let reason = format!("it cannot be read as a state: {error}");
                 all_ignored.push(IgnoredSnapshot { key: key.clone(), position, reason });
             }
         }

@@ -202,7 +202,7 @@ impl EventStore {
                 }
                 Err(AppendError::Failed(error)) => return Err(UpdateError::Failed(error)),
                 Err(AppendError::Condition(_)) => {
-                    let reason = "an append without a condition has failed one";
+                    let reason = "an append without conditions failed a condition";
                     return Err(UpdateError::Failed(Error::internal(reason)));
                 }
             }

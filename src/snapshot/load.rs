@@ -78,7 +78,7 @@ pub(super) fn read(
     head: u64,
 ) -> Result<Option<Snapshot>, Error> {
     if at > head {
-        let reason = format!("it is for position {at}, and the store ends at {head}");
+        let reason = format!("it is for position {at}, but the store ends at {head}");
         return Err(Error::corrupted(key.place(), Some(at), reason));
     }
     let stored = store.storage().snapshot(key, at)?;

@@ -125,7 +125,7 @@ impl EventStore {
         storage.check_writable()?;
         let identity = (storage.store_id(), storage.checksum());
         let bytes = encode_snapshot(&key, position, data, identity)
-            .map_err(|reason| Error::internal(format!("a snapshot has no bytes: {reason}")))?;
+            .map_err(|reason| Error::internal(format!("a snapshot cannot be encoded: {reason}")))?;
         let range = bytes.len() - data.len()..bytes.len();
         let bytes = Arc::from(bytes);
         storage.save_snapshot(&StoredSnapshot { key, position, bytes, data: range })

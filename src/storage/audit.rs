@@ -157,7 +157,7 @@ impl<A: Audit> JournalWalk<'_, A> {
     fn follows(&mut self, path: &Path, start: LogEnd) {
         if self.last.is_some_and(|last| last != start) {
             let position = self.last.map(|last| last.position + 1);
-            let reason = "it does not follow on the file before".to_owned();
+            let reason = "it does not continue the file before it".to_owned();
             self.audit.damage("journal-damaged", &path.display().to_string(), position, reason);
         }
     }

@@ -81,7 +81,7 @@ impl Storage {
             match disk.signals.wait_for_room(&mut patience) {
                 Room::LookAgain => {}
                 Room::NoSpace => {
-                    let what = "the trees, which have to take in earlier events first".to_owned();
+                    let what = "the trees, which must take in earlier events first".to_owned();
                     return Err(Error::NoSpace { what, source: None });
                 }
                 Room::Hung => {

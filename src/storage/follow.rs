@@ -184,7 +184,7 @@ impl Follow {
         if self.end.frame_number < least.frame_number {
             let place = directory.display().to_string();
             let (end, known) = (self.end.position, least.position);
-            let reason = format!("it ends at position {end}, and had reached {known}");
+            let reason = format!("it ends at position {end}, but once reached {known}");
             return Err(Error::corrupted(place, Some(end + 1), reason));
         }
         Ok(())
@@ -267,8 +267,8 @@ impl Follow {
             self.end = start;
             return Ok(());
         }
-        let reason = "it does not follow on the file before: one is missing, or it is of another \
-                      history";
+        let reason = "it does not continue the file before it: one is missing, or it is of \
+                      another history";
         let place = path.display().to_string();
         Err(Error::corrupted(place, Some(self.end.position + 1), reason))
     }

@@ -265,12 +265,13 @@ impl SnapshotFiles {
         };
         let Some(bytes) = read? else { return Ok(None) };
         if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(damaged("its file is past the limit of a snapshot".to_owned()));
+            return Err(damaged("its file exceeds the limit of a snapshot".to_owned()));
         }
         let identity = (self.store_id, &self.checksum);
         let found = StoredSnapshot::decode(Arc::from(bytes), identity).map_err(damaged)?;
         if (&found.key, found.position) != (key, position) {
-            let reason = format!("it says it is {:?} at {}", found.key.name, found.position);
+            let (name, at) = (&found.key.name, found.position);
+            let reason = format!("its contents are for {name:?} at position {at}");
             return Err(damaged(reason));
         }
         Ok(Some(found))

@@ -23,7 +23,7 @@ impl Filter {
     pub(crate) fn check_form(&self) -> Result<(), Error> {
         if let Some(query) = &self.query {
             if !self.event_types.is_empty() || self.stream_prefix.is_some() {
-                let reason = "it goes with no other filter; its items have types and streams";
+                let reason = "it excludes other filters; its items can name types and streams";
                 return Err(Error::invalid("query", reason));
             }
             query.check_form()?;

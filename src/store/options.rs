@@ -253,7 +253,7 @@ impl Options {
         let max_delay = match self.durability {
             Durability::Sync => None,
             Durability::Buffered { max_delay } if max_delay.is_zero() => {
-                return Err(Error::invalid("max_delay", "a buffered store needs more than zero"));
+                return Err(Error::invalid("max_delay", "it must be more than zero"));
             }
             Durability::Buffered { max_delay } => Some(max_delay),
         };

@@ -344,16 +344,17 @@ impl Wanted {
             Some(stream) => {
                 name::check_form("stream id", stream)?;
                 if self.filter.stream_prefix.is_some() {
-                    let reason = "a single stream is read, so it filters nothing";
+                    let reason = "it does not apply to a read of one stream";
                     return Err(Error::invalid("stream prefix", reason));
                 }
                 if self.filter.query.is_some() {
-                    let reason = "a single stream is read; an item of a query can name a stream";
+                    let reason =
+                        "it does not apply to a read of one stream; its items can name streams";
                     return Err(Error::invalid("query", reason));
                 }
             }
             None if self.from_version.is_some() => {
-                let reason = "versions count within a stream; a read of all starts at a position";
+                let reason = "it applies only to a read of one stream";
                 return Err(Error::invalid("from_version", reason));
             }
             None => {}

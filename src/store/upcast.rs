@@ -186,7 +186,7 @@ impl Upcasters {
                 let newest = chain.get().newest();
                 if from != newest {
                     let event_type = chain.key();
-                    let reason = format!("the steps of {event_type} so far lead to {newest}");
+                    let reason = format!("the steps of {event_type} end at version {newest}");
                     return Err(Error::invalid("from", reason));
                 }
                 chain.get_mut().steps.push(Arc::new(step));
@@ -242,7 +242,7 @@ fn with_data(event: &RecordedEvent, data: &str, version: u32) -> Result<Recorded
     let mut bytes = Vec::new();
     record::encode(&[changed], &mut bytes);
     let page = Page::of_record(Arc::from(bytes)).map_err(Error::internal)?;
-    page.event(0).ok_or_else(|| Error::internal("an event is missing in its own record"))
+    page.event(0).ok_or_else(|| Error::internal("an event is missing from its own record"))
 }
 
 impl fmt::Debug for Upcasters {

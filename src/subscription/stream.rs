@@ -31,7 +31,7 @@ impl Watch {
         match builder.spawn(move || watch(&store, head, &changes, &wanted)) {
             Ok(_) => Ok(Watch { _is_wanted: is_wanted }),
             Err(source) => {
-                Err(Error::internal(format!("no thread to watch the store could start: {source}")))
+                Err(Error::internal(format!("cannot start a thread to watch the store: {source}")))
             }
         }
     }

@@ -225,19 +225,19 @@ impl Check<'_> {
         let mut differs = Vec::new();
         if trees_are_whole && both > 0 {
             if places != runs.places {
-                let message = "it does not lead to the events of the streams";
+                let message = "it does not match the events of the streams";
                 differs.push(("place-index", "the index of positions", message));
             }
             if ids != runs.ids {
-                let message = "it does not lead to the events that have these ids";
+                let message = "it does not match the ids of the events";
                 differs.push(("id-index", "the index of event ids", message));
             }
             if tags != runs.tags {
-                let message = "it does not lead to the events that have these tags";
+                let message = "it does not match the tags of the events";
                 differs.push(("tag-index", "the index of tags", message));
             }
             if journal_is_whole && journal.events != runs.events {
-                let message = "the journal and the trees hold different events";
+                let message = "the journal and the trees have different events";
                 differs.push(("copies-differ", "the store", message));
             }
         }
@@ -308,7 +308,7 @@ impl Check<'_> {
                 // The head may have moved since this check began.
                 Ok(position) if position <= self.store.head()? => {}
                 Ok(position) => {
-                    let message = format!("it is at {position}, past the head");
+                    let message = format!("it is at position {position}, past the head");
                     self.find("checkpoint-damaged", &name, Some(position), message);
                 }
                 Err(error) => self.find_damage("checkpoint-damaged", error)?,

@@ -192,9 +192,9 @@ static void what_is_no_event_is_refused(annals_store *store) {
   events[0] = json("T", "1");
   events[1] = json("T", "x");
   REFUSED(invalid, "events[1]", annals_append(store, "s", 1, 0, events, 2, NULL, NULL, &error));
-  REFUSED(invalid, "there are none",
+  REFUSED(invalid, "there are no events",
           annals_append(store, "s", 1, 0, events, 0, NULL, NULL, &error));
-  REFUSED(ANNALS_E_LIMIT, "at most 100000",
+  REFUSED(ANNALS_E_LIMIT, "the limit of 100000",
           annals_append(store, "s", 1, 0, events, SIZE_MAX / 2, NULL, NULL, &error));
   event = json("T", "1");
   event.flags = ANNALS_EVENT_BINARY;

@@ -193,7 +193,7 @@ int main(void) {
   /* An existing backup is continued; anything else is left as it is. */
   OK(annals_backup(store, "copy.annals", NT, &error));
   REFUSED(ANNALS_E_IO, "nothing is overwritten", annals_backup(store, ".", NT, &error));
-  REFUSED(ANNALS_E_INVALID_ARGUMENT, "in the store",
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "inside the store",
           annals_backup(store, "saved.annals/copy", NT, &error));
   close_store(store);
   OK(annals_open("copy.annals", NT, NULL, &store, &error));

@@ -119,7 +119,7 @@ fn every_violation_is_reported_with_its_index() {
     assert_eq!(conditions, [(1, 2), (2, 1)]);
     let text = conflict.to_string();
     assert!(text.contains("stream \"s\" is at version 2, expected 9"), "{text}");
-    assert!(text.contains("condition 2 fails: the event at 1 matches"), "{text}");
+    assert!(text.contains("condition 2 failed: the event at position 1 matches"), "{text}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_defect_is_no_damage() {
     store.append("s", ExpectedVersion::Any, [event]).unwrap();
     let failure = live.failure().unwrap();
     assert_eq!((failure.code(), ErrorCode::Internal as i32), (ErrorCode::Internal, -99));
-    let words = "a defect inside annals: a live projection stopped half-way through an event";
+    let words = "internal error in annals: a live projection stopped in the middle of an event";
     assert_eq!(failure.chain(), words);
     assert!(matches!(&*failure, Error::Internal { reason } if words.ends_with(reason)));
 }

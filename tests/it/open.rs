@@ -131,7 +131,10 @@ fn what_is_no_store_stays_as_it_is() {
     assert_eq!(code(EventStore::open(&full)), ErrorCode::InvalidArgument);
     assert_eq!(fs::read_dir(&full).unwrap().count(), 1);
     let error = EventStore::open(&full).unwrap_err().to_string();
-    assert!(error.contains("full is not a store") && error.contains("letter.txt"), "{error}");
+    assert!(
+        error.contains("full is neither a store nor empty") && error.contains("letter.txt"),
+        "{error}"
+    );
 }
 
 #[test]

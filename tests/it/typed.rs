@@ -105,36 +105,36 @@ fn what_is_no_variant_is_an_error_that_says_why() {
     let known = "Placed, Paid, Moved, ItemAdded, OrderEnded, order-closed, Empty, Bare";
     refused::<OrderEvent>(
         NewEvent::json("Burnt", &1).unwrap(),
-        &format!("invalid event type: of the event at position 1: \"Burnt\" is not one of {known}"),
+        &format!("invalid event type: event at position 1: \"Burnt\" is not one of {known}"),
     );
     refused::<OrderEvent>(
         NewEvent::json("Moved", &"x").unwrap(),
-        "invalid data: of the event at position 1: invalid type: string \"x\", expected tuple \
+        "invalid data: event at position 1: invalid type: string \"x\", expected tuple \
          variant OrderEvent::Moved at line 1 column 3",
     );
     refused::<OrderEvent>(
         NewEvent::raw_json("ItemAdded", "{\"sku\": \"tea\"}").unwrap(),
-        "invalid data: of the event at position 1: missing field `quantity` at line 1 column 14",
+        "invalid data: event at position 1: missing field `quantity` at line 1 column 14",
     );
     // An unknown variant inside of the data is not one of the event.
     refused::<OrderEvent>(
         NewEvent::raw_json("order-closed", "{\"by\": \"Ghost\"}").unwrap(),
-        "invalid data: of the event at position 1: unknown variant `Ghost`, expected `Customer` or \
+        "invalid data: event at position 1: unknown variant `Ghost`, expected `Customer` or \
          `Clerk` at line 1 column 14",
     );
     refused::<OrderEvent>(
         NewEvent::json("Placed", &1).unwrap(),
-        "invalid data: of the event at position 1: invalid type: integer `1`, expected unit at \
+        "invalid data: event at position 1: invalid type: integer `1`, expected unit at \
          line 1 column 1",
     );
     refused::<OrderEvent>(
         NewEvent::binary("Paid", "1").unwrap(),
-        "invalid data: of the event at position 1: it is binary, not JSON",
+        "invalid data: event at position 1: it is binary, not JSON",
     );
     refused::<u64>(
         NewEvent::json("Paid", &1).unwrap(),
-        "invalid data: of the event at position 1: it is read as a type that is not an enum whose \
-         variants serde tags from outside, as it does by default",
+        "invalid data: event at position 1: the target type is not an enum in serde's default \
+             form (externally tagged)",
     );
     assert_eq!(
         recorded(NewEvent::raw_json("OrderEnded", "{\"by\":\"Customer\"}").unwrap())
@@ -166,7 +166,10 @@ fn what_is_no_enum_makes_no_event() {
         assert!(error.to_string().starts_with("invalid event: it is not an enum"), "{error}");
     }
     let odd = NewEvent::of(&Odd::Keys([(vec![1], 1)].into())).unwrap_err();
-    assert_eq!(odd.to_string(), "invalid event: it has no JSON form: key must be a string");
+    assert_eq!(
+        odd.to_string(),
+        "invalid event: it cannot be written as JSON: key must be a string"
+    );
 }
 
 /// Data of any depth that an append takes, and no deeper.

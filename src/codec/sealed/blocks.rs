@@ -81,7 +81,7 @@ pub(crate) fn decode(
         && position.checked_sub(1) == Some(facts.last_position);
     match fits {
         true => Ok(blocks.into_boxed_slice()),
-        false => Err("its blocks do not hold what its footer says".to_owned()),
+        false => Err("its blocks contradict its footer".to_owned()),
     }
 }
 

@@ -85,10 +85,11 @@ impl SealedHeader {
     /// The header, and its checksum. For a later format only `format` is meaningful.
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Result<(Self, u32), Reason> {
         if !bytes.starts_with(MAGIC) {
-            return Err("it does not start as a sealed journal file does".to_owned());
+            let reason = "it does not start with the magic number of a sealed journal file";
+            return Err(reason.to_owned());
         }
         if !frame::header_fits(bytes, checksum) {
-            return Err("the checksum of its header does not fit".to_owned());
+            return Err("the checksum of its header does not match".to_owned());
         }
         let header = SealedHeader {
             format: u32_at(bytes, 8),
@@ -201,11 +202,11 @@ impl Footer {
         checksum: &Checksum,
     ) -> Result<Footer, Reason> {
         if bytes.len() != FOOTER_BYTES || !bytes.starts_with(FOOTER_MAGIC) {
-            return Err("it does not end as a sealed journal file does".to_owned());
+            return Err("it does not end with the magic number of a sealed journal file".to_owned());
         }
         let sum = u32_at(bytes, FOOTER_CHECKSUM_OFFSET);
         if bytes.get(..FOOTER_CHECKSUM_OFFSET).map(|covered| checksum.of(covered)) != Some(sum) {
-            return Err("the checksum of its footer does not fit".to_owned());
+            return Err("the checksum of its footer does not match".to_owned());
         }
         let facts = SealedFacts {
             first_position: u64_at(bytes, 32),
@@ -267,8 +268,7 @@ impl Place {
         stored: &mut Vec<u8>,
     ) -> Result<Place, Reason> {
         let len = u32::try_from(raw.len()).ok().filter(|&len| len <= RAW_BYTES_MAX);
-        let len =
-            len.ok_or_else(|| format!("{} bytes are past what one block holds", raw.len()))?;
+        let len = len.ok_or_else(|| format!("{} bytes exceed the limit of a block", raw.len()))?;
         *stored = compress::compress(raw, None);
         let codec = if stored.len() < raw.len() { Codec::Lz4 } else { Codec::Raw };
         if codec == Codec::Raw {
@@ -294,7 +294,7 @@ impl Place {
                 raw.copy_from_slice(stored);
                 Ok(())
             }
-            Codec::Raw => Err("its length does not fit".to_owned()),
+            Codec::Raw => Err("its length does not match".to_owned()),
         }
     }
 
@@ -302,7 +302,7 @@ impl Place {
     pub(crate) fn check(&self, stored: &[u8], checksum: &Checksum) -> Result<(), Reason> {
         match checksum_of(stored, self.raw, checksum) == self.checksum {
             true => Ok(()),
-            false => Err("its checksum does not fit".to_owned()),
+            false => Err("its checksum does not match".to_owned()),
         }
     }
 

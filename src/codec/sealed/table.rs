@@ -50,7 +50,7 @@ pub(crate) fn decode(bytes: &[u8], end: u64) -> Result<Box<[Chunk]>, Reason> {
             let before = chunks.last().map(|last| &*last.first_key).unwrap_or_default();
             chunk.place.end() <= end && before <= &*chunk.first_key
         });
-        chunks.push(chunk.ok_or_else(|| "a table of it is malformed".to_owned())?);
+        chunks.push(chunk.ok_or_else(|| "one of its tables is malformed".to_owned())?);
     }
     Ok(chunks.into_boxed_slice())
 }

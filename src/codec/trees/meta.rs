@@ -61,7 +61,7 @@ pub(crate) fn decode_checked<'a>(
 ) -> Result<&'a [u8], Reason> {
     match value.split_first_chunk::<4>() {
         Some((sum, body)) if checksum.of_entry(key, body) == u32::from_le_bytes(*sum) => Ok(body),
-        _ => Err("its checksum does not fit".to_owned()),
+        _ => Err("its checksum does not match".to_owned()),
     }
 }
 

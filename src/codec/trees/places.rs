@@ -118,10 +118,10 @@ impl Places {
     ) -> Result<Places, Reason> {
         let key = key::position(first_position);
         let (header, body) = stored::open((Kind::Places, &key), value, checksum)?;
-        let Body::Whole(body) = body else { return Err("it is split".to_owned()) };
+        let Body::Whole(body) = body else { return Err("it is split into parts".to_owned()) };
         let room = (header.last_position - header.first_position).checked_add(1);
         if header.first_position != first_position || room != Some(u64::from(header.count)) {
-            return Err("its positions are not those of its key".to_owned());
+            return Err("its positions do not match its key".to_owned());
         }
         let mut raw = vec![0; header.raw_len()];
         header.decompress(body, &mut raw, dictionary)?;

@@ -75,11 +75,11 @@ pub(crate) fn decode(
     header.decompress(body, raw, dictionary)?;
     let page = spare.reuse(bytes, std::iter::once::<Range<usize>>(0..len))?;
     if !page.is_of_stream(stream, first_version) {
-        return Err("its events are not those of its key".to_owned());
+        return Err("its events do not match its key".to_owned());
     }
     let extent = (page.first_position(), page.last_position(), page.len());
     if extent != (header.first_position, header.last_position, header.count as usize) {
-        return Err("its events are not those of its header".to_owned());
+        return Err("its events do not match its header".to_owned());
     }
     Ok(page)
 }

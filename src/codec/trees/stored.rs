@@ -150,7 +150,7 @@ pub(crate) fn open<'a>(
 ) -> Result<(Header, Body<'a>), Reason> {
     let (sum, covered) = value.split_first_chunk::<4>().ok_or_else(malformed)?;
     if checksum.of_entry(key, covered) != u32::from_le_bytes(*sum) {
-        return Err("its checksum does not fit".to_owned());
+        return Err("its checksum does not match".to_owned());
     }
     let mut reader = Reader::new(covered, 0);
     let found = reader.byte().ok_or_else(malformed)?;
@@ -227,7 +227,7 @@ impl Header {
                 raw.copy_from_slice(body);
                 Ok(())
             }
-            BodyCodec::Raw => Err(format!("it holds {} bytes, not {}", body.len(), raw.len())),
+            BodyCodec::Raw => Err(format!("it has {} bytes, not {}", body.len(), raw.len())),
             BodyCodec::Lz4 => compress::decompress(body, raw, None),
             BodyCodec::Lz4With(number) => {
                 let found = dictionary.filter(|dictionary| dictionary.number == number);

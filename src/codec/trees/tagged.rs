@@ -94,9 +94,9 @@ impl Tagged {
     /// Decodes the value stored under a key.
     pub(crate) fn decode(key: &[u8], value: &[u8], checksum: &Checksum) -> Result<Tagged, Reason> {
         let (header, body) = stored::open((Kind::Tagged, key), value, checksum)?;
-        let Body::Whole(body) = body else { return Err("it is split".to_owned()) };
+        let Body::Whole(body) = body else { return Err("it is split into parts".to_owned()) };
         if key::parse_run(key).is_none_or(|(_, first)| first != header.first_position) {
-            return Err("its positions are not those of its key".to_owned());
+            return Err("its positions do not match its key".to_owned());
         }
         let mut raw = vec![0; header.raw_len()];
         header.decompress(body, &mut raw, None)?;

@@ -54,7 +54,7 @@ fn encode(events: &[EventToEncode<'_>], dictionary: Option<&Dictionary>) -> (Vec
 fn decode(key: &[u8], value: &[u8], dictionary: Option<&Dictionary>) -> Result<Page, String> {
     let place = key::parse_run(key).ok_or("the key is malformed")?;
     let (header, body) = run::open(key, value, &checksum())?;
-    let Body::Whole(body) = body else { return Err("it is split".to_owned()) };
+    let Body::Whole(body) = body else { return Err("it is split into parts".to_owned()) };
     run::decode(place, &header, body, dictionary, Page::default())
 }
 
@@ -115,12 +115,12 @@ fn a_run_is_refused_without_its_dictionary_or_under_another_key() {
         assert_eq!(error, "dictionary 1 is missing");
     }
     let error = decode(&key::run("s", 4), &value, Some(&trained())).expect_err("it is version 3");
-    assert_eq!(error, "its checksum does not fit");
+    assert_eq!(error, "its checksum does not match");
     let (header, body) = run::open(&key, &value, &checksum()).expect("it was encoded so");
     let Body::Whole(body) = body else { unreachable!("it is small") };
     for place in [("s", 4), ("t", 3)] {
         let error = run::decode(place, &header, body, Some(&trained()), Page::default());
-        assert_eq!(error.expect_err("it is of s, 3"), "its events are not those of its key");
+        assert_eq!(error.expect_err("it is of s, 3"), "its events do not match its key");
     }
 }
 

@@ -43,8 +43,7 @@ impl fmt::Display for Fault {
             }
             Fault::Content(reason) => f.write_str(reason),
             Fault::NotAnEnum | Fault::Variants(_) => f.write_str(
-                "it is read as a type that is not an enum whose variants serde tags from outside, \
-                 as it does by default",
+                "the target type is not an enum in serde's default form (externally tagged)",
             ),
         }
     }

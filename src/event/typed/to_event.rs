@@ -33,7 +33,7 @@ impl ser::Error for Fault {
 
 impl From<serde_json::Error> for Fault {
     fn from(error: serde_json::Error) -> Fault {
-        Fault(format!("it has no JSON form: {error}"))
+        Fault(format!("it cannot be written as JSON: {error}"))
     }
 }
 
@@ -109,7 +109,7 @@ impl ser::SerializeStructVariant for Fields {
 }
 
 fn not_an_enum<T>() -> Result<T, Fault> {
-    let reason = "it is not an enum whose variants serde tags from outside, as it does by default";
+    let reason = "it is not an enum in serde's default representation (externally tagged)";
     Err(Fault(reason.to_owned()))
 }
 

@@ -91,7 +91,7 @@ impl BackupSite {
         let before = head::read(path, &of.checksum)?;
         let before = before.filter(|before| before.state == HeadState::Closed);
         let Some(before) = before else {
-            let reason = "it does not say where it ends, so that nothing can be added to it";
+            let reason = "it does not record where it ends: make a new backup";
             let place = path.join(head::FILE).display().to_string();
             return Err(Error::corrupted(place, None, reason));
         };
@@ -225,7 +225,7 @@ impl Copier<'_> {
         match there.sealed.iter().all(|key| keys.binary_search(key).is_ok()) {
             true => Ok(()),
             false => {
-                let reason = "the store was compacted or repaired since: make a new backup";
+                let reason = "the store has been compacted or repaired since: make a new backup";
                 Err(Error::invalid("path", reason))
             }
         }
@@ -338,7 +338,7 @@ impl Copier<'_> {
                     let place = self.disk.identity.directory.display().to_string();
                     let position = Some(gap.first_position());
                     let reason =
-                        "it is damaged: `annals repair --apply` makes it whole from the trees";
+                        "it is damaged: `annals repair --apply` rebuilds it from the trees";
                     return Err(Error::corrupted(place, position, reason));
                 }
                 Piece::Gap(gap) => {

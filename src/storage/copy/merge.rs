@@ -135,7 +135,7 @@ impl FrameBytes for Merged {
             let part = next.checked_sub(1).and_then(|index| self.parts.get(index));
             let part = part.filter(|part| offset < part.start + part.len).ok_or_else(|| {
                 let place = self.path.display().to_string();
-                Error::corrupted(place, None, "bytes past the end of its frames are asked for")
+                Error::corrupted(place, None, "a read goes past the end of its frames")
             })?;
             let left = usize::try_from(part.start + part.len - offset).unwrap_or(usize::MAX);
             let len = left.min(buffer.len());

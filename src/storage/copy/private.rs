@@ -97,7 +97,7 @@ impl PrivateCopy {
             }
         }
         if journal::list(&from)? != before {
-            let moved = io::Error::new(io::ErrorKind::NotFound, "its files have moved");
+            let moved = io::Error::new(io::ErrorKind::NotFound, "its files moved during the copy");
             return Err(Error::io("copy", &from, moved));
         }
         // The newest first: the store may begin another file meanwhile.

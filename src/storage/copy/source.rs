@@ -24,15 +24,16 @@ pub(super) fn check_continues(
     let refused = |reason: String| Err(Error::invalid("path", reason));
     if before.frame_number > end.frame_number {
         return refused(format!(
-            "the backup reaches position {}, and the store {}: it is the backup of another history",
+            "the backup ends at position {}, but the store ends at {}: it is a backup of another \
+             history",
             before.position, end.position
         ));
     }
     match frame_end(identity, before)? {
         Some(found) if found == before => Ok(()),
-        Some(_) => refused("it is the backup of another history of the store".to_owned()),
+        Some(_) => refused("it is a backup of another history of the store".to_owned()),
         None => refused(
-            "the file that the backup ends with was rewritten since: make a new backup".to_owned(),
+            "the last file of the backup has been rewritten since: make a new backup".to_owned(),
         ),
     }
 }

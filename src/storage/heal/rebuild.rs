@@ -154,7 +154,7 @@ impl Rebuild {
             let start = start_of(facts);
             let is_gap = self.accepts_gaps && start.frame_number > end.frame_number;
             if start != end && !is_gap {
-                let reason = "it does not follow on the file before, which is missing or of \
+                let reason = "it does not continue the file before it, which is missing or of \
                               another history";
                 let place = key.sealed_path(&self.identity.directory).display().to_string();
                 return Err(Error::corrupted(place, Some(end.position + 1), reason));

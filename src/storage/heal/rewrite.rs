@@ -313,7 +313,7 @@ pub(in crate::storage) fn chain(disk: &Disk) -> Result<Vec<Piece>, Error> {
                 (end, after) = (last, Some(key));
             }
             Link::Whole(..) => {
-                let reason = "it does not follow on the file before".to_owned();
+                let reason = "it does not continue the file before it".to_owned();
                 open.get_or_insert_with(|| new_gap(after, end, reason)).damaged.push((key, path));
             }
             Link::Damaged(reason) => {

@@ -76,7 +76,7 @@ pub(crate) fn refuse_links(path: &Path) -> Result<(), Error> {
             let entry = entry.map_err(failed)?;
             if entry.file_type().map_err(failed)?.is_symlink() {
                 let place = entry.path().display().to_string();
-                let reason = "a symbolic link is no part of a store: move it away";
+                let reason = "a store has no symbolic links: move it away";
                 return Err(Error::corrupted(place, None, reason));
             }
         }
@@ -104,7 +104,7 @@ pub(crate) fn no_store(path: &Path) -> Error {
 /// files, snapshots, or trees with events mean that a store has lost its superblock.
 pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     let lost = |place: &Path| {
-        let reason = "it is missing, and there are events";
+        let reason = "it is missing, although the store has events";
         let first = path.join("ANNALS").display().to_string();
         Err(Error::corrupted(format!("{first} (beside {})", place.display()), None, reason))
     };
@@ -174,7 +174,7 @@ pub(crate) fn set_aside(store: &Path) -> Result<Vec<String>, Error> {
 
 fn foreign(path: &Path, found: &Path) -> Error {
     let reason =
-        format!("{} is not a store, and not empty: it holds {}", path.display(), found.display());
+        format!("{} is neither a store nor empty: it contains {}", path.display(), found.display());
     Error::invalid("path", reason)
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn list(directory: &Path) -> Result<Listing, Error> {
         match FileKey::parse(stem) {
             Some(key) => list.push(key),
             None => {
-                let reason = "its name is not that of a journal file: move it away";
+                let reason = "its name is not the name of a journal file: move it away";
                 return Err(Error::corrupted(path.display().to_string(), None, reason));
             }
         }
@@ -186,7 +186,7 @@ impl PreparedFile {
     ) -> Result<(PathBuf, File), CreateFailure> {
         let path = key.active_path(directory);
         if (!replaces && path.exists()) || key.sealed_path(directory).exists() {
-            let reason = "it exists already, and would be overwritten";
+            let reason = "it already exists and would be overwritten";
             let place = path.display().to_string();
             let position = Some(key.first_position);
             return Err(CreateFailure::Failed(Error::corrupted(place, position, reason)));
@@ -238,7 +238,8 @@ pub(crate) fn open(
         return Err(damaged(reason));
     }
     if header.capacity > CAPACITY_MAX || len > header.capacity {
-        return Err(damaged(format!("it has {len} bytes, and was made with {}", header.capacity)));
+        let created = header.capacity;
+        return Err(damaged(format!("it has {len} bytes, but was created with {created}")));
     }
     Ok((path, file, header, len))
 }

@@ -187,7 +187,7 @@ impl<R: Replay> Reader<'_, R> {
         if trees.end.frame_number < sealed.frame_number {
             let position = trees.end.position + 1;
             let reason = format!(
-                "they end at position {}, and had the events up to {}",
+                "they end at position {}, but once reached {}",
                 trees.end.position, sealed.position
             );
             return Err(Error::corrupted("the directory trees", Some(position), reason));
@@ -251,7 +251,7 @@ impl<R: Replay> Reader<'_, R> {
         };
         let start = header.before();
         if self.end.is_some_and(|end| end != start) {
-            let reason = "it does not follow on the file before: one is missing, or it belongs to \
+            let reason = "it does not continue the file before it: one is missing, or it is of \
                           another history";
             return Err(damaged(&path, header.first_position, reason));
         }
@@ -347,7 +347,7 @@ impl<R: Replay> Reader<'_, R> {
                     != (last.frame_number + 1, last.prev_checksum) =>
             {
                 let (end, next) = (last.position, next.first_position);
-                Some(format!("it ends at position {end}, and the next file starts at {next}"))
+                Some(format!("it ends at position {end}, but the next file starts at {next}"))
             }
             Some(_) => None,
             None if is_continued => Some("the file that continues it is missing".to_owned()),
@@ -355,7 +355,7 @@ impl<R: Replay> Reader<'_, R> {
                 Some("frames at its end are missing".to_owned())
             }
             None if open.len < open.header.capacity && !self.was_cut_here(last) => {
-                Some("it is shorter than it was made".to_owned())
+                Some("it is shorter than when it was created".to_owned())
             }
             None => None,
         }
@@ -443,7 +443,7 @@ impl<R: Replay> Reader<'_, R> {
         }
         let known = self.recovery.head.filter(|head| head.end.frame_number > end.frame_number);
         if let (None, Some(known)) = (&cut, known) {
-            let reason = format!("it had reached position {}", known.end.position);
+            let reason = format!("it once reached position {}", known.end.position);
             *cut = Some(Cut { reason, ..Cut::default() });
         }
         end
@@ -459,13 +459,13 @@ impl<R: Replay> Reader<'_, R> {
         let missing = Some(end.position + 1);
         let trees = self.trees();
         if trees.frame_number > end.frame_number {
-            let reason = format!("the trees hold position {}, which it lost", trees.position);
+            let reason = format!("it has lost events: the trees reach position {}", trees.position);
             return Err(Error::corrupted(place(), missing, reason));
         }
         let Some(head) = self.recovery.head else { return Ok(end) };
         let HeadRecord { state, end: known, beyond, .. } = head;
         if beyond == Beyond::NextFile && known.frame_number == end.frame_number && !has_active {
-            let reason = "the file that follows on it is missing";
+            let reason = "the file that continues it is missing";
             return Err(Error::corrupted(place(), missing, reason));
         }
         if known.frame_number > end.frame_number {
@@ -474,7 +474,7 @@ impl<R: Replay> Reader<'_, R> {
                 HeadState::Running => "before",
             };
             let reason = format!(
-                "it ends at position {}, and reached {} {when}",
+                "it ends at position {}, but reached {} {when}",
                 end.position, known.position
             );
             return Err(Error::corrupted(place(), missing, reason));

@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
         let is_sound = self.checksum.of(payload) == header.payload_checksum;
         if !is_sound && !defect::has(Defect::PayloadUnchecked) {
             if !frame::is_unfinished(&header, bytes, offset) {
-                return Ok(Step::Damaged("the checksum of a frame does not fit".to_owned()));
+                return Ok(Step::Damaged("the checksum of a frame does not match".to_owned()));
             }
             return self.unfinished(end, header.number);
         }
@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
             let missing = self.last.frame_number + 1;
             return self.unfinished(after, missing);
         }
-        Ok(Step::Damaged("the checksum of a frame's header does not fit".to_owned()))
+        Ok(Step::Damaged("the checksum of a frame header does not match".to_owned()))
     }
 
     /// Called for a frame that looks like an unfinished write, with `missing` as its number. It is

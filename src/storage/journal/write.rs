@@ -224,7 +224,7 @@ impl Journal {
         // One more for the end byte, and room for a marker after the frame.
         let needed = ((buffer.len() + 1).next_multiple_of(HEADER_BYTES) + HEADER_BYTES) as u64;
         if needed > FRAME_BYTES_MAX {
-            return Err(refused("a group of appends is past the size of a frame".to_owned()));
+            return Err(refused("a group of appends exceeds the size of a frame".to_owned()));
         }
         let fits = |active: &Active| active.offset + needed <= active.capacity;
         let is_first = !self.active.as_ref().is_some_and(fits);

@@ -107,10 +107,8 @@ fn check_fit(home: &Home, trees: &Trees) -> Result<(), Error> {
     if head.frame_number >= sealed.frame_number {
         return Ok(());
     }
-    let reason = format!(
-        "they end at position {}, and had the events up to {}",
-        head.position, sealed.position
-    );
+    let reason =
+        format!("they end at position {}, but once reached {}", head.position, sealed.position);
     Err(Error::corrupted("the directory trees", Some(head.position + 1), reason))
 }
 
@@ -129,8 +127,8 @@ fn rebuild(
     let (thread, trees, found) = made.map_err(|failure| match failure {
         Error::Corrupted { place, position, reason: other } => {
             let reason = format!(
-                "{other}; the trees cannot be used either ({}), so that `annals repair` has to \
-                 decide what is kept",
+                "{other}; the trees cannot be used either ({}): `annals repair` shows what can be \
+                 kept",
                 reason.chain()
             );
             Error::Corrupted { place, position, reason }

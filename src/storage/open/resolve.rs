@@ -177,7 +177,7 @@ pub(in crate::storage) fn linked(identity: &Identity, sealed: &[FileKey]) -> Res
         let before = found.last_key_value().map(|(_, before)| *before);
         let before = before.filter(|before| before.last_frame + 1 == facts.first_frame);
         if before.is_some_and(|before| before.last_checksum != facts.prev_checksum) {
-            let reason = "it does not follow on the file before: it is of another history";
+            let reason = "it does not continue the file before it: it is of another history";
             let place = path.display().to_string();
             return Err(Error::corrupted(place, Some(key.first_position), reason));
         }

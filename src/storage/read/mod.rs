@@ -69,7 +69,7 @@ impl Storage {
         };
         let page = page.filter(|page| page.index_of(position).is_some());
         page.ok_or_else(|| {
-            Error::corrupted("the journal", Some(position), "neither copy holds the event")
+            Error::corrupted("the journal", Some(position), "neither copy has the event")
         })
     }
 
@@ -96,7 +96,7 @@ impl Storage {
     pub(crate) fn event_at(&self, position: u64) -> Result<RecordedEvent, Error> {
         let page = self.page(position, Page::default())?;
         page.event_at(position).ok_or_else(|| {
-            Error::corrupted("the journal", Some(position), "neither copy holds the event")
+            Error::corrupted("the journal", Some(position), "neither copy has the event")
         })
     }
 

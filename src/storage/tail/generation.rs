@@ -118,7 +118,7 @@ impl RecordRef {
         let page = page.map_err(|reason| damaged(first_position, reason))?;
         match page.first_position() == first_position {
             true => Ok(page),
-            false => Err(damaged(first_position, "it is another one")),
+            false => Err(damaged(first_position, "it contains other events")),
         }
     }
 
@@ -159,7 +159,7 @@ impl Places {
             let page = record.decode()?;
             let (first, last) = (page.first_position(), page.last_position());
             while let Some(position) = positions.next_if(|at| (first..=last).contains(at)) {
-                let missing = || damaged(position, "it does not hold the event");
+                let missing = || damaged(position, "it does not contain the event");
                 events.push(page.event_at(position).ok_or_else(missing)?);
             }
         }

@@ -183,7 +183,7 @@ impl Decoder {
         let decoded = record::decode(&bytes, 0..bytes.len(), &mut self.tables, &mut fields);
         decoded.map_err(|reason| damaged(position, reason))?;
         if fields.first().is_none_or(|first| first.position != position) {
-            return Err(damaged(position, "it is another one"));
+            return Err(damaged(position, "it contains other events"));
         }
         let number = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
         self.types_of_record.clear();

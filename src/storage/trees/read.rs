@@ -184,7 +184,7 @@ impl Trees {
             Body::Split { len, parts, sum } => {
                 joined = self.join_parts(&header, len, parts)?.map_err(damaged)?;
                 if self.checksum.of(&joined) != sum {
-                    return Err(damaged("the checksum of its parts does not fit".to_owned()));
+                    return Err(damaged("the checksum of its parts does not match".to_owned()));
                 }
                 &joined
             }
@@ -232,7 +232,7 @@ impl Trees {
         let found = Checkpoint::decode(value, &self.checksum).map_err(damaged)?;
         match &*found.name == name {
             true => Ok(found.position),
-            false => Err(damaged(format!("it says it is that of {:?}", found.name))),
+            false => Err(damaged(format!("its contents are for {:?}", found.name))),
         }
     }
 }

@@ -119,7 +119,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         let encoded = run::encode(events, trees.dictionary.get(), &trees.checksum, &mut self.raw);
         let (key, encoded) = encoded.ok_or_else(|| {
             let place = format!("a run of the stream {:?}", first.stream);
-            Error::corrupted(place, Some(first.position), "an event is past every limit")
+            Error::corrupted(place, Some(first.position), "an event exceeds every limit")
         })?;
         for (number, part) in (0..).zip(encoded.split_body.chunks(PART_BYTES)) {
             self.pace.insert(&trees.parts, &key::part(first.position, number), part)?;
@@ -190,7 +190,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         let trees = self.pace.trees;
         let (key, value) = gathered
             .take(trees.dictionary.get(), &trees.checksum)
-            .ok_or_else(|| trees.damaged("a chunk of positions is past every limit"))?;
+            .ok_or_else(|| trees.damaged("a chunk of positions exceeds every limit"))?;
         match self.last_chunk.replace((key, value.into())) {
             Some((key, value)) => self.pace.insert(&trees.events, &key, value),
             None => Ok(()),
@@ -232,7 +232,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
             while !rest.is_empty() {
                 let encoded = tagged::encode(tag, rest, &trees.checksum);
                 let (taken, key, value) = encoded.ok_or_else(|| {
-                    trees.damaged("a run of the positions of a tag is past every limit")
+                    trees.damaged("a run of the positions of a tag exceeds every limit")
                 })?;
                 self.pace.insert(&trees.tags, &key, value)?;
                 rest = rest.get(taken..).unwrap_or_default();

@@ -91,7 +91,7 @@ impl<'a> Accepted<'a> {
             None => self.storage.checkpoint_of(name)?,
         };
         if *position < current && !is_replay && !defect::has(Defect::CheckpointGoesBack) {
-            let reason = format!("the checkpoint {name:?} is at {current}, and never goes back");
+            let reason = format!("the checkpoint {name:?} is at {current} and cannot go back");
             return Err(Error::invalid("position", reason));
         }
         Ok(*position > current || defect::has(Defect::CheckpointGoesBack))

@@ -232,5 +232,5 @@ fn count(meters: &Meters, answer: &Answer) {
 
 /// The error for an append whose leader panicked.
 fn lost(storage: &Storage) -> Error {
-    storage.poison(Error::internal("the writer of a group of appends stopped half-way"))
+    storage.poison(Error::internal("the writer of a group of appends stopped in the middle"))
 }

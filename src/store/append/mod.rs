@@ -95,7 +95,7 @@ impl EventStore {
         let unit = Unit::to(stream.as_ref(), expected, events);
         let written = self.append_contents(Contents::of_units(vec![unit]), None)?;
         // There is a unit with events, so there is a result.
-        let missing = || Error::invalid("events", "there are none");
+        let missing = || Error::invalid("events", "there are no events");
         written.appended.first().copied().ok_or_else(|| missing().into())
     }
 

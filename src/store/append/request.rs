@@ -99,7 +99,7 @@ impl Contents {
     /// Makes all checks that do not depend on the store: first arguments, then limits.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.events() == 0 && self.checkpoints.is_empty() {
-            return Err(Error::invalid("events", "there are none, and no checkpoint"));
+            return Err(Error::invalid("events", "there are no events and no checkpoint"));
         }
         self.check_entries()
     }
@@ -123,7 +123,7 @@ impl Contents {
         for Checkpoint { name, .. } in &self.checkpoints {
             name::check_form("checkpoint name", name)?;
             if !names.insert(name) {
-                let reason = format!("the checkpoint {name:?} comes twice in the batch");
+                let reason = format!("the checkpoint {name:?} occurs twice in the batch");
                 return Err(Error::invalid("checkpoint name", reason));
             }
         }

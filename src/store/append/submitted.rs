@@ -207,9 +207,7 @@ impl GroupCommit {
             .as_ref()
             .is_some_and(|thread| thread.thread().id() == thread::current().id());
         if (is_inside || is_committer) && queue.submitted.unanswered > 0 {
-            return Err(Error::Busy {
-                what: "the end of a store with batches that were submitted",
-            });
+            return Err(Error::Busy { what: "closing a store with submitted batches" });
         }
         queue.submitted.is_closing = true;
         self.committer.work.notify_all();

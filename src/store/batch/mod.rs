@@ -191,7 +191,7 @@ impl Batch {
         match &self.empty {
             Some(stream) => {
                 let reason =
-                    format!("there are none for the stream {stream:?}; see Batch::require");
+                    format!("there are no events for the stream {stream:?}; see Batch::require");
                 Err(Error::invalid("events", reason))
             }
             None => Ok(()),

@@ -92,7 +92,7 @@ impl Ticket {
             return Err(Error::Forked);
         }
         match inner.followers.is_inside(thread::current().id()) {
-            true => Err(Error::Busy { what: "the outcome of a submitted batch" }),
+            true => Err(Error::Busy { what: "waiting for a submitted batch" }),
             false => Ok(()),
         }
     }

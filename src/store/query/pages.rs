@@ -38,7 +38,7 @@ impl Pages {
         }
         let page = storage.page(position, self.spare())?;
         let event = page.event_at(position).ok_or_else(|| {
-            Error::corrupted("the journal", Some(position), "neither copy holds the event")
+            Error::corrupted("the journal", Some(position), "neither copy has the event")
         })?;
         self.recent.insert(0, page);
         Ok(event)

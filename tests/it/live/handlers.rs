@@ -238,7 +238,8 @@ fn what_needs_the_state_is_refused_in_its_own_handler() {
     append(&store, 2);
     let failure = live.failure().unwrap().chain();
     assert!(
-        failure.contains("was asked for in a handler that it would have to wait for"),
+        failure
+            .contains("asked for the state of a live projection that is waiting for this handler"),
         "{failure}"
     );
     assert_eq!(*live.state(), 1, "and the program goes on");
@@ -290,7 +291,7 @@ fn handlers_that_look_at_each_others_states_are_refused_before_they_wait_for_eac
                     Err(refused) => {
                         assert_eq!(refused.code(), ErrorCode::Busy);
                         let message = refused.to_string();
-                        assert!(message.contains("it would have to wait for"), "{message}");
+                        assert!(message.contains("would wait for the handler"), "{message}");
                     }
                     Ok(_) => seen.push(true),
                 }

@@ -66,7 +66,7 @@ fn a_byte_that_is_not_utf8_is_refused() {
         text.splice(0..0, *b"\n");
         text.extend(is_ended.then_some(b'\n'));
         let failure = import(&EventStore::in_memory().unwrap(), text, &ImportOptions::new());
-        assert_fault(&failure.unwrap_err(), 2, offset as u64 + 1, "not UTF-8");
+        assert_fault(&failure.unwrap_err(), 2, offset as u64 + 1, "not valid UTF-8");
     }
 }
 
@@ -81,10 +81,10 @@ fn each_key_comes_once_and_is_known() {
     for key in ["event_id", "data", "metadata"] {
         let text = line(&[]);
         let text = format!("{}, <!>\"{key}\": null}}\n", text.trim_end_matches('}'));
-        check_fault(&text, &format!("the key {key:?} comes twice"));
+        check_fault(&text, &format!("the key {key:?} occurs twice"));
     }
     let escaped = line(&[]).replace("\"metadata\"", "<!>\"d\\u0061ta\"");
-    check_fault(&escaped, "the key \"data\" comes twice");
+    check_fault(&escaped, "the key \"data\" occurs twice");
     check_fault(&line(&[]).replace("\"metadata\"", "<!>\"meta\""), "unknown key \"meta\"");
     check_fault(&line(&[]).replace("\"event_id\"", "<!>\"\\ud800\""), "unknown key");
     check_fault(&line(&[]).replace("\"event_id\"", "<!>\"EVENT_ID\""), "unknown key");
@@ -104,16 +104,16 @@ fn names_are_strings_with_their_rules() {
             check_value(key, &format!("<!>{text}"), &format!("{key} must be a string"));
         }
         check_value(key, "<!>\"\"", &format!("invalid {words}: it is empty"));
-        check_value(key, "<!>\"a\\u0000\"", &format!("invalid {words}: it holds a NUL"));
-        check_value(key, "\"ab<!>\\ud800\"", "a surrogate stands without its pair");
-        check_value(key, "\"ab<!>\\udc00\\ud800\"", "a surrogate stands without its pair");
+        check_value(key, "<!>\"a\\u0000\"", &format!("invalid {words}: it contains a NUL"));
+        check_value(key, "\"ab<!>\\ud800\"", "a surrogate without its pair");
+        check_value(key, "\"ab<!>\\udc00\\ud800\"", "a surrogate without its pair");
     }
 }
 
 #[test]
 fn payloads_have_no_lone_surrogates() {
-    check_value("data", "[\"ab<!>\\ud83cx\"]", "data: a surrogate stands without its pair");
-    check_value("metadata", "{\"<!>\\udf81\": 1}", "metadata: a surrogate stands without its pair");
+    check_value("data", "[\"ab<!>\\ud83cx\"]", "data: a surrogate without its pair");
+    check_value("metadata", "{\"<!>\\udf81\": 1}", "metadata: a surrogate without its pair");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn binary_data_is_padded_base64_beside_null() {
         check_fault(&(line(&[("data", data), ("data_base64", base64)]) + "\n"), reason);
     };
     for data in ["0", "{}", "\"null\"", "[null]"] {
-        check(&format!("<!>{data}"), "\"+/8=\"", "data must be null beside data_base64");
+        check(&format!("<!>{data}"), "\"+/8=\"", "data must be null when data_base64 is given");
     }
     check("null", "<!>null", "data_base64 must be a string");
     check("null", "\"+/8<!>-\"", "not padded base64");

@@ -20,7 +20,10 @@ fn names_end_at_255_bytes() {
         let event = store.read_all().next().unwrap().unwrap();
         assert!([event.stream_id(), event.event_type()].contains(&longest.as_str()));
         let past = format!("<!>\"{longest}y\"");
-        check_fault(&line(&[(key, &past)]), &format!("{words} (bytes) is past its limit: 256"));
+        check_fault(
+            &line(&[(key, &past)]),
+            &format!("{words} (bytes) exceeds the limit of 255: 256"),
+        );
     }
 }
 
@@ -52,7 +55,7 @@ fn an_event_ends_at_16_mib() {
     let marked = |bytes: usize| "<!>".to_owned() + &text(bytes);
     check_fault(
         &sized_line(limits::EVENT_BYTES_MAX + 1, marked),
-        "event (bytes) is past its limit: 16777217, and at most 16777216 are allowed",
+        "event (bytes) exceeds the limit of 16777216: 16777217",
     );
 }
 
@@ -67,7 +70,7 @@ fn a_binary_event_ends_at_16_mib_too() {
     };
     let store = store_of(binary(limits::EVENT_BYTES_MAX, ""));
     assert_eq!(store.head().unwrap(), 1);
-    check_fault(&binary(limits::EVENT_BYTES_MAX + 1, "<!>"), "event (bytes) is past its limit");
+    check_fault(&binary(limits::EVENT_BYTES_MAX + 1, "<!>"), "event (bytes) exceeds the limit");
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn a_line_ends_at_32_mib() {
         let store = EventStore::in_memory().unwrap();
         let failure = import(&store, &past, &ImportOptions::new()).unwrap_err();
         let column = limits::LINE_BYTES_MAX as u64 + 1;
-        assert_fault(&failure, 1, column, "past its limit of 33554432 bytes");
+        assert_fault(&failure, 1, column, "exceeds the limit of 33554432 bytes");
     }
 }
 
@@ -106,7 +109,7 @@ fn an_endless_line_is_refused_without_reading_on() {
     let count = Cell::new(0);
     let store = EventStore::in_memory().unwrap();
     let failure = store.import_ndjson(Endless(&count), &ImportOptions::new()).unwrap_err();
-    assert_fault(&failure, 1, limits::LINE_BYTES_MAX as u64 + 1, "past its limit");
+    assert_fault(&failure, 1, limits::LINE_BYTES_MAX as u64 + 1, "exceeds the limit");
     assert!(count.get() < limits::LINE_BYTES_MAX + (1 << 20), "{} bytes were read", count.get());
 }
 

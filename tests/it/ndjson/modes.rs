@@ -24,13 +24,13 @@ fn faithful_continues_the_head() {
 
 #[test]
 fn faithful_refuses_an_event_id_that_does_not_follow() {
-    check_fault(&line(&[("event_id", "<!>2")]), "event_id 2 does not follow: 1 is next");
+    check_fault(&line(&[("event_id", "<!>2")]), "event_id 2 does not follow: expected 1");
     let second = |event_id: &str| numbered(1..=1) + &line(&[("event_id", event_id)]) + "\n";
-    check_fault(&second("<!>1"), "event_id 1 does not follow: 2 is next");
-    check_fault(&second("<!>3"), "event_id 3 does not follow: 2 is next");
+    check_fault(&second("<!>1"), "event_id 1 does not follow: expected 2");
+    check_fault(&second("<!>3"), "event_id 3 does not follow: expected 2");
     let options = mode(ImportMode::Faithful);
     let again = line(&[("event_id", "<!>3")]);
-    check_fault_in(&store_of(numbered(1..=3)), &again, "does not follow: 4 is next", &options);
+    check_fault_in(&store_of(numbered(1..=3)), &again, "does not follow: expected 4", &options);
 }
 
 #[test]
@@ -116,13 +116,13 @@ fn resume_refuses_gaps_and_repeats() {
     let options = mode(ImportMode::Resume);
     let store = store_of(numbered(1..=3));
     let gap = line(&[("event_id", "<!>5")]);
-    check_fault_in(&store, &gap, "does not follow the store: at most 4 does", &options);
+    check_fault_in(&store, &gap, "does not follow the store: expected 4", &options);
     for event_id in ["<!>1", "<!>3"] {
         let text = numbered(1..=1) + &line(&[("event_id", event_id)]);
-        check_fault_in(&store, &text, "does not follow: 2 is next", &options);
+        check_fault_in(&store, &text, "does not follow: expected 2", &options);
     }
     let text = numbered(3..=4) + &line(&[("event_id", "<!>6")]);
-    check_fault_in(&store, &text, "does not follow: 5 is next", &options);
+    check_fault_in(&store, &text, "does not follow: expected 5", &options);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_dry_run_finds_what_a_run_would() {
     let text = numbered(1..=5_000) + &line(&[("event_id", "5002")]) + "\n";
     let store = EventStore::in_memory().unwrap();
     let failure = import(&store, text, &ImportOptions::new().dry_run(true)).unwrap_err();
-    assert_fault(&failure, 5_001, 14, "event_id 5002 does not follow: 5001 is next");
+    assert_fault(&failure, 5_001, 14, "event_id 5002 does not follow: expected 5001");
     let store = store_of(numbered(1..=3));
     let options = mode(ImportMode::Resume).dry_run(true);
     let text = numbered(1..=3).replacen("{\"sku\": \"tea\"}", "<!>{}", 1);
@@ -188,7 +188,7 @@ fn a_torn_last_line_is_an_error_unless_it_is_dropped() {
         let store = EventStore::in_memory().unwrap();
         let failure = import(&store, cut, &ImportOptions::new()).unwrap_err();
         let column = (end - last) as u64;
-        assert_fault(&failure, 3, column, "(a torn last line, without a line end)");
+        assert_fault(&failure, 3, column, "(a torn last line: it has no line end)");
         assert_eq!(store.head().unwrap(), 0);
         let options = ImportOptions::new().torn_tail(TornTail::Drop);
         let report = import(&store, cut, &options).unwrap();

@@ -69,7 +69,7 @@ impl SealedFile {
         checksum: &Checksum,
     ) -> Result<SealedFile, Error> {
         let Some(FileKey { first_position, .. }) = FileKey::of_sealed(path) else {
-            let reason = "its name is not that of a sealed journal file: move it away";
+            let reason = "its name is not the name of a sealed journal file: move it away";
             return Err(Error::corrupted(path.display().to_string(), None, reason));
         };
         Opening::new(path, first_position, checksum)?.finish(store_id)
@@ -218,7 +218,7 @@ fn fill(
 ) -> Result<(), Error> {
     file.read_exact_at(buffer, offset).map_err(|source| match source.kind() {
         io::ErrorKind::UnexpectedEof => {
-            let reason = "it is shorter than it was made";
+            let reason = "it is shorter than when it was created";
             Error::corrupted(path.display().to_string(), Some(position), reason)
         }
         _ => Error::stored("read", path, source),

@@ -91,7 +91,7 @@ impl Gathered {
                 self.checkpoints.insert(name, position);
                 Ok(())
             }
-            _ => Err("an item of a frame is of an unknown kind".to_owned()),
+            _ => Err("a frame has an item of an unknown kind".to_owned()),
         }
     }
 
@@ -103,13 +103,13 @@ impl Gathered {
         for event in &events {
             if event.position != self.next_position {
                 let expected = self.next_position;
-                return Err(format!("{} stands where {expected} is expected", event.position));
+                return Err(format!("{} is where {expected} is expected", event.position));
             }
             let ahead = u32::try_from(event.position - self.first_position);
             self.next_position += 1;
             self.take_time(event.timestamp.micros());
             if let Some(id) = event.id.some().and_then(|id| id.of(bytes).try_into().ok()) {
-                let ahead = ahead.map_err(|_| "it holds too many events".to_owned())?;
+                let ahead = ahead.map_err(|_| "it has too many events".to_owned())?;
                 self.ids.push((id, ahead));
             }
             for tag in event.tag_list(bytes).iter() {
@@ -174,7 +174,7 @@ impl Gathered {
     pub(super) fn check_frame_end(&self, next_position: u64) -> Result<(), Reason> {
         match self.next_position == next_position {
             true => Ok(()),
-            false => Err("a frame does not hold as many events as it says".to_owned()),
+            false => Err("a frame does not have as many events as its header says".to_owned()),
         }
     }
 

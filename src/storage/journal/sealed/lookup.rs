@@ -139,7 +139,7 @@ impl SealedFile {
         let position = self.facts.first_position.saturating_add(u64::from(ahead));
         match position <= self.facts.last_position {
             true => Ok(Some(position)),
-            false => Err(self.damaged_index("an event id lies past its end".to_owned())),
+            false => Err(self.damaged_index("an event id is past its end".to_owned())),
         }
     }
 

@@ -79,7 +79,7 @@ impl SealedFile {
             && (count == 0 || (page.first_position(), page.last_position()) == (position, last));
         match is_whole {
             true => Ok(page),
-            false => Err(self.damaged(position, "a block does not hold what its index says")),
+            false => Err(self.damaged(position, "a block contradicts its index")),
         }
     }
 
@@ -114,7 +114,7 @@ impl SealedFile {
             let parsed = parts::records(block, &scratch.raw, &mut scratch.records);
             parsed.map_err(|reason| self.damaged(block.first_position, reason))?;
             if scratch.raw != expected {
-                let reason = "a block reads otherwise than it was written";
+                let reason = "a block does not read back as it was written";
                 return Err(self.damaged(block.first_position, reason));
             }
             progress()?;
@@ -163,7 +163,7 @@ impl SealedFile {
         let index = next.checked_sub(1).unwrap_or(self.blocks.len());
         let block = self.blocks.get(index).filter(|block| offset < block.end());
         let block = block.ok_or_else(|| {
-            let reason = "bytes past the end of its frames are asked for";
+            let reason = "a read goes past the end of its frames";
             self.damaged(self.facts.last_position, reason)
         })?;
         let mut scratch = self.take_scratch(Some(index));

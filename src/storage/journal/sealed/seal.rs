@@ -139,7 +139,7 @@ fn write(
     let facts = footer.facts;
     let sealed = SealedFile::open_unfinished(path, header, checksum)?;
     if *sealed.facts() != facts {
-        return Err(output.refused("it reads otherwise than it was written".to_owned()));
+        return Err(output.refused("it does not read back as it was written".to_owned()));
     }
     sealed.compare(source, progress)?;
     output.sync()?;

@@ -106,7 +106,7 @@ impl<'a> Units<'a> {
     fn header(&mut self) -> Result<Unit<'_>, Error> {
         let bytes = self.ahead.get(self.offset, HEADER_BYTES)?;
         let header = FrameHeader::decode(bytes, self.checksum)
-            .ok_or_else(|| self.damaged("the checksum of a frame's header does not fit"))?;
+            .ok_or_else(|| self.damaged("the checksum of a frame header does not match"))?;
         if let Some(reason) = self.wrong_place(&header) {
             return Err(self.damaged(reason));
         }
@@ -135,7 +135,7 @@ impl<'a> Units<'a> {
             || header.number != self.next_frame
             || header.prev_checksum != self.prev_checksum
         {
-            return Some("a frame stands out of its place");
+            return Some("a frame is out of place");
         }
         if end.is_none_or(|end| end > self.ahead.source.end()) {
             return Some("a frame is cut off");
@@ -187,7 +187,7 @@ impl<'a> Units<'a> {
             == header.payload_checksum
             && bytes.first() == Some(&END);
         if !is_sound {
-            return Err(self.damaged("the checksum of a frame does not fit"));
+            return Err(self.damaged("the checksum of a frame does not match"));
         }
         self.offset = end;
         self.next_position = header.last_position().saturating_add(1);

@@ -43,7 +43,7 @@ impl SealedFile {
             let times = if block.count > 0 { times.next() } else { None };
             match page {
                 Ok(page) if times.is_some_and(|times| times.differ_from(&page)) => {
-                    let reason = "the times in its index are not those of its events";
+                    let reason = "the times in its index do not match its events";
                     let error = self.damaged(block.first_position, reason);
                     on_part(Checked::Damage { positions: None, error })?;
                     on_part(Checked::Events(&page))?;

@@ -43,6 +43,7 @@ pub(super) fn check(directory: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let reason = files::read_bounded(&path, REASON_BYTES_MAX).unwrap_or_default();
-    let reason = format!("they failed before: {}", String::from_utf8_lossy(&reason));
+    let reason = String::from_utf8_lossy(&reason);
+    let reason = format!("an earlier attempt to use them failed: {reason}");
     Err(Error::corrupted(directory.display().to_string(), None, reason))
 }

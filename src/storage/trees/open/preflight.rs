@@ -37,7 +37,7 @@ pub(super) fn check(directory: &Path) -> Result<usize, Error> {
         _ => Error::stored("open", &data, source),
     })?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(damaged(&data, "a directory stands in its place"));
+        return Err(damaged(&data, "it is a directory, not a file"));
     }
     // sled writes a snapshot of what it reads, which must not become durable before its source.
     file.sync_data().map_err(|source| Error::io("sync", &data, source))?;
@@ -72,14 +72,14 @@ fn read_conf(path: &Path) -> Result<usize, Error> {
     let (text, sum) = bytes
         .split_last_chunk::<4>()
         .filter(|(text, sum)| crc32fast::hash(text) == u32::from_le_bytes(**sum))
-        .ok_or_else(|| damaged(path, "its checksum does not fit"))?;
+        .ok_or_else(|| damaged(path, "its checksum does not match"))?;
     debug_assert_eq!(sum.len(), 4);
     std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.lines().find_map(|line| line.strip_prefix("segment_size: ")))
         .and_then(|size| size.parse().ok())
         .filter(|&size: &usize| size.is_power_of_two() && size > SEGMENT_HEADER_BYTES)
-        .ok_or_else(|| damaged(path, "it names no segment size"))
+        .ok_or_else(|| damaged(path, "it has no segment size"))
 }
 
 fn refuse_blobs(path: &Path) -> Result<(), Error> {
@@ -90,7 +90,7 @@ fn refuse_blobs(path: &Path) -> Result<(), Error> {
     };
     match entries.next() {
         None => Ok(()),
-        Some(_) => Err(damaged(path, "it holds files, which annals never creates")),
+        Some(_) => Err(damaged(path, "it contains files, which annals never creates")),
     }
 }
 
@@ -178,7 +178,7 @@ fn check_segments(
         file.read_exact_at(&mut header, offset).map_err(failed)?;
         if let Some((lsn, stable)) = parse_segment_header(&header) {
             if present.insert(lsn, offset).is_some() {
-                return Err(damaged(path, format!("segment {lsn} is there twice")));
+                return Err(damaged(path, format!("segment {lsn} occurs twice")));
             }
             highest_stable = highest_stable.max(Some(stable));
         }
@@ -193,7 +193,7 @@ fn check_segments(
         }
     }
     if present.is_empty() && len > 0 {
-        return Err(damaged(path, "it holds no intact segment"));
+        return Err(damaged(path, "it has no intact segment"));
     }
     Ok(present)
 }

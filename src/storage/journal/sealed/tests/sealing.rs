@@ -54,13 +54,13 @@ fn a_frame_out_of_its_place_is_refused() {
     assert!(sound.seal(tempfile::tempdir().expect("a directory").path(), &[]).is_ok());
     let mut source = small();
     source.header.first_frame += 1;
-    assert!(refused(&source).contains("at position 41: a frame stands out of its place"));
+    assert!(refused(&source).contains("at position 41: a frame is out of place"));
     let mut source = small();
     source.header.prev_checksum += 1;
-    assert!(refused(&source).contains("a frame stands out of its place"));
+    assert!(refused(&source).contains("a frame is out of place"));
     let mut source = small();
     source.header.first_position += 1;
-    assert!(refused(&source).contains("at position 42: a frame stands out of its place"));
+    assert!(refused(&source).contains("at position 42: a frame is out of place"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn what_reads_back_otherwise_is_refused() {
     let to_seal = ToSeal { source: &changing, header, number: 0, checkpoints: &[], end: None };
     let directory = tempfile::tempdir().expect("a directory");
     let error = seal(&to_seal, directory.path(), &checksum(), &mut || Ok(())).expect_err("refused");
-    assert!(error.to_string().contains("reads otherwise than it was written"), "{error}");
+    assert!(error.to_string().contains("does not read back as it was written"), "{error}");
     assert_eq!(names(directory.path()), Vec::<PathBuf>::new());
 }
 
