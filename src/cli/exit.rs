@@ -5,14 +5,14 @@ use std::{io, process::ExitCode};
 use annals::{AppendError, Error, ErrorCode};
 use serde::Serialize;
 
-/// What the program tells its caller by its exit code.
+/// The outcome that the exit code reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done. Also: whoever read the output has read enough.
+    /// Success. Also if the reader of the output closed it early.
     Done,
     /// An expected "no": a version conflict, an event id in use, findings of `verify`.
     No,
-    /// The command line is wrong: an invalid argument, or a limit passed.
+    /// The command line is wrong: an invalid argument, or a limit exceeded.
     Usage,
     /// The input data is wrong.
     Input,
@@ -20,11 +20,11 @@ pub(crate) enum Exit {
     Locked,
     /// The store is damaged, or of a newer format.
     Corrupted,
-    /// The system refused: no such store or file, no space, or a failed write.
+    /// The system refused: no such store or file, no space, a failed write.
     System,
-    /// A fault of the program itself.
+    /// A bug in the program.
     Internal,
-    /// A signal ended it.
+    /// A signal ended the command.
     Interrupted,
 }
 
@@ -58,33 +58,33 @@ impl From<ErrorCode> for Exit {
             ErrorCode::Parse => Exit::Input,
             ErrorCode::Locked => Exit::Locked,
             ErrorCode::Corrupted | ErrorCode::UnsupportedFormat => Exit::Corrupted,
-            // A command closes its own store last: one that is read has lost its directory.
+            // `Closed`: the directory of a store that is read has disappeared.
             ErrorCode::Io | ErrorCode::NoSpace | ErrorCode::Poisoned | ErrorCode::Closed => {
                 Exit::System
             }
-            // Besides defects: a command has no handlers.
+            // Bugs, and errors of handlers, which commands do not have.
             _ => Exit::Internal,
         }
     }
 }
 
-/// Why a command ended early: its exit code and what to say, if anything.
+/// Why a command ended early: its exit code, and the messages to print, if any.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) messages: Vec<String>,
-    /// The error of the library, if it was one.
+    /// The code of the library's error, if it was one.
     code: Option<ErrorCode>,
 }
 
-/// A failure under `--json`.
+/// A failure as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct FailureReport<'a> {
     /// What went wrong.
     error: &'a str,
-    /// What else there is to say about it.
+    /// Further messages, such as what to do next.
     notes: &'a [String],
-    /// The stable number and the name of the library's error.
+    /// The stable number of the library's error, and its name.
     code: Option<i32>,
     name: Option<String>,
     exit: u8,
@@ -95,7 +95,13 @@ impl Failure {
         Failure { exit, messages: vec![message.into()], code: None }
     }
 
-    /// What is printed under `--json`, unless there is nothing to say.
+    /// The same failure with one more message.
+    pub(crate) fn note(mut self, message: impl Into<String>) -> Failure {
+        self.messages.push(message.into());
+        self
+    }
+
+    /// The object printed with `--json`, unless there is no message.
     pub(crate) fn report(&self) -> Option<FailureReport<'_>> {
         let (error, notes) = self.messages.split_first()?;
         Some(FailureReport {
@@ -107,7 +113,7 @@ impl Failure {
         })
     }
 
-    /// The same failure, of input data rather than of the command line.
+    /// The same failure, attributed to input data instead of the command line.
     pub(crate) fn of_input(mut self) -> Failure {
         if self.exit == Exit::Usage {
             self.exit = Exit::Input;
@@ -115,12 +121,12 @@ impl Failure {
         self
     }
 
-    /// Standard output did not take it. A reader that has gone away is no failure.
+    /// A failed write to standard output. A reader that closed the pipe is not a failure.
     pub(crate) fn stdout(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure { exit: Exit::Done, messages: Vec::new(), code: None };
         }
-        Failure::new(Exit::System, format!("cannot write standard output: {error}"))
+        Failure::new(Exit::System, format!("cannot write to standard output: {error}"))
     }
 }
 
@@ -128,11 +134,16 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let mut failure = Failure::new(Exit::from(error.code()), error.chain());
         failure.code = Some(error.code());
-        if error.code() == ErrorCode::Corrupted {
-            let help = "`annals repair` shows what can be done, --apply does it; `annals salvage` \
-                        saves what can be read";
-            failure.messages.push(help.to_owned());
-        }
+        let next = match error.code() {
+            ErrorCode::Corrupted => {
+                "`annals repair` shows what can be done, `annals repair --apply` does it, and \
+                 `annals salvage` saves every event that can be read"
+            }
+            ErrorCode::Closed => "its directory has been removed or replaced",
+            ErrorCode::NoSpace => "free some space, then run the command again",
+            _ => return failure,
+        };
+        failure.messages.push(next.to_owned());
         failure
     }
 }

@@ -1,7 +1,7 @@
 //! The `annals` program: one command per run, over the public API of the library.
 //!
-//! `args` says what may be typed, `command` does it, `output` is the only place that prints, and
-//! `exit` maps outcomes to exit codes.
+//! `args` defines the command line, `command` carries it out, `output` is the only place
+//! that prints, and `exit` maps outcomes to exit codes.
 
 mod args;
 mod command;
@@ -19,17 +19,17 @@ use clap::Parser;
 use crate::{args::Args, exit::Exit, output::Output};
 
 fn main() -> ExitCode {
-    // Unhandled, a write past the limit on the size of files kills the program without a word. That
-    // a handler cannot be installed is no reason to stop.
+    // Without a handler, a write past the file size limit kills the program without a message. The
+    // program works even if the handler cannot be installed.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     guarded(run).into()
 }
 
 /// Turns a panic into an exit code of its own.
 fn guarded(run: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
-    // The panic hook has said what happened by the time the panic is caught.
+    // The panic hook has already printed what happened.
     panic::catch_unwind(run).unwrap_or_else(|_| {
-        output::complain("internal error: this is a fault of annals itself, please report it");
+        output::complain("internal error: this is a bug in annals, please report it");
         Exit::Internal
     })
 }
@@ -42,7 +42,9 @@ fn run() -> Exit {
     let is_json = args.json;
     let mut output = Output::new(is_json);
     let outcome = command::run(args.command, &mut output);
-    match outcome.and_then(|exit| output.finish().map(|()| exit)) {
+    let outcome = outcome.and_then(|exit| output.finish().map(|()| exit));
+    command::wait_if_ending();
+    match outcome {
         Ok(exit) => exit,
         Err(failure) => {
             match failure.report().filter(|_| is_json) {

@@ -1,12 +1,13 @@
-//! `export`: every event as NDJSON, to standard output or to a new file.
+//! `export`: writes every event as NDJSON, to standard output or to a new file.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fs, io, path::Path, process, sync::Arc};
 
 use annals::{Error, ExportOptions, ExportReport, Reader};
+use indicatif::ProgressBar;
 
 use crate::{
     args::ExportArgs,
-    command::is_dash,
+    command::{interrupt::end_on_signal, is_dash, open_reader},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -22,8 +23,11 @@ pub(super) fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failur
 
 fn to_file(store: &Path, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
     check_free(file)?;
-    let store = Reader::open(store)?;
-    let report = export(&store, |options| store.export_ndjson_file(file, options))?;
+    let target = file.to_owned();
+    let message = format!("interrupted: {} was not created", file.display());
+    end_on_signal(&message, move || remove_unfinished(&target));
+    let store = open_reader(store)?;
+    let report = export(&store, true, |options| store.export_ndjson_file(file, options))?;
     if output.is_json() {
         output.object(&report)?;
     } else {
@@ -33,21 +37,35 @@ fn to_file(store: &Path, file: &Path, output: &mut Output) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// The name first: the export would refuse it too, but only once the store is open.
+/// Removes what this process has written so far under the temporary name of an export.
+fn remove_unfinished(target: &Path) {
+    let own = format!(".annals-{}-", process::id());
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = fs::read_dir(parent.unwrap_or(Path::new(".")));
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&own) && name.ends_with(".tmp") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Checks the name first: the export would refuse it too, but only after the store is open.
 fn check_free(file: &Path) -> Result<(), Error> {
     if file.symlink_metadata().is_err() {
         return Ok(());
     }
-    let reason = "it exists already, and nothing is overwritten";
+    let reason = "it already exists, and nothing is overwritten";
     let source = io::Error::new(io::ErrorKind::AlreadyExists, reason);
     Err(Error::Io { action: "create", path: file.to_owned(), source: Arc::new(source) })
 }
 
-/// Standard output has the events; a report beside them could only go to standard error.
+/// Standard output has the events, so there is no report.
 fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
-    let store = Reader::open(store)?;
+    let store = open_reader(store)?;
+    let has_bar = !output.is_terminal();
     let writer = output.writer();
-    match export(&store, |options| store.export_ndjson(writer, options)) {
+    match export(&store, has_bar, |options| store.export_ndjson(writer, options)) {
         Ok(_) => Ok(Exit::Done),
         Err(
             Error::Io { source, action: "write", .. } | Error::NoSpace { source: Some(source), .. },
@@ -59,9 +77,14 @@ fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
 /// Runs an export with a progress bar.
 fn export(
     store: &Reader,
+    has_bar: bool,
     run: impl FnOnce(&ExportOptions) -> Result<ExportReport, Error>,
 ) -> Result<ExportReport, Error> {
-    let bar = output::progress(Some(store.head()?), PROGRESS);
+    let bar = match has_bar {
+        true => output::progress(Some(store.head()?), PROGRESS),
+        // The events are on the terminal.
+        false => ProgressBar::hidden(),
+    };
     let hook = bar.clone();
     let options = ExportOptions::new().progress(move |progress| hook.set_position(progress.events));
     let report = run(&options);

@@ -1,33 +1,115 @@
-//! Input that a signal ends, so that what is in stays in and can be reported.
+//! What SIGINT and SIGTERM do: most commands clean up and end; an import ends its input, so that it
+//! can report what it has imported.
 
 use std::{
-    fs::File,
+    fs::{self, DirBuilder, File},
     io::{self, Read},
-    os::fd::AsFd,
+    os::{
+        fd::AsFd,
+        unix::{fs::DirBuilderExt, net::UnixStream},
+    },
+    path::{Path, PathBuf},
+    process,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
-    flag,
+    flag, low_level,
 };
+use uuid::Uuid;
 
-/// How long a wait for input lasts between two looks at the signals, in nanoseconds.
+use crate::output;
+
+/// How long a wait for input lasts before signals are checked again, in nanoseconds.
 const STEP_NANOS: i64 = 100_000_000;
 
-/// The exit code of a program that a signal has ended, as a shell would report it.
+/// The exit code after a signal, the same that a shell reports for SIGINT.
 const EXIT_CODE: i32 = 130;
 
-/// Whether a signal has come. A second one ends the program at once.
+/// How often a directory is removed while files are still created in it.
+const REMOVALS_MAX: usize = 1_000;
+
+/// Whether a signal is ending the program.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Keeps a command from reporting failures that only the clean-up after a signal has caused.
+pub(crate) fn wait_if_ending() {
+    while IS_ENDING.load(Ordering::SeqCst) {
+        thread::park();
+    }
+}
+
+/// From now on a signal removes what `clean_up` removes, prints `message` and ends the program. If
+/// signals cannot be watched, they end the program as always.
+pub(super) fn end_on_signal(message: &str, clean_up: impl FnOnce() + Send + 'static) {
+    let Ok((mut receiver, sender)) = UnixStream::pair() else { return };
+    for signal in [SIGINT, SIGTERM] {
+        let Ok(sender) = sender.try_clone() else { return };
+        let _ = low_level::pipe::register(signal, sender);
+    }
+    let message = message.to_owned();
+    let _ = thread::Builder::new().spawn(move || {
+        if receiver.read_exact(&mut [0]).is_ok() {
+            IS_ENDING.store(true, Ordering::SeqCst);
+            clean_up();
+            output::complain(&message);
+            process::exit(EXIT_CODE);
+        }
+    });
+}
+
+/// A directory for the private copy of a store, which is removed at the end of the command, also
+/// after a signal.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    path: PathBuf,
+    is_own: bool,
+}
+
+impl Scratch {
+    /// Creates the directory in `parent`. If that fails, the library reports it, provided that it
+    /// needs the directory.
+    pub(super) fn new(parent: &Path, message: &str) -> Scratch {
+        let path = parent.join(format!("annals-{}", Uuid::new_v4().simple()));
+        let is_own = DirBuilder::new().mode(0o700).create(&path).is_ok();
+        let scratch = Scratch { path: if is_own { path } else { parent.to_owned() }, is_own };
+        let (path, is_own) = (scratch.path.clone(), scratch.is_own);
+        end_on_signal(message, move || {
+            // The command may still be creating files in it.
+            for _ in 0..REMOVALS_MAX {
+                if !is_own || fs::remove_dir_all(&path).is_ok() {
+                    break;
+                }
+            }
+        });
+        scratch
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.is_own {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Whether a signal has arrived. A second one ends the program at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interrupts(Arc<AtomicBool>);
 
 impl Interrupts {
-    /// Watches for signals from here on. Where that is impossible, they end the program as always.
+    /// Watches for signals from now on. If that is impossible, they end the program as always.
     pub(super) fn watch() -> Interrupts {
         let interrupts = Interrupts::default();
         for signal in [SIGINT, SIGTERM] {
@@ -43,7 +125,7 @@ impl Interrupts {
     }
 }
 
-/// An input that ends with an error once a signal has come, also while it waits.
+/// An input that fails once a signal has arrived, even while it waits.
 #[derive(Debug)]
 pub(super) struct Input {
     file: File,
@@ -61,14 +143,14 @@ impl Input {
         Ok(Input::new(File::from(stdin), interrupts))
     }
 
-    /// Waits until there is something to read; false when a signal came first.
+    /// Waits until there is something to read; false if a signal arrived first.
     fn wait(&self) -> bool {
         while !self.interrupts.have_come() {
             let mut polled = [PollFd::new(&self.file, PollFlags::IN)];
             let step = Timespec { tv_sec: 0, tv_nsec: STEP_NANOS };
             match poll(&mut polled, Some(&step)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                // The read says what is wrong, if anything is.
+                // If something is wrong, the read reports it.
                 Ok(_) | Err(_) => return true,
             }
         }

@@ -1,4 +1,4 @@
-//! The commands, one file each: open the store, call one function of the library, print.
+//! The commands, one file each: open the store, call a function of the library, print the result.
 
 mod append;
 mod checkpoints;
@@ -13,15 +13,17 @@ mod stats;
 mod streams;
 mod tail;
 
-use std::{path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
-use annals::{Error, EventStore, Options};
+use annals::{Error, EventStore, Options, Reader};
 
 use crate::{
     args::Command,
     exit::{Exit, Failure},
     output::{self, Output},
 };
+
+pub(crate) use interrupt::wait_if_ending;
 
 const REBUILD: &str = "rebuilding the trees {wide_bar} {pos}/{len} events, {eta} left";
 
@@ -43,12 +45,25 @@ pub(crate) fn run(command: Command, output: &mut Output) -> Result<Exit, Failure
     }
 }
 
-/// Opens a store that must be there: a mistyped path makes no new one.
+/// Opens a store that must exist: a mistyped path does not create one.
 fn open_existing(path: &Path) -> Result<EventStore, Error> {
     open(path, false, Duration::ZERO)
 }
 
-/// Opens a store for writing, and says what had to be repaired for it.
+/// Opens a store for reading. It must exist.
+fn open_reader(path: &Path) -> Result<Reader, Failure> {
+    Reader::open(path).map_err(|error| {
+        let is_missing = match &error {
+            Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        };
+        let note = "check the path: only `annals append` and `annals import` create a store";
+        let failure = Failure::from(error);
+        if is_missing { failure.note(note) } else { failure }
+    })
+}
+
+/// Opens a store for writing, and reports what had to be rebuilt for that.
 fn open(path: &Path, creates: bool, wait: Duration) -> Result<EventStore, Error> {
     let bar = output::progress(None, REBUILD);
     let hook = bar.clone();
@@ -61,7 +76,9 @@ fn open(path: &Path, creates: bool, wait: Duration) -> Result<EventStore, Error>
     bar.finish_and_clear();
     let recovery = store.recovery();
     if let Some(reason) = recovery.reason() {
-        let kept = recovery.set_aside().map(|aside| format!("; the old ones: {}", aside.display()));
+        let kept = recovery
+            .set_aside()
+            .map(|aside| format!("; the old ones are kept in {}", aside.display()));
         let (events, seconds) = (recovery.rebuilt_events(), recovery.duration().as_secs_f64());
         let built = format!("from {events} events of the journal in {seconds:.1} s");
         match kept {
@@ -69,14 +86,14 @@ fn open(path: &Path, creates: bool, wait: Duration) -> Result<EventStore, Error>
                 "warning: rebuilt the trees of {} {built}: {reason}{kept}",
                 path.display()
             )),
-            // A backup has none.
+            // A backup has no trees.
             None => output::say(&format!("built the trees of {} {built}", path.display())),
         }
     }
     Ok(store)
 }
 
-/// Whether a path argument stands for standard input or output.
+/// Whether a path argument means standard input or output.
 fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

@@ -1,4 +1,4 @@
-//! `read`: events of the store or of one stream.
+//! `read`: prints events of the store or of one stream.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use crate::{
     args::ReadArgs,
+    command::open_reader,
     exit::{Exit, Failure},
     output::{self, Form, Output},
 };
 
 pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = Reader::open(&args.store)?;
+    let store = open_reader(&args.store)?;
     output.set_form(match (args.full, args.table, args.with_version) {
         (true, _, _) => Form::Whole,
         (_, true, _) => Form::Table,
@@ -53,13 +54,13 @@ pub(super) fn run(args: ReadArgs, output: &mut Output) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-/// The events that the options of a read select.
+/// The events that the options select.
 fn matching(store: &Reader, args: ReadArgs) -> Events {
     let mut events = match &args.stream {
         Some(stream) if args.tags.is_empty() => store.read_stream(stream),
         _ => store.read_all(),
     };
-    // Of the last events of a stream it is where the read ends.
+    // With --last, from_version is where the backward read ends.
     let is_start = args.last.is_none() || args.stream.is_none();
     if let Some(version) = args.from_version.filter(|_| is_start) {
         events = events.from_version(version);
@@ -80,7 +81,7 @@ fn matching(store: &Reader, args: ReadArgs) -> Events {
         events = events.backward();
     }
     if args.last.is_some() {
-        // The last ones come first, so the bounds change places.
+        // The last ones are read first, so the bounds change places.
         events = backward_within(events, args.from_position, args.until_position);
     }
     if !args.tags.is_empty() {
@@ -99,13 +100,14 @@ fn matching(store: &Reader, args: ReadArgs) -> Events {
     events
 }
 
-/// Reads the same events backwards.
+/// Reads the same events backward.
 fn backward_within(events: Events, from: Option<u64>, until: Option<u64>) -> Events {
     let events = events.backward().until_position(from.unwrap_or(0));
     events.from_position(until.unwrap_or(u64::MAX))
 }
 
-/// Whether an event belongs to a correlation: by its metadata, or because it started it.
+/// Whether an event belongs to a correlation: its metadata says so, or it is the event that started
+/// it.
 fn has_correlation(event: &RecordedEvent, id: &str) -> bool {
     let metadata = event.metadata_json::<serde_json::Map<String, Value>>();
     let found =

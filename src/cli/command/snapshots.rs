@@ -1,15 +1,14 @@
-//! `snapshots`: what was saved by projections and callers.
-
-use annals::Reader;
+//! `snapshots`: lists what projections and callers have saved.
 
 use crate::{
     args::SnapshotsArgs,
+    command::open_reader,
     exit::{Exit, Failure},
     output::Output,
 };
 
 pub(super) fn run(args: &SnapshotsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = Reader::open(&args.store)?;
+    let store = open_reader(&args.store)?;
     for snapshot in store.snapshots() {
         let snapshot = snapshot?;
         if args.name.as_ref().is_none_or(|name| name == snapshot.key.name()) {

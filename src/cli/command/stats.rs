@@ -1,4 +1,4 @@
-//! `stats`: how much is in a store.
+//! `stats`: how much is in a store, and how much space it takes.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::{
     args::StatsArgs,
+    command::open_reader,
     exit::{Exit, Failure},
     output::Output,
 };
 
 pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = Reader::open(&args.store)?;
+    let store = open_reader(&args.store)?;
     let stats = store.stats()?;
     let counts = counts(&store, args)?;
     if output.is_json() {
@@ -46,8 +47,9 @@ pub(super) fn run(args: &StatsArgs, output: &mut Output) -> Result<Exit, Failure
     }
     for (title, counts) in [("events by type", counts.types), ("events by day", counts.days)] {
         let Some(counts) = counts else { continue };
-        output.text(&format!("\n{title}"))?;
-        chart(&counts, output)?;
+        output.text("")?;
+        output.text(title)?;
+        output.chart(&counts)?;
     }
     Ok(Exit::Done)
 }
@@ -60,7 +62,7 @@ struct Report<'a> {
     counts: Counts,
 }
 
-/// What was counted, by its name, where it was asked for.
+/// The requested counts, by name.
 #[derive(Serialize)]
 struct Counts {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,17 +95,4 @@ fn add(counts: &mut BTreeMap<String, u64>, name: &str) {
         Some(count) => *count += 1,
         None => drop(counts.insert(name.to_owned(), 1)),
     }
-}
-
-/// The longest bar of a chart.
-const BAR: u64 = 30;
-
-fn chart(counts: &BTreeMap<String, u64>, output: &mut Output) -> Result<(), Failure> {
-    let most = counts.values().max().copied().unwrap_or(0);
-    let width = counts.keys().map(|name| name.chars().count()).max().unwrap_or(0).min(32);
-    for (name, count) in counts {
-        let bar = usize::try_from((count * BAR).div_ceil(most.max(1))).unwrap_or(0);
-        output.text(&format!("  {name:<width$}  {count:>9}  {}", "#".repeat(bar)))?;
-    }
-    Ok(())
 }

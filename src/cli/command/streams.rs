@@ -1,15 +1,16 @@
-//! `streams`: the streams and their versions.
+//! `streams`: lists the streams and their versions.
 
 use annals::{Error, Reader, StreamInfo};
 
 use crate::{
     args::{Sort, StreamsArgs},
+    command::open_reader,
     exit::{Exit, Failure},
     output::{LastEvent, Output, StreamRow},
 };
 
 pub(super) fn run(args: &StreamsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = Reader::open(&args.store)?;
+    let store = open_reader(&args.store)?;
     let mut streams = store.streams();
     if let Some(prefix) = &args.prefix {
         streams = streams.prefix(prefix);

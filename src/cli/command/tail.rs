@@ -1,45 +1,29 @@
-//! `tail`: the last events, then what any process appends, until it is interrupted.
+//! `tail`: prints the last events, then those that any process appends, until it is interrupted.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, time::Duration};
 
-use annals::Reader;
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    flag,
-};
 
 use crate::{
     args::TailArgs,
+    command::{interrupt::Interrupts, open_reader},
     exit::{Exit, Failure},
     output::Output,
 };
 
-/// How long it waits between two looks at signals and at its reader.
+/// How long it waits for events before it checks for signals and for a closed output.
 const STEP: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &TailArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let is_interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register(signal, Arc::clone(&is_interrupted)).map_err(|error| {
-            Failure::new(Exit::System, format!("cannot wait for signals: {error}"))
-        })?;
-    }
-    let store = Reader::open(&args.store)?;
+    let interrupts = Interrupts::watch();
+    let store = open_reader(&args.store)?;
     let from = match args.from {
         Some(from) => from,
         None => store.head()?.saturating_sub(args.last) + 1,
     };
     let mut events = store.subscribe(from)?;
     let mut is_flushed = true;
-    while !is_interrupted.load(Ordering::Relaxed) {
+    while !interrupts.have_come() {
         let wait = if is_flushed { STEP } else { Duration::ZERO };
         match events.next_timeout(wait)? {
             Some(event) => {
@@ -57,11 +41,11 @@ pub(super) fn run(args: &TailArgs, output: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Whether nobody reads standard output any more: without events to write, nothing else tells.
+/// Whether the reader of standard output has closed it: without events to write, no write fails.
 fn is_reader_gone() -> bool {
     let stdout = io::stdout();
     let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
-    // Asking for nothing still tells errors and hang-ups, without waiting.
+    // Errors and hang-ups are reported even if no event is requested.
     let _ = poll(&mut polled, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }));
     polled.iter().any(|stdout| stdout.revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }

@@ -1,14 +1,15 @@
-//! The only place that prints: data to standard output, words to standard error.
+//! The only place that prints: data to standard output, messages to standard error.
 //!
-//! Rows are a table for a terminal and one JSON object per line for anything else. A terminal never
-//! gets a character that could steer it.
+//! On a terminal rows are a table; elsewhere each row is a JSON object on a line of its own.
 
+mod chart;
+mod safe;
 mod table;
 mod whole;
 
 use std::{
-    borrow::Cow,
-    io::{self, BufWriter, IsTerminal, Stdout, Write},
+    collections::BTreeMap,
+    io::{self, Write},
 };
 
 use annals::{RecordedEvent, SnapshotInfo, SnapshotOwner};
@@ -18,11 +19,11 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
 
+use safe::{Sink, printable};
 use table::Table;
 
-/// The width of a table that goes elsewhere than to a terminal.
+/// The width of a table that does not go to a terminal.
 const TABLE_WIDTH: usize = 80;
-const BUFFER_BYTES: usize = 64 << 10;
 const GAP: &str = "  ";
 
 /// A stream in a list.
@@ -30,7 +31,7 @@ const GAP: &str = "  ";
 pub(crate) struct StreamRow {
     pub(crate) stream_id: String,
     pub(crate) version: u64,
-    /// Its last event, where that was asked for.
+    /// Its last event, if requested.
     #[serde(flatten)]
     pub(crate) last: Option<LastEvent>,
 }
@@ -42,16 +43,16 @@ pub(crate) struct LastEvent {
     pub(crate) last_time: String,
 }
 
-/// Standard output, in the form that the command line and the terminal ask for.
+/// Standard output, in the form that the options and the terminal determine.
 #[derive(Debug)]
 pub(crate) struct Output {
-    stdout: BufWriter<Stdout>,
+    stdout: Sink,
     is_json: bool,
-    /// The terminal's width, when rows are a table.
+    /// The width of the terminal, if rows are a table.
     table_width: Option<usize>,
     has_header: bool,
     form: Form,
-    /// The table of events, where they are rows of one.
+    /// The table of events, if they are printed as one.
     table: Option<Table>,
 }
 
@@ -61,25 +62,24 @@ pub(crate) enum Form {
     /// A table on a terminal, NDJSON lines elsewhere.
     #[default]
     Auto,
-    /// A table wherever it goes.
+    /// A table everywhere.
     Table,
-    /// Every field of an event on a line of its own.
+    /// Each field of an event on a line of its own.
     Whole,
-    /// NDJSON lines that have the version in the stream as well.
+    /// NDJSON lines that also have the version in the stream.
     WithVersion,
 }
 
 impl Output {
     pub(crate) fn new(is_json: bool) -> Output {
-        let stdout = io::stdout();
+        let stdout = Sink::new();
         let is_table = !is_json && stdout.is_terminal();
         let table_width = is_table.then(|| usize::from(Term::stdout().size().1));
-        let stdout = BufWriter::with_capacity(BUFFER_BYTES, stdout);
         let table = table_width.map(Table::new);
         Output { stdout, is_json, table_width, has_header: false, form: Form::Auto, table }
     }
 
-    /// Prints events in this form from here on.
+    /// Prints events in this form from now on.
     pub(crate) fn set_form(&mut self, form: Form) {
         self.form = form;
         self.table = match form {
@@ -94,7 +94,11 @@ impl Output {
         self.is_json
     }
 
-    /// Prints an event: the line that `export` writes, a row of a table, or all of it in lines.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.stdout.is_terminal()
+    }
+
+    /// Prints an event: the line that `export` writes, a row of a table, or a line for each field.
     pub(crate) fn event(&mut self, event: &RecordedEvent) -> Result<(), Failure> {
         if self.form == Form::Whole {
             let lines = whole::lines(event);
@@ -107,7 +111,7 @@ impl Output {
         let mut line = Vec::new();
         let written = event.write_ndjson(&mut line).and_then(|()| {
             if with_version {
-                // The line ends with the brace of the object and a line feed.
+                // The line ends with a closing brace and a line feed.
                 line.truncate(line.len().saturating_sub(2));
                 writeln!(line, ", \"version\": {}}}", event.version())?;
             }
@@ -116,7 +120,7 @@ impl Output {
         written.map_err(|error| Failure::stdout(&error))
     }
 
-    /// Prints the rows of events that wait.
+    /// Prints the rows that are waiting.
     fn print_table(&mut self) -> Result<(), Failure> {
         let lines = self.table.as_mut().map(Table::take_lines).unwrap_or_default();
         lines.iter().try_for_each(|line| self.line(line))
@@ -195,12 +199,19 @@ impl Output {
         self.line(&text)
     }
 
-    /// Prints a line of text, made safe if a terminal shows it.
+    /// Prints a line of text for people, escaped wherever it goes: a terminal may be at the end of
+    /// the pipe.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
-        if self.table_width.is_some() { self.line(&printable(text)) } else { self.line(text) }
+        self.line(&printable(text))
     }
 
-    /// Where data goes that is written in one piece.
+    /// Prints counts by name, with a bar for each.
+    pub(crate) fn chart(&mut self, counts: &BTreeMap<String, u64>) -> Result<(), Failure> {
+        let lines = chart::lines(counts, self.table_width);
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Standard output, for data that a function of the library writes.
     pub(crate) fn writer(&mut self) -> &mut impl Write {
         &mut self.stdout
     }
@@ -215,51 +226,24 @@ impl Output {
     }
 }
 
-/// `text` with every character escaped that could move, hide or reorder what a terminal shows.
-fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_unsafe(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
-    }
-    Cow::Owned(safe)
+/// Prints a message on standard error. It is not a failure if standard error is closed.
+pub(crate) fn say(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(message));
 }
 
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
+/// Prints on standard error what is wrong.
+pub(crate) fn complain(message: &str) {
+    say(&format!("annals: {message}"));
 }
 
-/// Says something on standard error. Nobody may be left to read it, which is no failure.
-pub(crate) fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(words));
-}
-
-/// Says on standard error what is wrong.
-pub(crate) fn complain(words: &str) {
-    say(&format!("annals: {words}"));
-}
-
-/// Says on standard error what is wrong, as an object of one line.
+/// Prints on standard error what is wrong, as a JSON object on one line.
 pub(crate) fn complain_as_json(report: &impl Serialize) {
     if let Ok(text) = serde_json::to_string(report) {
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", safe::json(&text));
     }
 }
 
-/// Prints what the argument parser answers: help, the version, or a complaint.
+/// Prints the answer of the argument parser: help, the version, or an error.
 pub(crate) fn answer_usage(answer: &clap::Error) -> Exit {
     let printed = answer.print();
     match printed {
@@ -269,25 +253,13 @@ pub(crate) fn answer_usage(answer: &clap::Error) -> Exit {
     }
 }
 
-/// A bar on standard error when that is a terminal, else something that stays invisible.
-/// `total` is the last value it will be set to, where that is known.
+/// A progress bar on standard error, which is invisible if that is not a terminal. `total` is the
+/// last value it will be set to, if known.
 pub(crate) fn progress(total: Option<u64>, template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-    // A template that does not parse would leave the default style, which is good enough.
+    // If the template did not parse, the default style would do.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_character_steers_the_terminal() {
-        assert_eq!(printable("plain \u{e9}"), "plain \u{e9}");
-        assert_eq!(printable("\u{1b}[31mred\u{7}\n"), "\\u{1b}[31mred\\u{7}\\u{a}");
-        assert_eq!(printable("a\u{202e}b\u{9b}c\u{200b}"), "a\\u{202e}b\\u{9b}c\\u{200b}");
-    }
 }

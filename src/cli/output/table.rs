@@ -1,24 +1,32 @@
 //! Events as a table that fits the width of the terminal.
 //!
-//! Rows wait until there are some, or until no more come for now; then the widest of them decide
-//! the widths of the columns. Times are cut to what differs.
+//! Rows are collected, and the widest of them determine the widths of the columns. Times are
+//! shortened to what differs. A narrow terminal gets fewer columns.
 
 use annals::RecordedEvent;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::printable;
 
-/// Rows that are laid out together.
+/// The number of rows that are laid out together.
 const ROWS: usize = 200;
-/// The least that is left for the data.
-const DATA_WIDTH_MIN: usize = 16;
 /// From this width on there is room for whole titles.
 const WIDE: usize = 100;
+/// Below this width there is no room for times.
+const NARROW: usize = 60;
+/// Below this width there is room only for positions, streams and types.
+const TINY: usize = 32;
 const GAP: &str = "  ";
 const TITLES: [&str; COLUMNS] = ["POSITION", "STREAM", "VERSION", "TYPE", "TIME"];
 const SHORT_TITLES: [&str; COLUMNS] = ["POS", "STREAM", "VER", "TYPE", "TIME"];
 const COLUMNS: usize = 5;
+const STREAM: usize = 1;
+const VERSION: usize = 2;
+const TYPE: usize = 3;
 const TIME: usize = 4;
+/// The least widths of names.
+const STREAM_MIN: usize = 3;
+const TYPE_MIN: usize = 3;
 
 /// A row before it is laid out.
 #[derive(Debug)]
@@ -27,7 +35,7 @@ struct Row {
     data: String,
 }
 
-/// Rows on their way to a terminal.
+/// Rows that have not been printed yet.
 #[derive(Debug)]
 pub(super) struct Table {
     width: usize,
@@ -40,11 +48,11 @@ impl Table {
         Table { width, rows: Vec::new(), has_header: false }
     }
 
-    /// Adds an event, and returns whether enough wait.
+    /// Adds an event, and returns whether there are enough rows to print.
     pub(super) fn add(&mut self, event: &RecordedEvent) -> bool {
         let data = match event.is_binary() {
             true => format!("({} bytes)", event.data().len()),
-            // No more of it than a line can show.
+            // No more than a line can show.
             false => {
                 let start = event.data().get(..4 * self.width).unwrap_or(event.data());
                 String::from_utf8_lossy(start).into_owned()
@@ -61,7 +69,7 @@ impl Table {
         self.rows.len() >= ROWS
     }
 
-    /// The lines of the rows that wait.
+    /// The lines of the rows that were added.
     pub(super) fn take_lines(&mut self) -> Vec<String> {
         let mut rows = std::mem::take(&mut self.rows);
         if rows.is_empty() {
@@ -79,7 +87,7 @@ impl Table {
     }
 }
 
-/// Cuts what all times have in common: the day and the offset.
+/// Removes what all times have in common: the day and the offset.
 fn shorten_times(rows: &mut [Row]) {
     let Some(first) = rows.first().map(|row| row.cells[TIME].clone()) else { return };
     let day = first.get(..11).unwrap_or_default();
@@ -95,7 +103,8 @@ fn shorten_times(rows: &mut [Row]) {
     }
 }
 
-/// The widths of the columns: what their widest cell needs, and less where that is too much.
+/// The widths of the columns: what the widest cell needs, or less if that is too much. A column of
+/// width 0 is left out.
 fn widths(rows: &[Row], titles: &[&str; COLUMNS], width: usize) -> [usize; COLUMNS] {
     let mut widths = titles.map(str::len);
     for row in rows {
@@ -103,22 +112,31 @@ fn widths(rows: &[Row], titles: &[&str; COLUMNS], width: usize) -> [usize; COLUM
             *width = measure_text_width(cell).max(*width);
         }
     }
-    // Names give way first: the stream, then the type.
-    let gaps = GAP.len() * COLUMNS;
-    for (column, least) in [(1, 24), (3, 18), (1, 10), (3, 8), (TIME, 8), (1, 3), (3, 3)] {
-        let taken = widths.iter().sum::<usize>() + gaps + DATA_WIDTH_MIN;
-        if let Some(found) = widths.get_mut(column) {
-            *found -= found.saturating_sub(least).min(taken.saturating_sub(width));
-        }
+    if width < NARROW {
+        widths[TIME] = 0;
     }
+    if width < TINY {
+        widths[VERSION] = 0;
+    }
+    // The data gets a quarter of the line; names share what is left, and the longer gives way.
+    let data = if width < TINY { 0 } else { width / 4 };
+    let [position, stream, version, event_type, time] = widths;
+    let shown = widths.iter().filter(|width| **width > 0).count();
+    let taken = position + version + time + shown * GAP.len() + data;
+    let room = width.saturating_sub(taken).max(STREAM_MIN + TYPE_MIN);
+    widths[STREAM] = stream.min((room / 2).max(room.saturating_sub(event_type)));
+    widths[TYPE] = event_type.min(room.saturating_sub(widths[STREAM]));
     widths
 }
 
 fn line(cells: &[String; COLUMNS], data: &str, widths: &[usize; COLUMNS], width: usize) -> String {
     let mut line = String::new();
     for ((column, cell), cell_width) in cells.iter().enumerate().zip(widths) {
+        if *cell_width == 0 {
+            continue;
+        }
         let alignment = match column {
-            0 | 2 => Alignment::Right,
+            0 | VERSION => Alignment::Right,
             _ => Alignment::Left,
         };
         let cell = truncate_str(cell, *cell_width, "~");
@@ -142,12 +160,17 @@ mod tests {
 
     use super::*;
 
+    const NAMES: (&str, &str) = ("customer-4711-of-a-long-name", "ItemWasAddedToTheOrder");
+
     fn lines(width: usize, times: &[i64]) -> Vec<String> {
+        lines_of(NAMES, width, times)
+    }
+
+    fn lines_of((stream, event_type): (&str, &str), width: usize, times: &[i64]) -> Vec<String> {
         let store = EventStore::in_memory().expect("a store");
         for micros in times {
-            let event = NewEvent::json("ItemWasAddedToTheOrder", &"x".repeat(500));
+            let event = NewEvent::json(event_type, &"x".repeat(500));
             let event = event.expect("JSON").timestamp(Timestamp::utc(*micros).expect("a time"));
-            let stream = "customer-4711-of-a-long-name";
             store.append(stream, ExpectedVersion::Any, [event]).expect("an append");
         }
         let mut table = Table::new(width);
@@ -167,6 +190,37 @@ mod tests {
         let shown = lines(80, &[0, 1_000_000]);
         assert!(shown.iter().all(|line| measure_text_width(line) >= 75 || line.contains("DATA")));
         assert!(shown[1].ends_with("xxx..."), "{shown:?}");
+    }
+
+    #[test]
+    fn odd_names_fit_every_width_and_steer_nothing() {
+        let (long, wide) = ("a".repeat(255), "\u{6f22}\u{5b57}".repeat(40));
+        let odd = "\u{1b}[31m\u{9b}2J\n\r\u{202e}";
+        for names in [(&*long, &*wide), (&wide, &long), (odd, "T"), ("s", odd)] {
+            for width in [0, 1, 20, 31, 32, 40, 59, 60, 80, 200] {
+                for line in lines_of(names, width, &[0, 1]) {
+                    assert!(measure_text_width(&line) <= width, "{width}: {line}");
+                    assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_share_the_room_and_narrow_terminals_get_fewer_columns() {
+        let (long, short) = ("a".repeat(255), "b".repeat(20));
+        let count = |line: &str, c: char| line.chars().filter(|found| *found == c).count();
+        let shown = lines_of((&long, &long.replace('a', "b")), 200, &[0, 1]);
+        assert!(count(&shown[1], 'a').abs_diff(count(&shown[1], 'b')) <= 1, "{shown:?}");
+        let shown = lines_of((&long, &short), 200, &[0, 1]);
+        assert_eq!(count(&shown[1], 'b'), 20, "{shown:?}");
+        let titles = |width| -> Vec<String> {
+            let shown = lines(width, &[0]);
+            shown[0].split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(titles(20), ["POS", "STRE~", "TYPE"]);
+        assert_eq!(titles(40), ["POS", "STREAM", "VER", "TYPE", "DATA"]);
+        assert_eq!(titles(80), ["POS", "STREAM", "VER", "TYPE", "TIME", "DATA"]);
     }
 
     #[test]

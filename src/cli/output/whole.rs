@@ -1,4 +1,4 @@
-//! A whole event for reading: every field a line, JSON unfolded.
+//! A whole event for reading: a line for each field, with the JSON indented.
 
 use annals::RecordedEvent;
 
@@ -36,7 +36,7 @@ fn push_json(lines: &mut Vec<String>, title: &str, json: &str) {
     }
 }
 
-/// Valid JSON with a line for each member and element. Its tokens stay byte for byte as they are.
+/// Valid JSON with a line for each member and element. Its tokens stay the same, byte for byte.
 fn unfold(json: &str) -> String {
     let (mut out, mut depth, mut is_in_string, mut is_escaped) = (String::new(), 0, false, false);
     let new_line = |out: &mut String, depth: usize| {

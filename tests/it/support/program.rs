@@ -77,9 +77,15 @@ impl Place {
     /// returns what the terminal gets of it, standard error included.
     #[cfg(unix)]
     pub(crate) fn run_on_terminal(&self, line: &str) -> String {
+        self.run_on_terminal_of(120, line)
+    }
+
+    /// The same on a terminal with so many columns.
+    #[cfg(unix)]
+    pub(crate) fn run_on_terminal_of(&self, columns: usize, line: &str) -> String {
         let line = line.replacen("annals", env!("CARGO_BIN_EXE_annals"), 1);
         let mut command = Command::new("script");
-        let line = format!("stty rows 50 cols 120; {line}");
+        let line = format!("stty rows 50 cols {columns}; {line}");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         let command = command.current_dir(self.directory.path()).stdin(Stdio::null());
         String::from_utf8(command.output().unwrap().stdout).unwrap()

@@ -1,14 +1,16 @@
-//! `backup`: a copy of the store in a new directory, or what is new in an earlier one.
+//! `backup`: copies the store to a new directory, or adds what is new to an earlier copy.
 
 use annals::{BackupOptions, backup};
 
 use crate::{
     args::BackupArgs,
+    command::interrupt::end_on_signal,
     exit::{Exit, Failure},
     output::{self, Output},
 };
 
 pub(super) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
+    end_on_signal("interrupted: run the command again to complete the backup", || {});
     let options = BackupOptions::new().link(args.link);
     let report = backup(&args.store, &args.directory, &options)?;
     if output.is_json() {

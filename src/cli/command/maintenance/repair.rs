@@ -1,4 +1,4 @@
-//! `repair`: the plan of a repair, or the repair itself.
+//! `repair`: shows the plan of a repair, or carries it out.
 
 use std::env;
 
@@ -6,15 +6,24 @@ use annals::{RepairOptions, repair};
 
 use crate::{
     args::RepairArgs,
+    command::interrupt::Scratch,
     exit::{Exit, Failure},
     output::{self, Output},
 };
 
 pub(super) fn run(args: RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let scratch = args.scratch.unwrap_or_else(env::temp_dir);
+    let scratch = Scratch::new(
+        &scratch,
+        match args.apply {
+            true => "interrupted: run the command again to complete the repair",
+            false => "interrupted: nothing was changed",
+        },
+    );
     let options = RepairOptions::new()
         .apply(args.apply)
         .discard_evidence(args.discard_evidence)
-        .scratch(args.scratch.unwrap_or_else(env::temp_dir));
+        .scratch(scratch.path());
     let report = repair(&args.store, &options)?;
     if output.is_json() {
         output.object(&report)?;
@@ -28,7 +37,7 @@ pub(super) fn run(args: RepairArgs, output: &mut Output) -> Result<Exit, Failure
         output::say(match (report.steps.is_empty(), report.applied) {
             (true, _) => "nothing to repair",
             (false, true) => "repaired",
-            (false, false) => "nothing was changed: --apply does it",
+            (false, false) => "nothing was changed: --apply carries out the repair",
         });
     }
     Ok(match (report.lost.is_empty(), report.steps.is_empty() || report.applied) {

@@ -1,4 +1,4 @@
-//! `salvage`: every event that can be read of a damaged store, as NDJSON.
+//! `salvage`: writes every readable event of a damaged store as NDJSON.
 
 use std::{
     env,
@@ -12,14 +12,15 @@ use annals::{Error, SalvageOptions, SalvageReport, salvage_with};
 
 use crate::{
     args::SalvageArgs,
-    command::is_dash,
+    command::{interrupt::Scratch, is_dash},
     exit::{Exit, Failure},
     output::{self, Output},
 };
 
 pub(super) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failure> {
     let scratch = args.scratch.unwrap_or_else(env::temp_dir);
-    let options = SalvageOptions::new().scratch(scratch);
+    let scratch = Scratch::new(&scratch, "interrupted: the output is not complete");
+    let options = SalvageOptions::new().scratch(scratch.path());
     let report = match args.file.as_deref().filter(|file| !is_dash(file)) {
         Some(file) => salvage_with(&args.store, new_file(file)?, &options)?,
         None => match salvage_with(&args.store, output.writer(), &options) {
@@ -30,11 +31,11 @@ pub(super) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failur
             saved => saved?,
         },
     };
-    tell(&report, output.is_json());
+    report_on_stderr(&report, output.is_json());
     Ok(if report.missing.is_empty() { Exit::Done } else { Exit::Corrupted })
 }
 
-/// A file that is not there yet.
+/// Creates a file, which must not exist yet.
 fn new_file(path: &Path) -> Result<impl Write, Error> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
     let file = opened.map_err(|source| Error::Io {
@@ -45,8 +46,8 @@ fn new_file(path: &Path) -> Result<impl Write, Error> {
     Ok(BufWriter::new(file))
 }
 
-/// Standard output may have the events, so the report goes to standard error.
-fn tell(report: &SalvageReport, is_json: bool) {
+/// Prints the report on standard error, because standard output may have the events.
+fn report_on_stderr(report: &SalvageReport, is_json: bool) {
     if is_json {
         output::say(&serde_json::to_string(report).unwrap_or_default());
         return;

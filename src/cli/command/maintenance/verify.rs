@@ -1,4 +1,4 @@
-//! `verify`: checks a store, and prints each finding.
+//! `verify`: checks a store and prints each finding.
 
 use std::env;
 
@@ -6,13 +6,15 @@ use annals::{VerifyOptions, verify};
 
 use crate::{
     args::VerifyArgs,
+    command::interrupt::Scratch,
     exit::{Exit, Failure},
     output::{self, Output},
 };
 
 pub(super) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let scratch = args.scratch.unwrap_or_else(env::temp_dir);
-    let report = verify(&args.store, &VerifyOptions::new().scratch(scratch))?;
+    let scratch = Scratch::new(&scratch, "interrupted: the check is not complete");
+    let report = verify(&args.store, &VerifyOptions::new().scratch(scratch.path()))?;
     if output.is_json() {
         output.object(&report)?;
     } else {
@@ -25,12 +27,14 @@ pub(super) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure
             count => format!("{count} findings"),
         };
         output::say(&format!("{} events, {} streams: {findings}", report.events, report.streams));
-        if let Some(what) = &report.not_checked {
-            output::say(&format!("not checked: {what}"));
+        if let Some((what, why)) = report.not_checked.as_ref().and_then(|not| not.split_once(": "))
+        {
+            let what = what.trim_start_matches("the ");
+            output::say(&format!("{what}: not checked ({why})"));
         }
         if report.unreadable > 0 {
             output::say(&format!(
-                "{} events cannot be read; `annals repair` shows what can be done, and \
+                "{} events cannot be read: `annals repair` shows what can be done, and \
                  `annals salvage` saves the others",
                 report.unreadable
             ));
