@@ -1,4 +1,4 @@
-//! What may be typed on the command line, as plain data.
+//! The arguments of the command line, as plain data.
 
 use std::path::PathBuf;
 
@@ -7,106 +7,34 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  done
-   1  an expected no: version conflict, event id in use, findings of verify
-   2  wrong usage: an invalid argument, or a limit passed
-   3  the input data is wrong, also what comes on standard input
-   4  the store is open elsewhere
-   5  the store is damaged, or of a newer format
-   6  the system refused: no such store or file, no space, a failed write
-  70  internal error
- 130  interrupted: what is in stays in";
+use crate::help;
 
-/// What the help of each command ends with.
-mod examples {
-    pub(super) const APPEND: &str = "\
-Examples:
-  annals append orders.annals order-7 ItemAdded '{\"sku\": \"tea\"}'
-  annals append orders.annals order-7 ItemAdded '{\"sku\": \"tea\"}' --expected 3
-  jq -c .item order.json | annals append orders.annals order-7 ItemAdded -";
-    pub(super) const READ: &str = "\
-Examples:
-  annals read orders.annals order-7
-  annals read orders.annals --last 5 --full
-  annals read orders.annals --type ItemAdded --since 2024-05-01 --until 2024-05-31
-  annals read orders.annals --correlation req-17
-  annals read orders.annals order-7 --table | less";
-    pub(super) const TAIL: &str = "\
-Examples:
-  annals tail orders.annals
-  annals tail orders.annals -n 100 --json | jq .data";
-    pub(super) const STREAMS: &str = "\
-Examples:
-  annals streams orders.annals --prefix order-
-  annals streams orders.annals --sort last --limit 10
-  annals streams orders.annals --sort events --times --json";
-    pub(super) const SNAPSHOTS: &str = "\
-Example:
-  annals snapshots orders.annals balances";
-    pub(super) const CHECKPOINTS: &str = "\
-Example:
-  annals checkpoints orders.annals";
-    pub(super) const STATS: &str = "\
-Examples:
-  annals stats orders.annals
-  annals stats orders.annals --types --days";
-    pub(super) const IMPORT: &str = "\
-Examples:
-  annals import orders.annals orders.ndjson
-  annals import orders.annals orders.ndjson --mode resume
-  zcat orders.ndjson.gz | annals import orders.annals -";
-    pub(super) const EXPORT: &str = "\
-Examples:
-  annals export orders.annals orders.ndjson
-  annals export orders.annals | gzip > orders.ndjson.gz";
-    pub(super) const VERIFY: &str = "\
-Examples:
-  annals verify orders.annals
-  annals verify orders.annals --json --scratch /var/tmp";
-    pub(super) const REPAIR: &str = "\
-Examples:
-  annals repair orders.annals
-  annals repair orders.annals --apply";
-    pub(super) const SALVAGE: &str = "\
-Example:
-  annals salvage orders.annals saved.ndjson";
-    pub(super) const BACKUP: &str = "\
-Example, which adds what is new when it is repeated:
-  annals backup orders.annals /backup/orders.annals";
-    pub(super) const COMPACT: &str = "\
-Example:
-  annals compact orders.annals";
-    pub(super) const COMPLETIONS: &str = "\
-Example:
-  annals completions bash > ~/.local/share/bash-completion/completions/annals";
+/// A time, or a day, which means its first moment.
+fn start_time(text: &str) -> Result<Timestamp, String> {
+    time(text, "T00:00:00Z")
 }
 
-/// A time, or a day, which stands for its start.
-fn start_time(text: &str) -> Result<Timestamp, Error> {
-    match text.len() {
-        10 => format!("{text}T00:00:00Z").parse(),
-        _ => text.parse(),
-    }
+/// A time, or a day, which means its last moment.
+fn end_time(text: &str) -> Result<Timestamp, String> {
+    time(text, "T23:59:59.999999Z")
 }
 
-/// A time, or a day, which stands for its end.
-fn end_time(text: &str) -> Result<Timestamp, Error> {
-    match text.len() {
-        10 => format!("{text}T23:59:59.999999Z").parse(),
-        _ => text.parse(),
-    }
+fn time(text: &str, of_day: &str) -> Result<Timestamp, String> {
+    let full =
+        if text.len() == "2024-05-01".len() { format!("{text}{of_day}") } else { text.into() };
+    full.parse().map_err(|_: Error| {
+        "expected a day such as 2024-05-01, or a time such as 2024-05-01T12:30:00+02:00".to_owned()
+    })
 }
 
-/// Works with an event store in a directory.
+/// Reads and writes an event store, which is a directory
 ///
-/// Data goes to standard output, words go to standard error.
+/// Data goes to standard output, messages go to standard error.
 #[derive(Debug, Parser)]
-#[command(name = "annals", version, after_help = EXIT_CODES)]
+#[command(name = "annals", version, after_help = help::EXIT_CODES)]
 pub(crate) struct Args {
-    /// Print reports as JSON, one object per line, and events as NDJSON
-    #[arg(long, global = true)]
+    /// Print reports and failures as JSON objects, and events as NDJSON
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -142,7 +70,7 @@ pub(crate) enum Maintenance {
 
 /// Append one event to a stream, creating the store if it is missing
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::APPEND)]
+#[command(after_help = help::APPEND)]
 pub(crate) struct AppendArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -151,56 +79,56 @@ pub(crate) struct AppendArgs {
     /// The type of the event: the name of the fact
     #[arg(value_name = "TYPE")]
     pub(crate) event_type: String,
-    /// The payload, as JSON; "-" or nothing: read it from standard input
+    /// The payload, as JSON; "-" reads standard input [default: -]
     #[arg(allow_negative_numbers = true)]
     pub(crate) data: Option<String>,
-    /// The metadata: a JSON object
+    /// The metadata: a JSON object [default: none]
     #[arg(long, value_name = "JSON")]
     pub(crate) metadata: Option<String>,
-    /// What the stream must be: any, no-stream, exists, or its number of events
+    /// Expected version: any, no-stream, exists, or a number
     #[arg(long, value_name = "VERSION", default_value_t)]
     pub(crate) expected: ExpectedVersion,
-    /// An id for the event, which makes the command safe to repeat
+    /// An id, which makes the command safe to repeat [default: none]
     #[arg(long, value_name = "UUID")]
     pub(crate) id: Option<Uuid>,
-    /// A tag of the event; may be given several times
+    /// A tag of the event; can be given several times
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
-    /// Wait for so many seconds while another process has the store open
+    /// How long to wait while the store is open elsewhere
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,
 }
 
-/// Print events: of the whole store, or of one stream
+/// Print the events of the whole store, or of one stream
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::READ)]
+#[command(after_help = help::READ)]
 pub(crate) struct ReadArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// Read only this stream
+    /// Read only this stream [default: all]
     pub(crate) stream: Option<String>,
-    /// Start at this version of the stream
+    /// Start at this version [default: the first; with --backward the last]
     #[arg(long, value_name = "N")]
     pub(crate) from_version: Option<u64>,
-    /// Start at this position of the store
+    /// Start at this position [default: the first; with --backward the last]
     #[arg(long, value_name = "N")]
     pub(crate) from_position: Option<u64>,
     /// Read from the newest event to the oldest
     #[arg(long)]
     pub(crate) backward: bool,
-    /// End at this position of the store
+    /// End at this position of the store, inclusive
     #[arg(long, value_name = "N")]
     pub(crate) until_position: Option<u64>,
-    /// Print only events with this time or a later one: 2024-05-01, or 2024-05-01T12:30:00+02:00
+    /// Print only events from then on: 2024-05-01, or 2024-05-01T12:30:00+02:00
     #[arg(long, value_name = "TIME", value_parser = start_time)]
     pub(crate) since: Option<Timestamp>,
-    /// Print only events with this time or an earlier one; a day counts to its end
+    /// Print only events up to this time; a day includes all of it
     #[arg(long, value_name = "TIME", value_parser = end_time)]
     pub(crate) until: Option<Timestamp>,
-    /// Print at most this many events
+    /// Print at most this many events [default: no limit]
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
-    /// Print this many of the last events, in order
+    /// Print only the last N events, oldest first
     #[arg(long, value_name = "N", conflicts_with_all = ["limit", "backward"])]
     pub(crate) last: Option<u64>,
     /// Print only the event with this id
@@ -209,47 +137,46 @@ pub(crate) struct ReadArgs {
         "last", "event_types", "prefix", "correlation", "backward", "tags",
     ])]
     pub(crate) id: Option<Uuid>,
-    /// Print only events with this correlation_id in their metadata, and the one that has it as its
-    /// own id
+    /// Print only events with this correlation_id, and the one that starts them
     #[arg(long, value_name = "ID")]
     pub(crate) correlation: Option<String>,
-    /// Print only events of this type; may be given several times
+    /// Print only events of this type; can be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) event_types: Vec<String>,
-    /// Print only events of streams whose ids start like this
+    /// Print only events of streams whose ids start with this
     #[arg(long, conflicts_with = "tags")]
     pub(crate) prefix: Option<String>,
-    /// Print only events with this tag; given several times, with all of them
+    /// Print only events with this tag; given several times: with all of them
     #[arg(long = "tag", value_name = "TAG", conflicts_with = "from_version")]
     pub(crate) tags: Vec<String>,
-    /// Print every field of an event on a line of its own
+    /// Print each field of an event on a line of its own
     #[arg(long, conflicts_with_all = ["json", "table"])]
     pub(crate) full: bool,
-    /// Print a table even where standard output is not a terminal
+    /// Print a table [default: only on a terminal, else NDJSON lines]
     #[arg(long, conflicts_with = "json")]
     pub(crate) table: bool,
-    /// Print NDJSON lines that have the version in the stream as well; an import refuses them
+    /// Print NDJSON lines that also have the version; an import refuses them
     #[arg(long, conflicts_with_all = ["full", "table"])]
     pub(crate) with_version: bool,
 }
 
-/// Print the last events, and go on with those that any process appends, until interrupted
+/// Print the last events, then those that any process appends, until interrupted
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::TAIL)]
+#[command(after_help = help::TAIL)]
 pub(crate) struct TailArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
     /// Start with this many of the last events
     #[arg(short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) last: u64,
-    /// Start at this position of the store
+    /// Start at this position of the store instead
     #[arg(long, value_name = "N", conflicts_with = "last")]
     pub(crate) from: Option<u64>,
 }
 
 /// List the checkpoints of consumers
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::CHECKPOINTS)]
+#[command(after_help = help::CHECKPOINTS)]
 pub(crate) struct CheckpointsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
@@ -257,30 +184,30 @@ pub(crate) struct CheckpointsArgs {
 
 /// List the snapshots of projections and callers
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::SNAPSHOTS)]
+#[command(after_help = help::SNAPSHOTS)]
 pub(crate) struct SnapshotsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// List only snapshots of this name
+    /// List only snapshots of this name [default: all]
     pub(crate) name: Option<String>,
 }
 
 /// List the streams and their versions
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::STREAMS)]
+#[command(after_help = help::STREAMS)]
 pub(crate) struct StreamsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// List only streams whose ids start like this
+    /// List only streams whose ids start with this
     #[arg(long)]
     pub(crate) prefix: Option<String>,
-    /// The order; all streams are gathered first unless it is that of their names
+    /// The order; any but the order of names first reads the whole list
     #[arg(long, value_enum, default_value_t)]
     pub(crate) sort: Sort,
-    /// List at most this many
+    /// List at most this many [default: no limit]
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
-    /// Print the position and the time of each stream's last event too
+    /// Also print the position and the time of each stream's last event
     #[arg(long)]
     pub(crate) times: bool,
 }
@@ -292,51 +219,54 @@ pub(crate) enum Sort {
     Name,
     /// Most events first
     Events,
-    /// Last appended to first
+    /// Most recently appended to first
     Last,
 }
 
 /// Print how much is in the store, and how much space it takes
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::STATS)]
+#[command(after_help = help::STATS)]
 pub(crate) struct StatsArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// Count the events of each type, which reads all of them
+    /// Also count the events of each type, which reads all events
     #[arg(long)]
     pub(crate) types: bool,
-    /// Count the events of each day, which reads all of them
+    /// Also count the events of each day, which reads all events
     #[arg(long)]
     pub(crate) days: bool,
 }
 
 /// Append the events of an NDJSON file, creating the store if it is missing
+///
+/// The file is imported in batches of some thousand events, each of them all or nothing. Ctrl-C
+/// ends the import after a batch; --mode resume continues it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::IMPORT)]
+#[command(after_help = help::IMPORT, verbatim_doc_comment)]
 pub(crate) struct ImportArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
     /// The file; "-" reads standard input
     pub(crate) file: PathBuf,
-    /// What each line's event_id means
+    /// How the event_id of each line is treated
     #[arg(long, value_enum, default_value_t)]
     pub(crate) mode: Mode,
-    /// What to do with a last line that a crash has cut
+    /// What to do with a last line that a crash has cut off
     #[arg(long, value_enum, default_value_t, value_name = "ACTION")]
     pub(crate) torn_tail: Tail,
-    /// Check everything, write nothing
+    /// Check everything, but write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Mode {
-    /// It must continue the store exactly
+    /// It must continue the positions of the store exactly
     #[default]
     Faithful,
-    /// Nothing: events get new positions
+    /// It is ignored: events get new positions
     Append,
-    /// Events that are there are compared and skipped; then as faithful
+    /// Events that the store already has are compared and skipped; then as faithful
     Resume,
 }
 
@@ -352,10 +282,10 @@ impl From<Mode> for ImportMode {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Tail {
-    /// Stop with an error
+    /// Fail
     #[default]
     Refuse,
-    /// Leave it out, with a warning
+    /// Drop the line, with a warning
     Drop,
 }
 
@@ -370,94 +300,91 @@ impl From<Tail> for TornTail {
 
 /// Write every event as NDJSON; an existing file is never overwritten
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::EXPORT)]
+#[command(after_help = help::EXPORT)]
 pub(crate) struct ExportArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// The file to make; "-" or nothing: write standard output
+    /// The file to create; "-" writes standard output [default: -]
     pub(crate) file: Option<PathBuf>,
 }
 
-/// Check everything in the store, and print what is wrong
+/// Check everything in the store, and print what is wrong; the store itself is not changed
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::VERIFY)]
+#[command(after_help = help::VERIFY)]
 pub(crate) struct VerifyArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// Where a private copy of the trees is made, to check them in [default: the directory for
-    /// temporary files]
+    /// Where to copy the trees for the check [default: the temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
 }
 
 /// Show how a damaged store can be repaired, or repair it
 ///
-/// What one copy of the events has lost is written anew from the other. What is replaced is kept
-/// beside it as <name>.damaged-<n>.
+/// What one copy of the events has lost is rebuilt from the other. Files that are replaced are kept
+/// next to the new ones as <name>.damaged-<n>.
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::REPAIR)]
+#[command(after_help = help::REPAIR, verbatim_doc_comment)]
 pub(crate) struct RepairArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// Do it; otherwise nothing is changed
+    /// Carry out the repair; otherwise print the plan and change nothing
     #[arg(long)]
     pub(crate) apply: bool,
-    /// Remove what was set aside before, but for the first and the newest of each file
+    /// Remove the files kept by earlier repairs, except the first and the newest of each
     #[arg(long, requires = "apply")]
     pub(crate) discard_evidence: bool,
-    /// Where a private copy is made, to try the repair on [default: the directory for temporary
-    /// files]
+    /// Where to make a copy on which the repair is tried [default: the temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
 }
 
-/// Write every event that can be read of a damaged store as NDJSON
+/// Write every readable event of a damaged store as NDJSON; the store itself is not changed
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::SALVAGE)]
+#[command(after_help = help::SALVAGE)]
 pub(crate) struct SalvageArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// The file to make; "-" or nothing: write standard output
+    /// The file to create; "-" writes standard output [default: -]
     pub(crate) file: Option<PathBuf>,
-    /// Where a private copy is made [default: the directory for temporary files]
+    /// Where to make a private copy [default: the temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
 }
 
 /// Copy the store to a new directory, or add what is new to an earlier copy
 ///
-/// The store may be in use. Nothing that is not an earlier copy of it is overwritten.
+/// The store may be in use. A directory that is not an earlier copy of it is left alone.
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::BACKUP)]
+#[command(after_help = help::BACKUP)]
 pub(crate) struct BackupArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
-    /// The directory to make or to add to
+    /// The directory to create or to add to
     pub(crate) directory: PathBuf,
-    /// Give sealed files a second name instead of copying them: fast, but damage of one is damage
-    /// of both
+    /// Hard-link sealed files instead of copying them: fast, but damage to one is damage to both
     #[arg(long)]
     pub(crate) link: bool,
 }
 
-/// Write the store anew, smaller and in better order; no event is removed
+/// Rewrite the store into fewer, smaller files; no event is removed
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::COMPACT)]
+#[command(after_help = help::COMPACT)]
 pub(crate) struct CompactArgs {
     /// The store's directory
     pub(crate) store: PathBuf,
 }
 
-/// Write the pages for man into a directory: annals.1, and one for each command
+/// Write the man pages into a directory: annals.1, and one for each command
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManualArgs {
-    /// The directory, which is made if need be
+    /// The directory, which is created if it is missing
     pub(crate) directory: PathBuf,
 }
 
 /// Print a script that completes commands in a shell
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples::COMPLETIONS)]
+#[command(after_help = help::COMPLETIONS)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: Shell,

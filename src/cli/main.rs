@@ -1,11 +1,12 @@
 //! The `annals` program: one command per run, over the public API of the library.
 //!
-//! `args` defines the command line, `command` carries it out, `output` is the only place
+//! `args` and `help` define the command line, `command` carries it out, `output` is the only place
 //! that prints, and `exit` maps outcomes to exit codes.
 
 mod args;
 mod command;
 mod exit;
+mod help;
 mod output;
 
 use std::{

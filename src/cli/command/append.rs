@@ -1,11 +1,11 @@
-//! `append`: one event to one stream.
+//! `append`: appends one event to one stream.
 
 use std::{
-    io::{self, Read},
+    io::{self, IsTerminal, Read},
     time::Duration,
 };
 
-use annals::{AppendError, Error, EventStore, NewEvent, limits};
+use annals::{AppendError, Error, ErrorCode, EventStore, NewEvent, limits};
 use serde::Serialize;
 
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
     output::{self, Output},
 };
 
-/// As much as is read of standard input: white space around the payload does not count against the
-/// limit of an event, so there is room for some.
+/// The most that is read from standard input. White space around the payload does not count towards
+/// the limit of an event, so this leaves room for some.
 const INPUT_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
 
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ struct Report<'a> {
 pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure> {
     let given = args.data.filter(|data| data != "-");
     let is_input = given.is_none();
-    // What is wrong with data from standard input is no fault of the command line.
+    // Wrong data from standard input is wrong input, not wrong usage.
     let blame = |failure: Failure| if is_input { failure.of_input() } else { failure };
     let data = given.map_or_else(|| read_stdin().map_err(blame), Ok)?;
     let event = NewEvent::raw_json(args.event_type, &data);
@@ -46,6 +46,8 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
             AppendError::Failed(Error::LimitExceeded { what: "event (bytes)", .. }) => {
                 blame(error.into())
             }
+            AppendError::Conflict(conflict) => Failure::from(AppendError::from(conflict))
+                .note("nothing was written: read the stream, and decide again"),
             error => Failure::from(error),
         })
     };
@@ -53,7 +55,11 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
         // An append that an empty store refuses must not create one.
         append(&EventStore::in_memory()?, event.clone())?;
     }
-    let store = open(&args.store, true, Duration::from_secs(args.wait))?;
+    let opened = open(&args.store, true, Duration::from_secs(args.wait));
+    let store = opened.map_err(|error| match (error.code(), args.wait) {
+        (ErrorCode::Locked, 0) => Failure::from(error).note("--wait SECONDS waits for it"),
+        _ => error.into(),
+    })?;
     let appended = append(&store, event)?;
     store.close()?;
     let (position, version) = (*appended.positions().start(), *appended.versions().start());
@@ -63,13 +69,16 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
         output.text(&format!("{}: position {position}, version {version}", args.stream))?;
     }
     if appended.is_replay() {
-        output::say("the event was stored already: nothing was written");
+        output::say("the event was already stored: nothing was written");
     }
     Ok(Exit::Done)
 }
 
 fn read_stdin() -> Result<String, Failure> {
     let mut bytes = Vec::new();
+    if io::stdin().is_terminal() {
+        output::say("type the data as JSON, and end it with Ctrl-D on a line of its own");
+    }
     let mut bounded = io::stdin().lock().take(INPUT_BYTES_MAX as u64 + 1);
     bounded.read_to_end(&mut bytes).map_err(|error| {
         Failure::new(Exit::System, format!("cannot read standard input: {error}"))
@@ -80,7 +89,7 @@ fn read_stdin() -> Result<String, Failure> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
-        let reason = format!("byte {} of standard input is not UTF-8", offset + 1);
+        let reason = format!("byte {} of standard input is not valid UTF-8", offset + 1);
         Error::InvalidArgument { argument: "data", reason }.into()
     })
 }

@@ -1,4 +1,4 @@
-//! `completions`: a script for a shell. `manual`: the pages for `man`.
+//! `completions`: prints a script for a shell. `manual`: writes the man pages.
 
 use std::{
     fs,
@@ -14,14 +14,14 @@ use crate::{
 };
 
 pub(super) fn run(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    // The generator panics when its writer fails, and a vector does not.
+    // The generator panics if its writer fails, which a vector never does.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "annals", &mut script);
     output.writer().write_all(&script).map_err(|error| Failure::stdout(&error))?;
     Ok(Exit::Done)
 }
 
-/// Writes the pages for `man`.
+/// Writes the man pages.
 pub(super) fn write_manual(args: &ManualArgs) -> Result<Exit, Failure> {
     let failed = |error: io::Error| {
         let path = args.directory.display();

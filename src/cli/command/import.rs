@@ -1,4 +1,4 @@
-//! `import`: the events of an NDJSON file into a store.
+//! `import`: appends the events of an NDJSON file.
 
 use std::{
     fs::{self, File},
@@ -22,9 +22,11 @@ use crate::{
 
 const PROGRESS: &str = "{wide_bar} {bytes}/{total_bytes}, {eta} left";
 const PROGRESS_UNBOUNDED: &str = "{spinner} {bytes} read";
+/// What the reason for a refused torn line contains.
+const TORN_LINE: &str = "(a torn last line";
 
 pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    // The file first: a mistyped name must not leave an empty store behind.
+    // Open the file first: a mistyped name must not create an empty store.
     let interrupts = Interrupts::watch();
     let (reader, length) = open_input(&args.file, &interrupts)?;
     let is_new = args.store.symlink_metadata().is_err();
@@ -44,10 +46,10 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
         Ok(report) => report,
         Err(failure) => {
             let is_empty = store.head().is_ok_and(|head| head == 0);
-            // What failed first is what the caller has to hear of.
+            // The first failure is the one to report.
             let is_closed = store.close().is_ok();
             if is_new && is_empty && is_closed && !args.dry_run {
-                // It holds nothing but what this command has just made.
+                // It contains only what this command has just created.
                 let _ = fs::remove_dir_all(&args.store);
             }
             if interrupts.have_come() {
@@ -68,7 +70,7 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// The input, and its length where there is one.
+/// The input, and its length if it has one.
 fn open_input(path: &Path, interrupts: &Interrupts) -> Result<(Input, Option<u64>), Error> {
     if is_dash(path) {
         let stdin = Input::of_stdin(interrupts).map_err(|source| {
@@ -90,7 +92,7 @@ fn open_input(path: &Path, interrupts: &Interrupts) -> Result<(Input, Option<u64
     Ok((Input::new(file, interrupts), length))
 }
 
-/// A dry run makes no store: where there is none, it checks against an empty one.
+/// A dry run creates no store: if there is none, it checks against an empty one.
 fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
     if !args.dry_run {
         open(&args.store, true, Duration::ZERO)
@@ -106,27 +108,24 @@ fn interrupted(args: &ImportArgs, report: &ImportReport) -> Failure {
     let ImportArgs { store, file, mode, .. } = args;
     failure.messages.push(match (args.dry_run, report.events) {
         (true, _) => "dry run: nothing was written".to_owned(),
-        (false, 0) => "nothing of it was imported".to_owned(),
+        (false, 0) => "nothing was imported".to_owned(),
         (false, events) if matches!(mode, Mode::Append) => {
-            format!("the first {events} events of it are in")
+            format!("the first {events} events of the input were imported")
         }
-        (false, events) => format!(
-            "{events} events are in; go on with: annals import {} {} --mode resume",
-            store.display(),
-            file.display()
-        ),
+        (false, events) => {
+            let (store, file) = (store.display(), file.display());
+            let resume = format!("annals import {store} {file} --mode resume");
+            format!("{events} events were imported; to continue: {resume}")
+        }
     });
     failure
 }
 
 fn failed(args: &ImportArgs, head: u64, failure: ImportError) -> Failure {
     let file = &args.file;
-    let is_repeated = matches!(failure.error, Error::Parse { .. })
-        && matches!(args.mode, Mode::Faithful)
-        && head > 0
-        && failure.report.events == 0;
+    let hint = hint(args, head, &failure);
     let ImportReport { events, skipped, dry_run, .. } = failure.report;
-    // What says its line itself needs no help.
+    // An `Error::Parse` already names its line.
     let line = failure.line.filter(|_| !matches!(failure.error, Error::Parse { .. }));
     let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let mut result = Failure::from(failure.error);
@@ -135,22 +134,58 @@ fn failed(args: &ImportArgs, head: u64, failure: ImportError) -> Failure {
     }
     result.messages.push(match (dry_run, events) {
         (true, _) => "dry run: nothing was written".to_owned(),
-        (false, 0) if skipped == 0 => "nothing of it was imported".to_owned(),
+        (false, 0) if skipped == 0 => "nothing was imported".to_owned(),
         (false, _) => format!("imported {events} events before that, skipped {skipped}"),
     });
-    if is_repeated {
-        result.messages.push(format!(
-            "the store has {head} events already: --mode resume skips those of the file that it has"
-        ));
-    }
+    result.messages.extend(hint);
     result
+}
+
+/// How to go on after a failure, where an option or another mode helps.
+fn hint(args: &ImportArgs, head: u64, failure: &ImportError) -> Option<String> {
+    let Error::Parse { reason, .. } = &failure.error else { return None };
+    let is_faithful = matches!(args.mode, Mode::Faithful);
+    let has_written = !args.dry_run && failure.report.events > 0;
+    let can_resume = has_written && !matches!(args.mode, Mode::Append);
+    match (reason.contains(TORN_LINE), can_resume) {
+        (true, true) => {
+            let hint = "--mode resume --torn-tail drop continues without the torn line";
+            return Some(hint.to_owned());
+        }
+        (true, false) if !has_written => {
+            return Some("--torn-tail drop leaves the torn line out".to_owned());
+        }
+        (false, true) => {
+            return Some("once the line is corrected, --mode resume continues".to_owned());
+        }
+        _ => {}
+    }
+    match refused_id(reason) {
+        // The file starts with events that may be those of the store.
+        Some(event_id) if is_faithful && failure.report.events == 0 && event_id <= head => {
+            Some(format!(
+                "the store already has {head} events: --mode resume skips those that the file \
+                 repeats, --mode append gives all of them new positions"
+            ))
+        }
+        Some(event_id) if failure.report.events == 0 && event_id > head => {
+            Some("events before it are missing; --mode append gives new positions".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The event id of a line, if it was refused because it does not follow the one before it.
+fn refused_id(reason: &str) -> Option<u64> {
+    let (event_id, rest) = reason.strip_prefix("event_id ")?.split_once(' ')?;
+    event_id.parse().ok().filter(|_| rest.starts_with("does not follow"))
 }
 
 fn summary(report: &ImportReport) -> String {
     let ImportReport { events, skipped, .. } = report;
     let skipped = match skipped {
         0 => String::new(),
-        _ => format!(", skipped {skipped} that are there already"),
+        _ => format!(", skipped {skipped} that the store already has"),
     };
     if report.dry_run {
         format!("dry run: would import {events} events{skipped}; nothing was written")

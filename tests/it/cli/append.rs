@@ -47,7 +47,7 @@ fn append_refuses_data_that_is_not_json() {
     place.refuse(&metadata, 2, "invalid metadata: ");
     let run = place.run_with(&["append", "s.annals", "a", "T"], b"\"\xFF\"");
     assert_eq!(run.code, Some(3), "{run:?}");
-    assert!(run.stderr.contains("byte 2 of standard input is not UTF-8"), "{run:?}");
+    assert!(run.stderr.contains("byte 2 of standard input is not valid UTF-8"), "{run:?}");
     // What is refused makes no store.
     assert_exists(&place.path("s.annals"), false);
 }
@@ -72,16 +72,16 @@ fn append_keeps_to_the_limits() {
     place.refuse(&["append", "s.annals", "", "T", "1"], 2, "invalid stream id: it is empty");
     place.refuse(&["append", "s.annals", "a", "", "1"], 2, "invalid event type: it is empty");
     let long = "x".repeat(limits::NAME_BYTES_MAX + 1);
-    place.refuse(&["append", "s.annals", &long, "T", "1"], 2, "is past its limit: 256");
+    place.refuse(&["append", "s.annals", &long, "T", "1"], 2, "exceeds the limit of 255: 256");
     place.succeed(&["append", "s.annals", &long[1..], &long[1..], "1"]);
     let data = format!("\"{}\"", "x".repeat(limits::EVENT_BYTES_MAX));
     let run = place.run_with(&["append", "s.annals", "a", "T"], data.as_bytes());
     assert_eq!(run.code, Some(3), "{}", run.stderr);
-    assert!(run.stderr.contains("past its limit"), "{}", run.stderr);
+    assert!(run.stderr.contains("exceeds the limit"), "{}", run.stderr);
     let space = " ".repeat(2 * limits::EVENT_BYTES_MAX + 1);
     let run = place.run_with(&["append", "s.annals", "a", "T"], space.as_bytes());
     assert_eq!(run.code, Some(3), "{}", run.stderr);
-    assert!(run.stderr.contains("standard input (bytes) is past its limit"), "{}", run.stderr);
+    assert!(run.stderr.contains("standard input (bytes) exceeds the limit"), "{}", run.stderr);
 }
 
 #[test]
@@ -93,7 +93,8 @@ fn append_checks_the_expected_version() {
     assert_eq!(run("no-stream").code, Some(0));
     let conflict = run("no-stream");
     assert_eq!((conflict.code, conflict.stdout.as_str()), (Some(1), ""), "{conflict:?}");
-    let words = "annals: stream \"a\" is at version 1, expected no-stream\n";
+    let words = "annals: stream \"a\" is at version 1, expected no-stream\nannals: nothing was \
+                 written: read the stream, and decide again\n";
     assert_eq!(conflict.stderr, words);
     assert_eq!(run("1").code, Some(0));
     assert_eq!(run("1").code, Some(1));
@@ -114,7 +115,7 @@ fn append_with_an_id_is_safe_to_repeat() {
     let again = place.run(&once);
     assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout), "{again:?}");
     assert_eq!(again.stdout, "a: position 1, version 1\n");
-    assert_eq!(again.stderr, "the event was stored already: nothing was written\n");
+    assert_eq!(again.stderr, "the event was already stored: nothing was written\n");
     let other = ["append", "s.annals", "a", "T", "2", "--id", id];
     place.refuse(&other, 1, "is already used at position 1");
     let elsewhere = ["append", "s.annals", "b", "T", "1", "--id", id];

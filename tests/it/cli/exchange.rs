@@ -50,7 +50,7 @@ fn reports_are_objects_of_one_line() {
         "{{\"events\":3,\"skipped\":0,\"lines\":4,\"torn_tail\":{torn},\"dry_run\":false}}\n"
     );
     assert_eq!(run.stdout, report);
-    let warning = "annals: warning: in.ndjson: line 4 is torn and was left out: \
+    let warning = "annals: warning: in.ndjson: line 4 is torn and was dropped: \
                    11 bytes, EOF while parsing an object\n";
     assert_eq!(run.stderr, warning);
     let bytes = numbered(1..=3).len();
@@ -77,7 +77,7 @@ fn a_wrong_line_is_told_with_its_place_and_what_is_in() {
     let run = place.run(&["import", "new.annals", "bad.ndjson"]);
     assert_eq!(run.code, Some(3), "{run:?}");
     assert!(run.stderr.starts_with("annals: bad.ndjson: line 2, column 2: "), "{run:?}");
-    assert!(run.stderr.ends_with("annals: nothing of it was imported\n"), "{run:?}");
+    assert!(run.stderr.ends_with("annals: nothing was imported\n"), "{run:?}");
 }
 
 #[test]
@@ -86,10 +86,10 @@ fn the_modes_are_those_of_the_library() {
     place.file("three.ndjson", numbered(1..=3));
     place.file("five.ndjson", numbered(1..=5));
     place.succeed(&["import", "s.annals", "three.ndjson"]);
-    place.refuse(&["import", "s.annals", "five.ndjson"], 3, "does not follow: 4 is next");
+    place.refuse(&["import", "s.annals", "five.ndjson"], 3, "does not follow: expected 4");
     let resume = ["import", "s.annals", "five.ndjson", "--mode", "resume"];
     let run = place.run(&resume);
-    assert_eq!(run.stderr, "imported 2 events, skipped 3 that are there already\n");
+    assert_eq!(run.stderr, "imported 2 events, skipped 3 that the store already has\n");
     let append = ["import", "s.annals", "three.ndjson", "--mode", "append"];
     assert_eq!(place.run(&append).stderr, "imported 3 events\n");
     assert_eq!(place.succeed(&["read", "s.annals"]).lines().count(), 8);
@@ -130,14 +130,14 @@ fn export_overwrites_nothing() {
     place.file("in.ndjson", numbered(1..=3));
     place.succeed(&["import", "s.annals", "in.ndjson"]);
     place.file("out.ndjson", "precious");
-    place.refuse(&["export", "s.annals", "out.ndjson"], 6, "out.ndjson: it exists already");
+    place.refuse(&["export", "s.annals", "out.ndjson"], 6, "out.ndjson: it already exists");
     assert_eq!(fs::read_to_string(place.path("out.ndjson")).unwrap(), "precious");
     // Before the store is looked at, which may take long to export.
-    place.refuse(&["export", "missing", "out.ndjson"], 6, "out.ndjson: it exists already");
+    place.refuse(&["export", "missing", "out.ndjson"], 6, "out.ndjson: it already exists");
     fs::create_dir(place.path("directory")).unwrap();
-    place.refuse(&["export", "s.annals", "directory"], 6, "it exists already");
+    place.refuse(&["export", "s.annals", "directory"], 6, "it already exists");
     place.refuse(&["export", "s.annals", "missing/out.ndjson"], 6, "missing/out.ndjson: No such");
-    place.refuse(&["export", "s.annals", "directory/.."], 6, "it exists already");
+    place.refuse(&["export", "s.annals", "directory/.."], 6, "it already exists");
     assert_eq!(place.names(), ["directory", "in.ndjson", "out.ndjson", "s.annals"]);
 }
 
@@ -147,7 +147,7 @@ fn export_does_not_write_through_a_dangling_link() {
     let place = Place::new();
     place.succeed(&["append", "s.annals", "a", "T", "1"]);
     std::os::unix::fs::symlink("elsewhere.ndjson", place.path("link.ndjson")).unwrap();
-    place.refuse(&["export", "s.annals", "link.ndjson"], 6, "it exists already");
+    place.refuse(&["export", "s.annals", "link.ndjson"], 6, "it already exists");
     assert_eq!(place.names(), ["link.ndjson", "s.annals"]);
 }
 
@@ -172,7 +172,7 @@ fn a_full_disk_is_a_system_failure() {
         let output = place.command(args).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(6), "{args:?}: {words}");
-        assert!(words.starts_with("annals: cannot write standard output: No space"), "{words}");
+        assert!(words.starts_with("annals: cannot write to standard output: No space"), "{words}");
     }
 }
 

@@ -49,7 +49,7 @@ fn a_store_that_is_open_is_locked() {
     place.succeed(&["backup", "s.annals", "copy.annals"]);
     let run = place.run(&["verify", "s.annals"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
-    assert!(run.stderr.ends_with("not checked: the trees: in use\n"), "{run:?}");
+    assert!(run.stderr.ends_with("\ntrees: not checked (in use)\n"), "{run:?}");
     drop(store);
     assert!(!place.succeed(&["stats", "s.annals"]).contains(&process));
 }
@@ -78,7 +78,7 @@ fn damage_is_planned_repaired_and_salvaged() {
     let run = place.run(&["repair", "s.annals"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stdout.starts_with("trees-damaged: "), "{run:?}");
-    assert_eq!(run.stderr, "nothing was changed: --apply does it\n");
+    assert_eq!(run.stderr, "nothing was changed: --apply carries out the repair\n");
     assert_exists(&trees.join("conf"), false);
     let run = place.run(&["salvage", "s.annals"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), lines.as_str()), "{run:?}");
@@ -117,12 +117,96 @@ fn wrong_usage_is_two() {
         &["import", "s.annals", "f", "--torn-tail", "keep"],
         &["completions", "shell"],
         &["repair", "s.annals", "--discard-evidence"],
+        &["read", "s.annals", "--from-position", "18446744073709551616"],
+        &["read", "s.annals", "--limit", "-1"],
+        &["streams", "s.annals", "--limit", "1e3"],
+        &["tail", "s.annals", "-n", "-1"],
+        &["append", "s.annals", "a", "T", "1", "--wait", "18446744073709551616"],
+        &["append", "s.annals", "a", "T", "1", "--expected", "18446744073709551616"],
+        &["read", "", "a"],
+        &["append", "", "a", "T", "1"],
     ] {
         let run = place.run(args);
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{args:?}: {run:?}");
         assert!(!run.stderr.is_empty());
     }
     assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn the_largest_numbers_are_taken() {
+    let place = Place::new();
+    let text = numbered(1..=3);
+    place.file("in.ndjson", &text);
+    place.succeed(&["import", "s.annals", "in.ndjson"]);
+    let most = u64::MAX.to_string();
+    let read = |options: &[&str]| place.succeed(&[&["read", "s.annals"], options].concat());
+    assert_eq!(read(&["--limit", &most]), text);
+    assert_eq!(read(&["--last", &most]), text);
+    assert_eq!(read(&["--until-position", &most]), text);
+    assert_eq!(read(&["--from-position", "0"]), text);
+    assert_eq!(read(&["--from-position", &most]), "");
+    assert_eq!(read(&["stream-1", "--from-version", &most]), "");
+    assert_eq!(place.succeed(&["streams", "s.annals", "--limit", "0"]), "");
+    let append = ["append", "s.annals", "a", "T", "1", "--wait", &most, "--expected", &most];
+    place.refuse(&append, 1, &format!("is at version 0, expected {most}"));
+}
+
+#[test]
+fn a_path_that_is_no_store_is_refused_and_left_alone() {
+    let place = Place::new();
+    place.file("file", "text");
+    std::fs::create_dir(place.path("full")).unwrap();
+    place.file("full/letter", "text");
+    std::fs::create_dir(place.path("empty")).unwrap();
+    for command in ["read", "tail", "streams", "stats", "snapshots", "checkpoints", "export"] {
+        place.refuse(&[command, "file"], 6, "file");
+        place.refuse(&[command, "full"], 6, "there is no store in the directory");
+        place.refuse(&[command, "none"], 6, "only `annals append` and `annals import` create");
+        place.refuse(&[command, "empty"], 6, "there is no store in the directory");
+        place.refuse(&[command, ""], 2, "<STORE>");
+    }
+    for command in ["verify", "repair", "salvage", "compact"] {
+        place.refuse(&[command, "file"], 6, "file");
+        place.refuse(&[command, "full"], 6, "full");
+    }
+    place.refuse(&["append", "file", "a", "T", "1"], 6, "not a directory");
+    place.refuse(&["append", "full", "a", "T", "1"], 2, "it contains full/letter");
+    assert_eq!(fs::read_dir(place.path("full")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(place.path("empty")).unwrap().count(), 0);
+    assert_eq!(fs::read_to_string(place.path("file")).unwrap(), "text");
+}
+
+/// Only root can become somebody else, and only others can lack a permission.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_of_somebody_else_is_no_missing_store() {
+    use std::{os::unix::fs::PermissionsExt, process::Command};
+
+    let place = Place::new();
+    place.succeed(&["append", "s.annals", "a", "T", "1"]);
+    let set_mode = |name: &str, mode: u32| {
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode("", 0o755);
+    set_mode("s.annals", 0);
+    let id = Command::new("id").arg("-u").output().unwrap();
+    let is_root = id.stdout == b"0\n";
+    for command in ["read", "tail", "stats", "verify", "repair", "salvage", "compact"] {
+        let mut program = place.command(&[command, "s.annals"]);
+        if is_root {
+            program = Command::new("setpriv");
+            program.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+            program.arg(env!("CARGO_BIN_EXE_annals")).args([command, "s.annals"]);
+            program.current_dir(place.path(""));
+        }
+        let output = program.stdin(Stdio::null()).output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(6), "{command}: {words}");
+        assert!(words.contains("Permission denied"), "{command}: {words}");
+    }
+    set_mode("s.annals", 0o700);
+    assert_eq!(place.run(&["verify", "s.annals"]).code, Some(0));
 }
 
 #[test]
@@ -183,6 +267,52 @@ fn a_reader_that_goes_away_is_no_failure() {
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
         assert_eq!(&start, b"{\"event_id\": 1");
     }
+}
+
+/// Whoever reads the output may be gone before the first byte, and standard error with it.
+#[test]
+fn a_closed_output_never_panics() {
+    let place = Place::new();
+    place.file("in.ndjson", numbered(1..=3));
+    place.succeed(&["import", "s.annals", "in.ndjson"]);
+    for (index, args) in [
+        &["--help"][..],
+        &["--version"],
+        &["completions", "bash"],
+        &["append", "s.annals", "a", "T", "1"],
+        &["read", "s.annals"],
+        &["read", "s.annals", "--table"],
+        &["tail", "s.annals"],
+        &["streams", "s.annals"],
+        &["checkpoints", "s.annals"],
+        &["stats", "s.annals", "--types"],
+        &["export", "s.annals"],
+        &["salvage", "s.annals"],
+        &["verify", "s.annals", "--json"],
+        &["backup", "s.annals", "copy.annals", "--json"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let run = |stderr: Stdio| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let mut command = place.command(args);
+            command.stdin(Stdio::null()).stdout(writer).stderr(stderr).output().unwrap()
+        };
+        let output = run(Stdio::piped());
+        assert_eq!(output.status.code(), Some(0), "{index}: {args:?}: {output:?}");
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(!words.contains("panicked") && !words.contains("annals: "), "{args:?}: {words}");
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(run(closed.into()).status.code(), Some(0), "{args:?}");
+    }
+    // A failure keeps its exit code, although nobody reads why.
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = place.command(&["read", "none.annals"]).stderr(closed).status().unwrap();
+    assert_eq!(status.code(), Some(6));
 }
 
 #[cfg(unix)]
