@@ -4,8 +4,10 @@ use std::{iter::FusedIterator, ops::Bound, sync::Arc, vec};
 
 use crate::{Error, EventStore};
 
-/// The number of streams fetched at once.
+/// The number of streams fetched first. It doubles with each fetch: a search for the first few
+/// stays cheap, and a long list does not start over too often.
 const FETCH: usize = 128;
+const FETCH_MAX: usize = 2_048;
 
 /// A stream and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub struct Streams {
     /// The stream that was fetched last.
     last: Option<Arc<str>>,
     fetched: vec::IntoIter<(Arc<str>, u64)>,
+    fetch: usize,
     has_ended: bool,
     /// Why the head could not be determined.
     failure: Option<Error>,
@@ -76,6 +79,7 @@ impl EventStore {
             prefix: String::new(),
             last: None,
             fetched: Vec::new().into_iter(),
+            fetch: FETCH,
             has_ended: false,
         }
     }
@@ -97,8 +101,9 @@ impl Streams {
             None if self.prefix.is_empty() => Bound::Unbounded,
             None => Bound::Included(self.prefix.as_str()),
         };
-        let found = self.store.storage().streams(after, self.head, FETCH)?;
-        self.has_ended = found.len() < FETCH;
+        let found = self.store.storage().streams(after, self.head, self.fetch)?;
+        self.has_ended = found.len() < self.fetch;
+        self.fetch = (2 * self.fetch).min(FETCH_MAX);
         self.last = found.last().map(|(id, _)| Arc::clone(id));
         self.fetched = found.into_iter();
         Ok(())

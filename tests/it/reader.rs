@@ -1,6 +1,7 @@
 //! Readers beside a writer: everything durable and nothing else is seen, and nothing is touched.
 
 mod exchanged;
+mod listed;
 mod lost;
 mod queries;
 mod rights;

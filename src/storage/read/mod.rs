@@ -1,6 +1,7 @@
 //! Reading: first the tail, then the copy that answers best, so that nothing is missed while events
 //! move from one to the other. If that copy fails, the other one answers.
 
+mod listed;
 mod source;
 mod tagged;
 

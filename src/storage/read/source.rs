@@ -3,7 +3,6 @@
 //! answer the other questions, slowly, in case the other copy fails.
 
 use std::{
-    collections::BTreeMap,
     ops::{Bound, RangeInclusive},
     sync::Arc,
 };
@@ -24,9 +23,6 @@ use crate::{
         trees::Trees,
     },
 };
-
-/// How many streams a sealed file lists at a time.
-const STREAMS: usize = 1_024;
 
 /// One copy of the events that are not in the tail.
 pub(crate) trait Source {
@@ -229,38 +225,7 @@ impl Source for SealedFiles {
         head: u64,
         limit: usize,
     ) -> Result<Vec<(Arc<str>, u64)>, Error> {
-        let (after, included) = match after {
-            Bound::Unbounded => (None, None),
-            Bound::Included(id) => (Some(id), Some(id)),
-            Bound::Excluded(id) => (Some(id), None),
-        };
-        let mut names = BTreeMap::<String, ()>::new();
-        for file in self.newest_first() {
-            let file = file?;
-            if file.facts().first_position > head {
-                continue;
-            }
-            if let Some(id) = included.filter(|id| !id.is_empty())
-                && file.stream(id)?.is_some()
-            {
-                names.insert(id.to_owned(), ());
-            }
-            // A page of a list is short, and streams past the head require more.
-            for stream in file.streams(after, limit.max(STREAMS))? {
-                names.insert(stream.id, ());
-            }
-        }
-        let mut found = Vec::new();
-        for name in names.into_keys() {
-            if found.len() == limit {
-                break;
-            }
-            let version = Source::stream_version(self, &name, head)?;
-            if version > 0 {
-                found.push((Arc::from(name), version));
-            }
-        }
-        Ok(found)
+        self.list_streams(after, head, limit)
     }
 
     fn checkpoint(&self, name: &str) -> Result<Option<u64>, Error> {
