@@ -297,7 +297,7 @@ impl Known<'_> {
 mod tests {
     use super::super::{conditions::SeenConditions, request::Contents};
     use super::*;
-    use crate::{EventStore, ExpectedVersion};
+    use crate::{EventStore, ExpectedVersion, Query};
 
     /// An append of events to one stream, each given as its id and its text.
     fn request(stream: &str, events: &[(u128, &str)]) -> Result<AppendRequest, Error> {
@@ -341,6 +341,23 @@ mod tests {
             assert_eq!((id, position), (Uuid::from_u128(due), u64::try_from(due).ok()));
         }
         assert_eq!(group.events().len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_condition_on_a_stream_of_the_group_minds_type_and_position() -> Result<(), Error> {
+        let store = EventStore::in_memory()?;
+        let request = request("s", &[(1, "1"), (2, "2")])?;
+        let known = Versions::default();
+        let mut group = Numbering::new(store.storage(), &known);
+        group.accept(&request)?;
+        let first = |stream: &str, event_type: &str, after| {
+            let item = QueryItem::new().stream(stream).types([event_type]);
+            group.first_match(&Condition { query: Query::new().item(item), after })
+        };
+        assert_eq!([0, 1, 2].map(|after| first("s", "T", after)), [Some(1), Some(2), None]);
+        assert_eq!(first("s", "U", 0), None);
+        assert_eq!(first("t", "T", 0), None);
         Ok(())
     }
 }
