@@ -171,6 +171,17 @@ fn a_full_disk_is_told_as_such() {
 }
 
 #[test]
+fn an_export_into_a_directory_that_is_missing_returns_why() {
+    let store = EventStore::in_memory().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing").join("events.ndjson");
+    match store.export_ndjson_file(&path, &ExportOptions::new()) {
+        Err(Error::Io { source, .. }) => assert_eq!(source.kind(), io::ErrorKind::NotFound),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_closed_store_exports_and_imports_nothing() {
     let store = EventStore::in_memory().unwrap();
     store.close().unwrap();
