@@ -32,3 +32,22 @@ pub(crate) fn decompress(
         Err(error) => Err(format!("it does not decompress: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_fills_its_raw_length_and_no_other() {
+        for dictionary in [None, Some(&b"an event"[..])] {
+            let stored = compress(b"an event, an event", dictionary);
+            let into = |len| {
+                let mut raw = vec![0; len];
+                decompress(&stored, &mut raw, dictionary).map(|()| raw)
+            };
+            assert_eq!(into(18), Ok(b"an event, an event".to_vec()));
+            assert_eq!(into(19), Err("it decompresses to 18 bytes, not 19".to_owned()));
+            assert!(into(17).is_err());
+        }
+    }
+}
