@@ -206,7 +206,8 @@ fn one(
     seen.reached.fetch_add(u64::from(marks.contains("\nshim ")), Ordering::Relaxed);
     seen.early.fetch_add(u64::from(!notes.starts_with("end done")), Ordering::Relaxed);
     let is_kill = end == End::Signal(SIGKILL) && injection.kill > 0;
-    // sled's destructor can only panic when its own sync fails; an import writes into another store.
+    // sled's destructor can only panic when its own sync fails. An import writes into another
+    // store.
     let has_failed = |line: &str| line.contains(" fsync /") && line.contains("/trees");
     let is_sled = child::panics(&stderr).all(|line| line.contains(SLED))
         && marks.lines().any(has_failed)
