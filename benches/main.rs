@@ -37,7 +37,9 @@ fn main() {
                 rounds = arguments.next().and_then(|n| n.parse().ok()).expect("--rounds N");
             }
             readers::FOLLOW => {
-                return readers::follow(arguments.next().expect("a path").as_ref());
+                let path = arguments.next().expect("a path");
+                let from = arguments.next().expect("a position").parse();
+                return readers::follow(path.as_ref(), from.expect("a position"));
             }
             other => filter = other.to_owned(),
         }

@@ -20,15 +20,15 @@ use crate::{
 /// The argument of a process that follows a store.
 pub(crate) const FOLLOW: &str = "--follow";
 
-/// The process: writes a line for each event that it sees, with the time.
-pub(crate) fn follow(path: &Path) {
+/// The process: writes a line for each event from a position on that it sees, with the time.
+pub(crate) fn follow(path: &Path, from: u64) {
     let reader = Reader::open(path).unwrap();
     let events = reader.subscribe(reader.head().unwrap() + 1).unwrap();
     let mut out = std::io::stdout();
     writeln!(out, "0 0").unwrap();
     for event in events {
         let position = event.unwrap().position();
-        if writeln!(out, "{position} {}", now()).is_err() {
+        if position >= from && writeln!(out, "{position} {}", now()).is_err() {
             return;
         }
     }
@@ -46,10 +46,11 @@ struct Follower {
 }
 
 impl Follower {
-    fn start(path: &Path) -> Follower {
+    fn start(path: &Path, from: u64) -> Follower {
         let program = std::env::current_exe().unwrap();
         let mut command = Command::new(program);
-        let mut process = command.arg(FOLLOW).arg(path).stdout(Stdio::piped()).spawn().unwrap();
+        command.arg(FOLLOW).arg(path).arg(from.to_string());
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap());
         let mut follower = Follower { process, lines };
         follower.line();
@@ -93,9 +94,9 @@ pub(crate) fn beside(run: &Rounds) {
     append_each(store, &data, 100, 0);
     let path = directory.path().join("Sync");
     let append = |readers: usize| {
-        // Their pipes are drained by threads, which sleep unless there is something.
-        let followers: Vec<_> = (0..readers).map(|_| Follower::start(&path)).collect();
+        // They report only the last event: a line for each would cost more than to follow.
         let last = store.head().unwrap() + APPENDS;
+        let followers: Vec<_> = (0..readers).map(|_| Follower::start(&path, last)).collect();
         let drains: Vec<_> = followers
             .into_iter()
             .map(|mut follower| thread::spawn(move || while follower.line().0 < last {}))
@@ -126,7 +127,7 @@ pub(crate) fn delay(run: &Rounds) {
     let path = directory.path().join("Sync");
     let (mut middle, mut late, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..run.count {
-        let mut follower = Follower::start(&path);
+        let mut follower = Follower::start(&path, 0);
         let mut delays = Vec::new();
         for number in 0..APPENDS as u64 {
             append_each(&store, &data, 1, number);
