@@ -20,11 +20,11 @@ const KILLS: u64 = 24;
 /// Shows what is there, and syncs nothing besides what the open and the reads sync.
 const LOOK: [&str; 3] = ["rounds=1", "units=0", "leave=1"];
 
-/// How many syncs a creation makes, and some more.
-const CREATION: u64 = 16;
+/// How many syncs a creation makes, or a few less.
+const CREATION: u64 = 10;
 
-/// How many snapshots a life saves.
-const SNAPSHOTS: u64 = 8;
+/// How many of the snapshots of a life are cut.
+const SNAPSHOTS: u64 = 4;
 
 /// A frame that was written and not synced when the process was killed is still in the page cache.
 /// The next process finds it: from the moment that it shows the frame, the frame is durable.

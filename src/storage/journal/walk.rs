@@ -25,8 +25,11 @@ use crate::{
     storage::journal::bytes::FrameBytes,
 };
 
-/// Bytes read at once.
+/// The most bytes read at once, and how many are read first. Each read takes twice as many as the
+/// one before it: a reader that follows a writer starts a walk for nearly every frame, a recovery
+/// reads whole files.
 const READ_BYTES: usize = 256 << 10;
+const FIRST_READ_BYTES: usize = 4 << 10;
 
 /// A buffer larger than this is freed after use.
 const KEPT_BYTES: usize = 8 << 20;
@@ -65,10 +68,11 @@ pub(crate) struct Walk<'a> {
 }
 
 /// The part of the file that is in memory.
-#[derive(Default)]
 struct Window {
     start: u64,
     buffer: Vec<u8>,
+    /// How many bytes the next read takes.
+    next: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -79,7 +83,7 @@ impl<'a> Walk<'a> {
         offset: u64,
         last: LogEnd,
     ) -> Walk<'a> {
-        Walk { bytes, store_id, checksum, offset, last, window: Window::default() }
+        Walk { bytes, store_id, checksum, offset, last, window: Window::new() }
     }
 
     /// Where the next frame starts.
@@ -229,6 +233,10 @@ impl<'a> Walk<'a> {
 }
 
 impl Window {
+    fn new() -> Window {
+        Window { start: 0, buffer: Vec::new(), next: FIRST_READ_BYTES }
+    }
+
     /// Loads `len` bytes from `offset` on. The caller has checked that the file has them.
     fn load(&mut self, bytes: &dyn FrameBytes, offset: u64, len: usize) -> Result<&[u8], Error> {
         let end = offset + len as u64;
@@ -239,7 +247,8 @@ impl Window {
                 self.buffer = Vec::new();
             }
             self.buffer.clear();
-            self.buffer.resize(len.max(READ_BYTES.min(left)), 0);
+            self.buffer.resize(len.max(self.next.min(left)), 0);
+            self.next = (2 * self.next).min(READ_BYTES);
             self.start = offset;
             if let Err(error) = bytes.read_at(offset, &mut self.buffer) {
                 self.buffer.clear();
