@@ -20,7 +20,7 @@ const KILLS: u64 = 24;
 /// Shows what is there, and syncs nothing besides what the open and the reads sync.
 const LOOK: [&str; 3] = ["rounds=1", "units=0", "leave=1"];
 
-/// How many syncs a creation makes, or a few less.
+/// How many of the first syncs of a life are cut before: most are those of the creation.
 const CREATION: u64 = 10;
 
 /// How many of the snapshots of a life are cut.
