@@ -47,7 +47,8 @@ impl EventStore {
     /// assert_eq!((report.events, store.head()?), (1, 1));
     ///
     /// let failure = store.import_ndjson(line.as_bytes(), &ImportOptions::new()).unwrap_err();
-    /// assert_eq!(failure.to_string(), "line 1, column 14: event_id 1 does not follow: expected 2");
+    /// let reason = "line 1, column 14: event_id 1 does not follow: expected 2";
+    /// assert_eq!(failure.to_string(), reason);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn import_ndjson(
