@@ -9,6 +9,7 @@ use crate::{
     harness::{Context, Failure, Outcome},
     kill::Place,
     marks::Setup,
+    power_cut::no_record,
     shim::{Call, Entry},
 };
 
@@ -88,10 +89,6 @@ fn killed_then_cut(
     let after: Vec<usize> = moments(&recording, shown).map(|shown| shown + 1).collect();
     let failed = at_moments(context, &recording, &after).failures.into_iter().next();
     failed.map_or(Ok(()), |failure| Err(Failure { case, ..failure }))
-}
-
-fn no_record(text: String) -> Outcome {
-    Outcome::Ran("no record".to_owned(), vec![Failure { case: 0, text, kept: None }])
 }
 
 /// A full journal file says that another one follows only once that one is durable, with its name.

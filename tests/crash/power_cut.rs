@@ -23,7 +23,7 @@ use crate::{
     plan::Random,
 };
 
-fn no_record(text: String) -> Outcome {
+pub fn no_record(text: String) -> Outcome {
     let failure = Failure { case: 0, text, kept: None };
     Outcome::Ran("no record".to_owned(), vec![failure])
 }
