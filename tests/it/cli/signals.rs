@@ -30,14 +30,21 @@ fn names(directory: &Path) -> Vec<String> {
     names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// How often a command may be done before its signal arrives.
+const ATTEMPTS: usize = 50;
+
 /// Runs a command that keeps temporary files in `work`, and interrupts it while it has some. It is
-/// stopped before that is checked, so that it cannot end in between.
+/// stopped before that is checked, so that it cannot end in between. What is left of its work may
+/// still be done sooner than the signal is handled.
 fn interrupted(place: &Place, args: &[&str]) -> Output {
     let work = place.path("work");
     let mut command = place.command(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     loop {
+        if child.try_wait().unwrap().is_some() {
+            return child.wait_with_output().unwrap();
+        }
         signal(&child, "-STOP");
         if names(&work).iter().any(|name| name.contains("annals-")) {
             break;
@@ -52,7 +59,11 @@ fn interrupted(place: &Place, args: &[&str]) -> Output {
 
 #[track_caller]
 fn check(place: &Place, args: &[&str], message: &str) {
-    let output = interrupted(place, args);
+    let mut attempts = (0..ATTEMPTS).map(|_| {
+        let _ = fs::remove_file(place.path("work/out.ndjson"));
+        interrupted(place, args)
+    });
+    let output = attempts.find(|output| output.status.code() != Some(0)).expect("never in time");
     let words = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), words.as_str()), (Some(130), message), "{args:?}");
     assert_eq!(names(&place.path("work")), [""; 0], "{args:?} leaves nothing");
