@@ -2,18 +2,21 @@
 //!
 //! The first request to arrive leads: its thread takes everything that has queued up, numbers it,
 //! writes it and answers it, then hands the lead to the next in the queue. The next group gathers
-//! while the leader waits for the disk, so no artificial delay is needed. Submitted batches use the
-//! same queue, so the order of one thread's calls holds for all of them; see `submitted.rs`.
+//! while the leader waits for the disk, and for a moment after it; see `gather.rs`. Submitted
+//! batches use the same queue, so the order of one thread's calls holds for all of them; see
+//! `submitted.rs`.
 
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{
     Written,
     commit::commit,
+    gather::Gathering,
     outcome::Outcome,
     request::AppendRequest,
     submitted::{Committer, Submitted},
@@ -24,7 +27,7 @@ use crate::{
     metrics::Meters,
     storage::Storage,
     store::Inner,
-    sync::{self, Condvar, Mutex, MutexGuard},
+    sync::{self, Condvar, Mutex, MutexGuard, thread},
     trace::span,
 };
 
@@ -53,6 +56,7 @@ pub(super) struct Queue {
     has_leader: bool,
     /// The number of groups taken so far.
     round: usize,
+    gathering: Gathering,
     pub(super) submitted: Submitted,
 }
 
@@ -155,9 +159,9 @@ impl GroupCommit {
         own: Option<&Arc<Slot>>,
     ) -> MutexGuard<'a, Queue> {
         queue.has_leader = true;
-        drop(queue);
         let storage = &inner.storage;
-        let group = self.take_group();
+        let group = self.take_group(self.gather(queue));
+        let started = Instant::now();
         storage.meters().group.record(group.len() as u64);
         let _span = span!("commit", requests = group.len());
         // A panic would leave the others waiting forever; the state of the disk after it is
@@ -171,6 +175,9 @@ impl GroupCommit {
         }
         let mut queue = self.lock();
         queue.has_leader = false;
+        let callers = group.iter().filter(|slot| slot.place().is_some()).count();
+        let waiting = queue.waiting.len();
+        queue.gathering.committed(callers, waiting, started.elapsed());
         let tickets = group.iter().filter(|slot| slot.place().is_none());
         queue.submitted.finished.extend(tickets.map(Arc::clone));
         // Callers lead in preference to the committer, which may be busy with handlers.
@@ -194,9 +201,23 @@ impl GroupCommit {
         self.lock()
     }
 
+    /// Lets threads that were just answered queue their next requests.
+    fn gather<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let waiting = queue.waiting.len();
+        let Some(mut wait) = queue.gathering.begin(waiting) else { return queue };
+        loop {
+            drop(queue);
+            thread::yield_now();
+            queue = self.lock();
+            let waiting = queue.waiting.len();
+            if queue.gathering.is_over(&mut wait, waiting) {
+                return queue;
+            }
+        }
+    }
+
     /// Takes the next group.
-    fn take_group(&self) -> Vec<Arc<Slot>> {
-        let mut queue = self.lock();
+    fn take_group(&self, mut queue: MutexGuard<'_, Queue>) -> Vec<Arc<Slot>> {
         let (mut bytes, mut count) = (0, 0);
         for slot in queue.waiting.iter().take(GROUP_REQUESTS) {
             bytes += slot.bytes;

@@ -5,6 +5,7 @@
 
 mod commit;
 mod conditions;
+mod gather;
 mod group;
 mod number;
 mod outcome;
