@@ -62,8 +62,8 @@ pub use maintenance::{
 };
 pub use metrics::{Histogram, Metrics};
 pub use ndjson::{
-    ExportOptions, ExportReport, ImportError, ImportMode, ImportOptions, ImportReport, Progress,
-    TornLine, TornTail,
+    ExportOptions, ExportReport, ImportError, ImportFault, ImportMode, ImportOptions, ImportReport,
+    Progress, TornLine, TornTail,
 };
 pub use projection::{
     HandlerError, Handlers, LiveError, LiveProjection, LiveState, Loaded, Projection, Restored,

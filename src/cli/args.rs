@@ -264,7 +264,7 @@ pub(crate) enum Mode {
     /// It must continue the positions of the store exactly
     #[default]
     Faithful,
-    /// It is ignored: events get new positions
+    /// It is ignored and may be missing: events get new positions
     Append,
     /// Events that the store already has are compared and skipped; then as faithful
     Resume,

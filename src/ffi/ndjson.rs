@@ -22,9 +22,9 @@ use crate::{
 
 /// Import mode: each event_id must follow the store's head, so that every event keeps its position.
 pub const ANNALS_IMPORT_FAITHFUL: u32 = 0;
-/// Import mode: events get new positions, and event_id is ignored. Their ids are kept: if all
-/// events of a batch have one, a repeated import of the same file skips the batches that are
-/// already stored.
+/// Import mode: events get new positions; event_id is ignored and may be missing. Their ids are
+/// kept: if all events of a batch have one, a repeated import of the same file skips the batches
+/// that are already stored.
 pub const ANNALS_IMPORT_APPEND: u32 = 1;
 /// Import mode: events at or below the store's head are compared with the stored ones and skipped;
 /// a difference is an error. Later events are treated as with ANNALS_IMPORT_FAITHFUL.
@@ -261,7 +261,7 @@ fn import(
     let imported = run(store);
     let report = match &imported {
         Ok(report) => report,
-        Err(failure) => &failure.report,
+        Err(failure) => &*failure.report,
     };
     events.set(report.events);
     imported?;

@@ -126,7 +126,7 @@ pub fn ndjson(data: &[u8], _: &Path) -> usize {
     let options = ImportOptions::new().mode(mode).torn_tail(torn_tail);
     let imported = match store.import_ndjson(lines, &options) {
         Ok(report) => report,
-        Err(error) => error.report,
+        Err(error) => *error.report,
     };
     assert_eq!(store.head().ok(), Some(imported.events), "what is reported is there");
     let first = export(&store);

@@ -21,9 +21,9 @@ impl EventStore {
     /// they are stored.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::NoSpace`] when `writer` fails, any error of reading the store,
-    /// such as [`Error::Corrupted`], and [`Error::Closed`]. What was written before the error
-    /// stays.
+    /// [`Error::Io`] or [`Error::NoSpace`] when `writer` fails, [`Error::Io`] when
+    /// [`ExportOptions::stop_when`] stops the export, any error of reading the store, such as
+    /// [`Error::Corrupted`], and [`Error::Closed`]. What was written before the error stays.
     ///
     /// # Examples
     /// ```
@@ -58,6 +58,10 @@ impl EventStore {
         let mut events: u64 = 0;
         let all = self.read_all();
         for event in if options.is_upcast { all } else { all.as_recorded() } {
+            if options.stop.is_due() {
+                let reason = "the caller stopped the export";
+                return Err(refused(io::Error::new(io::ErrorKind::Interrupted, reason)));
+            }
             event?.write_ndjson(&mut out).map_err(refused)?;
             events += 1;
             if events.is_multiple_of(PROGRESS_EVENTS) {

@@ -63,9 +63,10 @@ impl EventStore {
     ) -> Result<ImportReport, ImportError> {
         let path = path.as_ref();
         let file = open(path).map_err(|error| ImportError {
-            report: ImportReport::default(),
+            report: Box::default(),
             error,
             line: None,
+            fault: None,
         })?;
         self.import_ndjson(file, options)
             .map_err(|failure| ImportError { error: named(failure.error, path), ..failure })

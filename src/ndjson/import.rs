@@ -8,7 +8,7 @@ use crate::{
     AppendError, Error, EventStore, Events,
     event::json::Fault,
     ndjson::{
-        ImportError, ImportMode, ImportOptions, ImportReport, TornLine, TornTail,
+        ImportError, ImportFault, ImportMode, ImportOptions, ImportReport, TornLine, TornTail,
         batch::{BATCH_EVENTS_MAX, Batch},
         line::Line,
         lines::{Lines, RawLine},
@@ -64,7 +64,8 @@ impl EventStore {
                     Error::Parse { line, .. } => Some(line),
                     _ => import.fault_line,
                 };
-                Err(ImportError { report: import.report, error, line })
+                let report = Box::new(import.report);
+                Err(ImportError { report, error, line, fault: import.fault })
             }
         }
     }
@@ -84,14 +85,15 @@ struct Import<'a> {
     batch: Batch,
     /// The line whose event id is in use.
     fault_line: Option<u64>,
+    fault: Option<ImportFault>,
 }
 
 impl<'a> Import<'a> {
     fn new(store: &'a EventStore, options: &'a ImportOptions) -> Import<'a> {
         let report = ImportReport { dry_run: options.is_dry_run, ..ImportReport::default() };
         let batch = Batch::default();
-        let (next, stored, fault_line) = (None, None, None);
-        Import { store, options, report, head: 0, next, stored, batch, fault_line }
+        let (next, stored, fault_line, fault) = (None, None, None, None);
+        Import { store, options, report, head: 0, next, stored, batch, fault_line, fault }
     }
 
     fn run(&mut self, reader: impl Read) -> Result<(), Error> {
@@ -123,7 +125,7 @@ impl<'a> Import<'a> {
     }
 
     fn take_line(&mut self, raw: &RawLine<'_>) -> Result<(), Error> {
-        match parse(raw.bytes) {
+        match parse(raw.bytes, self.options.mode) {
             Ok(line) => self.take_event(line, raw.number),
             Err(fault) if !raw.is_ended && is_torn(raw.bytes) => self.take_torn(raw, fault),
             Err(fault) => Err(at_line(raw.number, fault)),
@@ -137,18 +139,19 @@ impl<'a> Import<'a> {
             self.report.torn_tail = Some(Box::new(torn));
             return Ok(());
         }
+        self.fault = Some(ImportFault::TornTail);
         let reason = format!("{} (a torn last line: it has no line end)", fault.reason);
         Err(at_line(raw.number, Fault { reason, ..fault }))
     }
 
     fn take_event(&mut self, line: Line<'_>, number: u64) -> Result<(), Error> {
-        if self.options.mode != ImportMode::Append {
-            self.check_event_id(&line).map_err(|fault| at_line(number, fault))?;
-            self.next = Some(line.event_id.saturating_add(1));
+        if let Some(event_id) = line.event_id.filter(|_| self.options.mode != ImportMode::Append) {
+            self.check_event_id(&line, event_id).map_err(|fault| at_line(number, fault))?;
+            self.next = Some(event_id.saturating_add(1));
             // Events of this import are above the head until their batch is written, and never come
             // again, because each event_id follows the one before.
-            if self.options.mode == ImportMode::Resume && line.event_id <= self.head {
-                return self.compare(&line, number);
+            if self.options.mode == ImportMode::Resume && event_id <= self.head {
+                return self.compare(&line, event_id, number);
             }
         }
         let (stream, event) = line.into_event();
@@ -159,24 +162,21 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    fn check_event_id(&self, line: &Line<'_>) -> Result<(), Fault> {
-        let event_id = line.event_id;
+    fn check_event_id(&mut self, line: &Line<'_>, event_id: u64) -> Result<(), Fault> {
         let after_head = self.head.saturating_add(1);
-        let reason = match self.next {
-            Some(next) if event_id != next => {
-                format!("event_id {event_id} does not follow: expected {next}")
-            }
-            None if event_id > after_head => {
-                format!("event_id {event_id} does not follow the store: expected {after_head}")
-            }
+        let (expected, of_what) = match self.next {
+            Some(next) if event_id != next => (next, ""),
+            None if event_id > after_head => (after_head, " the store"),
             _ => return Ok(()),
         };
+        self.fault = Some(ImportFault::EventId { found: event_id, expected });
+        let reason = format!("event_id {event_id} does not follow{of_what}: expected {expected}");
         Err(line.event_id_fault(reason))
     }
 
     /// Skips a line that is already in the store.
-    fn compare(&mut self, line: &Line<'_>, number: u64) -> Result<(), Error> {
-        let (store, first) = (self.store, line.event_id);
+    fn compare(&mut self, line: &Line<'_>, first: u64, number: u64) -> Result<(), Error> {
+        let store = self.store;
         let stored =
             self.stored.get_or_insert_with(|| store.read_all().as_recorded().from_position(first));
         let Some(event) = stored.next().transpose()? else {
@@ -227,7 +227,7 @@ impl<'a> Import<'a> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Line<'_>, Fault> {
+fn parse(bytes: &[u8], mode: ImportMode) -> Result<Line<'_>, Fault> {
     if bytes.starts_with(BYTE_ORDER_MARK) {
         return Err(Fault { offset: 0, reason: "a byte order mark: remove it".to_owned() });
     }
@@ -235,7 +235,7 @@ fn parse(bytes: &[u8]) -> Result<Line<'_>, Fault> {
         offset: error.valid_up_to(),
         reason: "this byte is not valid UTF-8".to_owned(),
     })?;
-    Line::parse(text)
+    Line::parse(text, mode)
 }
 
 /// Whether a line without a line end was cut off, rather than being complete but invalid.

@@ -14,7 +14,10 @@ use crate::{
         limits::{self, EVENT_BYTES_MAX, TAGS_MAX},
         name, tags,
     },
-    ndjson::envelope::{Envelope, offset_in},
+    ndjson::{
+        ImportMode,
+        envelope::{Envelope, offset_in},
+    },
 };
 
 /// An event as a line describes it.
@@ -22,7 +25,8 @@ use crate::{
 pub(super) struct Line<'a> {
     text: &'a str,
     raw: Envelope<'a>,
-    pub(super) event_id: u64,
+    /// `None` only where the mode ignores it.
+    pub(super) event_id: Option<u64>,
     pub(super) stream_id: Cow<'a, str>,
     event_type: Cow<'a, str>,
     data: Data<'a>,
@@ -51,10 +55,17 @@ impl Data<'_> {
 
 impl<'a> Line<'a> {
     /// Parses `text`, a line that is not blank, without its line end.
-    pub(super) fn parse(text: &'a str) -> Result<Line<'a>, Fault> {
+    pub(super) fn parse(text: &'a str, mode: ImportMode) -> Result<Line<'a>, Fault> {
         let raw = Envelope::parse(text)?;
         let values = Values { text };
-        let event_id = values.required("event_id", raw.event_id)?;
+        let event_id = match raw.event_id {
+            None if mode == ImportMode::Append => None,
+            None => {
+                let reason = "the key \"event_id\" is missing, which only the mode append accepts";
+                return Err(Fault { offset: values.end(), reason: reason.to_owned() });
+            }
+            event_id => event_id,
+        };
         let stream_id = values.required("stream_id", raw.stream_id)?;
         let event_type = values.required("event_type", raw.event_type)?;
         let data = values.required("data", raw.data)?;
@@ -62,7 +73,7 @@ impl<'a> Line<'a> {
         let line = Line {
             text,
             raw,
-            event_id: values.event_id(event_id)?,
+            event_id: event_id.map(|raw| values.event_id(raw)).transpose()?,
             stream_id: values.name("stream_id", "stream id (bytes)", stream_id)?,
             event_type: values.name("event_type", "event type (bytes)", event_type)?,
             data: values.data(data, raw.data_base64)?,

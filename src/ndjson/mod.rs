@@ -22,7 +22,7 @@ mod options;
 mod report;
 
 pub use options::{ExportOptions, ImportMode, ImportOptions, Progress, TornTail};
-pub use report::{ExportReport, ImportError, ImportReport, TornLine};
+pub use report::{ExportReport, ImportError, ImportFault, ImportReport, TornLine};
 
 /// How errors refer to readers and writers, which have no name.
 const INPUT: &str = "the NDJSON input";

@@ -9,9 +9,9 @@ pub enum ImportMode {
     /// Each `event_id` must follow the store's head, so that every event keeps its position.
     #[default]
     Faithful,
-    /// Events get new positions, and `event_id` is ignored. An `id` is kept: if all events of a
-    /// batch have one, a repeated import of the same file skips the batches that are already
-    /// stored. [`ImportReport::skipped`](crate::ImportReport::skipped) counts their events.
+    /// Events get new positions; `event_id` is ignored and may be missing. An `id` is kept: if all
+    /// events of a batch have one, a repeated import of the same file skips the batches that are
+    /// already stored. [`ImportReport::skipped`](crate::ImportReport::skipped) counts their events.
     Append,
     /// Events at or below the head are compared with the stored ones and skipped; later ones are
     /// treated as in `Faithful`. The file may start anywhere up to the head, but must have no gaps.
@@ -112,10 +112,27 @@ impl ImportOptions {
     }
 }
 
+/// Asked before each event of an export whether to stop.
+#[derive(Clone, Default)]
+pub(super) struct StopHook(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl StopHook {
+    pub(super) fn is_due(&self) -> bool {
+        self.0.as_ref().is_some_and(|is_due| is_due())
+    }
+}
+
+impl fmt::Debug for StopHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "set" } else { "none" })
+    }
+}
+
 /// Options for [`export_ndjson`](crate::EventStore::export_ndjson).
 #[derive(Clone, Debug, Default)]
 pub struct ExportOptions {
     pub(super) progress: ProgressHook,
+    pub(super) stop: StopHook,
     pub(super) is_upcast: bool,
 }
 
@@ -131,6 +148,27 @@ impl ExportOptions {
     #[must_use]
     pub fn upcast(mut self, is_upcast: bool) -> ExportOptions {
         self.is_upcast = is_upcast;
+        self
+    }
+
+    /// Stops the export when `is_due` returns true, for example because the user pressed Ctrl-C. It
+    /// is called before each event. The export then returns [`Error::Io`](crate::Error::Io) with
+    /// [`ErrorKind::Interrupted`](std::io::ErrorKind::Interrupted), and an export to a file leaves
+    /// no file.
+    ///
+    /// # Examples
+    /// ```
+    /// use annals::{EventStore, ExpectedVersion, ExportOptions, NewEvent};
+    ///
+    /// let store = EventStore::in_memory()?;
+    /// store.append("order-7", ExpectedVersion::Any, [NewEvent::json("Placed", &1)?])?;
+    /// let options = ExportOptions::new().stop_when(|| true);
+    /// assert!(store.export_ndjson(std::io::sink(), &options).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stop_when(mut self, is_due: impl Fn() -> bool + Send + Sync + 'static) -> ExportOptions {
+        self.stop = StopHook(Some(Arc::new(is_due)));
         self
     }
 

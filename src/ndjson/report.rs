@@ -58,12 +58,31 @@ pub struct ExportReport {
 #[non_exhaustive]
 pub struct ImportError {
     /// What was done before the error.
-    pub report: ImportReport,
+    pub report: Box<ImportReport>,
     /// What went wrong.
     pub error: Error,
     /// The line that the error refers to, counted from 1, if there is one. An [`Error::Parse`] also
     /// names it; an [`Error::DuplicateEventId`] does not.
     pub line: Option<u64>,
+    /// The fault, if another mode or another option accepts it.
+    pub fault: Option<ImportFault>,
+}
+
+/// A fault of a line that another [mode](crate::ImportMode) or another option of the import
+/// accepts. The [`Error::Parse`] of the import describes it in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImportFault {
+    /// The last line is torn: it has no line end, and is not JSON.
+    /// [`TornTail::Drop`](crate::TornTail::Drop) leaves it out.
+    TornTail,
+    /// The `event_id` of the line does not follow the line before it or the head of the store.
+    EventId {
+        /// The `event_id` of the line.
+        found: u64,
+        /// The `event_id` that follows.
+        expected: u64,
+    },
 }
 
 /// Displays the error and its line; the caller can display the report.

@@ -1,13 +1,13 @@
 //! `export`: writes every event as NDJSON, to standard output or to a new file.
 
-use std::{fs, io, path::Path, process, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use annals::{Error, ExportOptions, ExportReport, Reader};
 use indicatif::ProgressBar;
 
 use crate::{
     args::ExportArgs,
-    command::{interrupt::end_on_signal, is_dash, open_reader},
+    command::{interrupt::Interrupts, is_dash, open_reader},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -23,31 +23,28 @@ pub(super) fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failur
 
 fn to_file(store: &Path, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
     check_free(file)?;
-    let target = file.to_owned();
-    let message = format!("interrupted: {} was not created", file.display());
-    end_on_signal(&message, move || remove_unfinished(&target));
+    let interrupts = Interrupts::watch();
     let store = open_reader(store)?;
-    let report = export(&store, true, |options| store.export_ndjson_file(file, options))?;
+    let stopped = interrupts.clone();
+    let exported = export(&store, true, |options| {
+        let options = options.stop_when(move || stopped.have_come());
+        store.export_ndjson_file(file, &options)
+    });
+    let report = exported.map_err(|error| match interrupts.have_come() {
+        true => {
+            let message = format!("interrupted: {} was not created", file.display());
+            Failure::new(Exit::Interrupted, message)
+        }
+        false => error.into(),
+    })?;
     if output.is_json() {
         output.object(&report)?;
     } else {
         let ExportReport { events, bytes, .. } = report;
-        output::say(&format!("exported {events} events, {bytes} bytes, to {}", file.display()));
+        let events = output::counted(events, "event");
+        output::say(&format!("exported {events}, {bytes} bytes, to {}", file.display()));
     }
     Ok(Exit::Done)
-}
-
-/// Removes what this process has written so far under the temporary name of an export.
-fn remove_unfinished(target: &Path) {
-    let own = format!(".annals-{}-", process::id());
-    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let entries = fs::read_dir(parent.unwrap_or(Path::new(".")));
-    for entry in entries.into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&own) && name.ends_with(".tmp") {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Checks the name first: the export would refuse it too, but only after the store is open.
@@ -65,7 +62,7 @@ fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
     let store = open_reader(store)?;
     let has_bar = !output.is_terminal();
     let writer = output.writer();
-    match export(&store, has_bar, |options| store.export_ndjson(writer, options)) {
+    match export(&store, has_bar, |options| store.export_ndjson(writer, &options)) {
         Ok(_) => Ok(Exit::Done),
         Err(
             Error::Io { source, action: "write", .. } | Error::NoSpace { source: Some(source), .. },
@@ -78,7 +75,7 @@ fn to_stdout(store: &Path, output: &mut Output) -> Result<Exit, Failure> {
 fn export(
     store: &Reader,
     has_bar: bool,
-    run: impl FnOnce(&ExportOptions) -> Result<ExportReport, Error>,
+    run: impl FnOnce(ExportOptions) -> Result<ExportReport, Error>,
 ) -> Result<ExportReport, Error> {
     let bar = match has_bar {
         true => output::progress(Some(store.head()?), PROGRESS),
@@ -87,7 +84,7 @@ fn export(
     };
     let hook = bar.clone();
     let options = ExportOptions::new().progress(move |progress| hook.set_position(progress.events));
-    let report = run(&options);
+    let report = run(options);
     bar.finish_and_clear();
     report
 }

@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io, mem,
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use annals::{Error, EventStore, ImportError, ImportOptions, ImportReport};
+use annals::{Error, EventStore, ImportError, ImportFault, ImportOptions, ImportReport};
+use uuid::Uuid;
 
 use crate::{
     args::{ImportArgs, Mode},
@@ -22,14 +23,12 @@ use crate::{
 
 const PROGRESS: &str = "{wide_bar} {bytes}/{total_bytes}, {eta} left";
 const PROGRESS_UNBOUNDED: &str = "{spinner} {bytes} read";
-/// What the reason for a refused torn line contains.
-const TORN_LINE: &str = "(a torn last line";
 
 pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failure> {
     // Open the file first: a mistyped name must not create an empty store.
     let interrupts = Interrupts::watch();
     let (reader, length) = open_input(&args.file, &interrupts)?;
-    let is_new = args.store.symlink_metadata().is_err();
+    let before = Before::of(&args.store);
     let store = open_store(args)?;
     let head = store.head()?;
     let template = if length.is_some() { PROGRESS } else { PROGRESS_UNBOUNDED };
@@ -46,11 +45,11 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
         Ok(report) => report,
         Err(failure) => {
             let is_empty = store.head().is_ok_and(|head| head == 0);
-            // The first failure is the one to report.
-            let is_closed = store.close().is_ok();
-            if is_new && is_empty && is_closed && !args.dry_run {
-                // It contains only what this command has just created.
-                let _ = fs::remove_dir_all(&args.store);
+            if is_empty && !args.dry_run && before != Before::Taken {
+                discard(store, &args.store, before);
+            } else {
+                // The first failure is the one to report.
+                let _ = store.close();
             }
             if interrupts.have_come() {
                 return Err(interrupted(args, &failure.report));
@@ -60,7 +59,7 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
     };
     store.close()?;
     if let Some(torn) = &report.torn_tail {
-        output::complain(&format!("warning: {}: {torn}", args.file.display()));
+        output::complain(&format!("warning: {}: {torn}", name_of(&args.file)));
     }
     if output.is_json() {
         output.object(&report)?;
@@ -68,6 +67,49 @@ pub(super) fn run(args: &ImportArgs, output: &mut Output) -> Result<Exit, Failur
         output::say(&summary(&report));
     }
     Ok(Exit::Done)
+}
+
+/// What was at the path of the store before the command opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    EmptyDirectory,
+    /// A store, or something else that the command leaves alone.
+    Taken,
+}
+
+impl Before {
+    fn of(path: &Path) -> Before {
+        match fs::read_dir(path) {
+            Ok(mut entries) => match entries.next() {
+                None => Before::EmptyDirectory,
+                Some(_) => Before::Taken,
+            },
+            Err(_) if path.symlink_metadata().is_err() => Before::Nothing,
+            Err(_) => Before::Taken,
+        }
+    }
+}
+
+/// Removes a new store without events. Its lock is held until the program ends, so that no other
+/// process can append to it in between.
+fn discard(store: EventStore, path: &Path, before: Before) {
+    if before == Before::Nothing {
+        let aside = path.with_file_name(format!(".annals-{}.tmp", Uuid::new_v4().simple()));
+        if fs::rename(path, &aside).is_ok() {
+            let _ = fs::remove_dir_all(&aside);
+        }
+    } else {
+        // The lock goes last: until then no other process makes a store of what is left.
+        let lock = path.join("LOCK");
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        for entry in entries.map(|entry| entry.path()).filter(|entry| *entry != lock) {
+            let _ = fs::remove_file(&entry).or_else(|_| fs::remove_dir_all(&entry));
+        }
+        let _ = fs::remove_file(lock);
+    }
+    // A close would go by the path, where another process may have made a store by now.
+    mem::forget(store);
 }
 
 /// The input, and its length if it has one.
@@ -92,6 +134,11 @@ fn open_input(path: &Path, interrupts: &Interrupts) -> Result<(Input, Option<u64
     Ok((Input::new(file, interrupts), length))
 }
 
+/// How messages name the input.
+fn name_of(file: &Path) -> String {
+    if is_dash(file) { "standard input".to_owned() } else { file.display().to_string() }
+}
+
 /// A dry run creates no store: if there is none, it checks against an empty one.
 fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
     if !args.dry_run {
@@ -110,32 +157,34 @@ fn interrupted(args: &ImportArgs, report: &ImportReport) -> Failure {
         (true, _) => "dry run: nothing was written".to_owned(),
         (false, 0) => "nothing was imported".to_owned(),
         (false, events) if matches!(mode, Mode::Append) => {
-            format!("the first {events} events of the input were imported")
+            format!("imported the first {} of the input", output::counted(events, "event"))
         }
         (false, events) => {
             let (store, file) = (store.display(), file.display());
             let resume = format!("annals import {store} {file} --mode resume");
-            format!("{events} events were imported; to continue: {resume}")
+            format!("imported {}; to continue: {resume}", output::counted(events, "event"))
         }
     });
     failure
 }
 
 fn failed(args: &ImportArgs, head: u64, failure: ImportError) -> Failure {
-    let file = &args.file;
+    let input = name_of(&args.file);
     let hint = hint(args, head, &failure);
-    let ImportReport { events, skipped, dry_run, .. } = failure.report;
+    let ImportReport { events, skipped, dry_run, .. } = *failure.report;
     // An `Error::Parse` already names its line.
     let line = failure.line.filter(|_| !matches!(failure.error, Error::Parse { .. }));
     let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let mut result = Failure::from(failure.error);
     for message in &mut result.messages {
-        *message = format!("{}: {line}{message}", file.display());
+        *message = format!("{input}: {line}{message}");
     }
     result.messages.push(match (dry_run, events) {
         (true, _) => "dry run: nothing was written".to_owned(),
         (false, 0) if skipped == 0 => "nothing was imported".to_owned(),
-        (false, _) => format!("imported {events} events before that, skipped {skipped}"),
+        (false, _) => {
+            format!("imported {} before that, skipped {skipped}", output::counted(events, "event"))
+        }
     });
     result.messages.extend(hint);
     result
@@ -143,42 +192,33 @@ fn failed(args: &ImportArgs, head: u64, failure: ImportError) -> Failure {
 
 /// How to go on after a failure, where an option or another mode helps.
 fn hint(args: &ImportArgs, head: u64, failure: &ImportError) -> Option<String> {
-    let Error::Parse { reason, .. } = &failure.error else { return None };
+    let is_parse = matches!(failure.error, Error::Parse { .. });
     let is_faithful = matches!(args.mode, Mode::Faithful);
     let has_written = !args.dry_run && failure.report.events > 0;
     let can_resume = has_written && !matches!(args.mode, Mode::Append);
-    match (reason.contains(TORN_LINE), can_resume) {
-        (true, true) => {
-            let hint = "--mode resume --torn-tail drop continues without the torn line";
-            return Some(hint.to_owned());
+    let hint = match failure.fault {
+        Some(ImportFault::TornTail) if can_resume => {
+            "--mode resume --torn-tail drop continues without the torn line"
         }
-        (true, false) if !has_written => {
-            return Some("--torn-tail drop leaves the torn line out".to_owned());
-        }
-        (false, true) => {
-            return Some("once the line is corrected, --mode resume continues".to_owned());
-        }
-        _ => {}
-    }
-    match refused_id(reason) {
+        Some(ImportFault::TornTail) if !has_written => "--torn-tail drop leaves the torn line out",
+        Some(ImportFault::TornTail) => return None,
+        _ if is_parse && can_resume => "once the line is corrected, --mode resume continues",
+        _ if failure.report.events > 0 => return None,
         // The file starts with events that may be those of the store.
-        Some(event_id) if is_faithful && failure.report.events == 0 && event_id <= head => {
-            Some(format!(
-                "the store already has {head} events: --mode resume skips those that the file \
-                 repeats, --mode append gives all of them new positions"
-            ))
+        Some(ImportFault::EventId { found, .. }) if found <= head => {
+            return is_faithful.then(|| {
+                format!(
+                    "the store already has {head} events: --mode resume skips those that the file \
+                     repeats, --mode append gives all of them new positions"
+                )
+            });
         }
-        Some(event_id) if failure.report.events == 0 && event_id > head => {
-            Some("events before it are missing; --mode append gives new positions".to_owned())
+        Some(ImportFault::EventId { .. }) => {
+            "events before it are missing; --mode append gives new positions"
         }
-        _ => None,
-    }
-}
-
-/// The event id of a line, if it was refused because it does not follow the one before it.
-fn refused_id(reason: &str) -> Option<u64> {
-    let (event_id, rest) = reason.strip_prefix("event_id ")?.split_once(' ')?;
-    event_id.parse().ok().filter(|_| rest.starts_with("does not follow"))
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn summary(report: &ImportReport) -> String {
@@ -187,9 +227,9 @@ fn summary(report: &ImportReport) -> String {
         0 => String::new(),
         _ => format!(", skipped {skipped} that the store already has"),
     };
-    if report.dry_run {
-        format!("dry run: would import {events} events{skipped}; nothing was written")
-    } else {
-        format!("imported {events} events{skipped}")
+    let events = output::counted(*events, "event");
+    match report.dry_run {
+        true => format!("dry run: would import {events}{skipped}; nothing was written"),
+        false => format!("imported {events}{skipped}"),
     }
 }

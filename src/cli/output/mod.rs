@@ -226,6 +226,12 @@ impl Output {
     }
 }
 
+/// A count with its noun, such as "1 event".
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 /// Prints a message on standard error. It is not a failure if standard error is closed.
 pub(crate) fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(message));

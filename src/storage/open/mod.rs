@@ -9,6 +9,7 @@ mod thread;
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -70,13 +71,15 @@ impl Storage {
 
     /// Opens the store at `path`, or creates it.
     pub(crate) fn open(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
-        names::prepare_directory(path, options.creates)?;
-        // The process may change its working directory while the store is open.
-        let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
-        if !options.follows_links {
-            names::refuse_links(&path)?;
-        }
-        let lock = Lock::wait(&path, options.wait)?;
+        let (path, lock) = match enter(path, &options) {
+            // The directory may have been removed while its lock was awaited.
+            Err(Error::Io { source, .. })
+                if source.kind() == ErrorKind::NotFound && !options.wait.is_zero() =>
+            {
+                enter(path, &options)?
+            }
+            entered => entered?,
+        };
         files::sync_name(&path)?;
         // Check while the lock is held: only then can no other process create a store here.
         match superblock::read(&path)? {
@@ -95,6 +98,18 @@ impl Storage {
             }
         }
     }
+}
+
+/// Finds or creates the directory of a store, and locks it.
+fn enter(path: &Path, options: &StorageOptions) -> Result<(PathBuf, Lock), Error> {
+    names::prepare_directory(path, options.creates)?;
+    // The process may change its working directory while the store is open.
+    let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+    if !options.follows_links {
+        names::refuse_links(&path)?;
+    }
+    let lock = Lock::wait(&path, options.wait)?;
+    Ok((path, lock))
 }
 
 /// The superblock of an existing store. The caller holds no lock: another process may create the

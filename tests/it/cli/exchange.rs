@@ -35,7 +35,7 @@ fn a_dash_is_standard_input_and_output() {
     assert_eq!((run.stdout, run.stderr), (text, String::new()));
     let run = place.run_with(&["import", "s.annals", "-"], b"oops\n");
     assert_eq!(run.code, Some(3), "{run:?}");
-    assert!(run.stderr.starts_with("annals: -: line 1, column 1: "), "{run:?}");
+    assert!(run.stderr.starts_with("annals: standard input: line 1, column 1: "), "{run:?}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Finding events, streams and figures; what is said where there is nothing.
 
 use std::{
+    fs,
     io::Write,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -187,6 +189,10 @@ fn a_failed_import_leaves_no_new_store() {
     place.file("bad.ndjson", "{\n");
     let run = place.run(&["import", "s.annals", "bad.ndjson"]);
     assert_eq!(run.code, Some(3));
+    assert!(run.stderr.starts_with("annals: bad.ndjson: line 1, column 1: "), "{run:?}");
+    let run = place.run_with(&["import", "s.annals", "-"], b"{\n");
+    assert_eq!(run.code, Some(3));
+    assert!(run.stderr.starts_with("annals: standard input: line 1, column 1: "), "{run:?}");
     assert_eq!(place.names(), ["bad.ndjson"]);
     // A store that was there, and one that has got events, stay.
     place.succeed(&["append", "s.annals", "a", "T", "1"]);
@@ -194,6 +200,38 @@ fn a_failed_import_leaves_no_new_store() {
     place.file("half.ndjson", numbered(1..=20_000) + "{\n");
     assert_eq!(place.run(&["import", "t.annals", "half.ndjson"]).code, Some(3));
     assert_eq!(place.names(), ["bad.ndjson", "half.ndjson", "s.annals", "t.annals"]);
+    // A directory that was there stays, empty.
+    fs::create_dir(place.path("empty.annals")).unwrap();
+    assert_eq!(place.run(&["import", "empty.annals", "bad.ndjson"]).code, Some(3));
+    assert_eq!(fs::read_dir(place.path("empty.annals")).unwrap().count(), 0);
+}
+
+/// A process that waits for the store of a failing import gets a store of its own, and nothing
+/// removes it.
+#[test]
+fn a_failed_import_removes_no_store_of_another_process() {
+    for is_empty_directory in [false, true] {
+        let place = Place::new();
+        if is_empty_directory {
+            fs::create_dir(place.path("s.annals")).unwrap();
+        }
+        let mut import = place.command(&["import", "s.annals", "-"]);
+        import.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut import = import.spawn().unwrap();
+        while !place.path("s.annals/HEAD").exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let mut append = place.command(&["append", "s.annals", "a", "T", "1", "--wait", "60"]);
+        append.stdout(Stdio::null()).stderr(Stdio::piped());
+        let append = append.spawn().unwrap();
+        import.stdin.take().unwrap().write_all(b"{\n").unwrap();
+        assert_eq!(import.wait().unwrap().code(), Some(3));
+        let appended = append.wait_with_output().unwrap();
+        let words = String::from_utf8(appended.stderr).unwrap();
+        assert_eq!((appended.status.code(), words.as_str()), (Some(0), ""));
+        assert_eq!(place.succeed(&["read", "s.annals"]).lines().count(), 1);
+        assert_eq!(place.names(), ["s.annals"]);
+    }
 }
 
 #[test]
@@ -276,9 +314,8 @@ fn an_interrupted_import_says_what_is_in_and_how_to_go_on() {
     let words = String::from_utf8(output.stderr).unwrap();
     drop(reader);
     let events = annals::Reader::open(place.path("s.annals")).unwrap().head().unwrap();
-    let due = format!(
-        "{events} events were imported; to continue: annals import s.annals - --mode resume\n"
-    );
+    let due =
+        format!("imported {events} events; to continue: annals import s.annals - --mode resume\n");
     assert!(words.ends_with(&due), "{words}");
     let place_again = place.run_with(
         &["import", "s.annals", "-", "--mode", "resume"],

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use annals::{Error, EventStore, ImportMode, ImportOptions, TornTail};
+use annals::{Error, EventStore, ImportFault, ImportMode, ImportOptions, TornTail};
 
 use crate::support::lines::{
     assert_fault, check_fault, check_fault_in, export, import, line, numbered, store_of,
@@ -44,11 +44,37 @@ fn append_gives_new_positions() {
 }
 
 #[test]
-fn append_still_wants_an_event_id() {
+fn append_needs_no_event_id() {
     let options = mode(ImportMode::Append);
-    let store = EventStore::in_memory().unwrap();
+    let store = store_of(numbered(1..=3));
+    let text = line(&[("event_id", ""), ID]) + "\n" + &line(&[("event_id", "")]);
+    let report = import(&store, text, &options).unwrap();
+    assert_eq!((report.events, report.skipped), (2, 0));
+    let expected = [line(&[("event_id", "4"), ID]), line(&[("event_id", "5")])].join("\n") + "\n";
+    assert_eq!(export(&store), numbered(1..=3) + &expected);
+    // One that is there must have its form.
     let text = line(&[("event_id", "<!>\"x\"")]);
     check_fault_in(&store, &text, "event_id must be a whole number", &options);
+    // The other keys are needed in this mode too, and event_id in the others.
+    let unnamed = line(&[("event_id", ""), ("stream_id", ""), ("data", "1")]).replace('}', "<!>}");
+    check_fault_in(&store, &unnamed, "the key \"stream_id\" is missing", &options);
+    let bare = line(&[("event_id", ""), ("data", "1")]).replace('}', "<!>}");
+    check_fault_in(&store, &bare, "the key \"event_id\" is missing", &mode(ImportMode::Resume));
+}
+
+#[test]
+fn a_failure_says_what_another_mode_or_option_accepts() {
+    let fault = |text: String, options: &ImportOptions| {
+        import(&store_of(numbered(1..=3)), text, options).unwrap_err().fault
+    };
+    let (faithful, resume) = (mode(ImportMode::Faithful), mode(ImportMode::Resume));
+    let event_id = |found, expected| Some(ImportFault::EventId { found, expected });
+    assert_eq!(fault(numbered(1..=2), &faithful), event_id(1, 4));
+    assert_eq!(fault(numbered(7..=8), &faithful), event_id(7, 4));
+    assert_eq!(fault(numbered(7..=8), &resume), event_id(7, 4));
+    assert_eq!(fault(numbered(4..=5) + &numbered(9..=9), &resume), event_id(9, 6));
+    assert_eq!(fault(numbered(4..=4) + "{\"a", &faithful), Some(ImportFault::TornTail));
+    assert_eq!(fault(numbered(4..=4) + "{\"a\n", &faithful), None);
 }
 
 #[test]

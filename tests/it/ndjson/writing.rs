@@ -1,14 +1,22 @@
 //! The exact form of an exported line.
 
 use std::{
-    io::{self, Write},
+    fs,
+    io::{self, ErrorKind, Write},
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use annals::{Error, EventStore, ExpectedVersion, ExportOptions, NewEvent, Timestamp, UtcOffset};
 use uuid::Uuid;
 
-use crate::support::{lines::export, system::has_program};
+use crate::support::{
+    lines::{export, numbered, store_of},
+    system::has_program,
+};
 
 /// Texts that need each kind of escape.
 const ODD_TEXTS: [&str; 13] = [
@@ -33,7 +41,7 @@ fn append(store: &EventStore, stream: &str, event: NewEvent) {
 }
 
 #[test]
-fn a_line_has_the_keys_in_order_and_the_extra_ones_behind() {
+fn a_line_has_the_keys_in_order_and_then_the_extra_ones() {
     let store = EventStore::in_memory().unwrap();
     append(&store, "order-7", NewEvent::raw_json("Opened", "{\"a\":1}").unwrap());
     let event = NewEvent::raw_json("Opened", "[]").unwrap().raw_metadata("{ \"u\":1 }").unwrap();
@@ -163,11 +171,30 @@ impl Write for Full {
 }
 
 #[test]
-fn a_full_disk_is_told_as_such() {
+fn a_full_disk_is_reported_as_such() {
     let store = EventStore::in_memory().unwrap();
     append(&store, "s", NewEvent::raw_json("T", "0").unwrap());
     let error = store.export_ndjson(Full(100), &ExportOptions::new()).unwrap_err();
     assert!(matches!(error, Error::NoSpace { .. }), "{error:?}");
+}
+
+#[test]
+fn a_stopped_export_leaves_no_file() {
+    let store = store_of(numbered(1..=10));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.ndjson");
+    for allowed in [0, 1, 9] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let stop = move || asked.fetch_add(1, Ordering::Relaxed) >= allowed;
+        let options = ExportOptions::new().stop_when(stop.clone());
+        let error = store.export_ndjson_file(&path, &options).unwrap_err();
+        let Error::Io { path: named, source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((named, source.kind()), (&path, ErrorKind::Interrupted));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+    let options = ExportOptions::new().stop_when(|| false);
+    store.export_ndjson_file(&path, &options).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), numbered(1..=10));
 }
 
 #[test]
