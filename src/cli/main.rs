@@ -10,6 +10,7 @@ mod help;
 mod output;
 
 use std::{
+    env,
     panic::{self, UnwindSafe},
     process::ExitCode,
     sync::Arc,
@@ -38,20 +39,19 @@ fn guarded(run: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
 fn run() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(answer) => return output::answer_usage(&answer),
+        Err(answer) => {
+            let has_json = env::args_os().any(|arg| arg == "--json");
+            return output::answer_usage(&answer, has_json);
+        }
     };
-    let is_json = args.json;
-    let mut output = Output::new(is_json);
+    let mut output = Output::new(args.json);
     let outcome = command::run(args.command, &mut output);
     let outcome = outcome.and_then(|exit| output.finish().map(|()| exit));
     command::wait_if_ending();
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
-            match failure.report().filter(|_| is_json) {
-                Some(report) => output::complain_as_json(&report),
-                None => failure.messages.iter().for_each(|message| output::complain(message)),
-            }
+            output::report(&failure);
             failure.exit
         }
     }

@@ -24,7 +24,10 @@ use signal_hook::{
 };
 use uuid::Uuid;
 
-use crate::output;
+use crate::{
+    exit::{Exit, Failure},
+    output,
+};
 
 /// How long a wait for input lasts before signals are checked again, in nanoseconds.
 const STEP_NANOS: i64 = 100_000_000;
@@ -58,7 +61,7 @@ pub(super) fn end_on_signal(message: &str, clean_up: impl FnOnce() + Send + 'sta
         if receiver.read_exact(&mut [0]).is_ok() {
             IS_ENDING.store(true, Ordering::SeqCst);
             clean_up();
-            output::complain(&message);
+            output::report(&Failure::new(Exit::Interrupted, message));
             process::exit(EXIT_CODE);
         }
     });

@@ -10,6 +10,7 @@ mod whole;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use annals::{RecordedEvent, SnapshotInfo, SnapshotOwner};
@@ -21,6 +22,9 @@ use crate::exit::{Exit, Failure};
 
 use safe::{Sink, printable};
 use table::Table;
+
+/// Whether failures are printed as JSON objects.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// The width of a table that does not go to a terminal.
 const TABLE_WIDTH: usize = 80;
@@ -72,6 +76,7 @@ pub(crate) enum Form {
 
 impl Output {
     pub(crate) fn new(is_json: bool) -> Output {
+        IS_JSON.store(is_json, Ordering::Relaxed);
         let stdout = Sink::new();
         let is_table = !is_json && stdout.is_terminal();
         let table_width = is_table.then(|| usize::from(Term::stdout().size().1));
@@ -242,15 +247,26 @@ pub(crate) fn complain(message: &str) {
     say(&format!("annals: {message}"));
 }
 
-/// Prints on standard error what is wrong, as a JSON object on one line.
-pub(crate) fn complain_as_json(report: &impl Serialize) {
-    if let Ok(text) = serde_json::to_string(report) {
-        let _ = writeln!(io::stderr(), "{}", safe::json(&text));
+/// Prints on standard error why the command failed; with `--json` as an object on one line.
+pub(crate) fn report(failure: &Failure) {
+    let report = failure.report().filter(|_| IS_JSON.load(Ordering::Relaxed));
+    match report.map(|report| serde_json::to_string(&report)) {
+        Some(Ok(text)) => drop(writeln!(io::stderr(), "{}", safe::json(&text))),
+        _ => failure.messages.iter().for_each(|message| complain(message)),
     }
 }
 
 /// Prints the answer of the argument parser: help, the version, or an error.
-pub(crate) fn answer_usage(answer: &clap::Error) -> Exit {
+pub(crate) fn answer_usage(answer: &clap::Error, has_json: bool) -> Exit {
+    if answer.use_stderr() && has_json {
+        IS_JSON.store(true, Ordering::Relaxed);
+        let text = answer.render().to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let error = lines.next().unwrap_or_default();
+        let error = error.strip_prefix("error: ").unwrap_or(error);
+        report(&lines.fold(Failure::new(Exit::Usage, error), Failure::note));
+        return Exit::Usage;
+    }
     let printed = answer.print();
     match printed {
         _ if answer.use_stderr() => Exit::Usage,

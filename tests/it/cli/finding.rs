@@ -166,6 +166,14 @@ fn a_failure_under_json_is_an_object() {
     let run = place.run(&["read", "none.annals", "--json"]);
     let failure: Value = serde_json::from_str(&run.stderr).unwrap();
     assert_eq!((run.code, &failure["name"]), (Some(6), &"Io".into()));
+    // Wrong usage too, wherever the option stands.
+    for args in [&["--json", "read"][..], &["read", "s.annals", "--limit", "x", "--json"]] {
+        let run = place.run(args);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{args:?}");
+        let failure: Value = serde_json::from_str(&run.stderr).unwrap();
+        assert_eq!((&failure["code"], &failure["exit"]), (&Value::Null, &2.into()));
+        assert!(!failure["error"].as_str().unwrap().starts_with("error"), "{failure}");
+    }
 }
 
 #[test]

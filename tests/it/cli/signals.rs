@@ -74,6 +74,9 @@ fn an_interrupted_export_leaves_no_file() {
     let place = place();
     let message = "annals: interrupted: work/out.ndjson was not created\n";
     check(&place, &["export", "s.annals", "work/out.ndjson"], message);
+    let message = "{\"error\":\"interrupted: work/out.ndjson was not created\",\"notes\":[],\
+                   \"code\":null,\"name\":null,\"exit\":130}\n";
+    check(&place, &["export", "s.annals", "work/out.ndjson", "--json"], message);
     place.succeed(&["export", "s.annals", "work/out.ndjson"]);
     let exported = fs::read_to_string(place.path("work/out.ndjson")).unwrap();
     assert!(exported == numbered(1..=EVENTS));
