@@ -79,7 +79,7 @@ pub use subscription::{CancelHandle, Subscription};
 #[cfg(feature = "model-checking")]
 #[doc(hidden)]
 pub use sync::model; // the disk of a model checker
-pub use verify::{Finding, Report};
+pub use verify::{Finding, NotChecked, Report};
 
 /// The ids of events are UUIDs of this crate.
 pub use uuid;

@@ -20,7 +20,7 @@ use crate::{
     event::RecordedEvent,
     snapshot::SnapshotInfo,
     storage::{Audit, DAMAGED_RUN, Storage},
-    verify::{Finding, Report},
+    verify::{Finding, NotChecked, Report},
 };
 
 /// The maximum number of findings; more would not help to describe a badly damaged store.
@@ -37,7 +37,8 @@ pub(super) fn run(store: &EventStore) -> Result<Report, Error> {
         Err(Error::Closed) => return Err(Error::Closed),
         Err(Error::Forked) => return Err(Error::Forked),
         Err(_) if storage.is_reading() => {
-            check.report.not_checked = Some("the trees: in use".to_owned());
+            let reason = "in use".to_owned();
+            check.report.not_checked = Some(NotChecked { what: "trees", reason });
             check.copies(head, 0)?;
         }
         Err(failure) => {

@@ -5,9 +5,12 @@ mod check;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::{Error, EventStore, trace::span};
+use crate::{
+    Error, EventStore,
+    trace::{note, span},
+};
 
 /// The result of checking a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -22,8 +25,30 @@ pub struct Report {
     /// The number of acknowledged events that neither copy can return, as far as is known; 0 if
     /// there are no findings.
     pub unreadable: u64,
-    /// What was not checked, and why; `None` when everything was.
-    pub not_checked: Option<String>,
+    /// What was not checked, and why; `None` when everything was. This is not a finding.
+    pub not_checked: Option<NotChecked>,
+}
+
+/// A part of a store that a check left out. In JSON it is the text that `Display` writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotChecked {
+    /// The part: `trees`.
+    pub what: &'static str,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+impl fmt::Display for NotChecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: not checked ({})", self.what, self.reason)
+    }
+}
+
+impl Serialize for NotChecked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// One problem in a store.
@@ -74,7 +99,10 @@ impl EventStore {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn verify(&self) -> Result<Report, Error> {
-        let _span = span!("verify");
-        self.storage().across_exchange(|| check::run(self))
+        let span = span!("verify", events = Empty, findings = Empty);
+        let report = self.storage().across_exchange(|| check::run(self))?;
+        note!(span, "events", report.events);
+        note!(span, "findings", report.findings.len());
+        Ok(report)
     }
 }

@@ -52,7 +52,9 @@ fn of_a_store_in_use_the_trees_are_not_checked() {
         let report = checked(&path);
         assert_eq!(codes(&report), [""; 0]);
         assert_eq!(report.events, part * EVENTS / 10);
-        assert_eq!(report.not_checked.as_deref(), Some("the trees: in use"));
+        let not_checked = report.not_checked.expect("the trees are in use");
+        assert_eq!((not_checked.what, &*not_checked.reason), ("trees", "in use"));
+        assert_eq!(not_checked.to_string(), "trees: not checked (in use)");
     }
     store.close().unwrap();
     let store = options().open(&path).unwrap();

@@ -50,6 +50,8 @@ fn a_store_that_is_open_is_locked() {
     let run = place.run(&["verify", "s.annals"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
     assert!(run.stderr.ends_with("\ntrees: not checked (in use)\n"), "{run:?}");
+    let report = place.succeed(&["verify", "s.annals", "--json"]);
+    assert!(report.ends_with(",\"not_checked\":\"trees: not checked (in use)\"}\n"), "{report}");
     drop(store);
     assert!(!place.succeed(&["stats", "s.annals"]).contains(&process));
 }
@@ -242,7 +244,7 @@ fn findings_of_verify_are_data_and_an_expected_no() {
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stdout.starts_with("id-index: the index of event ids: "), "{run:?}");
     assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
-    assert_eq!(run.stderr, "1 events, 1 streams: 1 finding\n");
+    assert_eq!(run.stderr, "1 event, 1 stream: 1 finding\n");
     let run = place.run(&["verify", "s.annals", "--json"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""), "{run:?}");
     assert!(run.stdout.contains("\"findings\":[{\"code\":\"id-index\","), "{run:?}");

@@ -23,20 +23,19 @@ pub(super) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure
         }
         let findings = match report.findings.len() {
             0 => "nothing is wrong".to_owned(),
-            1 => "1 finding".to_owned(),
-            count => format!("{count} findings"),
+            count => output::counted(count as u64, "finding"),
         };
-        output::say(&format!("{} events, {} streams: {findings}", report.events, report.streams));
-        if let Some((what, why)) = report.not_checked.as_ref().and_then(|not| not.split_once(": "))
-        {
-            let what = what.trim_start_matches("the ");
-            output::say(&format!("{what}: not checked ({why})"));
+        let events = output::counted(report.events, "event");
+        let streams = output::counted(report.streams, "stream");
+        output::say(&format!("{events}, {streams}: {findings}"));
+        if let Some(not_checked) = &report.not_checked {
+            output::say(&not_checked.to_string());
         }
         if report.unreadable > 0 {
             output::say(&format!(
-                "{} events cannot be read: `annals repair` shows what can be done, and \
+                "{} cannot be read: `annals repair` shows what can be done, and \
                  `annals salvage` saves the others",
-                report.unreadable
+                output::counted(report.unreadable, "event")
             ));
         }
     }
