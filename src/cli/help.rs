@@ -116,8 +116,9 @@ pub(crate) const BACKUP: &str = "\
 Example, which adds what is new when it is repeated:
   annals backup orders.annals /backup/orders.annals
 
-Exit codes: 0 success, 2 wrong usage, or the directory is not a backup of this store, 4 backup open
-elsewhere, 5 store damaged, 6 no such store, or refused by the system.";
+Exit codes: 0 success, 2 wrong usage, or the store does not continue the backup, 4 backup open
+elsewhere, 5 store damaged, 6 no such store, the directory is not a backup of it, or refused by the
+system.";
 
 pub(crate) const COMPACT: &str = "\
 Example:

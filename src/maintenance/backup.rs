@@ -157,8 +157,8 @@ fn new_backup(storage: &Storage, target: &Path, mode: CopyMode) -> Result<Backup
 
 /// Checks that the path is free, or is an empty directory.
 fn check_free(target: &Path) -> Result<(), Error> {
-    let taken = || {
-        let reason = "it already exists, and nothing is overwritten";
+    let taken = |what: &str| {
+        let reason = format!("{what}, and nothing is overwritten");
         let source = io::Error::new(io::ErrorKind::AlreadyExists, reason);
         Error::Io { action: "create", path: target.to_owned(), source: Arc::new(source) }
     };
@@ -168,9 +168,10 @@ fn check_free(target: &Path) -> Result<(), Error> {
         Ok(metadata) if metadata.is_dir() => {
             let mut entries =
                 fs::read_dir(target).map_err(|source| Error::io("create", target, source))?;
-            if entries.next().is_none() { Ok(()) } else { Err(taken()) }
+            let reason = "it is not a backup of this store";
+            if entries.next().is_none() { Ok(()) } else { Err(taken(reason)) }
         }
-        Ok(_) => Err(taken()),
+        Ok(_) => Err(taken("it already exists")),
     }
 }
 

@@ -80,7 +80,8 @@ fn open(path: &Path, creates: bool, wait: Duration) -> Result<EventStore, Error>
             .set_aside()
             .map(|aside| format!("; the old ones are kept in {}", aside.display()));
         let (events, seconds) = (recovery.rebuilt_events(), recovery.duration().as_secs_f64());
-        let built = format!("from {events} events of the journal in {seconds:.1} s");
+        let events = output::counted(events, "event");
+        let built = format!("from {events} of the journal in {seconds:.1} s");
         match kept {
             Some(kept) => output::complain(&format!(
                 "warning: rebuilt the trees of {} {built}: {reason}{kept}",

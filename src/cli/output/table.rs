@@ -1,7 +1,10 @@
 //! Events as a table that fits the width of the terminal.
 //!
 //! Rows are collected, and the widest of them determine the widths of the columns. Times are
-//! shortened to what differs. A narrow terminal gets fewer columns.
+//! shortened to what differs, and to seconds where names would have to be cut. A narrow terminal
+//! gets fewer columns.
+
+use std::collections::HashSet;
 
 use annals::RecordedEvent;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
@@ -77,7 +80,10 @@ impl Table {
         }
         shorten_times(&mut rows);
         let titles = if self.width < WIDE { SHORT_TITLES } else { TITLES };
-        let widths = widths(&rows, &titles, self.width);
+        let mut widths = widths(&rows, &titles, self.width);
+        if cuts_names(&rows, &widths) && cut_fractions(&mut rows) {
+            widths = self::widths(&rows, &titles, self.width);
+        }
         let mut lines = Vec::new();
         if !std::mem::replace(&mut self.has_header, true) {
             lines.push(line(&titles.map(str::to_owned), "DATA", &widths, self.width));
@@ -101,6 +107,35 @@ fn shorten_times(rows: &mut [Row]) {
         let text = if has_one_day { text.trim_start_matches(day) } else { text };
         row.cells[TIME] = text.replace('T', " ");
     }
+}
+
+/// Whether a stream or a type does not fit.
+fn cuts_names(rows: &[Row], widths: &[usize; COLUMNS]) -> bool {
+    let is_cut = |row: &Row, at: usize| {
+        let cell = row.cells.get(at).map_or(0, |cell| measure_text_width(cell));
+        widths.get(at).is_some_and(|width| cell > *width)
+    };
+    rows.iter().any(|row| is_cut(row, STREAM) || is_cut(row, TYPE))
+}
+
+/// Removes the fractions of seconds, provided that times that differ still do. Returns whether it
+/// did.
+fn cut_fractions(rows: &mut [Row]) -> bool {
+    let whole = |row: &Row| {
+        let (start, rest) = row.cells[TIME].split_once('.')?;
+        let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        Some(format!("{start}{zone}"))
+    };
+    let cut: Vec<String> =
+        rows.iter().map(|row| whole(row).unwrap_or_else(|| row.cells[TIME].clone())).collect();
+    let before: HashSet<&String> = rows.iter().map(|row| &row.cells[TIME]).collect();
+    if cut.iter().collect::<HashSet<_>>().len() < before.len() {
+        return false;
+    }
+    for (row, cut) in rows.iter_mut().zip(cut) {
+        row.cells[TIME] = cut;
+    }
+    true
 }
 
 /// The widths of the columns: what the widest cell needs, or less if that is too much. A column of
@@ -230,6 +265,18 @@ mod tests {
         let shown = lines(200, &[0, 86_400_000_001]);
         assert!(shown[1].contains("  1970-01-01 00:00:00         \"x"), "{shown:?}");
         assert!(shown[2].contains("  1970-01-02 00:00:00.000001  \"x"), "{shown:?}");
+    }
+
+    #[test]
+    fn fractions_of_seconds_give_way_to_names() {
+        let shown = lines_of(("order-1031", "OrderDelivered"), 80, &[1, 90_000_000_000]);
+        let due = "  order-1031    1  OrderDelivered  1970-01-01 00:00:00  ";
+        assert!(shown[1].contains(due), "{shown:?}");
+        // Not where they tell times apart, and not where names have room.
+        let shown = lines_of(("order-1031", "OrderDelivered"), 80, &[1, 90_000_000_000, 2]);
+        assert!(shown[1].contains("  1970-01-01 00:00:00.000001  "), "{shown:?}");
+        let shown = lines_of(("order-1031", "OrderDelivered"), 120, &[1, 90_000_000_000]);
+        assert!(shown[1].contains("  1970-01-01 00:00:00.000001  "), "{shown:?}");
     }
 
     #[test]

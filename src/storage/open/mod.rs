@@ -131,7 +131,9 @@ fn superblock_of(path: &Path) -> Result<Superblock, Error> {
 /// nothing.
 fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Error> {
     let path = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
-    names::refuse_links(&path)?;
+    if let Err(linked) = names::refuse_links(&path) {
+        return Err(if names::is_store(&path)? { linked } else { names::no_store(&path) });
+    }
     let store_id = superblock_of(&path)?.store_id;
     let checksum = Checksum::of_store(store_id);
     let home = Home { path, lock: None, store_id, checksum };

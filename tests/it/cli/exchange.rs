@@ -59,7 +59,7 @@ fn reports_are_objects_of_one_line() {
 }
 
 #[test]
-fn a_wrong_line_is_told_with_its_place_and_what_is_in() {
+fn a_wrong_line_is_reported_with_its_place_and_what_is_in() {
     let place = Place::new();
     let text = numbered(1..=5_000) + &line(&[("event_id", "5001"), ("timestamp", "\"now\"")]);
     place.file("in.ndjson", text + "\n");
@@ -152,7 +152,7 @@ fn export_does_not_write_through_a_dangling_link() {
 }
 
 #[test]
-fn an_input_that_cannot_be_read_is_told_before_a_store_is_made() {
+fn an_input_that_cannot_be_read_is_reported_before_a_store_is_made() {
     let place = Place::new();
     place.refuse(&["import", "s.annals", "nothing.ndjson"], 6, "cannot open nothing.ndjson: ");
     assert_exists(&place.path("s.annals"), false);
@@ -201,11 +201,18 @@ fn backup_makes_a_store_of_its_own() {
     let report = place.succeed(&["backup", "s.annals", "copy.annals", "--json"]);
     assert!(report.starts_with("{\"events\":20,\"bytes\":"), "{report}");
     assert_eq!(place.succeed(&["export", "copy.annals"]), place.succeed(&["export", "s.annals"]));
-    place.refuse(&["backup", "s.annals", "in.ndjson"], 6, "nothing is overwritten");
+    place.refuse(
+        &["backup", "s.annals", "in.ndjson"],
+        6,
+        "it already exists, and nothing is overwritten",
+    );
     // The copy has been opened since, and is continued all the same.
     place.succeed(&["append", "s.annals", "a", "T", "1"]);
     let report = place.succeed(&["backup", "s.annals", "copy.annals", "--json"]);
     assert!(report.starts_with("{\"events\":21,"), "{report}");
     place.refuse(&["backup", "none.annals", "new.annals"], 6, "none.annals");
-    assert_eq!(place.names(), ["copy.annals", "in.ndjson", "s.annals"]);
+    place.succeed(&["append", "other.annals", "a", "T", "1"]);
+    let words = "it is not a backup of this store, and nothing is overwritten";
+    place.refuse(&["backup", "other.annals", "copy.annals"], 6, words);
+    assert_eq!(place.names(), ["copy.annals", "in.ndjson", "other.annals", "s.annals"]);
 }

@@ -161,9 +161,12 @@ fn a_path_that_is_no_store_is_refused_and_left_alone() {
     std::fs::create_dir(place.path("full")).unwrap();
     place.file("full/letter", "text");
     std::fs::create_dir(place.path("empty")).unwrap();
+    std::fs::create_dir(place.path("linked")).unwrap();
+    std::os::unix::fs::symlink("/", place.path("linked/root")).unwrap();
     for command in ["read", "tail", "streams", "stats", "snapshots", "checkpoints", "export"] {
         place.refuse(&[command, "file"], 6, "file");
         place.refuse(&[command, "full"], 6, "there is no store in the directory");
+        place.refuse(&[command, "linked"], 6, "there is no store in the directory");
         place.refuse(&[command, "none"], 6, "only `annals append` and `annals import` create");
         place.refuse(&[command, "empty"], 6, "there is no store in the directory");
         place.refuse(&[command, ""], 2, "<STORE>");
@@ -171,7 +174,11 @@ fn a_path_that_is_no_store_is_refused_and_left_alone() {
     for command in ["verify", "repair", "salvage", "compact"] {
         place.refuse(&[command, "file"], 6, "file");
         place.refuse(&[command, "full"], 6, "full");
+        place.refuse(&[command, "linked"], 6, "linked");
     }
+    // A file that was to be written is not left there empty.
+    place.refuse(&["salvage", "none", "saved.ndjson"], 6, "none");
+    assert_exists(&place.path("saved.ndjson"), false);
     place.refuse(&["append", "file", "a", "T", "1"], 6, "not a directory");
     place.refuse(&["append", "full", "a", "T", "1"], 2, "it contains full/letter");
     assert_eq!(fs::read_dir(place.path("full")).unwrap().count(), 1);

@@ -16,8 +16,9 @@ pub(super) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failur
     if output.is_json() {
         output.object(&report)?;
     } else {
-        let (events, directory) = (report.events, args.directory.display());
-        output::say(&format!("{directory} has {events} events; copied {} bytes", report.bytes));
+        let events = output::counted(report.events, "event");
+        let directory = args.directory.display();
+        output::say(&format!("{directory} has {events}; copied {} bytes", report.bytes));
     }
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{BufWriter, Write},
     path::Path,
     sync::Arc,
@@ -22,7 +22,14 @@ pub(super) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failur
     let scratch = Scratch::new(&scratch, "interrupted: the output is not complete");
     let options = SalvageOptions::new().scratch(scratch.path());
     let report = match args.file.as_deref().filter(|file| !is_dash(file)) {
-        Some(file) => salvage_with(&args.store, new_file(file)?, &options)?,
+        Some(file) => {
+            let saved = salvage_with(&args.store, new_file(file)?, &options);
+            if saved.is_err() && file.metadata().is_ok_and(|written| written.len() == 0) {
+                // It is what this command has just created.
+                let _ = fs::remove_file(file);
+            }
+            saved?
+        }
         None => match salvage_with(&args.store, output.writer(), &options) {
             Err(
                 Error::Io { source, action: "write to", .. }
@@ -55,5 +62,5 @@ fn report_on_stderr(report: &SalvageReport, is_json: bool) {
     for missing in &report.missing {
         output::say(&missing.to_string());
     }
-    output::say(&format!("saved {} events", report.events));
+    output::say(&format!("saved {}", output::counted(report.events, "event")));
 }
