@@ -234,9 +234,9 @@
 #define ANNALS_IMPORT_FAITHFUL 0
 
 /**
- * Import mode: events get new positions, and event_id is ignored. Their ids are kept: if all
- * events of a batch have one, a repeated import of the same file skips the batches that are
- * already stored.
+ * Import mode: events get new positions; event_id is ignored and may be missing. Their ids are
+ * kept: if all events of a batch have one, a repeated import of the same file skips the batches
+ * that are already stored.
  */
 #define ANNALS_IMPORT_APPEND 1
 
@@ -1023,6 +1023,31 @@ annals_status annals_reader_open(const char *path,
                                  size_t path_len,
                                  struct annals_store **out_store,
                                  struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Opens a store read-only, as annals_reader_open does, and converts the events that it reads with
+ * the upcasters of the options. All other options are ignored.
+ *
+ * @param path The directory, UTF-8.
+ * @param path_len Its length in bytes, or ANNALS_NUL_TERMINATED.
+ * @param options_or_null Options, which are copied; NULL for none.
+ * @param out_store Receives the store.
+ * @param err Receives an error object on failure. May be NULL.
+ * @return ANNALS_OK; ANNALS_E_IO, with the os code ENOENT if there is no store; ANNALS_E_CORRUPT;
+ * ANNALS_E_FORMAT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_PANIC.
+ *
+ * Ownership: the caller closes the store with annals_close. Threads: any. Blocking: reads files.
+ * Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_reader_open_with_options(const char *path,
+                                              size_t path_len,
+                                              const struct annals_options *options_or_null,
+                                              struct annals_store **out_store,
+                                              struct annals_error **err)
 ANNALS_NOEXCEPT;
 
 /**

@@ -1433,44 +1433,13 @@ class store {
 
   /// Opens the store in a directory; if there is no store, creates it.
   static returned<store> open(std::string_view path, const options &with = {}) {
-    detail::failure failure;
-    const detail::owned<annals_options> options(annals_options_new());
-    annals_status status = options ? ANNALS_OK : ANNALS_E_NO_MEMORY;
-    if (status >= 0 && with.buffered.count() != 0) {
-      const auto delay = with.buffered.count();
-      const bool fits = delay > 0 && delay <= std::int64_t{UINT32_MAX};
-      status = annals_options_set_durability(options.get(), ANNALS_DURABILITY_BUFFERED,
-                                             fits ? static_cast<std::uint32_t>(delay) : 0);
-    }
-    if (status >= 0) status = annals_options_set_cache_bytes(options.get(), with.cache_bytes);
-    if (status >= 0) status = annals_options_set_create(options.get(), with.create);
-    if (status >= 0) status = annals_options_set_rebuild(options.get(), with.rebuild);
-    if (status >= 0) {
-      const auto wait = std::clamp<std::int64_t>(with.wait.count(), 0, UINT32_MAX);
-      status = annals_options_set_wait_ms(options.get(), static_cast<std::uint32_t>(wait));
-    }
-    for (const upcaster &step : with.upcasters) {
-      if (status < 0) break;
-      // The call takes ownership of the upcaster, even if it fails.
-      status = annals_options_add_upcaster(options.get(), step.type.data(), step.type.size(),
-                                           step.from_version, detail::upcast, new upcaster(step),
-                                           detail::drop_upcaster);
-    }
-    annals_store *raw = nullptr;
-    if (status >= 0) {
-      status = annals_open(path.data(), path.size(), options.get(), &raw, failure.out());
-    }
-    return failure.or_else<store>(status, [&] { return store(raw); });
+    return open_by(annals_open, path, with);
   }
 
   /// Opens a store read-only, even while another program writes it. Functions that write fail with
-  /// ANNALS_E_READ_ONLY.
-  static returned<store> open_reader(std::string_view path) {
-    detail::failure failure;
-    annals_store *raw = nullptr;
-    const annals_status status =
-        annals_reader_open(path.data(), path.size(), &raw, failure.out());
-    return failure.or_else<store>(status, [&] { return store(raw); });
+  /// ANNALS_E_READ_ONLY. Of the options only the upcasters are used.
+  static returned<store> open_reader(std::string_view path, const options &with = {}) {
+    return open_by(annals_reader_open_with_options, path, with);
   }
 
   /// Opens a store in memory, without files.
@@ -1891,6 +1860,38 @@ class store {
   annals_store *release() noexcept { return raw_.release(); }
 
  private:
+  template <class Open>
+  static returned<store> open_by(Open *open, std::string_view path, const options &with) {
+    detail::failure failure;
+    const detail::owned<annals_options> options(annals_options_new());
+    annals_status status = options ? ANNALS_OK : ANNALS_E_NO_MEMORY;
+    if (status >= 0 && with.buffered.count() != 0) {
+      const auto delay = with.buffered.count();
+      const bool fits = delay > 0 && delay <= std::int64_t{UINT32_MAX};
+      status = annals_options_set_durability(options.get(), ANNALS_DURABILITY_BUFFERED,
+                                             fits ? static_cast<std::uint32_t>(delay) : 0);
+    }
+    if (status >= 0) status = annals_options_set_cache_bytes(options.get(), with.cache_bytes);
+    if (status >= 0) status = annals_options_set_create(options.get(), with.create);
+    if (status >= 0) status = annals_options_set_rebuild(options.get(), with.rebuild);
+    if (status >= 0) {
+      const auto wait = std::clamp<std::int64_t>(with.wait.count(), 0, UINT32_MAX);
+      status = annals_options_set_wait_ms(options.get(), static_cast<std::uint32_t>(wait));
+    }
+    for (const upcaster &step : with.upcasters) {
+      if (status < 0) break;
+      // The call takes ownership of the upcaster, even if it fails.
+      status = annals_options_add_upcaster(options.get(), step.type.data(), step.type.size(),
+                                           step.from_version, detail::upcast, new upcaster(step),
+                                           detail::drop_upcaster);
+    }
+    annals_store *raw = nullptr;
+    if (status >= 0) {
+      status = open(path.data(), path.size(), options.get(), &raw, failure.out());
+    }
+    return failure.or_else<store>(status, [&] { return store(raw); });
+  }
+
   /// Applies the events of a stream, and rethrows exceptions of `apply`.
   template <class State, class Apply>
   annals_status load_into(loaded<State> &found, std::string_view stream, Apply &apply,

@@ -42,6 +42,13 @@ fn open(path: &Path, options: &OpenOptions) -> Result<*mut annals_store, Fault> 
     handle::make(Arc::new(SharedStore::with_callbacks(store, callbacks)))
 }
 
+fn open_reader(path: &Path, options: &OpenOptions) -> Result<*mut annals_store, Fault> {
+    let callbacks = Arc::default();
+    let upcasters = options.upcasters.counted_by(&callbacks)?;
+    let reader = Reader::open_with(path, &options.options.clone().upcasters(upcasters))?;
+    handle::make(Arc::new(SharedStore::with_callbacks(reader.into_store(), callbacks)))
+}
+
 /// Opens the store in a directory; if there is no store, creates the directory and the store. It
 /// recovers from a crash: every acknowledged append is there, and any other append is there as a
 /// whole or not at all. Only one process at a time can have a store open, and only once.
@@ -124,6 +131,50 @@ pub unsafe extern "C" fn annals_reader_open(
         // SAFETY: the caller upholds this function's contract.
         let path = unsafe { arguments::path(path, path_len) }?;
         out.set(handle_of(Reader::open(path)?.into_store())?);
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Opens a store read-only, as annals_reader_open does, and converts the events that it reads with
+/// the upcasters of the options. All other options are ignored.
+///
+/// @param path The directory, UTF-8.
+/// @param path_len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param options_or_null Options, which are copied; NULL for none.
+/// @param out_store Receives the store.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_IO, with the os code ENOENT if there is no store; ANNALS_E_CORRUPT;
+/// ANNALS_E_FORMAT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_PANIC.
+///
+/// Ownership: the caller closes the store with annals_close. Threads: any. Blocking: reads files.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Each pointer is NULL or satisfies its description above.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_reader_open_with_options(
+    path: *const c_char,
+    path_len: usize,
+    options_or_null: *const annals_options,
+    out_store: *mut *mut annals_store,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: the caller upholds this function's contract.
+    let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        out.required("out_store")?;
+        // SAFETY: the caller upholds this function's contract.
+        let path = unsafe { arguments::path(path, path_len) }?;
+        let store = if options_or_null.is_null() {
+            handle_of(Reader::open(path)?.into_store())?
+        } else {
+            // SAFETY: the caller upholds this function's contract.
+            let options = unsafe { handle::shared(options_or_null) }?;
+            open_reader(path, &options)?
+        };
+        out.set(store);
         Ok(ANNALS_OK)
     })
 }

@@ -194,6 +194,40 @@ static void events_are_brought_to_their_newest_shape(void) {
   CHECK(with.destroyed == 5);
 }
 
+/* The text of the first event. */
+static void check_first(annals_store *reader, const char *text) {
+  annals_error *error = NULL;
+  annals_iter *iter = NULL;
+  const annals_event *event = NULL;
+  OK(annals_read_all(reader, NULL, &iter, &error));
+  OK(annals_iter_next(iter, &event, &error));
+  CHECK(event->data_len == strlen(text) && memcmp(event->data, text, strlen(text)) == 0);
+  annals_iter_free(iter);
+}
+
+static void a_reader_brings_events_to_their_newest_shape(void) {
+  annals_error *error = NULL;
+  annals_options *options = annals_options_new();
+  annals_store *reader = NULL;
+  upcasting with = {NULL, 0, 0, 0};
+  annals_upcast_fn upcast = into_array;
+  CHECK(annals_options_add_upcaster(options, "Placed", NT, 1, upcast, &with, given_back) ==
+        ANNALS_OK);
+  OK(annals_reader_open_with_options("upcast.annals", NT, options, &reader, &error));
+  annals_options_free(options);
+  with.store = reader;
+  check_first(reader, "[1]");
+  EXPECT(ANNALS_E_READ_ONLY, annals_flush(reader, &error));
+  CHECK(with.calls == 1 && with.destroyed == 0);
+  close_store(reader);
+  CHECK(with.destroyed == 1);
+  OK(annals_reader_open_with_options("upcast.annals", NT, NULL, &reader, &error));
+  check_first(reader, "1");
+  close_store(reader);
+  REFUSED(ANNALS_E_IO, "none.annals",
+          annals_reader_open_with_options("none.annals", NT, NULL, &reader, &error));
+}
+
 static void batches_are_arrays(annals_store *store) {
   annals_error *error = NULL;
   annals_iter *iter = NULL;
@@ -294,5 +328,6 @@ int main(void) {
   reads_end_at_a_position_or_a_time();
   an_event_is_found_by_its_id();
   events_are_brought_to_their_newest_shape();
+  a_reader_brings_events_to_their_newest_shape();
   return 0;
 }

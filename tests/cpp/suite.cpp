@@ -150,6 +150,12 @@ static void ends_ids_and_shapes() {
   store.append("s", annals::any_version, {third});
   annals::events last = store.read_all(annals::read_options().from_position(3));
   CHECK(thrown([&] { last.step(); }).status() == ANNALS_E_CALLBACK);
+  const auto text = [](const annals::store &reader) {
+    for (const annals::event &event : reader.read_all()) return std::string(event.text());
+    return std::string();
+  };
+  CHECK(text(annals::store::open_reader("shapes.annals", options)) == "[1]");
+  CHECK(text(annals::store::open_reader("shapes.annals")) == "1");
 }
 
 static void conflicts() {

@@ -49,7 +49,11 @@ pub(crate) fn valid(function: &Prototype, param: &Param) -> String {
     let text = match (function.name.as_str(), param.ty.as_str(), param.name.as_str()) {
         ("annals_open", "const char *", _) => "\"abuse.annals\"",
         (
-            "annals_repair" | "annals_salvage" | "annals_compact" | "annals_reader_open",
+            "annals_repair"
+            | "annals_salvage"
+            | "annals_compact"
+            | "annals_reader_open"
+            | "annals_reader_open_with_options",
             "const char *",
             _,
         ) => "CLOSED_STORE",
