@@ -94,8 +94,16 @@ const TABLE: [(annals_status, &CStr, &CStr); 27] = [
     (ANNALS_E_INVALID_ARGUMENT, c"ANNALS_E_INVALID_ARGUMENT", c"an argument is invalid"),
     (ANNALS_E_MISUSE, c"ANNALS_E_MISUSE", c"a pointer points to the wrong kind of object"),
     (ANNALS_E_CLOSED, c"ANNALS_E_CLOSED", c"the store is closed"),
-    (ANNALS_E_BUSY, c"ANNALS_E_BUSY", c"another call is using the object"),
-    (ANNALS_E_FORKED, c"ANNALS_E_FORKED", c"the store belongs to the parent process"),
+    (
+        ANNALS_E_BUSY,
+        c"ANNALS_E_BUSY",
+        c"another call is using the object, or this call would wait for its own callback",
+    ),
+    (
+        ANNALS_E_FORKED,
+        c"ANNALS_E_FORKED",
+        c"the store belongs to the process that opened it, and this is a forked child",
+    ),
     (
         ANNALS_E_UNSUPPORTED,
         c"ANNALS_E_UNSUPPORTED",
@@ -108,23 +116,31 @@ const TABLE: [(annals_status, &CStr, &CStr); 27] = [
         c"ANNALS_E_VERSION_CONFLICT",
         c"the stream is not at the expected version",
     ),
-    (ANNALS_E_DUPLICATE_ID, c"ANNALS_E_DUPLICATE_ID", c"an event id is already in use"),
-    (ANNALS_E_CONDITION, c"ANNALS_E_CONDITION", c"a condition of the batch does not hold"),
+    (
+        ANNALS_E_DUPLICATE_ID,
+        c"ANNALS_E_DUPLICATE_ID",
+        c"an event id is already used, and the append is not an exact retry",
+    ),
+    (ANNALS_E_CONDITION, c"ANNALS_E_CONDITION", c"a condition of the batch failed"),
     (ANNALS_E_IO, c"ANNALS_E_IO", c"an operating system call failed"),
-    (ANNALS_E_NO_SPACE, c"ANNALS_E_NO_SPACE", c"the disk is full"),
-    (ANNALS_E_LOCKED, c"ANNALS_E_LOCKED", c"the store is already open"),
+    (ANNALS_E_NO_SPACE, c"ANNALS_E_NO_SPACE", c"no space left"),
+    (ANNALS_E_LOCKED, c"ANNALS_E_LOCKED", c"the store is open elsewhere"),
     (ANNALS_E_NO_MEMORY, c"ANNALS_E_NO_MEMORY", c"not enough memory"),
     (
         ANNALS_E_POISONED,
         c"ANNALS_E_POISONED",
-        c"the store accepts no more writes after a failure: reopen it",
+        c"a write failed, so the store refuses writes until it is reopened",
     ),
     (ANNALS_E_CORRUPT, c"ANNALS_E_CORRUPT", c"stored bytes are damaged"),
     (ANNALS_E_FORMAT, c"ANNALS_E_FORMAT", c"this version of annals cannot read the files"),
     (ANNALS_E_PARSE, c"ANNALS_E_PARSE", c"the input is malformed"),
     (ANNALS_E_CALLBACK, c"ANNALS_E_CALLBACK", c"a callback failed"),
-    (ANNALS_E_PANIC, c"ANNALS_E_PANIC", c"a bug in annals: it panicked, and the panic was caught"),
-    (ANNALS_E_INTERNAL, c"ANNALS_E_INTERNAL", c"a bug in annals"),
+    (
+        ANNALS_E_PANIC,
+        c"ANNALS_E_PANIC",
+        c"internal error in annals: it panicked, and the panic was caught",
+    ),
+    (ANNALS_E_INTERNAL, c"ANNALS_E_INTERNAL", c"internal error in annals"),
 ];
 
 fn known(status: annals_status) -> Option<&'static (annals_status, &'static CStr, &'static CStr)> {
