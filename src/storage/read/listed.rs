@@ -32,7 +32,9 @@ impl SealedFiles {
             Bound::Unbounded => None,
             Bound::Excluded(name) => Some(name.to_owned()),
             Bound::Included(name) => {
-                add(name, None)?;
+                if add(name, None)? >= limit {
+                    return Ok(found);
+                }
                 Some(name.to_owned())
             }
         };
@@ -83,5 +85,38 @@ impl SealedFiles {
             part.streams.retain(|name, _| name <= end);
         }
         Ok(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{EventStore, ExpectedVersion, NewEvent, Options};
+
+    use super::*;
+
+    #[test]
+    fn a_list_keeps_to_its_limit() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("store");
+        let store = Options::new().journal_bytes(64 << 10).open(&path)?;
+        let names = ["a", "b", "c", "d"];
+        for name in names {
+            let event = NewEvent::binary("T", vec![7; 100_000])?;
+            store.append(name, ExpectedVersion::Any, [event])?;
+        }
+        store.close()?;
+        let reader = EventStore::open_reading(&path)?;
+        let disk = reader.storage().disk().ok_or("a store on the disk")?;
+        let all = disk.sealed.list_streams(Bound::Unbounded, 4, 9)?;
+        let count = all.len();
+        assert!(count > 1, "the first files are sealed");
+        for (index, name) in names.iter().enumerate().take(count) {
+            for limit in 1..=count {
+                let found = disk.sealed.list_streams(Bound::Included(name), 4, limit)?;
+                let due: Vec<_> = all.iter().skip(index).take(limit).cloned().collect();
+                assert_eq!(found, due, "{name}, {limit}");
+            }
+        }
+        Ok(())
     }
 }
