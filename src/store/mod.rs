@@ -25,7 +25,7 @@ use crate::{
     event::{RecordedEvent, name},
     storage::{Storage, StorageOptions},
     sync::thread,
-    trace::span,
+    trace::{note, span},
 };
 
 pub(crate) use append::{Contents, Unit, Written};
@@ -115,9 +115,15 @@ impl EventStore {
     }
 
     pub(super) fn open_with(path: &Path, options: &Options) -> Result<EventStore, Error> {
-        let _span = span!("open", path = %path.display());
+        let span = span!("open", path = %path.display(), head = Empty, rebuilt_events = Empty);
         let storage_options: StorageOptions = options.storage()?;
         let storage = Storage::open(path, storage_options)?;
+        note!(span, "head", storage.head());
+        note!(
+            span,
+            "rebuilt_events",
+            storage.healing().map_or(0, |healing| healing.rebuilt_events)
+        );
         Ok(EventStore::new(storage, options.clone()))
     }
 
@@ -127,7 +133,9 @@ impl EventStore {
     }
 
     pub(crate) fn open_reading_with(path: &Path, options: &Options) -> Result<EventStore, Error> {
+        let span = span!("open_reader", path = %path.display(), head = Empty);
         let storage = Storage::open_reading(path, options.storage()?)?;
+        note!(span, "head", storage.head());
         Ok(EventStore::new(storage, options.clone()))
     }
 
