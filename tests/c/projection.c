@@ -339,6 +339,75 @@ static void freeing_waits_for_a_callback_that_runs(void) {
   free_view(with);
 }
 
+/* One of two projections whose callbacks free each other's. */
+typedef struct half {
+  struct half *other;
+  annals_projection *projection;
+  pthread_mutex_t *lock;
+  pthread_cond_t *changed;
+  annals_store *store;
+  int *inside;
+  int seen, destroyed;
+} half;
+
+static int32_t free_the_other(void *user_data, const annals_event *event) {
+  half *own = user_data;
+  (void)event;
+  pthread_mutex_lock(own->lock);
+  ++*own->inside;
+  pthread_cond_broadcast(own->changed);
+  while (*own->inside < 2) pthread_cond_wait(own->changed, own->lock);
+  pthread_mutex_unlock(own->lock);
+  annals_projection_free(own->other->projection);
+  CHECK(own->destroyed == 0);
+  own->seen++;
+  return 0;
+}
+
+static void destroy_half(void *user_data) {
+  half *own = user_data;
+  CHECK(own->seen == 1);
+  own->destroyed++;
+}
+
+static void *append_to_first(void *argument) {
+  half *first = argument;
+  pthread_mutex_lock(first->lock);
+  while (*first->inside < 1) pthread_cond_wait(first->changed, first->lock);
+  pthread_mutex_unlock(first->lock);
+  append(first->store, "s", "First", "2");
+  return NULL;
+}
+
+/* Each free would wait for the callback that makes the other one. */
+static void two_callbacks_may_free_the_projection_of_each_other(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+  int inside = 0, index = 0;
+  half halves[2] = {{NULL, NULL, &lock, &changed, store, &inside, 0, 0},
+                    {NULL, NULL, &lock, &changed, store, &inside, 0, 0}};
+  pthread_t appender;
+  for (index = 0; index < 2; index++) {
+    half *own = &halves[index];
+    own->other = &halves[1 - index];
+    own->projection = projection_of(store, index == 0 ? "first" : "second");
+    OK(annals_projection_when(own->projection, index == 0 ? "First" : "Second", NT,
+                              free_the_other, own, destroy_half, &error));
+    OK(annals_projection_live(own->projection, &error));
+  }
+  CHECK(pthread_create(&appender, NULL, append_to_first, &halves[0]) == 0);
+  append(store, "s", "Second", "1");
+  CHECK(pthread_join(appender, NULL) == 0);
+  append(store, "s", "First", "3");
+  append(store, "s", "Second", "4");
+  for (index = 0; index < 2; index++) {
+    CHECK(halves[index].seen == 1 && halves[index].destroyed == 1);
+  }
+  close_store(store);
+}
+
 static int32_t restore(void *user_data, uint64_t position, const uint8_t *data, size_t len) {
   view *with = user_data;
   CHECK(position == 4 && len == sizeof with->seen);
@@ -404,5 +473,6 @@ int main(void) {
   shared_user_data_outlives_the_callback_that_frees(false);
   shared_user_data_outlives_the_callback_that_frees(true);
   freeing_waits_for_a_callback_that_runs();
+  two_callbacks_may_free_the_projection_of_each_other();
   return 0;
 }
