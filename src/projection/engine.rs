@@ -1,7 +1,5 @@
 //! What pulled and live projections share: a state, its position, and how events change them.
 
-use std::sync::Arc;
-
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -11,6 +9,7 @@ use crate::{
         HandlerError, Handlers,
         undo::{self, Undo},
     },
+    snapshot::SaveOutcome,
 };
 
 #[derive(Debug)]
@@ -36,7 +35,7 @@ pub(super) struct Snapshotting {
     pub(super) every: u64,
     /// The position of the last snapshot, whether saved, loaded or only attempted.
     last: u64,
-    pub(super) failure: Option<Arc<Error>>,
+    pub(super) outcome: SaveOutcome,
 }
 
 impl<S: Serialize + DeserializeOwned> Engine<S> {
@@ -175,20 +174,26 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
         })
     }
 
-    /// A snapshot that cannot be saved must not hold up the projection: it is only a cache.
+    /// A snapshot must not hold up the projection, whether or not it can be saved: it is only a
+    /// cache.
     fn save_if_due(&mut self) {
         let Snapshotting { every, last, .. } = self.snapshots;
         if every == 0 || self.position - last < every {
             return;
         }
-        let saved = self
+        let (key, position, outcome) = (self.key(), self.position, &self.snapshots.outcome);
+        let queued = self
             .snapshot()
-            .and_then(|bytes| self.store.save_snapshot(self.key(), self.position, bytes));
-        self.note_saved(self.position, saved.err());
+            .and_then(|bytes| self.store.save_snapshot_later(key, position, &bytes, outcome));
+        if let Err(failure) = queued {
+            outcome.note(Some(failure));
+        }
+        self.snapshots.last = self.position;
     }
 
-    pub(super) fn note_saved(&mut self, position: u64, failure: Option<Error>) {
+    /// Notes that a snapshot was saved on request.
+    pub(super) fn note_saved(&mut self, position: u64) {
         self.snapshots.last = position;
-        self.snapshots.failure = failure.map(Arc::new);
+        self.snapshots.outcome.note(None);
     }
 }

@@ -34,7 +34,6 @@ struct State {
     /// A position that the driver must reach although it did not start with it as its target.
     owed: u64,
     failure: Option<Arc<Error>>,
-    snapshot_failure: Option<Arc<Error>>,
     is_detached: bool,
 }
 
@@ -43,7 +42,6 @@ struct State {
 pub(super) struct Advance {
     pub(super) done: u64,
     pub(super) failure: Option<Error>,
-    pub(super) snapshot_failure: Option<Arc<Error>>,
 }
 
 /// What a thread that wants the projection to advance must do.
@@ -101,11 +99,10 @@ impl Gate {
 
     /// Notes how far the driver has got, and returns whether it must go on.
     pub(super) fn advance(&self, advance: Advance, target: u64, waits: &Waits) -> Turn {
-        let Advance { done, failure, snapshot_failure } = advance;
+        let Advance { done, failure } = advance;
         let mut state = self.lock();
         state.done = done;
         state.failure = failure.map(Arc::new);
-        state.snapshot_failure = snapshot_failure;
         let target = target.max(state.owed);
         let goes_on = state.failure.is_none() && !state.is_detached && done < target;
         if !goes_on {
@@ -133,12 +130,12 @@ impl Gate {
             |state: &State| state.driver.is_none() && (is_inside || state.waiting_drivers == 0);
         if !may_enter(&state) {
             state.waiting_readers += 1;
-            let mut is_circle = false;
+            let mut is_cycle = false;
             while !may_enter(&state) && (state.driver.is_some() || state.passes == 0) {
                 // No thread waits for one that is outside of every projection.
                 let awaited = state.driver.filter(|_| is_inside);
-                is_circle = awaited.is_some_and(|driver| !waits.begin(me, driver));
-                if is_circle {
+                is_cycle = awaited.is_some_and(|driver| !waits.begin(me, driver));
+                if is_cycle {
                     break;
                 }
                 state = self.wait(state);
@@ -147,7 +144,7 @@ impl Gate {
                 }
             }
             state.waiting_readers -= 1;
-            if is_circle {
+            if is_cycle {
                 return busy();
             }
             state.passes = state.passes.saturating_sub(1);
@@ -200,10 +197,6 @@ impl Gate {
 
     pub(super) fn failure(&self) -> Option<Arc<Error>> {
         self.lock().failure.clone()
-    }
-
-    pub(super) fn snapshot_failure(&self) -> Option<Arc<Error>> {
-        self.lock().snapshot_failure.clone()
     }
 
     pub(super) fn clear_failure(&self) {

@@ -15,6 +15,7 @@ use crate::{
         engine::Engine,
         gate::{Advance, Gate, Turn},
     },
+    snapshot::SaveOutcome,
     store::Follower,
     sync::{
         self, RwLock, RwLockReadGuard,
@@ -73,6 +74,7 @@ struct Shared<S> {
     is_over: AtomicBool,
     /// The position of the event that [`LiveProjection::resume_after`] left out last.
     left_out: AtomicU64,
+    snapshots: SaveOutcome,
     engine: RwLock<Engine<S>>,
 }
 
@@ -99,6 +101,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
             gate: Gate::at(engine.position),
             is_over: AtomicBool::new(false),
             left_out: AtomicU64::new(0),
+            snapshots: engine.snapshots.outcome.clone(),
             engine: RwLock::new(engine),
         });
         let follower: Arc<dyn Follower> = Arc::<Shared<S>>::clone(&shared);
@@ -273,9 +276,10 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
 
     /// The reason why the last snapshot due under
     /// [`snapshot_every`](crate::Projection::snapshot_every) was not saved, if it was not. The next
-    /// one is attempted when it is due.
+    /// one is attempted when it is due. A snapshot that still waits is saved first.
     pub fn snapshot_failure(&self) -> Option<Arc<Error>> {
-        self.shared.gate.snapshot_failure()
+        self.shared.store.storage().save_waiting_snapshots(|| {});
+        self.shared.snapshots.failure()
     }
 }
 
@@ -309,14 +313,13 @@ impl<S: Serialize + DeserializeOwned + Send + Sync> Shared<S> {
                 engine.left_out = self.left_out.load(Ordering::Acquire);
                 let count = target.saturating_sub(engine.position);
                 let outcome = engine.follow(count, || self.is_over.load(Ordering::Acquire));
-                let snapshot_failure = engine.snapshots.failure.clone();
-                Advance { done: engine.position, failure: outcome.err(), snapshot_failure }
+                Advance { done: engine.position, failure: outcome.err() }
             }));
             let advance = advanced.unwrap_or_else(|_| {
                 let reason = "a live projection stopped in the middle of an event";
                 let failure = Error::internal(reason);
                 let done = sync::read(&self.engine).position;
-                Advance { done, failure: Some(failure), snapshot_failure: None }
+                Advance { done, failure: Some(failure) }
             });
             turn = self.gate.advance(advance, target, self.store.followers().waits());
         }

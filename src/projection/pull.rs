@@ -1,6 +1,6 @@
 //! A projection that catches up on request.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -66,8 +66,11 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     }
 
     /// Saves a snapshot whenever this many events have been processed since the last one. 0, the
-    /// default, saves none. Each snapshot costs a durable write. If one cannot be saved, the
-    /// projection continues: see [`snapshot_failure`](Self::snapshot_failure).
+    /// default, saves none. The background thread of the store writes the file, so that no append
+    /// waits for it; until then the snapshot is kept in memory, at most one for each projection.
+    /// [`load_snapshot`](Self::load_snapshot) finds it at once, and
+    /// [`close`](EventStore::close) saves it. If it cannot be saved, the projection continues: see
+    /// [`snapshot_failure`](Self::snapshot_failure).
     #[must_use]
     pub fn snapshot_every(mut self, events: u64) -> Projection<S> {
         self.engine.snapshots.every = events;
@@ -164,7 +167,7 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
         let (key, position) = (self.engine.key(), self.engine.position);
         let bytes = self.engine.snapshot()?;
         self.engine.store.save_snapshot(key, position, bytes)?;
-        self.engine.note_saved(position, None);
+        self.engine.note_saved(position);
         Ok(())
     }
 
@@ -194,9 +197,11 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     }
 
     /// The reason why the last snapshot due under [`snapshot_every`](Self::snapshot_every) was not
-    /// saved, if it was not. The next one is attempted when it is due.
-    pub fn snapshot_failure(&self) -> Option<&Error> {
-        self.engine.snapshots.failure.as_deref()
+    /// saved, if it was not. The next one is attempted when it is due. A snapshot that still waits
+    /// is saved first.
+    pub fn snapshot_failure(&self) -> Option<Arc<Error>> {
+        self.engine.store.storage().save_waiting_snapshots(|| {});
+        self.engine.snapshots.outcome.failure()
     }
 
     /// Returns to the initial state and position 0. Saved snapshots stay.

@@ -17,6 +17,7 @@ use crate::{
     },
 };
 
+pub(crate) use crate::storage::SaveOutcome;
 pub use list::{SnapshotInfo, Snapshots};
 pub(crate) use load::load;
 
@@ -117,7 +118,31 @@ impl EventStore {
         position: u64,
         data: impl AsRef<[u8]>,
     ) -> Result<(), Error> {
-        let (key, data) = (key.into(), data.as_ref());
+        let stored = self.to_stored(key.into(), position, data.as_ref())?;
+        self.storage().save_snapshot(&stored)
+    }
+
+    /// Lets the background thread of the store save a snapshot; what becomes of it is noted in
+    /// `outcome`. Until then it is kept in memory, unless a newer one of the name replaces it.
+    pub(crate) fn save_snapshot_later(
+        &self,
+        key: SnapshotKey,
+        position: u64,
+        data: &[u8],
+        outcome: &SaveOutcome,
+    ) -> Result<(), Error> {
+        let stored = self.to_stored(key, position, data)?;
+        self.storage().check_reached(position)?;
+        self.storage().save_snapshot_later(stored, outcome);
+        Ok(())
+    }
+
+    fn to_stored(
+        &self,
+        key: SnapshotKey,
+        position: u64,
+        data: &[u8],
+    ) -> Result<StoredSnapshot, Error> {
         let storage = self.storage();
         storage.check_open()?;
         key.check()?;
@@ -127,8 +152,7 @@ impl EventStore {
         let bytes = encode_snapshot(&key, position, data, identity)
             .map_err(|reason| Error::internal(format!("a snapshot cannot be encoded: {reason}")))?;
         let range = bytes.len() - data.len()..bytes.len();
-        let bytes = Arc::from(bytes);
-        storage.save_snapshot(&StoredSnapshot { key, position, bytes, data: range })
+        Ok(StoredSnapshot { key, position, bytes: Arc::from(bytes), data: range })
     }
 
     /// The newest usable snapshot of a key: the one with the highest position. `None` if no

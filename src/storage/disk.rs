@@ -27,6 +27,7 @@ use crate::{
             Cut, FullFile, Hooks, Identity, Journal, NewFrame, PreparedFile, SealedFiles,
             WriteFailure, WrittenFrame,
         },
+        later::Later,
         snapshots::SnapshotFiles,
         trees::{self, Trees},
     },
@@ -67,6 +68,7 @@ pub(crate) struct Disk {
     /// `None` before they are open and after the close.
     pub(super) trees: RwLock<Option<Trees>>,
     pub(super) snapshots: SnapshotFiles,
+    pub(super) later: Later,
     pub(super) signals: Signals,
     pub(super) second_thread: SecondThread,
     pub(super) meters: Arc<Meters>,
@@ -97,6 +99,7 @@ impl Disk {
         let snapshots = parts.path.join(names::SNAPSHOTS);
         Disk {
             snapshots: SnapshotFiles::new(snapshots, &parts.identity, parts.lock.is_none()),
+            later: Later::default(),
             durability: Durability::new(parts.journal.end()),
             path: parts.path,
             identity: parts.identity,

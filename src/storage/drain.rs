@@ -1,6 +1,6 @@
 //! The background thread of a store. It drains: it moves the tail into the trees, and seals the
 //! journal files whose events are in the trees. It also syncs the journal of a buffered store in
-//! time and prepares the next journal file.
+//! time, prepares the next journal file, and saves the snapshots that became due.
 //!
 //! It opens and drops sled, which may hang or panic: other threads wait for it a bounded number of
 //! times, then give up and poison the store. No acknowledged event depends on it, because all of
@@ -106,6 +106,9 @@ pub(super) fn run(storage: &Arc<Storage>) {
         }
         if work.file && !work.stop {
             disk.prepare_file(&storage.health);
+        }
+        if work.snapshots || work.stop {
+            storage.save_waiting_snapshots(|| disk.signals.beat());
         }
         if work.drain || work.stop {
             if let Err(error) = drain.all(work.stop) {

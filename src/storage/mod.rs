@@ -28,6 +28,7 @@ mod follow;
 mod heal;
 mod home;
 mod journal;
+mod later;
 mod open;
 mod read;
 mod replay;
@@ -60,6 +61,7 @@ pub(crate) use home::{Changes, Lock as StoreLock};
 pub(crate) use journal::Cut;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use journal::fuzzing;
+pub(crate) use later::SaveOutcome;
 #[cfg(test)]
 pub(crate) use read::SpoiledTree;
 pub(crate) use read::{Batch, Hit};

@@ -35,13 +35,27 @@ impl Storage {
     pub(crate) fn save_snapshot(&self, new: &StoredSnapshot) -> Result<(), Error> {
         self.health.check_writable()?;
         self.check_reached(new.position)?;
+        // In the order of the calls: a snapshot of another version removes this one.
+        self.save_waiting_snapshots(|| {});
+        self.save_now(new, || {})
+    }
+
+    /// Like [`save_snapshot`](Self::save_snapshot), also while the store is being closed. `beat` is
+    /// called before each part of the file is written.
+    pub(super) fn save_now(&self, new: &StoredSnapshot, beat: impl Fn()) -> Result<(), Error> {
+        self.health.check_sound()?;
         match &self.place {
             Place::Memory(snapshots) => snapshots.save(new, self.head()),
             Place::Disk(disk) => {
                 if disk.durability.position() < new.position {
                     disk.sync_journal(&self.health)?;
                 }
-                disk.snapshots.save(new, self.head())?;
+                let step = || {
+                    beat();
+                    // A failure has poisoned the store, and the next write reports it.
+                    let _ = disk.sync_journal_if_due(&self.health);
+                };
+                disk.snapshots.save(new, self.head(), step)?;
             }
         }
         Ok(())
@@ -54,6 +68,7 @@ impl Storage {
         name: &str,
     ) -> Result<Vec<(SnapshotKey, u64)>, Error> {
         self.check_open()?;
+        self.save_waiting_snapshots(|| {});
         let mut found = match &self.place {
             Place::Memory(snapshots) => snapshots.of_name(owner, name),
             Place::Disk(disk) => disk.snapshots.of_name(owner, name)?,
@@ -66,6 +81,7 @@ impl Storage {
     /// [`snapshots_of`](Self::snapshots_of) lists them.
     pub(crate) fn all_snapshots(&self) -> Result<VecDeque<Vec<(SnapshotKey, u64)>>, Error> {
         self.check_open()?;
+        self.save_waiting_snapshots(|| {});
         let all = match &self.place {
             Place::Memory(snapshots) => snapshots.all(),
             Place::Disk(disk) => disk.snapshots.all()?,

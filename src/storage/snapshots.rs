@@ -158,7 +158,13 @@ impl SnapshotFiles {
 
     /// Saves a snapshot, and removes those of its name that are not kept: older ones, those of
     /// other versions, and any past `head`, for which there are no events.
-    pub(crate) fn save(&self, new: &StoredSnapshot, head: u64) -> Result<(), Error> {
+    /// `step` is called before each part of the file is written.
+    pub(crate) fn save(
+        &self,
+        new: &StoredSnapshot,
+        head: u64,
+        step: impl Fn(),
+    ) -> Result<(), Error> {
         let StoredSnapshot { key, position, bytes, .. } = new;
         let place = Place::of(key, *position);
         self.with_index(|index| {
@@ -170,7 +176,7 @@ impl SnapshotFiles {
                 if !self.directory.is_dir() {
                     files::create_directory(&self.directory)?;
                 }
-                files::publish(&self.path(place), bytes)?;
+                files::publish_in_steps(&self.path(place), bytes, step)?;
                 index.insert(place, key.name.clone());
             }
             for other in all {

@@ -5,6 +5,7 @@ mod sharing; //  who waits for whom
 
 use std::{
     collections::BTreeMap,
+    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -244,6 +245,27 @@ fn the_store_may_be_closed_or_dropped_around_it() {
     assert_eq!(live.save_snapshot().unwrap_err().code(), ErrorCode::Closed);
     let reopened = EventStore::open(&path).unwrap();
     assert_eq!(reopened.head().unwrap(), 1);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_is_reported_and_the_next_one_is_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    let projection = Projection::new("seen", &store, Vec::new(), seen()).snapshot_every(1);
+    let live = projection.live().unwrap();
+    let snapshots = path.join("snapshots");
+    fs::remove_dir(&snapshots).unwrap();
+    fs::write(&snapshots, "in the way").unwrap();
+    append(&store, 1);
+    assert_eq!(live.snapshot_failure().map(|failure| failure.code()), Some(ErrorCode::Io));
+    assert_eq!(*live.try_state().unwrap(), upto(1));
+    fs::remove_file(&snapshots).unwrap();
+    append(&store, 2);
+    assert!(live.snapshot_failure().is_none());
+    assert_eq!(store.snapshots().next().unwrap().unwrap().position, 2);
+    drop(live);
+    store.close().unwrap();
 }
 
 #[test]

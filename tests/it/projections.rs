@@ -293,7 +293,7 @@ fn a_snapshot_that_cannot_be_saved_holds_nothing_up() {
     let mut nameless =
         Projection::new("", &store, Balances::default(), handlers()).snapshot_every(10);
     assert_eq!(nameless.catch_up().unwrap(), 25);
-    let failure = nameless.snapshot_failure().map(Error::code);
+    let failure = nameless.snapshot_failure().map(|failure| failure.code());
     assert_eq!(failure, Some(ErrorCode::InvalidArgument));
 }
 
@@ -314,7 +314,7 @@ fn a_projection_of_another_version_replays() {
 }
 
 #[test]
-fn a_snapshot_that_is_no_state_of_the_program_is_left_aside_for_an_older_one() {
+fn a_snapshot_that_is_not_a_state_of_the_program_is_ignored_for_an_older_one() {
     let store = EventStore::in_memory().unwrap();
     deposit(&store, 9);
     let mut balances = projection(&store);
@@ -332,7 +332,7 @@ fn a_snapshot_that_is_no_state_of_the_program_is_left_aside_for_an_older_one() {
 }
 
 #[test]
-fn damaged_foreign_and_future_snapshots_are_left_aside() {
+fn damaged_foreign_and_future_snapshots_are_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let (path, other) = (directory.path().join("store"), directory.path().join("other"));
     let store = EventStore::open(&path).unwrap();

@@ -25,6 +25,8 @@ struct State {
     is_drain_due: bool,
     /// The journal will soon need another file.
     is_file_due: bool,
+    /// Snapshots wait to be saved.
+    are_snapshots_due: bool,
     /// When a write of a buffered store must be durable.
     sync_at: Option<Instant>,
     is_stopping: bool,
@@ -72,6 +74,7 @@ impl Patience {
 pub(crate) struct Work {
     pub(crate) drain: bool,
     pub(crate) file: bool,
+    pub(crate) snapshots: bool,
     pub(crate) sync: bool,
     pub(crate) stop: bool,
 }
@@ -93,6 +96,14 @@ impl Signals {
         let mut state = self.lock();
         if !state.is_file_due {
             state.is_file_due = true;
+            self.changed.notify_all();
+        }
+    }
+
+    pub(crate) fn request_snapshots(&self) {
+        let mut state = self.lock();
+        if !state.are_snapshots_due {
+            state.are_snapshots_due = true;
             self.changed.notify_all();
         }
     }
@@ -178,13 +189,14 @@ impl Signals {
             let work = Work {
                 drain: state.is_drain_due,
                 file: std::mem::take(&mut state.is_file_due),
+                snapshots: std::mem::take(&mut state.are_snapshots_due),
                 sync: state.sync_at.is_some_and(|at| at <= now),
                 stop: state.is_stopping,
             };
             if work.sync {
                 state.sync_at = None;
             }
-            if work.drain || work.file || work.sync || work.stop {
+            if work.drain || work.file || work.snapshots || work.sync || work.stop {
                 state.is_busy = true;
                 state.progress += 1;
                 return work;
@@ -193,7 +205,10 @@ impl Signals {
                 None => sync::wait(&self.changed, state),
                 Some(timeout) => {
                     let is_idle = |state: &mut State| {
-                        !state.is_drain_due && !state.is_file_due && !state.is_stopping
+                        !state.is_drain_due
+                            && !state.is_file_due
+                            && !state.are_snapshots_due
+                            && !state.is_stopping
                     };
                     sync::wait_timeout_while(&self.changed, state, timeout, is_idle).0
                 }

@@ -67,11 +67,27 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
     }
 }
 
+/// Bytes of a large file that are written and synced at once.
+const STEP_BYTES: usize = 1 << 20;
+
 /// Writes a whole file, and gives it its final name only once its bytes are durable.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    publish_in_steps(path, bytes, || {})
+}
+
+/// Like [`publish`], with a call of `step` before each part of the file is written and synced, so
+/// that other work need not wait for all of it.
+pub(crate) fn publish_in_steps(path: &Path, bytes: &[u8], step: impl Fn()) -> Result<(), Error> {
     let unfinished = path.with_extension(UNFINISHED);
     let written = create_truncated(&unfinished).and_then(|mut file| {
-        file.write_all(bytes)?;
+        let mut parts = bytes.chunks(STEP_BYTES).peekable();
+        while let Some(part) = parts.next() {
+            step();
+            file.write_all(part)?;
+            if parts.peek().is_some() {
+                file.sync_data()?;
+            }
+        }
         if defect::has(Defect::PublishedUnsynced) { Ok(()) } else { file.sync_all() }
     });
     written.map_err(|source| Error::io("write", &unfinished, source))?;
