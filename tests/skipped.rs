@@ -1,5 +1,6 @@
-//! Lists what the tests of `tests/it` have skipped, after all of them: their own lines are lost in
-//! a long run. A run of `it` alone leaves its list for the next run of this.
+//! Lists what the tests of `tests/it` and `tests/crash` have skipped, after all of them: their own
+//! lines are lost in a long run. A run of one of them alone leaves its list for the next run of
+//! this.
 
 #![allow(clippy::print_stdout, reason = "it is a program whose purpose is to print")]
 

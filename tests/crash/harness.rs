@@ -5,6 +5,8 @@
 //! the check is kept besides, so that it can be checked alone, whatever threads did.
 
 use std::{
+    fs::OpenOptions,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
@@ -71,8 +73,8 @@ const TESTS: [(&str, Test); 43] = [
     ("beside::buffered", beside::buffered),
     ("faults::eio_once", faults::eio_once),
     ("faults::enospc_once", faults::enospc_once),
-    ("faults::eio_for_ever", faults::eio_for_ever),
-    ("faults::enospc_for_ever", faults::enospc_for_ever),
+    ("faults::eio_forever", faults::eio_forever),
+    ("faults::enospc_forever", faults::enospc_forever),
     ("faults::short_write", faults::short_write),
     ("faults::interrupted", faults::interrupted),
     ("faults::reads", faults::reads),
@@ -155,12 +157,21 @@ pub fn main(args: &[String]) -> ExitCode {
             Outcome::Skipped(reason) => {
                 skipped += 1;
                 println!("test {name} ... SKIPPED: {reason}");
+                list_skipped(reason);
             }
         }
     }
     let rest = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     println!("\n{passed} passed, {failed} failed{rest}\n");
     if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Notes why a test is skipped for the list that `tests/skipped.rs` prints after all tests.
+fn list_skipped(reason: &str) {
+    let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped-tests");
+    let list = OpenOptions::new().create(true).append(true).open(list);
+    let noted = list.and_then(|mut list| writeln!(list, "{reason}, for tests of crashes"));
+    noted.expect("the directory of the tests can be written");
 }
 
 fn number(variable: &str) -> Option<u64> {

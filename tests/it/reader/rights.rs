@@ -10,7 +10,10 @@ use std::{
 use annals::Reader;
 
 use super::{options, traces};
-use crate::support::numbered::{self, EVENTS};
+use crate::support::{
+    numbered::{self, EVENTS},
+    system::skipped,
+};
 
 /// A user and a group without rights of their own.
 const NOBODY: u32 = 65_534;
@@ -51,7 +54,7 @@ fn program_for_nobody(directory: &Path) -> Option<PathBuf> {
     fs::copy(env!("CARGO_BIN_EXE_annals"), &program).unwrap();
     let can_run = as_nobody(&program, &["--version"]).is_some();
     if !can_run {
-        println!("skipped: only root runs programs as another user");
+        skipped("only root runs programs as another user");
     }
     can_run.then_some(program)
 }
