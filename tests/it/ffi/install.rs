@@ -43,8 +43,8 @@ fn the_native_libraries_are_those_that_rust_names() {
     let (_, listed) = listed.split_once("native-static-libs: ").unwrap();
     let listed = listed.lines().next().unwrap().trim();
     assert_eq!(listed, NATIVE_LIBRARIES.join(" "));
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    assert!(readme.contains(&format!("`{listed}`")), "the README names {listed}");
+    let guide = fs::read_to_string(root().join("src/docs/guide/c_and_cpp.md")).unwrap();
+    assert!(guide.contains(&format!("`{listed}`")), "the guide names {listed}");
     let cmake = fs::read_to_string(root().join("cmake/CMakeLists.txt")).unwrap();
     let list = listed.replace("-l", "");
     assert!(cmake.contains(&format!("(annals_native_libraries {list})")), "CMake links {list}");
