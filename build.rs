@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
 
 /// Programs that link with the library look for it under its name, so it gets that beside
 /// libannals.so in the target folder, unless that is the one of a project which depends on the
-/// published crate. Where it fails, whoever runs such a program sees to it.
+/// published crate. Where it fails, the user of such a program sees to it.
 #[cfg(unix)]
 fn name_beside_the_library(name: &str) {
     let is_checkout = Path::new("tests").is_dir();

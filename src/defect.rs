@@ -59,7 +59,7 @@ defects! {
     IdsForgotten,
     /// A checkpoint may go back.
     CheckpointGoesBack,
-    /// Whoever should lead next is not woken.
+    /// The next leader is not woken.
     NextLeaderAsleep,
     /// A ticket that is answered wakes nobody who waits for it.
     TicketUnanswered,

@@ -368,7 +368,7 @@ fn a_frame_of_checkpoints_has_no_events() {
 }
 
 #[test]
-fn an_unfinished_write_is_told_from_damage() {
+fn an_unfinished_write_differs_from_damage() {
     let meta = FrameMeta { count: 1, ..meta(FrameKind::Events, 1) };
     // Two of its sectors really contain only zeros.
     let mut record = vec![1; 3_000];

@@ -44,11 +44,11 @@ pub fn enospc_once(context: &Context) -> Outcome {
     each_call(context, &Kind { errno: ENOSPC, seconds: 3, ..ONCE })
 }
 
-pub fn eio_for_ever(context: &Context) -> Outcome {
+pub fn eio_forever(context: &Context) -> Outcome {
     each_call(context, &Kind { is_sticky: true, seconds: 3, ..ONCE })
 }
 
-pub fn enospc_for_ever(context: &Context) -> Outcome {
+pub fn enospc_forever(context: &Context) -> Outcome {
     each_call(context, &Kind { errno: ENOSPC, is_sticky: true, seconds: 3, ..ONCE })
 }
 

@@ -4,7 +4,7 @@
 //! position of the unit, whose bytes are a function of seed, thread and position, and marks both.
 //! Afterwards the checkpoint must lie between the last one that had to survive and the last one
 //! that was tried; the snapshot as well, and its bytes must be those of its position. Where files
-//! have rotted an honest refusal is as good, and a snapshot may be left aside.
+//! have rotted an honest refusal is as good, and a snapshot may be ignored.
 
 use annals::{Error, EventStore, Snapshot, SnapshotKey};
 
@@ -86,7 +86,7 @@ pub fn check(store: &EventStore, setup: &Setup, expected: &Expected) -> Result<(
         let found = snapshot(store, thread).map_err(|error| refused(&error))?;
         check_bytes(&found, setup.seed, thread)?;
         if found.as_ref().is_some_and(|found| !found.ignored().is_empty()) {
-            return wrong(format!("snapshots are left aside: {found:?}"));
+            return wrong(format!("snapshots are ignored: {found:?}"));
         }
         let shown = [checkpoint(store, thread).map_err(|error| refused(&error))?, position(&found)];
         for (kind, position) in shown.into_iter().enumerate() {

@@ -129,7 +129,7 @@ fn an_append_over_several_streams_is_one_unit() {
 }
 
 #[test]
-fn every_violated_check_is_told_and_nothing_is_written() {
+fn every_violated_check_is_reported_and_nothing_is_written() {
     let store = store();
     store.append("a", Any, [event(1)]).unwrap();
     let answer = store.append_multi([

@@ -169,7 +169,7 @@ fn a_buffered_store_keeps_its_checkpoints_in_order_with_its_events() {
 }
 
 #[test]
-fn a_damaged_checkpoint_in_the_journal_is_told_and_not_skipped() {
+fn a_damaged_checkpoint_in_the_journal_is_reported_and_not_skipped() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = EventStore::open(&path).unwrap();

@@ -133,7 +133,7 @@ fn a_store_on_a_full_disk_opens_for_reading() {
 
 #[test]
 #[cfg(feature = "cli")]
-fn a_limit_on_the_size_of_files_is_told() {
+fn a_limit_on_the_size_of_files_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     // 20 blocks of 512 bytes: less than a journal file.
     let script = "ulimit -f 20; exec \"$0\" append \"$1\" s T 1";

@@ -52,7 +52,7 @@ mod reader; //      reading beside a writer
 mod repair; //      repairs and salvage of damaged stores
 mod saved_damage; // damage and losses around what consumers saved
 mod sealed_files; // sealed journal files: damaged, lost, there in both forms
-mod snapshots; //   saved bytes: kept, replaced, found again, left aside
+mod snapshots; //   saved bytes: kept, replaced, found again, ignored
 #[cfg(feature = "tracing")]
 mod spans; //       the spans of the feature `tracing`
 mod streams; //     listing streams

@@ -162,7 +162,7 @@ fn a_lost_superblock_does_not_cost_the_events() {
 }
 
 #[test]
-fn a_newer_format_is_told() {
+fn a_newer_format_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     EventStore::open(&path).unwrap();

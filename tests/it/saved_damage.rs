@@ -262,7 +262,7 @@ fn a_snapshot_below_those_that_are_kept_leaves_nothing() {
 }
 
 #[test]
-fn a_snapshot_whose_bytes_are_lost_is_left_aside() {
+fn a_snapshot_whose_bytes_are_lost_is_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = options().open(&path).unwrap();

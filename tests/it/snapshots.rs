@@ -1,4 +1,4 @@
-//! Snapshots: kept, replaced, found again, and left aside when they cannot be trusted.
+//! Snapshots: kept, replaced, found again, and ignored when they cannot be trusted.
 
 use std::{
     fs,
@@ -226,7 +226,7 @@ fn old_snapshots_take_no_space() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_left_aside_and_everything_else_is_there() {
+fn a_damaged_snapshot_is_ignored_and_everything_else_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = EventStore::open(&path).unwrap();

@@ -192,7 +192,7 @@ fn it_can_be_cancelled_from_another_thread_while_it_waits() {
 }
 
 #[test]
-fn a_timeout_of_zero_finds_what_is_there_behind_any_number_that_does_not_pass() {
+fn a_timeout_of_zero_finds_what_is_there_after_any_number_that_does_not_pass() {
     let store = EventStore::in_memory().unwrap();
     for _ in 0..3 {
         let events = (0..1_000).map(|n| NewEvent::json("Other", &n).unwrap());

@@ -151,7 +151,7 @@ impl Wake for Count {
 }
 
 #[test]
-fn a_ticket_is_a_future_that_wakes_whoever_polls_it() {
+fn a_ticket_is_a_future_that_wakes_its_last_poller() {
     let (_directory, store) = on_disk();
     for number in 1..=20 {
         let ticket = Batch::new().append("s", Any, [event(number)]).submit(&store).unwrap();
@@ -206,7 +206,7 @@ fn threads_submit_and_append_at_once() {
 }
 
 #[test]
-fn whoever_has_every_answer_and_drops_the_store_has_closed_it() {
+fn a_caller_that_has_every_answer_and_drops_the_store_has_closed_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     for round in 0..20 {

@@ -89,7 +89,7 @@ fn a_stream_that_is_not_there_has_the_first_state() {
 }
 
 #[test]
-fn a_failing_handler_is_told() {
+fn a_failing_handler_is_reported() {
     let store = store();
     let failing = Handlers::new().when("Deposited", |_: &mut i64, event| {
         if event.version() == 3 { Err("three".into()) } else { Ok(()) }
@@ -119,7 +119,7 @@ fn a_snapshot_is_used_when_it_is_not_past_the_point() {
     assert_eq!(from(UpTo::Position(2)), 1);
     assert_eq!(from(UpTo::Timestamp(utc(400))), 11_111, "times need not be in order");
     store.save_snapshot("snap", 7, "no number").unwrap();
-    assert_eq!(from(UpTo::Now), 610_000, "what is no state is left aside");
+    assert_eq!(from(UpTo::Now), 610_000, "anything that is not a state is ignored");
     let named = store.reconstruct_state_from("", "account", 0, &handlers(), UpTo::Now);
     assert_eq!(named.unwrap_err().code(), ErrorCode::InvalidArgument);
 }

@@ -26,9 +26,9 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
         .map_err(|source| Error::io("sync the directory", path, source))
 }
 
-/// Makes the name of a store's directory durable. Whoever created or exchanged the directory may
-/// have been killed before that. Without permission to read the parent directory this is left to
-/// the operating system.
+/// Makes the name of a store's directory durable. The process that created or exchanged the
+/// directory may have been killed before that. Without permission to read the parent directory this
+/// is left to the operating system.
 pub(crate) fn sync_name(store: &Path) -> Result<(), Error> {
     match sync_directory(parent_of(store)) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),

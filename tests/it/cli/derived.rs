@@ -83,7 +83,7 @@ fn tail_prints_the_last_events_and_what_others_append() {
 }
 
 #[test]
-fn tail_starts_where_it_is_told() {
+fn tail_starts_at_the_given_position() {
     let place = place_with_events();
     let mut child = tail(&place, &["--from", "49"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

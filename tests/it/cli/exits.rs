@@ -57,7 +57,7 @@ fn a_store_that_is_open_is_locked() {
 }
 
 #[test]
-fn a_damaged_store_is_told() {
+fn a_damaged_store_is_reported() {
     let place = Place::new();
     place.succeed(&["append", "s.annals", "a", "T", "1"]);
     fs::write(place.path("s.annals").join("ANNALS"), "not a superblock").unwrap();
@@ -278,7 +278,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     }
 }
 
-/// Whoever reads the output may be gone before the first byte, and standard error with it.
+/// The reader of the output may be gone before the first byte, and standard error with it.
 #[test]
 fn a_closed_output_never_panics() {
     let place = Place::new();
@@ -326,7 +326,7 @@ fn a_closed_output_never_panics() {
 
 #[cfg(unix)]
 #[test]
-fn arguments_that_are_not_utf8_are_told_or_taken() {
+fn arguments_that_are_not_utf8_are_refused_or_taken() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
     let place = Place::new();

@@ -201,7 +201,7 @@ fn what_one_handler_appends_reaches_a_projection_that_another_thread_drives() {
             thread::yield_now();
         }
         barrier.wait();
-        // The event that the handler appended, whoever does it.
+        // The event that the handler appended, whichever thread handles it.
         barrier.wait();
         barrier.wait();
         assert_eq!(asker.join().unwrap(), (3, 3), "the outer append waits for all of it");

@@ -120,7 +120,7 @@ fn appends_without_a_break_keep_no_reader_out() {
 }
 
 #[test]
-fn a_look_right_behind_an_append_never_waits_for_a_further_one() {
+fn a_look_right_after_an_append_never_waits_for_a_further_one() {
     let store = EventStore::in_memory().unwrap();
     let live = follow(&store);
     // Quiet after each round, so that nobody else wakes who waits.
