@@ -7,19 +7,23 @@
 //! other threads run first. A single thread is never delayed, because its own request is all that
 //! is expected.
 //!
-//! The wait takes at most half as long as the last commit. If it was in vain, because the threads
-//! do other work between their appends, the next groups go without: one of them, then two, then
-//! four, and so on.
+//! The wait takes at most half as long as the last commit. A commit that is as short as the wake-up
+//! of a thread, in a buffered store, is not worth one. If a wait was in vain, because the threads do
+//! other work between their appends, the next groups go without: one of them, then two, then four,
+//! and so on.
 
 use std::time::{Duration, Instant};
 
 /// At most this many groups go without a wait after one in vain.
 const SKIPS_MAX: u32 = 256;
 
+/// After a shorter commit there is no wait.
+const COMMIT_MIN: Duration = Duration::from_micros(40);
+
 /// What the last group says about the next one.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
-    /// How many requests the next group is likely to get.
+    /// How many requests the next group should wait for.
     expected: usize,
     limit: Duration,
     /// How many groups still go without a wait.
@@ -38,7 +42,7 @@ pub(super) struct Wait {
 impl Gathering {
     /// Notes that a commit answered some threads, while others were already waiting.
     pub(super) fn committed(&mut self, answered: usize, waiting: usize, taken: Duration) {
-        self.expected = answered + waiting;
+        self.expected = if taken < COMMIT_MIN { 0 } else { answered + waiting };
         self.limit = taken / 2;
     }
 
@@ -112,6 +116,15 @@ mod tests {
     }
 
     #[test]
+    fn after_a_commit_without_a_sync_there_is_no_wait() {
+        let mut gathering = Gathering::default();
+        gathering.committed(16, 0, COMMIT_MIN - Duration::from_nanos(1));
+        assert!(gathering.begin(1).is_none());
+        gathering.committed(16, 0, COMMIT_MIN);
+        assert!(gathering.begin(1).is_some());
+    }
+
+    #[test]
     fn a_wait_ends_with_the_last_expected_request() -> Result<(), Error> {
         let mut gathering = Gathering::default();
         gathering.committed(2, 1, LONG);
@@ -126,7 +139,8 @@ mod tests {
     #[test]
     fn after_waits_in_vain_more_and_more_groups_go_without() -> Result<(), Error> {
         let mut gathering = Gathering::default();
-        gathering.committed(2, 0, Duration::ZERO);
+        gathering.committed(2, 0, COMMIT_MIN);
+        gathering.limit = Duration::ZERO;
         for skipped in [1, 2, 4, 8, 16, 32, 64, 128, 256, 256] {
             let mut wait = begun(&mut gathering)?;
             assert!(gathering.is_over(&mut wait, 1));
@@ -139,7 +153,8 @@ mod tests {
     #[test]
     fn a_wait_that_half_of_the_others_join_is_not_in_vain() -> Result<(), Error> {
         let mut gathering = Gathering::default();
-        gathering.committed(5, 0, Duration::ZERO);
+        gathering.committed(5, 0, COMMIT_MIN);
+        gathering.limit = Duration::ZERO;
         for (arrived, is_in_vain) in [(3, false), (2, true)] {
             let mut wait = begun(&mut gathering)?;
             assert!(gathering.is_over(&mut wait, arrived));
