@@ -21,6 +21,7 @@
 )]
 
 mod appends;
+mod conditions;
 mod poisoned;
 mod tail;
 mod tickets;
