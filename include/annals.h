@@ -1240,7 +1240,8 @@ ANNALS_NOEXCEPT;
  *
  * @param store The store.
  * @param units The units; see annals_unit. They are copied.
- * @param n The number of units. All units together have 1 to 100000 events.
+ * @param n The number of units. All units together have 1 to 100000 events, and up to 100000 units
+ * have none.
  * @param out_first_position Receives the position of the first event. May be NULL.
  * @param err Receives an error object on failure. May be NULL.
  * @return As annals_append: ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT;
@@ -1307,7 +1308,7 @@ ANNALS_NOEXCEPT;
  * Requires that a stream is at the expected version, and writes nothing to it. A call that fails
  * has the same effect as a failed annals_batch_append.
  *
- * @param batch The batch.
+ * @param batch The batch. It can have 100000 requirements; one more returns ANNALS_E_LIMIT.
  * @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
  * @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
  * @param expected_version The expected version of the stream: see annals_append.
@@ -1353,7 +1354,7 @@ ANNALS_NOEXCEPT;
  * repeats nothing. A batch may consist of checkpoints only. A call that fails has the same effect
  * as a failed annals_batch_append.
  *
- * @param batch The batch.
+ * @param batch The batch. It can have 10000 checkpoints; one more returns ANNALS_E_LIMIT.
  * @param name The name of the consumer: 1 to 255 bytes of UTF-8 without NUL. It may occur only
  * once in a batch.
  * @param len Its length in bytes, or ANNALS_NUL_TERMINATED.

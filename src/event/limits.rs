@@ -32,6 +32,12 @@ pub const QUERY_TAGS_MAX: usize = 1_000;
 /// Conditions of one batch.
 pub const CONDITIONS_MAX: usize = 100;
 
+/// Requirements of one batch: checks of streams to which an entry of the batch appends nothing.
+pub const REQUIREMENTS_MAX: usize = 100_000;
+
+/// Checkpoints of one batch.
+pub const CHECKPOINTS_MAX: usize = 10_000;
+
 /// The nesting depth of arrays and objects in the data or the metadata of one event. Deeper JSON is
 /// an invalid argument.
 pub const JSON_DEPTH_MAX: usize = 128;

@@ -122,7 +122,8 @@ pub unsafe extern "C" fn annals_append(
 ///
 /// @param store The store.
 /// @param units The units; see annals_unit. They are copied.
-/// @param n The number of units. All units together have 1 to 100000 events.
+/// @param n The number of units. All units together have 1 to 100000 events, and up to 100000 units
+/// have none.
 /// @param out_first_position Receives the position of the first event. May be NULL.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return As annals_append: ANNALS_OK; ANNALS_ALREADY_STORED; ANNALS_E_VERSION_CONFLICT;

@@ -1,27 +1,6 @@
 /* Batches, tags, queries, conditions and tickets. */
 
-#include "check.h"
-
-static annals_string text(const char *ptr) {
-  annals_string found = {ptr, NT};
-  return found;
-}
-
-static annals_new_event tagged(const char *type, const annals_string *tags, size_t count) {
-  annals_new_event event = json(type, "1");
-  event.tags = tags;
-  event.tag_count = count;
-  return event;
-}
-
-static annals_query *by_tag(const char *tag) {
-  annals_error *error = NULL;
-  annals_query *query = annals_query_new();
-  annals_string tags[1];
-  tags[0] = text(tag);
-  OK(annals_query_add_item(query, NULL, 0, tags, 1, NULL, 0, &error));
-  return query;
-}
+#include "batches.h"
 
 static void tags_come_back_sorted_and_once(annals_store *store) {
   annals_error *error = NULL;
@@ -45,17 +24,6 @@ static void tags_come_back_sorted_and_once(annals_store *store) {
   new_event.tags = NULL;
   REFUSED(ANNALS_E_INVALID_ARGUMENT, "tags",
           annals_append(store, "s", NT, ANNALS_EXPECT_ANY, &new_event, 1, NULL, NULL, &error));
-}
-
-static size_t count(annals_iter *iter) {
-  annals_error *error = NULL;
-  const annals_event *event = NULL;
-  size_t events = 0;
-  annals_status rc;
-  while ((rc = annals_iter_next(iter, &event, &error)) == ANNALS_OK) events++;
-  CHECK(rc == ANNALS_DONE);
-  annals_iter_free(iter);
-  return events;
 }
 
 static void queries_find_events_by_what_they_are(annals_store *store) {

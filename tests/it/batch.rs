@@ -229,6 +229,67 @@ fn the_number_of_conditions_has_a_limit() {
     }
 }
 
+#[track_caller]
+fn check_limit(answer: Result<annals::Committed, AppendError>, due: (&str, usize)) {
+    match answer {
+        Err(AppendError::Failed(Error::LimitExceeded { what, limit, actual })) => {
+            assert_eq!((what, limit, actual), (due.0, due.1 as u64, due.1 as u64 + 1));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_number_of_requirements_has_a_limit() {
+    let store = store_with(&["x"]);
+    // A stream that is written is none of them, however often it is checked.
+    let with = |count: usize| {
+        let batch = Batch::new().append("t", Any, [event()]).append("t", Any, [event()]);
+        (0..count).fold(batch, |batch, _| batch.require("s", Exact(1)))
+    };
+    let max = limits::REQUIREMENTS_MAX;
+    check_limit(with(max + 1).commit(&store), ("batch (requirements)", max));
+    assert!(with(max + 1).check().is_err());
+    with(max).commit(&store).unwrap();
+    assert_eq!(store.head().unwrap(), 3);
+}
+
+#[test]
+fn the_number_of_checkpoints_has_a_limit_which_fits_a_frame() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    let name = |index: usize| format!("{index:0>255}");
+    let with = |count: usize| {
+        let batch = Batch::new().append("t", Any, [event()]);
+        (0..count).fold(batch, |batch, index| batch.checkpoint(name(index), 1))
+    };
+    let max = limits::CHECKPOINTS_MAX;
+    check_limit(with(max + 1).commit(&store), ("batch (checkpoints)", max));
+    assert_eq!(store.head().unwrap(), 0);
+    with(max).commit(&store).unwrap();
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    assert_eq!(store.checkpoints().unwrap().len(), max);
+    assert_eq!(store.checkpoint(name(max - 1)).unwrap(), 1);
+}
+
+#[test]
+fn tags_count_towards_the_size_of_a_batch() {
+    let store = EventStore::in_memory().unwrap();
+    let sized = |bytes: usize| {
+        // Of the stream, the type and the tag.
+        NewEvent::binary("T", vec![0; bytes - 1 - 1 - 3]).unwrap().tag("abc")
+    };
+    let with = |last: usize| {
+        let batch = Batch::new().append("s", Any, (0..3).map(|_| sized(limits::EVENT_BYTES_MAX)));
+        let rest = limits::APPEND_BYTES_MAX - 3 * limits::EVENT_BYTES_MAX;
+        batch.append("s", Any, [sized(rest / 2), sized(rest / 2 + last)])
+    };
+    check_limit(with(1).commit(&store), ("append (bytes)", limits::APPEND_BYTES_MAX));
+    with(0).commit(&store).unwrap();
+}
+
 #[test]
 fn a_batch_with_a_checkpoint_is_one_unit_on_the_disk() {
     let directory = tempfile::tempdir().unwrap();

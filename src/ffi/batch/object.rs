@@ -17,7 +17,10 @@ use crate::ffi::{
     status::{ANNALS_ALREADY_STORED, ANNALS_E_BUSY, ANNALS_E_MISUSE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::{Batch, Committed, Error, limits::CONDITIONS_MAX};
+use crate::{
+    Batch, Committed,
+    limits::{self, CHECKPOINTS_MAX, CONDITIONS_MAX, REQUIREMENTS_MAX},
+};
 
 /// An atomic unit that is being built: events for any number of streams, requirements, conditions
 /// and checkpoints. See annals_batch_commit.
@@ -32,6 +35,7 @@ pub(in crate::ffi) struct Gathered {
     batch: Option<Batch>,
     checkpoints: HashSet<String>,
     conditions: usize,
+    requirements: usize,
     /// Why the first rejected part was rejected. If it is set, the batch is never written.
     failure: Option<Fault>,
 }
@@ -73,6 +77,14 @@ impl Gathered {
     }
 }
 
+/// Checks a part that is the n-th of its kind. An invalid argument is reported before an exceeded
+/// limit.
+fn one_more(part: Batch, what: &'static str, count: usize, limit: usize) -> Result<Batch, Fault> {
+    part.check()?;
+    limits::check(what, count, limit)?;
+    Ok(part)
+}
+
 fn spent() -> Fault {
     Details::misuse("the batch was already committed or submitted: build a new one")
 }
@@ -100,8 +112,13 @@ unsafe fn open<'a>(batch: *mut annals_batch) -> Result<Exclusive<'a, annals_batc
 #[must_use]
 pub unsafe extern "C" fn annals_batch_new() -> *mut annals_batch {
     guard::value(ptr::null_mut(), || {
-        let batch = Some(Batch::new());
-        handle::make(Gathered { batch, checkpoints: HashSet::new(), conditions: 0, failure: None })
+        handle::make(Gathered {
+            batch: Some(Batch::new()),
+            checkpoints: HashSet::new(),
+            conditions: 0,
+            requirements: 0,
+            failure: None,
+        })
     })
 }
 
@@ -159,7 +176,7 @@ pub unsafe extern "C" fn annals_batch_append(
 /// Requires that a stream is at the expected version, and writes nothing to it. A call that fails
 /// has the same effect as a failed annals_batch_append.
 ///
-/// @param batch The batch.
+/// @param batch The batch. It can have 100000 requirements; one more returns ANNALS_E_LIMIT.
 /// @param stream The stream id: 1 to 255 bytes of UTF-8 without NUL.
 /// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
 /// @param expected_version The expected version of the stream: see annals_append.
@@ -186,7 +203,12 @@ pub unsafe extern "C" fn annals_batch_require(
         let mut batch = unsafe { open(batch) }?;
         // SAFETY: the caller upholds this function's contract.
         let stream = unsafe { arguments::text(stream, len, "stream id") };
-        batch.add(stream.map(|stream| Batch::new().require(stream, expected(expected_version))))?;
+        let count = batch.requirements.saturating_add(1);
+        batch.add(stream.and_then(|stream| {
+            let part = Batch::new().require(stream, expected(expected_version));
+            one_more(part, "batch (requirements)", count, REQUIREMENTS_MAX)
+        }))?;
+        batch.requirements = count;
         Ok(ANNALS_OK)
     })
 }
@@ -222,21 +244,12 @@ pub unsafe extern "C" fn annals_batch_require_none(
         let mut batch = unsafe { open(batch) }?;
         // SAFETY: the caller upholds this function's contract.
         let query = unsafe { handle::shared(query) };
-        let conditions = batch.conditions.saturating_add(1);
-        // An invalid argument is reported before an exceeded limit.
+        let count = batch.conditions.saturating_add(1);
         batch.add(query.and_then(|query| {
             let part = Batch::new().require_none(&query, after);
-            part.check()?;
-            if conditions > CONDITIONS_MAX {
-                return Err(Fault::from(Error::LimitExceeded {
-                    what: "batch (conditions)",
-                    limit: CONDITIONS_MAX as u64,
-                    actual: conditions as u64,
-                }));
-            }
-            Ok(part)
+            one_more(part, "batch (conditions)", count, CONDITIONS_MAX)
         }))?;
-        batch.conditions = conditions;
+        batch.conditions = count;
         Ok(ANNALS_OK)
     })
 }
@@ -245,7 +258,7 @@ pub unsafe extern "C" fn annals_batch_require_none(
 /// repeats nothing. A batch may consist of checkpoints only. A call that fails has the same effect
 /// as a failed annals_batch_append.
 ///
-/// @param batch The batch.
+/// @param batch The batch. It can have 10000 checkpoints; one more returns ANNALS_E_LIMIT.
 /// @param name The name of the consumer: 1 to 255 bytes of UTF-8 without NUL. It may occur only
 /// once in a batch.
 /// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
@@ -282,7 +295,11 @@ pub unsafe extern "C" fn annals_batch_checkpoint(
             false => Ok(name),
         });
         let own = name.as_ref().ok().map(|name| (*name).to_owned());
-        batch.add(name.map(|name| Batch::new().checkpoint(name, position)))?;
+        let count = batch.checkpoints.len().saturating_add(1);
+        batch.add(name.and_then(|name| {
+            let part = Batch::new().checkpoint(name, position);
+            one_more(part, "batch (checkpoints)", count, CHECKPOINTS_MAX)
+        }))?;
         batch.checkpoints.extend(own);
         Ok(ANNALS_OK)
     })

@@ -8,7 +8,8 @@ use crate::{
     event::{
         ExpectedVersion, NewEvent, Query, Timestamp,
         limits::{
-            self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, CONDITIONS_MAX, EVENT_BYTES_MAX, TAGS_MAX,
+            self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, CHECKPOINTS_MAX, CONDITIONS_MAX,
+            EVENT_BYTES_MAX, REQUIREMENTS_MAX, TAGS_MAX,
         },
         name,
     },
@@ -91,7 +92,10 @@ impl Contents {
     /// Roughly the memory that the contents take, and at least the bytes that they add to a frame.
     pub(crate) fn weight(&self) -> usize {
         let checkpoints = self.checkpoints.iter().map(|saved| saved.name.len() + CHECKPOINT_BYTES);
-        let conditions = self.conditions.iter().map(|condition| condition.query.names_bytes());
+        let conditions = self
+            .conditions
+            .iter()
+            .map(|condition| condition.query.names_bytes());
         let units = self.units.iter().map(|unit| unit.stream.len() + size_of::<Unit>());
         self.bytes() + units.sum::<usize>() + checkpoints.sum::<usize>() + conditions.sum::<usize>()
     }
@@ -146,8 +150,11 @@ impl Contents {
         }
         limits::check("append (events)", count, APPEND_EVENTS_MAX)?;
         limits::check("append (bytes)", total, APPEND_BYTES_MAX)?;
+        let requirements = self.units.iter().filter(|unit| unit.events.is_empty()).count();
+        limits::check("batch (requirements)", requirements, REQUIREMENTS_MAX)?;
         limits::check("batch (conditions)", self.conditions.len(), CONDITIONS_MAX)?;
         self.conditions.iter().try_for_each(|condition| condition.query.check_limits())?;
+        limits::check("batch (checkpoints)", self.checkpoints.len(), CHECKPOINTS_MAX)?;
         let mut checkpoints = self.checkpoints.iter();
         checkpoints.try_for_each(|saved| name::check_length("checkpoint name (bytes)", &saved.name))
     }

@@ -79,7 +79,8 @@ impl Batch {
         self
     }
 
-    /// Requires that a stream is at the expected version, and writes nothing to it.
+    /// Requires that a stream is at the expected version, and writes nothing to it. A batch may
+    /// have up to [`REQUIREMENTS_MAX`](crate::limits::REQUIREMENTS_MAX) requirements.
     pub fn require(mut self, stream: impl Into<String>, expected: ExpectedVersion) -> Batch {
         self.contents.units.push(Unit::to(stream, expected, []));
         self
@@ -104,7 +105,8 @@ impl Batch {
 
     /// Saves the position of a consumer in the same unit. It may be the position of an event of
     /// this batch; the events of a batch take the positions after the head. Each name may occur
-    /// once.
+    /// once, and a batch may have up to [`CHECKPOINTS_MAX`](crate::limits::CHECKPOINTS_MAX)
+    /// checkpoints.
     pub fn checkpoint(mut self, name: impl AsRef<str>, position: u64) -> Batch {
         let name = Arc::from(name.as_ref());
         self.contents.checkpoints.push(Checkpoint { name, position });

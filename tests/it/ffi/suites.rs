@@ -15,10 +15,11 @@ use crate::support::{
 };
 
 /// Each is a program whose exit code says whether all of it held.
-const SUITES: [&str; 12] = [
+const SUITES: [&str; 13] = [
     "store",
     "append",
     "batch",
+    "limits",
     "read",
     "saved",
     "subscribe",
