@@ -194,14 +194,33 @@ impl Query {
         self.is_all || self.items.iter().any(|item| item.matches(stream, event_type, tags))
     }
 
-    /// The total length of the names in bytes, roughly the memory that the query takes.
-    pub(crate) fn names_bytes(&self) -> usize {
-        let names = self.items.iter().flat_map(|item| item.types.iter().chain(&item.tags));
-        names.map(|name| name.len() + size_of::<String>()).sum()
+    /// Roughly the memory that the query takes.
+    pub(crate) fn weight(&self) -> usize {
+        let names = |item: &QueryItem| {
+            let named = item.types.iter().chain(&item.tags);
+            let bytes: usize = named.map(|name| name.len() + size_of::<String>()).sum();
+            bytes + item.stream.as_ref().map_or(0, String::len)
+        };
+        self.items.iter().map(|item| size_of::<QueryItem>() + names(item)).sum()
     }
 
     /// Whether every event has to be read to find the ones that match.
     pub(crate) fn needs_scan(&self) -> bool {
         self.is_all || self.items.iter().any(|item| item.tags.is_empty() && item.stream.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_query_weighs() {
+        let name = || ["x".repeat(200)];
+        let item = QueryItem::new;
+        for item in [item().types(name()), item().tags(name()), item().stream("x".repeat(200))] {
+            let query = (0..50).fold(Query::new(), |query, _| query.item(item.clone()));
+            assert!(query.weight() >= 50 * (200 + size_of::<QueryItem>()), "{item:?}");
+        }
     }
 }

@@ -95,7 +95,7 @@ impl Contents {
         let conditions = self
             .conditions
             .iter()
-            .map(|condition| condition.query.names_bytes());
+            .map(|condition| size_of::<Condition>() + condition.query.weight());
         let units = self.units.iter().map(|unit| unit.stream.len() + size_of::<Unit>());
         self.bytes() + units.sum::<usize>() + checkpoints.sum::<usize>() + conditions.sum::<usize>()
     }
