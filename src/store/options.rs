@@ -132,10 +132,10 @@ impl Options {
 
     /// Sets roughly how many bytes of the newest events stay in memory. Older events that are not
     /// yet in the trees are read from the journal; only an index of them stays in memory, about 30
-    /// bytes per event and 100 per stream. A drain, which copies events into the trees, starts at
-    /// twice this many bytes or at 200 000 events; appends wait for it at eight times this many or
-    /// at 600 000 events. A larger tail makes the trees smaller, reading their streams faster, and
-    /// reopening after a crash slower.
+    /// bytes per event, 100 per stream and 50 per tag. A drain, which copies events into the trees,
+    /// starts at twice this many bytes or at 200 000 events; appends wait for it at eight times
+    /// this many or at 600 000 events. A larger tail makes the trees smaller, reading their streams
+    /// faster, and reopening after a crash slower.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
         self.tail_bytes = bytes;

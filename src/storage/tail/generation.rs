@@ -15,7 +15,10 @@ use crate::{
     Error,
     codec::{head::LogEnd, page::Page, saved::Checkpoint},
     event::{RecordedEvent, TagList},
-    storage::{journal::FileKey, tail::TailFrame},
+    storage::{
+        journal::FileKey,
+        tail::{TailFrame, tags::TagIndex},
+    },
     sync::{self, RwLock},
 };
 
@@ -88,15 +91,13 @@ pub(crate) struct Generation {
     streams: HashMap<Arc<str>, Stream>,
     names: BTreeSet<Arc<str>>,
     ids: HashMap<Uuid, u64>,
-    tags: HashMap<Arc<str>, Vec<u64>>,
+    tags: TagIndex,
     checkpoints: BTreeMap<Arc<str>, u64>,
     /// How many of its events were in the trees when recovery added them.
     drained_events: u64,
     events: u64,
     body_bytes: u64,
     index_bytes: u64,
-    /// The bytes that the tags of these take.
-    tag_bytes: u64,
 }
 
 /// A record, with its bytes or the file to read them from.
@@ -195,9 +196,7 @@ impl Generation {
                 self.ids.insert(id, entry.position);
                 self.index_bytes += 2 * EVENT_BYTES;
             }
-            for tag in entry.tags.iter() {
-                push_tag(&mut self.tags, &mut self.tag_bytes, tag, entry.position);
-            }
+            entry.tags.iter().for_each(|tag| self.tags.push(tag, entry.position));
         }
         for Checkpoint { name, position } in frame.checkpoints {
             self.index_bytes += ENTRY_BYTES;
@@ -240,7 +239,7 @@ impl Generation {
 
     /// About how many bytes its frames take, with the index of its tags, which may be much larger.
     pub(super) fn frame_bytes(&self) -> u64 {
-        self.body_bytes + ENTRY_BYTES * self.frames + self.tag_bytes
+        self.body_bytes + ENTRY_BYTES * self.frames + self.tags.bytes()
     }
 
     /// Bytes of its events in memory.
@@ -249,7 +248,7 @@ impl Generation {
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.body_bytes() + self.index_bytes + self.tag_bytes
+        self.body_bytes() + self.index_bytes + self.tags.bytes()
     }
 
     /// Releases the bytes of the events, which are also in their file.
@@ -377,17 +376,17 @@ impl Generation {
     }
 
     /// The positions of the events with a tag in a range, in order.
-    pub(super) fn tagged(&self, tag: &str, range: &RangeInclusive<u64>) -> &[u64] {
-        let positions = self.tags.get(tag).map(Vec::as_slice).unwrap_or_default();
-        let start = positions.partition_point(|position| position < range.start());
-        let end = positions.partition_point(|position| position <= range.end());
-        positions.get(start..end).unwrap_or_default()
+    pub(super) fn tagged(
+        &self,
+        tag: &str,
+        range: &RangeInclusive<u64>,
+    ) -> impl DoubleEndedIterator<Item = u64> + use<'_> {
+        self.tags.positions(tag, range)
     }
 
     /// The tags of events above `position`.
-    pub(super) fn tags_after(&self, position: u64) -> impl Iterator<Item = Arc<str>> {
-        let is_above = move |at: &Vec<u64>| at.last().is_some_and(|last| *last > position);
-        self.tags.iter().filter(move |(_, at)| is_above(at)).map(|(tag, _)| Arc::clone(tag))
+    pub(super) fn tags_after(&self, position: u64) -> impl Iterator<Item = &str> {
+        self.tags.after(position)
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Option<u64> {
@@ -402,17 +401,6 @@ impl Generation {
         let checkpoint =
             |(name, &position): (&Arc<str>, &u64)| Checkpoint { name: Arc::clone(name), position };
         self.checkpoints.iter().map(checkpoint)
-    }
-}
-
-fn push_tag(tags: &mut HashMap<Arc<str>, Vec<u64>>, bytes: &mut u64, tag: &str, position: u64) {
-    *bytes += size_of::<u64>() as u64;
-    match tags.get_mut(tag) {
-        Some(positions) => positions.push(position),
-        None => {
-            *bytes += ENTRY_BYTES + tag.len() as u64;
-            tags.insert(Arc::from(tag), vec![position]);
-        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! * No lock is held for longer than it takes to add a frame or to copy a few pointers.
 
 mod generation;
+mod tags;
 mod window;
 
 use std::{
@@ -296,12 +297,12 @@ impl Tail {
             Direction::Forward => {
                 let oldest_first = inner.frozen.iter().map(|one| &**one).chain([&inner.active]);
                 let oldest_first = oldest_first.filter(reaches);
-                oldest_first.flat_map(|one| one.tagged(tag, range)).take(limit).copied().collect()
+                oldest_first.flat_map(|one| one.tagged(tag, range)).take(limit).collect()
             }
             Direction::Backward => {
                 let newest_first = inner.newest_first().filter(reaches);
-                let found = newest_first.flat_map(|one| one.tagged(tag, range).iter().rev());
-                found.take(limit).copied().collect()
+                let found = newest_first.flat_map(|one| one.tagged(tag, range).rev());
+                found.take(limit).collect()
             }
         };
         (inner.first_position().map(|first| first - 1), found)
@@ -313,7 +314,7 @@ impl Tail {
             let inner = sync::read(&self.inner);
             (inner.frozen.clone(), inner.drained.position)
         };
-        frozen.iter().flat_map(|one| one.tags_after(drained)).collect()
+        frozen.iter().flat_map(|one| one.tags_after(drained)).map(Arc::from).collect()
     }
 
     /// The checkpoint of a name, if it was saved in the tail.

@@ -1,6 +1,5 @@
 //! Writes the trees: the steps of a drain, called only by its thread.
 
-use foldhash::HashMap;
 use uuid::Uuid;
 
 use crate::{
@@ -213,21 +212,22 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         events: impl IntoIterator<Item = EventToEncode<'e>>,
     ) -> Result<(), Error> {
         let mut places: Vec<Place<'e>> = Vec::new();
-        // An event may have many tags: each refers to its place by index.
-        let mut by_tag: HashMap<&str, Vec<usize>> = HashMap::default();
+        // Each tag of each event, with the index of its place: an event may have many tags, and
+        // each tag a single event.
+        let mut tags: Vec<(&str, u32)> = Vec::new();
         for event in events.into_iter().filter(|event| event.tags.len() > 0) {
-            for tag in event.tags.iter() {
-                by_tag.entry(tag).or_default().push(places.len());
-            }
+            let index = u32::try_from(places.len()).unwrap_or(u32::MAX);
+            tags.extend(event.tags.iter().map(|tag| (tag, index)));
             places.push((event.position, event.stream, event.version));
         }
-        let mut sorted: Vec<_> = by_tag.into_iter().collect();
-        sorted.sort_unstable_by_key(|(tag, _)| *tag);
+        tags.sort_unstable();
         let trees = self.pace.trees;
         let mut of_tag = Vec::new();
-        for (tag, indexes) in sorted {
+        for same in tags.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some((tag, _)) = same.first() else { continue };
             of_tag.clear();
-            of_tag.extend(indexes.iter().filter_map(|&index| places.get(index).copied()));
+            of_tag
+                .extend(same.iter().filter_map(|(_, index)| places.get(*index as usize).copied()));
             let mut rest = of_tag.as_slice();
             while !rest.is_empty() {
                 let encoded = tagged::encode(tag, rest, &trees.checksum);
