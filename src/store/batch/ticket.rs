@@ -59,8 +59,13 @@ impl Ticket {
     /// Same as for [`Batch::commit`](crate::Batch::commit). [`Error::Busy`] inside a handler,
     /// because the outcome may depend on that handler; the ticket can be asked again later.
     pub fn wait(&self) -> Result<Committed, AppendError> {
-        self.check()?;
-        let answer = self.outcome.wait(None);
+        let answer = match self.outcome.get() {
+            Some(answer) => Some(answer),
+            None => {
+                self.check()?;
+                self.outcome.wait(None)
+            }
+        };
         // Without a deadline there is always an answer.
         answer.map_or_else(|| Err(Error::Closed.into()), |answer| self.committed(answer))
     }
@@ -71,22 +76,19 @@ impl Ticket {
     /// # Errors
     /// Same as for [`wait`](Self::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<Committed>, AppendError> {
-        if !timeout.is_zero() {
-            self.check()?;
-        }
-        // A deadline that is too late to represent means no deadline.
-        let answer = match timeout.is_zero() {
-            true => self.outcome.get(),
-            false => self.outcome.wait(Instant::now().checked_add(timeout)),
+        let answer = match self.outcome.get() {
+            None if !timeout.is_zero() => {
+                self.check()?;
+                // A deadline that is too late to represent means no deadline.
+                self.outcome.wait(Instant::now().checked_add(timeout))
+            }
+            answer => answer,
         };
         answer.map(|answer| self.committed(answer)).transpose()
     }
 
     /// Refuses to wait where the wait would never end.
     fn check(&self) -> Result<(), Error> {
-        if self.outcome.get().is_some() {
-            return Ok(());
-        }
         let Some(inner) = self.store.upgrade() else { return Ok(()) };
         if inner.storage.is_forked() {
             return Err(Error::Forked);
