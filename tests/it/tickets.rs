@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
@@ -251,4 +251,126 @@ fn checkpoints_weigh_so_that_a_group_fits_a_frame() {
     for ticket in &tickets {
         ticket.wait().unwrap();
     }
+}
+
+/// A live projection whose handler waits until the gate is open.
+fn gated(store: &EventStore) -> (annals::LiveProjection<()>, Arc<AtomicBool>) {
+    let gate = Arc::new(AtomicBool::new(false));
+    let is_open = Arc::clone(&gate);
+    let handlers = Handlers::new().when("T", move |_: &mut (), _| -> Result<(), HandlerError> {
+        while !is_open.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        Ok(())
+    });
+    (Projection::new("gated", store, (), handlers).live().unwrap(), gate)
+}
+
+/// Returns once a counter has not moved for a while.
+fn settled(counter: &AtomicUsize) -> usize {
+    let (mut known, mut same) = (0, 0);
+    while known == 0 || same < 2_000 {
+        let now = counter.load(Ordering::SeqCst);
+        same = if now == known { same + 1 } else { 0 };
+        known = now;
+        std::thread::yield_now();
+    }
+    known
+}
+
+#[test]
+fn a_full_queue_accepts_no_more_until_tickets_are_answered() {
+    let (_directory, store) = on_disk();
+    let (_live, gate) = gated(&store);
+    let submitted = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| {
+            let submit = |number| {
+                let ticket = Batch::new().append("s", Any, [event(number)]).submit(&store).unwrap();
+                submitted.fetch_add(1, Ordering::SeqCst);
+                ticket
+            };
+            (0..4_000).map(submit).collect::<Vec<_>>()
+        });
+        // Others may lead, and then what they have committed waits for its answers.
+        let appender = scope.spawn(|| store.append("u", Any, [NewEvent::json("U", &1).unwrap()]));
+        let accepted = settled(&submitted);
+        // As many as the queue holds, and as many again that are committed and not answered.
+        assert!((1..=2_048).contains(&accepted), "{accepted} batches are in flight");
+        gate.store(true, Ordering::SeqCst);
+        appender.join().unwrap().unwrap();
+        for ticket in submitter.join().unwrap() {
+            ticket.wait().unwrap();
+        }
+    });
+    assert_eq!(store.stream_version("s").unwrap(), 4_000);
+}
+
+#[test]
+fn a_close_refuses_who_waits_for_room() {
+    let (_directory, store) = on_disk();
+    let (live, gate) = gated(&store);
+    let submitted = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let submitter = scope.spawn(|| {
+            let mut tickets = Vec::new();
+            loop {
+                let batch = Batch::new().append("s", Any, [event(1)]);
+                match batch.submit(&store) {
+                    Ok(ticket) => tickets.push(ticket),
+                    Err(error) => {
+                        // The close waits for the handler, which waits for this.
+                        gate.store(true, Ordering::SeqCst);
+                        return (tickets, error.code());
+                    }
+                }
+                submitted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        settled(&submitted);
+        store.close().unwrap();
+        let (tickets, code) = submitter.join().unwrap();
+        assert_eq!(code, ErrorCode::Closed);
+        for (ticket, position) in tickets.iter().zip(1..) {
+            let known = ticket.wait_timeout(Duration::ZERO).unwrap();
+            assert_eq!(known.expect("it is answered").positions(), position..=position);
+        }
+        assert_eq!(tickets.len(), submitted.load(Ordering::SeqCst));
+    });
+    drop(live);
+}
+
+#[test]
+fn a_handler_may_submit_more_than_the_queue_holds() {
+    const MANY: u64 = 3_000;
+    let (_directory, store) = on_disk();
+    let inside = store.clone();
+    let handlers = Handlers::new().when("T", move |_: &mut (), _| -> Result<(), HandlerError> {
+        for number in 0..MANY {
+            let follow_up = NewEvent::json("Followed", &number).unwrap();
+            drop(Batch::new().append("f", Any, [follow_up]).submit(&inside)?);
+        }
+        Ok(())
+    });
+    let _live = Projection::new("follow", &store, (), handlers).live().unwrap();
+    // On the thread that answers tickets, and on one that appends.
+    Batch::new().append("s", Any, [event(1)]).submit(&store).unwrap().wait().unwrap();
+    store.append("s", Any, [event(2)]).unwrap();
+    let last = Batch::new().append("s", Any, [NewEvent::json("End", &1).unwrap()]);
+    last.submit(&store).unwrap().wait().unwrap();
+    assert_eq!(store.stream_version("f").unwrap(), 2 * MANY);
+}
+
+#[test]
+fn in_memory_projections_are_forward_before_a_submit_returns() {
+    let store = EventStore::in_memory().unwrap();
+    let handlers = Handlers::new().when("T", |seen: &mut u64, _| -> Result<(), HandlerError> {
+        *seen += 1;
+        Ok(())
+    });
+    let live = Projection::new("count", &store, 0, handlers).live().unwrap();
+    let ticket = Batch::new().append("s", Any, [event(1)]).submit(&store).unwrap();
+    assert_eq!(*live.state(), 1);
+    drop(ticket);
+    assert_eq!(store.head().unwrap(), 1);
 }

@@ -155,8 +155,18 @@ impl GroupCommit {
     pub(super) fn lead<'a>(
         &'a self,
         inner: &Inner,
+        queue: MutexGuard<'a, Queue>,
+        own: Option<&Arc<Slot>>,
+    ) -> MutexGuard<'a, Queue> {
+        self.lead_with(inner, queue, own, |group| commit(&inner.storage, &inner.versions, group))
+    }
+
+    fn lead_with<'a>(
+        &'a self,
+        inner: &Inner,
         mut queue: MutexGuard<'a, Queue>,
         own: Option<&Arc<Slot>>,
+        commit: impl FnOnce(&[Arc<Slot>]) -> Vec<Answer>,
     ) -> MutexGuard<'a, Queue> {
         queue.has_leader = true;
         let storage = &inner.storage;
@@ -166,7 +176,7 @@ impl GroupCommit {
         let _span = span!("commit", requests = group.len());
         // A panic would leave the others waiting forever; the state of the disk after it is
         // unknown.
-        let answers = catch_unwind(AssertUnwindSafe(|| commit(storage, &inner.versions, &group)));
+        let answers = catch_unwind(AssertUnwindSafe(|| commit(&group)));
         let answers =
             answers.unwrap_or_else(|_| group.iter().map(|_| Err(lost(storage).into())).collect());
         answers.iter().for_each(|answer| count(storage.meters(), answer));
@@ -254,4 +264,53 @@ fn count(meters: &Meters, answer: &Answer) {
 /// The error for an append whose leader panicked.
 fn lost(storage: &Storage) -> Error {
     storage.poison(Error::internal("the writer of a group of appends stopped in the middle"))
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "a leader that panics is what the test is about")]
+mod tests {
+    use super::*;
+    use crate::{
+        ErrorCode, ExpectedVersion, NewEvent,
+        event::Timestamp,
+        store::{
+            Contents, Unit,
+            append::{conditions::SeenConditions, number::SeenIds},
+        },
+    };
+
+    fn request(number: u64) -> Result<AppendRequest, Error> {
+        let unit = Unit::to("s", ExpectedVersion::Any, [NewEvent::json("T", &number)?]);
+        Ok(AppendRequest {
+            contents: Contents::of_units(vec![unit]),
+            head: None,
+            now: Timestamp::utc(0)?,
+            seen: SeenIds::default(),
+            seen_conditions: SeenConditions::default(),
+        })
+    }
+
+    #[test]
+    fn a_leader_that_panics_answers_its_group_and_gives_up_the_lead() -> Result<(), Error> {
+        let store = EventStore::in_memory()?;
+        let commits = &store.inner.commits;
+        let mut queue = commits.lock();
+        for place in [0, 1] {
+            let owner = Owner::Caller { place };
+            let (request, answer) = (request(place as u64)?, Mutex::default());
+            queue.waiting.push_back(Arc::new(Slot { request, bytes: 1, owner, answer }));
+        }
+        let group: Vec<_> = queue.waiting.iter().map(Arc::clone).collect();
+        let queue = commits.lead_with(&store.inner, queue, None, |_| panic!("in the middle"));
+        assert!(!queue.has_leader && queue.waiting.is_empty());
+        drop(queue);
+        let code = |answer: &Answer| answer.as_ref().err().map(AppendError::code);
+        for slot in &group {
+            let answer = sync::lock(&slot.answer);
+            assert_eq!(answer.as_ref().and_then(code), Some(ErrorCode::Poisoned));
+        }
+        let next = store.append("s", ExpectedVersion::Any, [NewEvent::json("T", &1)?]);
+        assert_eq!(next.err().map(|error| error.code()), Some(ErrorCode::Poisoned));
+        Ok(())
+    }
 }

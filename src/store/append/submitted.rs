@@ -254,3 +254,44 @@ fn answer(finished: &[Arc<Slot>]) -> Option<Inner> {
     }
     closing
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_full_at_each_limit_and_not_before() {
+        let mut queue = Submitted::default();
+        assert!(!queue.is_full_for(2 * QUEUE_BYTES), "one batch always has room");
+        (1..QUEUE_BATCHES).for_each(|_| queue.entered(1));
+        assert!(!queue.is_full_for(1));
+        queue.entered(1);
+        assert!(queue.is_full_for(1), "by the number of batches");
+        queue.left(1);
+        assert!(!queue.is_full_for(1));
+
+        let mut queue = Submitted::default();
+        queue.entered(1);
+        assert!(!queue.is_full_for(QUEUE_BYTES - 1));
+        assert!(queue.is_full_for(QUEUE_BYTES), "by their bytes");
+    }
+
+    #[test]
+    fn committed_batches_count_until_they_are_answered() {
+        let mut queue = Submitted::default();
+        for _ in 1..QUEUE_BATCHES * UNANSWERED {
+            queue.entered(1);
+            queue.left(1);
+        }
+        assert!(!queue.is_full_for(1));
+        queue.entered(1);
+        queue.left(1);
+        assert!(queue.is_full_for(1));
+
+        let mut queue = Submitted::default();
+        queue.entered(QUEUE_BYTES * UNANSWERED);
+        queue.left(QUEUE_BYTES * UNANSWERED);
+        assert!(!queue.is_full_for(0));
+        assert!(queue.is_full_for(1));
+    }
+}
