@@ -15,11 +15,13 @@ use crate::support::{
 };
 
 /// Each is a program whose exit code says whether all of it held.
-const SUITES: [&str; 13] = [
+const SUITES: [&str; 15] = [
     "store",
     "append",
     "batch",
     "limits",
+    "hostile",
+    "tickets",
     "read",
     "saved",
     "subscribe",
