@@ -315,10 +315,12 @@ fn threads_that_want_the_same_tag_agree_on_one() {
     let store = EventStore::open(directory.path().join("store")).unwrap();
     const THREADS: u64 = 16;
     const ROUNDS: u64 = 30;
-    // Each thread decides on what it has read, and says in its event what that was.
+    // Each thread decides on what it has read, and says in its event what that was. Of a refusal it
+    // notes what it knew and what it was answered.
+    let refusals = std::sync::Mutex::new(Vec::new());
     let wins: u64 = std::thread::scope(|scope| {
         let run = |thread: u64| {
-            let store = store.clone();
+            let (store, refusals) = (store.clone(), &refusals);
             move || {
                 let mut wins = 0;
                 for round in 0..ROUNDS {
@@ -327,11 +329,14 @@ fn threads_that_want_the_same_tag_agree_on_one() {
                     let after = found.head();
                     let count = found.count();
                     let tag = format!("seat:{}", (thread + round) % 3);
-                    let decided = NewEvent::json("Reserved", &(count, after)).unwrap().tag(tag);
+                    let decided = NewEvent::json("Reserved", &(count, after)).unwrap();
+                    let decided = decided.tag(tag.clone());
                     let batch = Batch::new().append(format!("t-{thread}"), Any, [decided]);
                     match batch.require_none(&query, after).commit(&store) {
                         Ok(_) => wins += 1,
-                        Err(AppendError::Condition(_)) => {}
+                        Err(AppendError::Condition(failed)) => {
+                            refusals.lock().unwrap().push((tag, after, failed.position));
+                        }
                         Err(other) => panic!("{other:?}"),
                     }
                 }
@@ -342,17 +347,22 @@ fn threads_that_want_the_same_tag_agree_on_one() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     // Every decision, derived again from the log: what an event says it has read is what is there.
-    let mut counts = std::collections::BTreeMap::<String, usize>::new();
-    let mut events = 0;
+    let mut places = std::collections::BTreeMap::<String, Vec<u64>>::new();
     for event in store.read_all() {
         let event = event.unwrap();
         let tag = event.tags().next().unwrap().to_owned();
         let (count, after) = event.json::<(usize, u64)>().unwrap();
-        let known = counts.entry(tag).or_default();
-        assert_eq!(count, *known, "at {}: it was decided on {after}", event.position());
-        *known += 1;
-        events += 1;
+        let known = places.entry(tag).or_default();
+        assert_eq!(count, known.len(), "at {}: it was decided on {after}", event.position());
+        known.push(event.position());
     }
-    assert_eq!(events, wins);
+    assert_eq!(places.values().map(Vec::len).sum::<usize>() as u64, wins);
     assert!(wins >= ROUNDS, "{wins}: somebody always wins");
+    // And every refusal: it names the first event that the thread did not know.
+    let refusals = refusals.into_inner().unwrap();
+    assert_eq!(refusals.len() as u64, THREADS * ROUNDS - wins);
+    for (tag, after, position) in refusals {
+        let first = places[&tag].iter().find(|at| **at > after);
+        assert_eq!(first, Some(&position), "{tag} after {after}");
+    }
 }

@@ -17,6 +17,7 @@ mod batch; //       several streams, conditions and checkpoints as one unit
 mod batch_model; // random batches with conditions and retries, against a model
 mod causes; //      what led to an event, in its metadata
 mod checkpoints; // how far consumers have come
+mod boundaries; //  the rules of dynamic consistency boundaries, one by one
 mod bounds; //      reads that end early: at a position, at times; single events by id
 #[cfg(feature = "cli")]
 mod cli; //         the `annals` program: output, exit codes, files

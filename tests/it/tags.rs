@@ -121,6 +121,41 @@ fn tags_go_through_ndjson_in_order() {
 }
 
 #[test]
+fn tags_of_a_line_come_before_binary_data_and_have_the_limits_of_an_append() {
+    let store = EventStore::in_memory().unwrap();
+    let id = uuid::Uuid::from_u128(1);
+    append(&store, NewEvent::binary("T", b"x".to_vec()).unwrap().tag("a").id(id)).unwrap();
+    let mut text = Vec::new();
+    store.export_ndjson(&mut text, &ExportOptions::new()).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let end =
+        r#""id": "00000000-0000-0000-0000-000000000001", "tags": ["a"], "data_base64": "eA=="}"#;
+    assert!(text.trim_end().ends_with(end), "{text}");
+
+    let head = "{\"event_id\": 1, \"stream_id\": \"s\", \"event_type\": \"T\", \"data\": 1, \
+                \"timestamp\": \"2024-05-01T12:30:00\", \"tags\": ";
+    let import = |tags: Vec<String>| {
+        let text = format!("{head}{}}}\n", serde_json::to_string(&tags).unwrap());
+        let store = EventStore::in_memory().unwrap();
+        let imported = store.import_ndjson(text.as_bytes(), &ImportOptions::new());
+        imported.map(drop).map_err(|error| error.error)
+    };
+    let many = |count: usize| (0..count).map(|number| format!("tag-{number}")).collect::<Vec<_>>();
+    import(many(limits::TAGS_MAX)).unwrap();
+    import([many(limits::TAGS_MAX), many(3)].concat()).expect("repeats do not count");
+    import(vec!["x".repeat(255)]).unwrap();
+    for (tags, reason) in [
+        (many(limits::TAGS_MAX + 1), "event (tags) exceeds the limit of 1000: 1001"),
+        (vec!["x".repeat(256)], "tag (bytes) exceeds the limit of 255: 256"),
+    ] {
+        let Err(Error::Parse { line: 1, reason: found, .. }) = import(tags) else {
+            panic!("a parse error was due: {reason}");
+        };
+        assert!(found.contains(reason), "{found}");
+    }
+}
+
+#[test]
 fn wrong_tags_of_a_line_are_named_with_their_column() {
     let head = "{\"event_id\": 1, \"stream_id\": \"s\", \"event_type\": \"T\", \"data\": 1, \
                 \"timestamp\": \"2024-05-01T12:30:00\", \"tags\": ";
