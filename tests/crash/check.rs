@@ -12,11 +12,10 @@ use std::{
 
 use annals::{EventStore, ExpectedVersion};
 
-use crate::units::AppendUnits;
 use crate::{
     marks::{Args, Expected, Setup},
     oracle::{self, Fault, Found, refused, wrong},
-    saves,
+    saves, units,
 };
 
 /// Units that are appended to a store after its recovery.
@@ -67,17 +66,17 @@ fn recover(setup: &Setup, dir: &Path, expected: &Expected) -> Result<(Found, boo
     oracle::check_bounds(&first, expected)?;
     oracle::check_reads(&store, &first, setup.seed)?;
     oracle::check_retries(&store, &plan, &first, 2)?;
-    saves::check(&store, setup, expected)?;
+    saves::check(&store, setup, (expected, &first))?;
     oracle::check_verify(&store, &first)?;
     close(&store)?;
 
     let store = open(setup, dir)?;
-    saves::check(&store, setup, expected)?;
     let second = oracle::walk(&store, &plan, setup.threads)?;
+    saves::check(&store, setup, (expected, &second))?;
     if second != first {
         return wrong(format!("a second opening shows {} of {} events", second.head, first.head));
     }
-    append_more(setup, &store, &second)?;
+    append_more(setup, &store, (expected, &second))?;
     let grown = oracle::walk(&store, &plan, setup.threads)?;
     let mut due = second.units.clone();
     due[0] += MORE_UNITS;
@@ -88,6 +87,7 @@ fn recover(setup: &Setup, dir: &Path, expected: &Expected) -> Result<(Found, boo
 
     let store = open(setup, dir)?;
     let third = oracle::walk(&store, &plan, setup.threads)?;
+    saves::check_units(&store, setup, (expected, &third))?;
     if third != grown {
         return wrong(format!("a third opening shows {} of {} events", third.head, grown.head));
     }
@@ -103,16 +103,25 @@ fn close(store: &EventStore) -> Result<(), Fault> {
     store.close().map_err(|error| Fault::Wrong(format!("close answers {}", error.chain())))
 }
 
-fn append_more(setup: &Setup, store: &EventStore, found: &Found) -> Result<(), Fault> {
+fn append_more(
+    setup: &Setup,
+    store: &EventStore,
+    (expected, found): (&Expected, &Found),
+) -> Result<(), Fault> {
     let mut head = found.head;
     for number in found.units[0] + 1..=found.units[0] + MORE_UNITS {
         let unit = setup.plan().unit(0, number);
         let entries = unit.entries(ExpectedVersion::Any).map_err(|error| refused(&error))?;
-        let appended = store
-            .append_multi(entries)
+        let batch = units::batch_of(entries);
+        let batch = match expected.has_unit_checkpoints {
+            true => saves::with_unit(batch, 0, number),
+            false => batch,
+        };
+        let committed = batch
+            .commit(store)
             .map_err(|error| Fault::Wrong(format!("appending does not go on: {error}")))?;
-        if oracle::first_position(&appended) != Some(head + 1) {
-            return wrong(format!("the head is {head}, and an append answers {appended:?}"));
+        if *committed.positions().start() != head + 1 {
+            return wrong(format!("the head is {head}, and an append answers {committed:?}"));
         }
         head += unit.events.len() as u64;
     }

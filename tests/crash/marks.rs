@@ -28,6 +28,8 @@ pub struct Expected {
     pub saves: Vec<[Progress; 2]>,
     /// The first position that each acknowledged unit was given, by thread and number.
     pub positions: BTreeMap<(usize, u64), u64>,
+    /// Every unit carries a checkpoint with its number.
+    pub has_unit_checkpoints: bool,
     /// Violations that the worker itself has seen.
     pub complaints: Vec<String>,
     /// The call that was killed or failed, and how the worker ended: for the reader of a failure.
@@ -96,6 +98,7 @@ impl Expected {
             ("settled" | "closed", _) => {
                 self.all().for_each(|progress| progress.durable = progress.acked);
             }
+            ("checkpoints", _) => self.has_unit_checkpoints = true,
             ("bad", _) => self.complaints.push(line.to_owned()),
             ("shim" | "error" | "end", _) => self.notes.push(line.to_owned()),
             _ => {}

@@ -262,7 +262,7 @@ impl Prepared {
 /// The marks of what an import carries: neither checkpoints nor snapshots.
 fn without_saves(task: Task, marks: &str) -> String {
     let is_save = |line: &str| {
-        let words = ["save ", "saved ", "found "];
+        let words = ["save ", "saved ", "found ", "checkpoints"];
         task == Task::Import && words.iter().any(|word| line.starts_with(word))
     };
     marks.lines().filter(|line| !is_save(line)).map(|line| format!("{line}\n")).collect()

@@ -6,11 +6,11 @@
 //! that was tried; the snapshot as well, and its bytes must be those of its position. Where files
 //! have rotted an honest refusal is as good, and a snapshot may be ignored.
 
-use annals::{Error, EventStore, Snapshot, SnapshotKey};
+use annals::{Batch, Error, EventStore, Query, QueryItem, Snapshot, SnapshotKey};
 
 use crate::{
     marks::{Expected, Marker, Setup},
-    oracle::{Fault, refused, wrong},
+    oracle::{Fault, Found, refused, wrong},
     plan::Random,
 };
 
@@ -19,6 +19,17 @@ pub const KINDS: [&str; 2] = ["checkpoint", "snapshot"];
 
 pub fn name(thread: usize) -> String {
     format!("consumer-{thread}")
+}
+
+/// The checkpoint that each unit of a thread carries: the number of the unit.
+fn unit_name(thread: usize) -> String {
+    format!("units-of-{thread}")
+}
+
+/// Adds to the batch of a unit what must become durable with it, and a condition that holds.
+pub fn with_unit(batch: Batch, thread: usize, unit: u64) -> Batch {
+    let never = Query::new().item(QueryItem::new().tags(["never"]));
+    batch.checkpoint(unit_name(thread), unit).require_none(&never, 0)
 }
 
 fn key(thread: usize) -> SnapshotKey {
@@ -81,7 +92,12 @@ fn position(found: &Option<Snapshot>) -> u64 {
 }
 
 /// After a crash, with files that are what was written.
-pub fn check(store: &EventStore, setup: &Setup, expected: &Expected) -> Result<(), Fault> {
+pub fn check(
+    store: &EventStore,
+    setup: &Setup,
+    (expected, found): (&Expected, &Found),
+) -> Result<(), Fault> {
+    check_units(store, setup, (expected, found))?;
     for thread in 0..setup.threads {
         let found = snapshot(store, thread).map_err(|error| refused(&error))?;
         check_bytes(&found, setup.seed, thread)?;
@@ -100,6 +116,23 @@ pub fn check(store: &EventStore, setup: &Setup, expected: &Expected) -> Result<(
                     progress.durable
                 ));
             }
+        }
+    }
+    Ok(())
+}
+
+/// The checkpoint that came with the units of a thread is that of the last one: a unit is there
+/// with its checkpoint or not at all.
+pub fn check_units(
+    store: &EventStore,
+    setup: &Setup,
+    (expected, found): (&Expected, &Found),
+) -> Result<(), Fault> {
+    for thread in 0..setup.threads {
+        let shown = store.checkpoint(unit_name(thread)).map_err(|error| refused(&error))?;
+        let due = if expected.has_unit_checkpoints { found.units[thread] } else { 0 };
+        if shown != due {
+            return wrong(format!("thread {thread} has {due} units and the checkpoint of {shown}"));
         }
     }
     Ok(())

@@ -10,12 +10,11 @@ use std::{path::Path, time::Duration};
 
 use annals::{AppendError, Durability, Error, ErrorCode, EventStore, ExpectedVersion, Options};
 
-use crate::units::AppendUnits;
 use crate::{
     marks::{Args, Marker, Setup},
     oracle,
     plan::{CLOCK_MICROS, Plan, Shape},
-    saves,
+    saves, units,
 };
 
 /// How long a `Buffered` append may stay in memory.
@@ -82,6 +81,8 @@ pub fn run(args: &Args) {
         is_left: args.number("leave", 0) == 1,
         setup,
     };
+    // Of the units, of which each has one.
+    worker.marker.mark("checkpoints");
     let dir = args.path("dir");
     let rounds = args.number("rounds", 1);
     for round in 1..=rounds {
@@ -181,11 +182,11 @@ impl Worker {
                 }
             };
             self.marker.mark(&format!("try {thread} {number}"));
-            match store.append_multi(entries) {
-                Ok(appended) => {
-                    let position = oracle::first_position(&appended).unwrap_or_default();
-                    self.marker.mark(&format!("ack {thread} {number} {position}"));
-                    let last = appended.last().map_or(0, |appended| *appended.positions().end());
+            let batch = saves::with_unit(units::batch_of(entries), thread, number);
+            match batch.commit(store) {
+                Ok(committed) => {
+                    let (first, last) = committed.positions().into_inner();
+                    self.marker.mark(&format!("ack {thread} {number} {first}"));
                     return self.save(store, (thread, number, last));
                 }
                 Err(AppendError::Failed(error)) => {

@@ -1,14 +1,17 @@
-//! Random batches with conditions, checkpoints, retries and reopening, against a model that keeps a
-//! list.
+//! Random batches with conditions, checkpoints, retries, reopening and kills, against a model that
+//! keeps a list.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use annals::{
     AppendError, Batch, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Query, QueryItem,
 };
 use uuid::Uuid;
 
-use crate::support::seed::Random;
+use crate::support::{files::copy_moment, seed::Random};
 
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
@@ -281,9 +284,20 @@ fn random_batches_are_decided_as_the_model_decides() {
     run(&mut random, EventStore::in_memory().unwrap(), |store| store);
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new().tail_bytes(1 << 20).journal_bytes(64 << 10);
-    let path = directory.path().join("store");
-    run(&mut random, options.open(&path).unwrap(), |store| {
-        store.close().unwrap();
-        options.open(&path).unwrap()
+    let path = RefCell::new(directory.path().join("store"));
+    let store = options.open(&*path.borrow()).unwrap();
+    let opens = Cell::new(0);
+    run(&mut random, store, |store| {
+        opens.set(opens.get() + 1);
+        if opens.get() % 2 == 0 {
+            store.close().unwrap();
+        } else {
+            // What a process that is killed at this moment leaves.
+            let left = directory.path().join(format!("left-{}", opens.get()));
+            copy_moment(&path.borrow(), &left);
+            drop(store);
+            path.replace(left);
+        }
+        options.open(&*path.borrow()).unwrap()
     });
 }
