@@ -12,7 +12,10 @@ use annals::{
     SnapshotKey, Timestamp,
 };
 
-use crate::support::files::{copy, copy_moment, unpublish};
+use crate::support::{
+    files::{copy, copy_moment, unpublish},
+    trees::open_trees,
+};
 
 /// Small stores of each format version, which are not made anew once that is released: `clean` was
 /// closed, `killed` was not, `saved` was not and has what consumers save. Made by
@@ -150,8 +153,7 @@ fn a_store_of_format_1_with_a_dictionary_opens() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     copy(&fixture("v1/trained"), &path);
-    let config = sled::Config::default().path(path.join("trees")).segment_size(8 << 20);
-    let trees = config.flush_every_ms(None).open().unwrap();
+    let trees = open_trees(&path);
     let dictionaries = trees.open_tree("meta").unwrap().scan_prefix(b"dictionary/").count();
     assert_eq!(dictionaries, 1);
     drop(trees);

@@ -15,6 +15,7 @@ use annals::{
 use crate::support::{
     files::{active, copy, copy_moment, first_position, flip, frames, sealed},
     numbered::{self, EVENTS},
+    trees::open_trees,
 };
 
 fn options() -> Options {
@@ -379,7 +380,7 @@ fn an_index_of_tags_that_has_lost_its_entries_is_rebuilt() {
         store.append("s", ExpectedVersion::Any, [event]).unwrap();
     }
     store.close().unwrap();
-    let db = sled::Config::new().path(path.join("trees")).segment_size(8 << 20).open().unwrap();
+    let db = open_trees(&path);
     let tags = db.open_tree("tags").unwrap();
     assert_eq!(tags.len(), 1);
     tags.clear().unwrap();

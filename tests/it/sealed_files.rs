@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::support::{
     files::{active, copy, first_position, flip, sealed},
     numbered::{self, EVENTS, STREAMS, append, check_everything, data, id, stream},
+    trees::open_trees,
 };
 
 use ExpectedVersion::Any;
@@ -82,8 +83,7 @@ fn a_damaged_or_lost_sealed_file_is_made_good_and_reported() {
 
 /// Changes the trees of a closed store.
 fn change_trees<T>(path: &Path, change: impl FnOnce(&sled::Db) -> T) -> T {
-    let config = sled::Config::default().path(path.join("trees")).segment_size(8 << 20);
-    let trees = config.flush_every_ms(None).open().unwrap();
+    let trees = open_trees(path);
     let changed = change(&trees);
     trees.flush().unwrap();
     changed

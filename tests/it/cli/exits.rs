@@ -7,6 +7,7 @@ use annals::EventStore;
 use crate::support::{
     lines::numbered,
     program::{Place, assert_exists},
+    trees::open_trees,
 };
 
 #[test]
@@ -239,8 +240,7 @@ fn findings_of_verify_are_data_and_an_expected_no() {
     let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
     place.succeed(&["append", "s.annals", "a", "T", "1", "--id", id]);
     // An entry of the index of ids that leads to the event of another id.
-    let trees = place.path("s.annals").join("trees");
-    let db = sled::Config::new().path(trees).segment_size(8 << 20).open().unwrap();
+    let db = open_trees(&place.path("s.annals"));
     let ids = db.open_tree("ids").unwrap();
     let (_, position) = ids.first().unwrap().expect("the id is in the index");
     ids.insert([7; 16], position).unwrap();

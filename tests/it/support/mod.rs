@@ -10,4 +10,5 @@ pub(crate) mod program;
 pub(crate) mod samples;
 pub(crate) mod seed;
 pub(crate) mod system;
+pub(crate) mod trees;
 pub(crate) mod units;
