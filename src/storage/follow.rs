@@ -7,6 +7,7 @@
 //! is read in its sealed form. If the path leads to another directory, as after a compaction, the
 //! reader continues there (`reopen`).
 
+mod gap;
 mod reopen;
 
 use std::{fs::File, path::Path, sync::Arc};
@@ -174,7 +175,7 @@ impl Follow {
         let is_reached =
             |end: LogEnd| until.is_some_and(|until| end.frame_number >= until.frame_number);
         while !is_reached(self.end) {
-            if self.file.is_none() && !self.next_file(target)? {
+            if self.file.is_none() && !self.next_file(target, least)? {
                 break;
             }
             if self.file.is_some() && !self.frames(target, &is_reached)? {
@@ -195,14 +196,16 @@ impl Follow {
         self.end
     }
 
-    /// Opens the next file; returns false if there is none yet.
-    fn next_file(&mut self, target: Target<'_>) -> Result<bool, Error> {
+    /// Opens the next file of a log that reaches `known`; returns false if there is none yet.
+    fn next_file(&mut self, target: Target<'_>, known: LogEnd) -> Result<bool, Error> {
         let Identity { directory, store_id, checksum } = target.identity;
         let Some(key) = self.next_key(directory)? else { return Ok(false) };
         // The sealed form first: it exists before the other form is removed.
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
         if let Ok(file) = &sealed {
-            self.check_follows(start_of(file.facts()), &key.sealed_path(directory), target)?;
+            let start = start_of(file.facts());
+            let is_of_log = || gap::is_of_log(file, target.identity, known);
+            self.check_follows(start, &key.sealed_path(directory), target, is_of_log)?;
             self.note_sealed(target);
             target.sealed.add(key, *file.facts());
             // Reads look in the tail first, so nothing in it may be older than a sealed file.
@@ -224,7 +227,8 @@ impl Follow {
             opened => opened?,
         };
         let start = header.before();
-        self.check_follows(start, &path, target)?;
+        let is_of_log = || Ok(start.frame_number < known.frame_number || start == known);
+        self.check_follows(start, &path, target, is_of_log)?;
         let raw = RawFile { path, file: Arc::new(file), end };
         self.file = Some(Following { key, raw, offset: FIRST_FRAME_OFFSET });
         self.last = Some(key);
@@ -249,19 +253,21 @@ impl Follow {
         Ok(earliest)
     }
 
-    /// A file must follow on the last frame, or start after it: what is in between is lost, and a
-    /// read of that part reports it.
+    /// A file must follow on the last frame, or start after it, if it is of this log: what is in
+    /// between is lost, and a read of that part reports it.
     fn check_follows(
         &mut self,
         start: LogEnd,
         path: &Path,
         target: Target<'_>,
+        is_of_log: impl FnOnce() -> Result<bool, Error>,
     ) -> Result<(), Error> {
         if start == self.end {
             return Ok(());
         }
         // Reads look in the tail first, and it can have no gap: the log ends before one.
-        if start.frame_number > self.end.frame_number && self.in_tail.is_empty() {
+        let is_gap = start.frame_number > self.end.frame_number && self.in_tail.is_empty();
+        if is_gap && is_of_log()? {
             // Also if only checkpoints are lost: no answer may be based on the earlier files alone.
             target.sealed.reach(start.position.max(self.end.position + 1));
             self.end = start;

@@ -17,7 +17,7 @@ use crate::{
         Storage,
         copy::frame_end,
         disk::Disk,
-        follow::{Follow, Target},
+        follow::{Follow, Target, gap},
         home::{
             head::{HeadWatch, Look},
             names, superblock,
@@ -36,8 +36,12 @@ pub(in crate::storage) fn begin(
 ) -> Result<(SealedFiles, Follow), Error> {
     names::refuse_links(path)?;
     loop {
-        let watch = HeadWatch::new(path, &identity.checksum)?;
-        let found = sealed_files(identity);
+        let mut watch = HeadWatch::new(path, &identity.checksum)?;
+        let known = match watch.look()? {
+            Look::Running(end) | Look::Closed(end) | Look::Unknown(end) => end,
+            Look::Gone => continue,
+        };
+        let found = sealed_files(identity, known);
         if watch.is_gone() {
             continue;
         }
@@ -46,14 +50,20 @@ pub(in crate::storage) fn begin(
     }
 }
 
-/// The sealed files of a journal, the last of them, and its last frame.
-fn sealed_files(identity: &Identity) -> Result<(SealedFiles, Option<FileKey>, LogEnd), Error> {
+/// The sealed files of a log that reaches at least to `known`, the last of them, and its last
+/// frame.
+fn sealed_files(
+    identity: &Identity,
+    known: LogEnd,
+) -> Result<(SealedFiles, Option<FileKey>, LogEnd), Error> {
     if !identity.directory.is_dir() {
         let place = identity.directory.display().to_string();
         return Err(Error::corrupted(place, Some(1), "the directory is missing"));
     }
     let keys = resolve(identity, &Noted::new(), false)?.sealed;
-    let noted = linked(identity, &keys)?;
+    let mut noted = linked(identity, &keys)?;
+    let keys = gap::of_log(keys, &noted, identity, known)?;
+    noted.retain(|key, _| keys.binary_search(key).is_ok());
     let last = noted.last_key_value();
     let end = last.map(|(_, facts)| end_of(facts)).unwrap_or_default();
     let last = last.map(|(key, _)| *key);
