@@ -10,9 +10,10 @@
 use std::{
     alloc::{Layout, alloc},
     cell::UnsafeCell,
+    marker::PhantomData,
     ops::{Deref, DerefMut},
     panic::{AssertUnwindSafe, catch_unwind},
-    ptr::{self, NonNull},
+    ptr::NonNull,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -143,6 +144,30 @@ struct Handle<S> {
     state: UnsafeCell<S>,
 }
 
+/// A handle that [`find`] has found. It keeps the pointer from C: memory cannot be freed through a
+/// reference, and no reference may be an argument of a function during which the handle is freed.
+struct Found<'a, S> {
+    pointer: NonNull<Handle<S>>,
+    use_of: PhantomData<&'a Handle<S>>,
+}
+
+impl<S> Clone for Found<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Found<'_, S> {}
+
+impl<S> Deref for Found<'_, S> {
+    type Target = Handle<S>;
+
+    fn deref(&self) -> &Handle<S> {
+        // SAFETY: the caller of `find` guarantees that the handle is not freed during the use.
+        unsafe { self.pointer.as_ref() }
+    }
+}
+
 /// Creates a handle, which the caller frees with [`take`] or [`free`].
 pub(in crate::ffi) fn make<H: Opaque>(state: H::State) -> Result<*mut H, Fault> {
     let layout = Layout::new::<Handle<H::State>>();
@@ -161,21 +186,21 @@ pub(in crate::ffi) fn make<H: Opaque>(state: H::State) -> Result<*mut H, Fault> 
 ///
 /// # Safety
 /// `pointer` is NULL, or a `Head` can be read there.
-unsafe fn find<'a, H: Opaque>(pointer: *const H) -> Result<&'a Handle<H::State>, Fault> {
-    let pointer = pointer.cast::<Handle<H::State>>();
-    if pointer.is_null() {
+unsafe fn find<'a, H: Opaque>(pointer: *const H) -> Result<Found<'a, H::State>, Fault> {
+    let pointer = pointer.cast_mut().cast::<Handle<H::State>>();
+    let Some(pointer) = NonNull::new(pointer) else {
         return Err(Details::invalid(H::NAME, "it is NULL"));
-    }
+    };
     let wrong = || Details::misuse(format_args!("the pointer does not point to an {}", H::NAME));
     if !pointer.is_aligned() {
         return Err(wrong());
     }
     // SAFETY: the caller guarantees a readable head. The type of the state matters only after the
     // word has been checked.
-    let head = unsafe { &*pointer.cast::<Head>() };
+    let head = unsafe { pointer.cast::<Head>().as_ref() };
     match head.word.load(Ordering::Relaxed) {
-        // SAFETY: the word says that `make` wrote a handle of this kind here.
-        word if word == MAGIC | H::KIND => Ok(unsafe { &*pointer }),
+        // The word says that `make` wrote a handle of this kind here.
+        word if word == MAGIC | H::KIND => Ok(Found { pointer, use_of: PhantomData }),
         FREED => Err(Details::misuse(format_args!("the {} was already freed", H::NAME))),
         _ => Err(wrong()),
     }
@@ -183,7 +208,7 @@ unsafe fn find<'a, H: Opaque>(pointer: *const H) -> Result<&'a Handle<H::State>,
 
 /// A handle in use by a call that shares it with other calls.
 pub(in crate::ffi) struct Shared<'a, H: Opaque> {
-    handle: &'a Handle<H::State>,
+    handle: Found<'a, H::State>,
     was_panicking: bool,
 }
 
@@ -198,12 +223,11 @@ pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
     let handle = unsafe { find(handle) }?;
     // A doomed handle is never counted, not even briefly: only real users may free it.
     let enter = |gate: u32| (gate & (ALONE | DOOMED) == 0).then(|| gate.wrapping_add(1));
-    let gate = &handle.head.gate;
-    if gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
+    if handle.head.gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
         return Err(Details::busy(H::NAME));
     }
     let used = Shared { handle, was_panicking: thread::panicking() };
-    check_usable::<H>(handle, &used)?;
+    check_usable::<H>(&handle, &used)?;
     Ok(used)
 }
 
@@ -218,7 +242,7 @@ impl<H: Opaque> Deref for Shared<'_, H> {
 
 impl<H: Opaque> Drop for Shared<'_, H> {
     fn drop(&mut self) {
-        mark_panic::<H>(self.handle, self.was_panicking, self);
+        mark_panic::<H>(&self.handle, self.was_panicking, self);
         leave::<H>(self.handle, 1);
     }
 }
@@ -239,7 +263,7 @@ pub(in crate::ffi) unsafe fn peek<H: Opaque, T>(
 
 /// A handle in use by one call with exclusive access.
 pub(in crate::ffi) struct Exclusive<'a, H: Opaque> {
-    handle: &'a Handle<H::State>,
+    handle: Found<'a, H::State>,
     was_panicking: bool,
 }
 
@@ -254,7 +278,7 @@ pub(in crate::ffi) unsafe fn exclusive<'a, H: Opaque>(
     let handle = unsafe { find(handle) }?;
     enter_alone::<H>(&handle.head)?;
     let used = Exclusive { handle, was_panicking: thread::panicking() };
-    check_usable::<H>(handle, &used)?;
+    check_usable::<H>(&handle, &used)?;
     Ok(used)
 }
 
@@ -276,7 +300,7 @@ impl<H: Opaque> DerefMut for Exclusive<'_, H> {
 
 impl<H: Opaque> Drop for Exclusive<'_, H> {
     fn drop(&mut self) {
-        mark_panic::<H>(self.handle, self.was_panicking, self);
+        mark_panic::<H>(&self.handle, self.was_panicking, self);
         leave::<H>(self.handle, ALONE);
     }
 }
@@ -291,7 +315,7 @@ pub(in crate::ffi) unsafe fn take<H: Opaque>(handle: *mut H) -> Result<H::State,
     enter_alone::<H>(&found.head)?;
     found.head.word.store(FREED, Ordering::Relaxed);
     // SAFETY: `make` allocated it as a box would, and no other call uses it, now or later.
-    let owned = unsafe { Box::from_raw(handle.cast::<Handle<H::State>>()) };
+    let owned = unsafe { Box::from_raw(found.pointer.as_ptr()) };
     Ok(owned.state.into_inner())
 }
 
@@ -332,19 +356,18 @@ pub(in crate::ffi) fn lend<H: Opaque, T>(
 }
 
 /// Ends a use, which counts as `share` in the gate. The end of the last use frees a doomed handle.
-fn leave<H: Opaque>(handle: &Handle<H::State>, share: u32) {
+fn leave<H: Opaque>(handle: Found<'_, H::State>, share: u32) {
     if handle.head.gate.fetch_sub(share, Ordering::AcqRel) == DOOMED | share {
         unharmed(|| release::<H>(handle));
     }
 }
 
 /// Frees a doomed handle that is not in use.
-fn release<H: Opaque>(handle: &Handle<H::State>) {
+fn release<H: Opaque>(handle: Found<'_, H::State>) {
     handle.head.word.store(FREED, Ordering::Relaxed);
-    let pointer = ptr::from_ref(handle).cast_mut();
     // SAFETY: `make` allocated it as a box would. It is doomed, so no use can start, and the gate
     // showed to this thread alone that there is no use left.
-    drop(unsafe { Box::from_raw(pointer) });
+    drop(unsafe { Box::from_raw(handle.pointer.as_ptr()) });
 }
 
 /// Runs code that frees memory and may be foreign. A leak does less harm than a second panic.
