@@ -63,7 +63,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 43] = [
+const TESTS: [(&str, Test); 44] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -88,6 +88,7 @@ const TESTS: [(&str, Test); 43] = [
     ("mending::import_killed", mending::import_killed),
     ("mending::import_fails", mending::import_fails),
     ("kernel::lost_write_back", kernel::lost_write_back),
+    ("kernel::failed_close", kernel::failed_close),
     ("kernel::suspended", kernel::suspended),
     ("kernel::panicked", kernel::panicked),
     ("power_cut::sync", power_cut::sync),

@@ -79,6 +79,42 @@ pub fn lost_write_back(context: &Context) -> Outcome {
     Outcome::Ran(format!("{count} lost syncs"), failures)
 }
 
+/// The disk loses the data of the one sync that a close makes of the journal of a buffered store:
+/// the close must say so, and what is left is a prefix.
+pub fn failed_close(context: &Context) -> Outcome {
+    if context.kernel.is_none() {
+        return Outcome::Skipped("no C compiler");
+    }
+    // Units, and whether they are flushed before the last one.
+    let lives = [(1, false), (2, false), (3, false), (4, false), (3, true)];
+    let cases = 0..lives.len() as u64;
+    let (count, failures) = context.run_cases(cases, context.all_time(), context.jobs, |case| {
+        let place = Place::new(context, &context.scratch);
+        let (units, is_flushed) = lives[case as usize];
+        let mut setup = Setup::small(context.seed ^ case ^ 0xC105E);
+        // Nothing but the flush and the close syncs the journal.
+        (setup.is_sync, setup.delay_ms, setup.tail_bytes) = (false, 3_600_000, 4 << 20);
+        let durable = place.base.with_extension("durable");
+        fs::create_dir(&durable).expect("a new directory");
+        let kernel = Kernel {
+            path: "/store/journal/",
+            durable: Some(durable.clone()),
+            lose: 1 + u64::from(is_flushed),
+            ..Kernel::default()
+        };
+        let flush = if is_flushed { units - 1 } else { 0 };
+        let life = [format!("units={units}"), format!("flush={flush}")];
+        let life = [&*life[0], &*life[1]];
+        let notes = live(context, &place, (&setup, &life), (case, kernel))?;
+        if !notes.contains(" lost ") || !notes.contains("error close answers Poisoned") {
+            return fail(case, format!("the close should have failed: {notes}"));
+        }
+        drop_page_cache(&place.store.join("journal"), &durable).expect("files can be written");
+        place.check(context, &setup, case)
+    });
+    Outcome::Ran(format!("{count} failed closes"), failures)
+}
+
 /// The process is suspended for a minute while the tail is moved, or while the store is closed.
 pub fn suspended(context: &Context) -> Outcome {
     if context.kernel.is_none() {

@@ -36,6 +36,8 @@ pub struct Expected {
     pub notes: Vec<String>,
     /// What each thread's flush, by its number, was called after.
     flushing: BTreeMap<usize, (Vec<Progress>, Vec<[Progress; 2]>)>,
+    /// The sync that failed first since the store began to close.
+    closing: Option<Option<String>>,
     is_sync: bool,
 }
 
@@ -95,12 +97,24 @@ impl Expected {
                     progress.durable = progress.durable.max(flushed.acked);
                 }
             }
+            ("closing", _) => self.closing = Some(None),
             ("settled" | "closed", _) => {
+                if let (Some(Some(sync)), "closed") = (self.closing.take(), word) {
+                    self.complaints.push(format!("closed without an error, after {sync:?}"));
+                }
                 self.all().for_each(|progress| progress.durable = progress.acked);
             }
             ("checkpoints", _) => self.has_unit_checkpoints = true,
             ("bad", _) => self.complaints.push(line.to_owned()),
-            ("shim" | "error" | "end", _) => self.notes.push(line.to_owned()),
+            ("shim" | "error" | "end", _) => {
+                let is_sync = line.contains(" fsync ") || line.contains(" fdatasync ");
+                if let Some(failed @ None) = &mut self.closing
+                    && (is_sync || line.contains(" lost "))
+                {
+                    *failed = Some(line.to_owned());
+                }
+                self.notes.push(line.to_owned());
+            }
             _ => {}
         }
     }
@@ -168,6 +182,8 @@ pub struct Setup {
     pub is_mixed: bool,
     pub threads: usize,
     pub is_sync: bool,
+    /// How long an append may stay in memory if it is not synced.
+    pub delay_ms: u64,
     pub tail_bytes: u64,
     pub journal_bytes: u64,
 }
@@ -177,12 +193,18 @@ impl Setup {
     /// journal files come all the time.
     pub fn small(seed: u64) -> Setup {
         let (tail_bytes, journal_bytes) = (48 << 10, 64 << 10);
-        Setup { seed, is_mixed: false, threads: 1, is_sync: true, tail_bytes, journal_bytes }
+        Setup::of(seed, tail_bytes, journal_bytes)
     }
 
     pub fn mixed(seed: u64, threads: usize) -> Setup {
         let (tail_bytes, journal_bytes) = (256 << 10, 256 << 10);
-        Setup { seed, is_mixed: true, threads, is_sync: true, tail_bytes, journal_bytes }
+        Setup { is_mixed: true, threads, ..Setup::of(seed, tail_bytes, journal_bytes) }
+    }
+
+    fn of(seed: u64, tail_bytes: u64, journal_bytes: u64) -> Setup {
+        let (threads, delay_ms) = (1, 10);
+        let (is_mixed, is_sync) = (false, true);
+        Setup { seed, is_mixed, threads, is_sync, delay_ms, tail_bytes, journal_bytes }
     }
 
     pub fn to_args(&self) -> Vec<String> {
@@ -191,6 +213,7 @@ impl Setup {
             format!("mixed={}", u8::from(self.is_mixed)),
             format!("threads={}", self.threads),
             format!("sync={}", u8::from(self.is_sync)),
+            format!("delay={}", self.delay_ms),
             format!("tail={}", self.tail_bytes),
             format!("journal={}", self.journal_bytes),
         ]
@@ -202,6 +225,7 @@ impl Setup {
             is_mixed: args.number("mixed", 0) == 1,
             threads: args.number("threads", 1) as usize,
             is_sync: args.number("sync", 1) == 1,
+            delay_ms: args.number("delay", 10),
             tail_bytes: args.number("tail", 64 << 10),
             journal_bytes: args.number("journal", 128 << 10),
         }

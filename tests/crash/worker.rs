@@ -17,9 +17,6 @@ use crate::{
     saves, units,
 };
 
-/// How long a `Buffered` append may stay in memory.
-pub const MAX_DELAY: Duration = Duration::from_millis(10);
-
 /// How often a unit that was refused is tried again.
 const RETRIES: u32 = 3;
 
@@ -27,7 +24,7 @@ impl Setup {
     pub fn open(&self, path: &Path) -> Result<EventStore, Error> {
         let durability = match self.is_sync {
             true => Durability::Sync,
-            false => Durability::Buffered { max_delay: MAX_DELAY },
+            false => Durability::Buffered { max_delay: Duration::from_millis(self.delay_ms) },
         };
         Options::new()
             .durability(durability)
@@ -129,6 +126,7 @@ impl Worker {
         }
         // Everything is over after this, one way or the other; an error of close is an error
         // answered.
+        self.marker.mark("closing");
         match store.close() {
             Ok(()) => self.marker.mark("closed"),
             Err(error) => return Err(self.refused("close", &error)),
@@ -158,7 +156,7 @@ impl Worker {
             if number == self.settle_after {
                 // The contract of Buffered is about time, so time has to pass: a hundred times its
                 // bound, for slow machines.
-                std::thread::sleep(MAX_DELAY * 100);
+                std::thread::sleep(Duration::from_millis(self.setup.delay_ms) * 100);
                 self.marker.mark("settled");
             }
         }
