@@ -22,9 +22,23 @@ const STREAMS: u64 = 3;
 /// What a call was answered.
 #[derive(Debug)]
 enum Answer {
-    Appended { first: u64, last: u64 },
+    Appended {
+        first: u64,
+        last: u64,
+    },
     Head(u64),
+    /// What a reader has for the head.
+    Seen(u64),
     Version(u64, u64),
+}
+
+/// The head that an answer names, and who gave it.
+fn head_of(answer: &Answer) -> Option<(bool, u64)> {
+    match answer {
+        Answer::Head(head) => Some((true, *head)),
+        Answer::Seen(head) => Some((false, *head)),
+        _ => None,
+    }
 }
 
 /// A call, between two ticks of a clock that all threads share.
@@ -81,7 +95,7 @@ impl History<'_> {
                     self.call(|| self.append(stream, 1, ExpectedVersion::Exact(seen)));
                 }
                 8..=10 => self.call(|| Some(Answer::Head(self.store.head().unwrap()))),
-                11..=12 => self.call(|| Some(Answer::Head(self.reader.head().unwrap()))),
+                11..=12 => self.call(|| Some(Answer::Seen(self.reader.head().unwrap()))),
                 13 => self.call(|| {
                     let read = self.store.read_all().map(|event| event.unwrap().position());
                     Some(Answer::Head(read.last().unwrap_or(0)))
@@ -120,16 +134,16 @@ fn check(calls: &[Call], streams: &BTreeMap<u64, u64>) {
                     "{call:?} is not between {least} and {most}"
                 );
             }
-            Answer::Head(head) => {
+            Answer::Head(head) | Answer::Seen(head) => {
                 assert!((least..=most).contains(&head), "{call:?}: {least} to {most}");
                 assert!(is_end(head), "{call:?} is in the middle of a unit");
-                // What one read has shown, a later one shows too.
+                // What one read has shown, a later one shows too. A reader comes to show an append
+                // a moment before the store does, and both before it is answered.
+                let by = head_of(&call.answer).map(|(by, _)| by);
                 let later = calls.iter().filter(|other| other.start > call.end);
-                let goes_back = |other: &&Call| matches!(other.answer, Answer::Head(h) if h < head);
-                assert!(
-                    !later.clone().any(|other| goes_back(&other)),
-                    "after {call:?} one goes back"
-                );
+                let mut shown = later.filter_map(|other| head_of(&other.answer));
+                let goes_back = shown.find(|(of, found)| Some(*of) == by && *found < head);
+                assert_eq!(goes_back, None, "after {call:?} one goes back");
             }
             Answer::Version(stream, found) => {
                 let heads = least..=most.min(positions.len() as u64);
