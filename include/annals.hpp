@@ -1952,7 +1952,9 @@ class store {
 };
 
 /// Opens a store read-only: see store::open_reader.
-inline returned<store> reader(std::string_view path) { return store::open_reader(path); }
+inline returned<store> reader(std::string_view path, const options &with = {}) {
+  return store::open_reader(path, with);
+}
 
 #ifndef ANNALS_NO_EXCEPTIONS
 inline projection::projection(const store &store, std::string_view name)

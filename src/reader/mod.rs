@@ -258,11 +258,19 @@ impl Reader {
         self.store.verify()
     }
 
+    /// Like [`EventStore::backup`].
+    ///
+    /// # Errors
+    /// Same as for [`backup`](crate::backup).
+    pub fn backup(&self, directory: impl AsRef<Path>) -> Result<(), Error> {
+        self.store.backup(directory)
+    }
+
     /// Like [`EventStore::backup_with`].
     ///
     /// # Errors
     /// Same as for [`backup`](crate::backup).
-    pub fn backup(
+    pub fn backup_with(
         &self,
         directory: impl AsRef<Path>,
         options: &BackupOptions,

@@ -1,11 +1,14 @@
 //! The read operations that a store and a reader share.
 
+use std::{io::Write, path::Path};
+
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::{
-    Error, EventStore, Events, Found, Handlers, Loaded, Query, Reader, RecordedEvent, SnapshotKey,
-    Streams, Subscription, UpTo,
+    BackupOptions, BackupReport, Error, EventStore, Events, ExportOptions, ExportReport, Found,
+    Handlers, Loaded, Query, Reader, RecordedEvent, Report, Snapshot, SnapshotKey, Snapshots,
+    Stats, Streams, Subscription, UpTo,
 };
 
 /// The read operations of a store that is open for writing and of a [`Reader`], so that a handler,
@@ -72,6 +75,21 @@ pub trait ReadEvents: sealed::Sealed {
     /// Same as for [`EventStore::checkpoint`].
     fn checkpoint(&self, name: &str) -> Result<u64, Error>;
 
+    /// Like [`EventStore::checkpoints`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::checkpoints`].
+    fn checkpoints(&self) -> Result<Vec<(String, u64)>, Error>;
+
+    /// Like [`EventStore::load_snapshot`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::load_snapshot`].
+    fn load_snapshot(&self, key: impl Into<SnapshotKey>) -> Result<Option<Snapshot>, Error>;
+
+    /// Like [`EventStore::snapshots`].
+    fn snapshots(&self) -> Snapshots;
+
     /// Like [`EventStore::reconstruct_state`].
     ///
     /// # Errors
@@ -102,6 +120,54 @@ pub trait ReadEvents: sealed::Sealed {
         initial: S,
         handlers: &Handlers<S>,
     ) -> Result<Loaded<S>, Error>;
+
+    /// Like [`EventStore::export_ndjson`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::export_ndjson`].
+    fn export_ndjson(
+        &self,
+        writer: impl Write,
+        options: &ExportOptions,
+    ) -> Result<ExportReport, Error>;
+
+    /// Like [`EventStore::export_ndjson_file`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::export_ndjson_file`].
+    fn export_ndjson_file(
+        &self,
+        path: impl AsRef<Path>,
+        options: &ExportOptions,
+    ) -> Result<ExportReport, Error>;
+
+    /// Like [`EventStore::stats`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::stats`].
+    fn stats(&self) -> Result<Stats, Error>;
+
+    /// Like [`EventStore::verify`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::verify`].
+    fn verify(&self) -> Result<Report, Error>;
+
+    /// Like [`EventStore::backup`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::backup`].
+    fn backup(&self, directory: impl AsRef<Path>) -> Result<(), Error>;
+
+    /// Like [`EventStore::backup_with`].
+    ///
+    /// # Errors
+    /// Same as for [`EventStore::backup_with`].
+    fn backup_with(
+        &self,
+        directory: impl AsRef<Path>,
+        options: &BackupOptions,
+    ) -> Result<BackupReport, Error>;
 }
 
 mod sealed {
@@ -153,6 +219,21 @@ macro_rules! read_events {
                 <$type>::checkpoint(self, name)
             }
 
+            fn checkpoints(&self) -> Result<Vec<(String, u64)>, Error> {
+                <$type>::checkpoints(self)
+            }
+
+            fn load_snapshot(
+                &self,
+                key: impl Into<SnapshotKey>,
+            ) -> Result<Option<Snapshot>, Error> {
+                <$type>::load_snapshot(self, key)
+            }
+
+            fn snapshots(&self) -> Snapshots {
+                <$type>::snapshots(self)
+            }
+
             fn reconstruct_state<S>(
                 &self,
                 stream: &str,
@@ -180,6 +261,42 @@ macro_rules! read_events {
                 handlers: &Handlers<S>,
             ) -> Result<Loaded<S>, Error> {
                 <$type>::load_from(self, key, stream, initial, handlers)
+            }
+
+            fn export_ndjson(
+                &self,
+                writer: impl Write,
+                options: &ExportOptions,
+            ) -> Result<ExportReport, Error> {
+                <$type>::export_ndjson(self, writer, options)
+            }
+
+            fn export_ndjson_file(
+                &self,
+                path: impl AsRef<Path>,
+                options: &ExportOptions,
+            ) -> Result<ExportReport, Error> {
+                <$type>::export_ndjson_file(self, path, options)
+            }
+
+            fn stats(&self) -> Result<Stats, Error> {
+                <$type>::stats(self)
+            }
+
+            fn verify(&self) -> Result<Report, Error> {
+                <$type>::verify(self)
+            }
+
+            fn backup(&self, directory: impl AsRef<Path>) -> Result<(), Error> {
+                <$type>::backup(self, directory)
+            }
+
+            fn backup_with(
+                &self,
+                directory: impl AsRef<Path>,
+                options: &BackupOptions,
+            ) -> Result<BackupReport, Error> {
+                <$type>::backup_with(self, directory, options)
             }
         }
     };

@@ -155,6 +155,7 @@ static void ends_ids_and_shapes() {
     return std::string();
   };
   CHECK(text(annals::store::open_reader("shapes.annals", options)) == "[1]");
+  CHECK(text(annals::reader("shapes.annals", options)) == "[1]");
   CHECK(text(annals::store::open_reader("shapes.annals")) == "1");
 }
 

@@ -17,8 +17,8 @@ use std::{
 };
 
 use annals::{
-    BackupOptions, Durability, Error, ErrorCode, EventStore, ExpectedVersion::Any, Handlers,
-    NewEvent, Options, ReadEvents, Reader, UpTo,
+    BackupOptions, Durability, Error, ErrorCode, EventStore, ExpectedVersion::Any, ExportOptions,
+    Handlers, NewEvent, Options, ReadEvents, Reader, UpTo,
 };
 
 use crate::support::{
@@ -296,7 +296,7 @@ fn a_reader_leaves_no_trace_and_needs_no_lock() {
     let mut lines = Vec::new();
     reader.export_ndjson(&mut lines, &annals::ExportOptions::new()).unwrap();
     assert_eq!(lines.split(|byte| *byte == b'\n').count() as u64, EVENTS + 1);
-    reader.backup(directory.path().join("copy"), &BackupOptions::new()).unwrap();
+    reader.backup_with(directory.path().join("copy"), &BackupOptions::new()).unwrap();
     assert_eq!(traces(&path), before);
     // A writer and other readers come and go meanwhile.
     let store = options().open(&path).unwrap();
@@ -413,7 +413,32 @@ fn code_is_written_once_for_stores_and_readers() {
     let path = directory.path().join("store");
     let store = EventStore::open(&path).unwrap();
     store.append("s", Any, (1..=4_u64).map(|n| NewEvent::json("T", &n).unwrap())).unwrap();
-    assert_eq!((sum(&store), sum(&Reader::open(&path).unwrap())), (10, 10));
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!((sum(&store), sum(&reader)), (10, 10));
+
+    /// What else both have: the export, and what the others find.
+    fn facts(store: &impl ReadEvents, copy: &Path) -> (Vec<u8>, Vec<String>) {
+        let mut text = Vec::new();
+        let report = store.export_ndjson(&mut text, &ExportOptions::new()).unwrap();
+        let saved = store.load_snapshot("sum").unwrap().unwrap();
+        let snapshots: Vec<_> = store.snapshots().map(|found| found.unwrap().position).collect();
+        store.backup(copy).unwrap();
+        let copied = store.backup_with(copy, &BackupOptions::new()).unwrap();
+        let facts = vec![
+            format!("{} {}", report.events, copied.events),
+            format!("{:?} {:?}", saved.data(), snapshots),
+            format!("{:?}", store.checkpoints().unwrap()),
+            format!("{:?}", store.verify().unwrap().findings),
+            format!("{}", store.stats().unwrap().head),
+        ];
+        (text, facts)
+    }
+    store.save_snapshot("sum", 4, b"10").unwrap();
+    store.save_checkpoint("mailer", 3).unwrap();
+    let of_store = facts(&store, &directory.path().join("first"));
+    let of_reader = facts(&reader, &directory.path().join("second"));
+    assert_eq!(of_store, of_reader);
+    assert_eq!(of_store.1.first().unwrap(), "4 4");
 }
 
 #[test]
