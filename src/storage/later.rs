@@ -60,6 +60,10 @@ impl Storage {
     /// Saves the snapshots that wait. `beat` is called before each part of a file is written.
     pub(crate) fn save_waiting_snapshots(&self, beat: impl Fn()) {
         let Some(disk) = self.disk() else { return };
+        // In a forked child the lock may be held by a thread that only the parent has.
+        if self.is_forked() {
+            return;
+        }
         let _saving = sync::lock(&disk.later.saving);
         let waiting = mem::take(&mut *sync::lock(&disk.later.waiting));
         for Waiting { snapshot, outcome } in waiting.into_values() {
