@@ -6,9 +6,10 @@
 use std::{
     ffi::{CStr, c_void},
     ptr, slice,
+    sync::Arc,
 };
 
-use annals::ffi::*;
+use annals::{Error, ffi::*};
 
 fn in_memory() -> *mut annals_store {
     let mut store = ptr::null_mut();
@@ -42,6 +43,28 @@ fn append(store: *mut annals_store, stream: &CStr, events: &[annals_new_event]) 
             ptr::null_mut(),
             ptr::null_mut(),
         )
+    }
+}
+
+#[test]
+fn a_status_says_what_an_error_without_details_says() {
+    let io = Error::Io {
+        action: "write",
+        path: "x".into(),
+        source: Arc::new(std::io::ErrorKind::Other.into()),
+    };
+    for error in [
+        Error::Closed,
+        Error::ReadOnly,
+        Error::Forked,
+        Error::Poisoned { cause: Arc::new(io) },
+        Error::NoSpace { what: "x".to_owned(), source: None },
+        Error::Internal { reason: "x".to_owned() },
+    ] {
+        // SAFETY: the function takes any value.
+        let message = unsafe { CStr::from_ptr(annals_status_message(error.code() as i32)) };
+        let message = message.to_str().unwrap();
+        assert!(error.to_string().starts_with(message), "{error}: {message}");
     }
 }
 
