@@ -3,7 +3,9 @@
 //! conditions are made of.
 
 use annals::{
-    AppendError, Batch, ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Query, QueryItem,
+    AppendError, Batch, ErrorCode, EventStore,
+    ExpectedVersion::{self, Any},
+    NewEvent, Query, QueryItem,
 };
 
 fn event(event_type: &str, tags: &[&str]) -> NewEvent {
@@ -182,4 +184,37 @@ fn the_position_of_a_condition_may_be_past_every_match() {
     assert_eq!(append_if(&store, &query, known), Ok(8));
     store.append("any", Any, [event("CourseDefined", &["course:c1"])]).unwrap();
     assert_eq!(append_if(&store, &query, known), Err(9));
+}
+
+/// After an open of a store that was drained and sealed whole, the tail has no events.
+#[test]
+fn streams_and_conditions_are_decided_with_an_empty_tail_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    // One frame that fills its file, which a close then seals.
+    let wide = "x".repeat(4_000);
+    let event_of = |_| NewEvent::json("T", &wide).unwrap().tag("g");
+    let both = (0..50).fold(Batch::new(), |batch, round| {
+        batch.append("s", Any, [event_of(round)]).append("t", Any, [event_of(round)])
+    });
+    both.commit(&store).unwrap();
+    store.close().unwrap();
+    let queries = ["s", "u"].map(|stream| of([QueryItem::new().stream(stream)]));
+    let tagged = of([item(&[], &["g"])]);
+    let of_s: Vec<u64> = (1..=99).step_by(2).collect();
+    for (after, due) in [(0, Err(1)), (97, Err(99)), (98, Err(99)), (99, Ok(101))] {
+        let store = EventStore::open(&path).unwrap();
+        assert_eq!(store.metrics().tail_bytes, 0, "everything was drained");
+        assert_eq!(found(&store, &queries[0]), of_s);
+        assert_eq!(found(&store, &queries[1]), NONE);
+        let backward = store.query(&queries[0]).backward().map(|event| event.unwrap().position());
+        assert!(backward.eq(of_s.iter().rev().copied()));
+        assert_eq!(append_if(&store, &tagged, after), Err(after + 1), "a tag, after {after}");
+        assert_eq!(append_if(&store, &queries[0], after), due, "a stream, after {after}");
+        store.close().unwrap();
+        let reader = annals::Reader::open(&path).unwrap();
+        let read = reader.query(&queries[0]).map(|event| event.unwrap().position());
+        assert!(read.eq(of_s.iter().copied()), "by a reader");
+    }
 }

@@ -92,7 +92,7 @@ impl Found {
         let recovered = journal::recover(&recovery, &mut replay)?;
         // The sealed files have what the tail lacks.
         let end = recovered.journal.end().position;
-        let reached = if tail.page(end)?.is_some() { tail.floor() } else { end };
+        let reached = tail.page(end)?.and(tail.floor()).unwrap_or(end);
         let sealed = SealedFiles::new(identity, files.sealed, noted, reached);
         let cut = recovered.cut;
         if let (Some(_), Some(trees)) = (&cut, trees) {

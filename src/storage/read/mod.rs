@@ -131,8 +131,8 @@ impl Storage {
         Ok((before, self.stored_version(stream, *range.end())?))
     }
 
-    /// The position before the first event of the tail.
-    pub(crate) fn tail_floor(&self) -> u64 {
+    /// The position before the first event of the tail, if it has any.
+    pub(crate) fn tail_floor(&self) -> Option<u64> {
         self.tail.floor()
     }
 

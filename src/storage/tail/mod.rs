@@ -187,9 +187,9 @@ impl Tail {
         inner.count();
     }
 
-    /// The position before the first event of the tail: all events up to it are in the copies on
-    /// disk.
-    pub(crate) fn floor(&self) -> u64 {
+    /// The position before the first event of the tail, up to which all events are in the copies on
+    /// disk. `None` if the tail has no events: then it says nothing about those that there are.
+    pub(crate) fn floor(&self) -> Option<u64> {
         sync::read(&self.inner).floor()
     }
 
@@ -223,7 +223,7 @@ impl Tail {
         range: &RangeInclusive<u64>,
     ) -> Option<(u64, u64)> {
         let inner = sync::read(&self.inner);
-        if *range.start() <= inner.floor() {
+        if *range.start() <= inner.floor()? {
             return None;
         }
         let at = |position| inner.newest_first().find_map(|one| one.version(stream, position));
@@ -305,7 +305,7 @@ impl Tail {
                 found.take(limit).collect()
             }
         };
-        (inner.first_position().map(|first| first - 1), found)
+        (inner.floor(), found)
     }
 
     /// The tags of frozen events above the drained head. A discard uses them.
@@ -335,8 +335,8 @@ impl Inner {
         [&self.active].into_iter().chain(self.frozen.iter().rev().map(|one| &**one))
     }
 
-    fn floor(&self) -> u64 {
-        self.first_position().map_or(self.active.end().position, |first| first - 1)
+    fn floor(&self) -> Option<u64> {
+        self.first_position().map(|first| first - 1)
     }
 
     fn first_position(&self) -> Option<u64> {

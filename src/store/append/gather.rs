@@ -8,9 +8,9 @@
 //! is expected.
 //!
 //! The wait takes at most half as long as the last commit. A commit that is as short as the wake-up
-//! of a thread, in a buffered store, is not worth one. If a wait was in vain, because the threads do
-//! other work between their appends, the next groups go without: one of them, then two, then four,
-//! and so on.
+//! of a thread, in a buffered store, is not worth one. If a wait was in vain, because the threads
+//! do other work between their appends, the next groups go without: one of them, then two, then
+//! four, and so on.
 
 use std::time::{Duration, Instant};
 
