@@ -33,8 +33,8 @@ struct Kind {
 const ONCE: Kind =
     Kind { errno: EIO, is_sticky: false, kinds: None, must_succeed: false, seconds: 4 };
 
-/// A store may wait 30 s for sled before it gives up.
-const HANG: Duration = Duration::from_secs(40);
+/// A store may wait 30 s for sled before it gives up, which takes longer on a busy machine.
+const HANG: Duration = Duration::from_secs(50);
 
 pub fn eio_once(context: &Context) -> Outcome {
     each_call(context, &ONCE)
