@@ -29,7 +29,16 @@ pub(crate) struct Search {
 enum State {
     Unstarted,
     Scan(Box<Cursor>),
-    Items(Vec<Item>),
+    Items(Vec<Choice>),
+}
+
+/// An item, and the first event that it may match from where the search is.
+#[derive(Debug)]
+struct Choice {
+    item: Item,
+    /// It stays until the search has passed it, so that each step looks up few items.
+    found: Option<Candidate>,
+    has_more: bool,
 }
 
 /// The events that one item may match.
@@ -38,11 +47,12 @@ enum Item {
     /// Events with all of the item's tags, in its stream if it has one; and whether it has no
     /// types.
     Tagged { tagged: Intersection, stream: Option<String>, has_no_types: bool },
-    /// Events of the item's stream: the cursor, and the event that it returned last.
-    Stream(Box<Cursor>, Option<RecordedEvent>),
+    /// Events of the item's stream.
+    Stream(Box<Cursor>),
 }
 
 /// The first position that an item may match.
+#[derive(Debug)]
 struct Candidate {
     position: u64,
     event: Option<RecordedEvent>,
@@ -115,16 +125,20 @@ impl Search {
                 let event = cursor.next(storage)?;
                 best = event.map(|event| Candidate::of(event, false));
             }
-            State::Items(items) => {
-                for item in items {
-                    let Some(found) = item.seek(storage, self.next, self.direction)? else {
-                        continue;
+            State::Items(choices) => {
+                let mut first: Option<&mut Choice> = None;
+                for choice in choices {
+                    choice.seek(storage, self.next, self.direction)?;
+                    let is_first = match (&choice.found, first.as_ref().map(|one| &one.found)) {
+                        (None, _) => false,
+                        (Some(found), Some(Some(first))) => found.precedes(first, self.direction),
+                        (Some(_), _) => true,
                     };
-                    best = Some(match best {
-                        Some(best) if !found.precedes(&best, self.direction) => best,
-                        _ => found,
-                    });
+                    if is_first {
+                        first = Some(choice);
+                    }
                 }
+                best = first.and_then(|first| first.found.take());
             }
         }
         // After the last position, the range no longer contains `next`.
@@ -148,7 +162,10 @@ impl Search {
             return Ok(State::Scan(Box::new(cursor)));
         }
         let items = self.query.items.iter().map(|item| self.start_item(storage, item));
-        items.collect::<Result<_, Error>>().map(State::Items)
+        let choice = |item: Result<Item, Error>| {
+            item.map(|item| Choice { item, found: None, has_more: true })
+        };
+        items.map(choice).collect::<Result<_, Error>>().map(State::Items)
     }
 
     fn start_item(&self, storage: &Storage, item: &QueryItem) -> Result<Item, Error> {
@@ -164,7 +181,19 @@ impl Search {
         };
         let is_backward = self.direction == Direction::Backward;
         let cursor = Cursor::of_stream(stream.clone(), bounds, is_backward, *self.range.end());
-        Ok(Item::Stream(Box::new(cursor), None))
+        Ok(Item::Stream(Box::new(cursor)))
+    }
+}
+
+impl Choice {
+    /// Finds the first event that is not before `start`, in this direction.
+    fn seek(&mut self, storage: &Storage, start: u64, direction: Direction) -> Result<(), Error> {
+        let is_known = self.found.as_ref().is_some_and(|found| found.is_from(start, direction));
+        if self.has_more && !is_known {
+            self.found = self.item.seek(storage, start, direction)?;
+            self.has_more = self.found.is_some();
+        }
+        Ok(())
     }
 }
 
@@ -199,17 +228,11 @@ impl Item {
                     return Ok(Some(Candidate { position, event: None, place, is_certain }));
                 }
             }
-            Item::Stream(cursor, last) => loop {
-                let is_ahead = |event: &RecordedEvent| match direction {
-                    Direction::Forward => event.position() >= start,
-                    Direction::Backward => event.position() <= start,
-                };
-                if let Some(event) = last.as_ref().filter(|event| is_ahead(event)) {
-                    return Ok(Some(Candidate::of(event.clone(), false)));
-                }
-                *last = cursor.next(storage)?;
-                if last.is_none() {
-                    return Ok(None);
+            Item::Stream(cursor) => loop {
+                let Some(event) = cursor.next(storage)? else { return Ok(None) };
+                let found = Candidate::of(event, false);
+                if found.is_from(start, direction) {
+                    return Ok(Some(found));
                 }
             },
         }
@@ -219,6 +242,14 @@ impl Item {
 impl Candidate {
     fn of(event: RecordedEvent, is_certain: bool) -> Candidate {
         Candidate { position: event.position(), event: Some(event), place: None, is_certain }
+    }
+
+    /// Whether this candidate is not before `start` in this direction.
+    fn is_from(&self, start: u64, direction: Direction) -> bool {
+        match direction {
+            Direction::Forward => self.position >= start,
+            Direction::Backward => self.position <= start,
+        }
     }
 
     /// Whether this candidate comes first in the direction of the search, or says more about the
