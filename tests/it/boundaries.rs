@@ -3,9 +3,7 @@
 //! conditions are made of.
 
 use annals::{
-    AppendError, Batch, ErrorCode, EventStore,
-    ExpectedVersion::{self, Any},
-    NewEvent, Query, QueryItem,
+    AppendError, Batch, ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Query, QueryItem,
 };
 
 fn event(event_type: &str, tags: &[&str]) -> NewEvent {
