@@ -13,7 +13,7 @@ use crate::ffi::{
     options::{OpenOptions, annals_options},
     status::{ANNALS_OK, annals_status},
 };
-use crate::{EventStore, Reader};
+use crate::{Error, EventStore, Options, Reader};
 
 /// An open event store. It is thread-safe; only annals_close needs exclusive access.
 #[derive(Debug)]
@@ -35,18 +35,39 @@ fn handle_of(store: EventStore) -> Result<*mut annals_store, Fault> {
     handle::make(Arc::new(SharedStore::new(store)))
 }
 
-fn open(path: &Path, options: &OpenOptions) -> Result<*mut annals_store, Fault> {
-    let callbacks = Arc::default();
-    let upcasters = options.upcasters.counted_by(&callbacks)?;
-    let store = options.options.clone().upcasters(upcasters).open(path)?;
-    handle::make(Arc::new(SharedStore::with_callbacks(store, callbacks)))
+/// The body of the functions that open a store at a path.
+///
+/// # Safety
+/// As for [`annals_open`].
+unsafe fn open_at(
+    (path, path_len): (*const c_char, usize),
+    options_or_null: *const annals_options,
+    (out_store, err): (*mut *mut annals_store, *mut *mut annals_error),
+    open: impl FnOnce(&Path, &Options) -> Result<EventStore, Error>,
+) -> annals_status {
+    // SAFETY: the caller upholds the contract of `annals_open`.
+    let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
+    guard::call(err, || {
+        out.required("out_store")?;
+        // SAFETY: as above.
+        let path = unsafe { arguments::path(path, path_len) }?;
+        if options_or_null.is_null() {
+            out.set(handle_of(open(path, &Options::new())?)?);
+            return Ok(ANNALS_OK);
+        }
+        // SAFETY: as above.
+        let OpenOptions { options, upcasters } = &*unsafe { handle::shared(options_or_null) }?;
+        let callbacks = Arc::default();
+        let upcasters = upcasters.counted_by(&callbacks)?;
+        let store = open(path, &options.clone().upcasters(upcasters))?;
+        out.set(handle::make(Arc::new(SharedStore::with_callbacks(store, callbacks)))?);
+        Ok(ANNALS_OK)
+    })
 }
 
-fn open_reader(path: &Path, options: &OpenOptions) -> Result<*mut annals_store, Fault> {
-    let callbacks = Arc::default();
-    let upcasters = options.upcasters.counted_by(&callbacks)?;
-    let reader = Reader::open_with(path, &options.options.clone().upcasters(upcasters))?;
-    handle::make(Arc::new(SharedStore::with_callbacks(reader.into_store(), callbacks)))
+/// Opens a reader in the form that C uses for stores and readers.
+fn open_reader(path: &Path, options: &Options) -> Result<EventStore, Error> {
+    Reader::open_with(path, options).map(Reader::into_store)
 }
 
 /// Opens the store in a directory; if there is no store, creates the directory and the store. It
@@ -78,21 +99,11 @@ pub unsafe extern "C" fn annals_open(
     err: *mut *mut annals_error,
 ) -> annals_status {
     // SAFETY: the caller upholds this function's contract.
-    let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
-    guard::call(err, || {
-        out.required("out_store")?;
-        // SAFETY: the caller upholds this function's contract.
-        let path = unsafe { arguments::path(path, path_len) }?;
-        let store = if options_or_null.is_null() {
-            handle_of(EventStore::open(path)?)?
-        } else {
-            // SAFETY: the caller upholds this function's contract.
-            let options = unsafe { handle::shared(options_or_null) }?;
-            open(path, &options)?
-        };
-        out.set(store);
-        Ok(ANNALS_OK)
-    })
+    unsafe {
+        open_at((path, path_len), options_or_null, (out_store, err), |path, options| {
+            options.open(path)
+        })
+    }
 }
 
 /// Opens a store read-only. Another program may write it at the same time. The reader takes no
@@ -125,14 +136,7 @@ pub unsafe extern "C" fn annals_reader_open(
     err: *mut *mut annals_error,
 ) -> annals_status {
     // SAFETY: the caller upholds this function's contract.
-    let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
-    guard::call(err, || {
-        out.required("out_store")?;
-        // SAFETY: the caller upholds this function's contract.
-        let path = unsafe { arguments::path(path, path_len) }?;
-        out.set(handle_of(Reader::open(path)?.into_store())?);
-        Ok(ANNALS_OK)
-    })
+    unsafe { open_at((path, path_len), ptr::null(), (out_store, err), open_reader) }
 }
 
 /// Opens a store read-only, as annals_reader_open does, and converts the events that it reads with
@@ -162,21 +166,7 @@ pub unsafe extern "C" fn annals_reader_open_with_options(
     err: *mut *mut annals_error,
 ) -> annals_status {
     // SAFETY: the caller upholds this function's contract.
-    let (out, err) = unsafe { (Out::cleared(out_store, ptr::null_mut()), ErrorOut::cleared(err)) };
-    guard::call(err, || {
-        out.required("out_store")?;
-        // SAFETY: the caller upholds this function's contract.
-        let path = unsafe { arguments::path(path, path_len) }?;
-        let store = if options_or_null.is_null() {
-            handle_of(Reader::open(path)?.into_store())?
-        } else {
-            // SAFETY: the caller upholds this function's contract.
-            let options = unsafe { handle::shared(options_or_null) }?;
-            open_reader(path, &options)?
-        };
-        out.set(store);
-        Ok(ANNALS_OK)
-    })
+    unsafe { open_at((path, path_len), options_or_null, (out_store, err), open_reader) }
 }
 
 /// Opens a store in memory, without files: for tests, and for events that are needed only until the

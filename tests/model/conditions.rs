@@ -1,7 +1,7 @@
 //! Conditions in group commits: the submitter of a batch searches first, and whichever thread leads
 //! its group checks what came since. The lead changes from group to group, and a group may fail.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use annals::{
     AppendError, Batch, Error, EventStore, ExpectedVersion::Any, Query, QueryItem, model,
@@ -48,33 +48,39 @@ fn check_excluded(store: &EventStore, position: u64, tag: &str) {
     assert!(model::is_durable(found.data()), "{position} is named, and not durable");
 }
 
+/// Runs `work` on three threads with a handle of the store each, and returns what they return.
+fn on_three<T: Send + 'static>(
+    store: &EventStore,
+    work: impl Fn(u64, EventStore) -> T + Send + Sync + 'static,
+) -> Vec<T> {
+    let work = Arc::new(work);
+    let start = |thread| {
+        let (store, work) = (store.clone(), Arc::clone(&work));
+        thread::spawn(move || work(thread, store))
+    };
+    let threads: Vec<_> = (0..3).map(start).collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
 #[test]
 fn of_batches_that_claim_one_tag_exactly_one_is_accepted() {
     for submitted in 0..3 {
         check(600, move |path| {
             let store = open(path);
-            let claims: Vec<_> = (0..3)
-                .map(|thread| {
-                    let store = store.clone();
-                    thread::spawn(move || {
-                        let decided =
-                            decide(&store, guarded(thread, 0, "x", 0), thread < submitted);
-                        match decided.unwrap() {
-                            Ok(position) => {
-                                let text = text(thread, 0);
-                                assert!(model::is_durable(text.as_bytes()), "{text}");
-                                Ok(position)
-                            }
-                            Err(position) => {
-                                check_excluded(&store, position, "x");
-                                Err(position)
-                            }
-                        }
-                    })
-                })
-                .collect();
-            let decided: Vec<Decided> =
-                claims.into_iter().map(|claim| claim.join().unwrap()).collect();
+            let decided = on_three(&store, move |thread, store| -> Decided {
+                let decided = decide(&store, guarded(thread, 0, "x", 0), thread < submitted);
+                match decided.unwrap() {
+                    Ok(position) => {
+                        let text = text(thread, 0);
+                        assert!(model::is_durable(text.as_bytes()), "{text}");
+                        Ok(position)
+                    }
+                    Err(position) => {
+                        check_excluded(&store, position, "x");
+                        Err(position)
+                    }
+                }
+            });
             assert_eq!(decided.iter().filter(|one| one.is_ok()).count(), 1, "{decided:?}");
             let all = decided.iter().map(|one| one.unwrap_or_else(|at| at));
             assert!(all.eq([1, 1, 1]), "{decided:?}: a refused batch takes no position");
@@ -89,18 +95,12 @@ fn of_batches_that_claim_one_tag_exactly_one_is_accepted() {
 fn a_batch_with_a_tag_of_its_own_is_never_refused() {
     check(600, |path| {
         let store = open(path);
-        let threads: Vec<_> = (0..3_u64)
-            .map(|thread| {
-                let store = store.clone();
-                thread::spawn(move || {
-                    for number in 0..2 {
-                        let batch = guarded(thread, number, &format!("own:{thread}.{number}"), 0);
-                        decide(&store, batch, thread == 0).unwrap().unwrap();
-                    }
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        on_three(&store, |thread, store| {
+            for number in 0..2 {
+                let batch = guarded(thread, number, &format!("own:{thread}.{number}"), 0);
+                decide(&store, batch, thread == 0).unwrap().unwrap();
+            }
+        });
         assert_eq!(check_visible(&store), 6);
         store.close().unwrap();
     });
@@ -112,31 +112,25 @@ fn a_batch_with_a_tag_of_its_own_is_never_refused() {
 fn a_sequence_stays_unbroken_while_the_lead_changes() {
     check(600, |path| {
         let store = open(path);
-        let threads: Vec<_> = (0..3_u64)
-            .map(|thread| {
-                let store = store.clone();
-                thread::spawn(move || {
-                    let mut written = 0;
-                    while written < 2 {
-                        let found = store.query(&by_tag("invoice"));
-                        let after = found.head();
-                        let number = found.count() as u64;
-                        let batch = guarded(thread, number, "invoice", after);
-                        match decide(&store, batch, thread == 0).unwrap() {
-                            Ok(position) => {
-                                assert!(position > after);
-                                written += 1;
-                            }
-                            Err(position) => {
-                                assert!(position > after, "{position} was known at {after}");
-                                check_excluded(&store, position, "invoice");
-                            }
-                        }
+        on_three(&store, |thread, store| {
+            let mut written = 0;
+            while written < 2 {
+                let found = store.query(&by_tag("invoice"));
+                let after = found.head();
+                let number = found.count() as u64;
+                let batch = guarded(thread, number, "invoice", after);
+                match decide(&store, batch, thread == 0).unwrap() {
+                    Ok(position) => {
+                        assert!(position > after);
+                        written += 1;
                     }
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+                    Err(position) => {
+                        assert!(position > after, "{position} was known at {after}");
+                        check_excluded(&store, position, "invoice");
+                    }
+                }
+            }
+        });
         for (number, event) in (0..6).zip(store.read_all()) {
             let event = event.unwrap();
             let name = String::from_utf8(event.data().to_vec()).unwrap();
@@ -155,29 +149,24 @@ fn no_condition_is_decided_by_a_group_that_failed() {
         check(400, move |path| {
             let store = open(path);
             model::begin(Some(failing));
-            let accepted = Arc::new(Mutex::new(Vec::new()));
-            let threads: Vec<_> = (0..3_u64)
-                .map(|thread| {
-                    let (store, accepted) = (store.clone(), Arc::clone(&accepted));
-                    thread::spawn(move || {
-                        for number in 0..2 {
-                            let tag = format!("t:{number}");
-                            let batch = guarded(thread, number, &tag, 0);
-                            match decide(&store, batch, thread == 0) {
-                                Some(Ok(position)) => {
-                                    let text = text(thread, number);
-                                    assert!(model::is_durable(text.as_bytes()), "{text}");
-                                    accepted.lock().unwrap().push((tag, position));
-                                }
-                                Some(Err(position)) => check_excluded(&store, position, &tag),
-                                None => {}
-                            }
+            let accepted = on_three(&store, |thread, store| {
+                let mut accepted = Vec::new();
+                for number in 0..2 {
+                    let tag = format!("t:{number}");
+                    let batch = guarded(thread, number, &tag, 0);
+                    match decide(&store, batch, thread == 0) {
+                        Some(Ok(position)) => {
+                            let text = text(thread, number);
+                            assert!(model::is_durable(text.as_bytes()), "{text}");
+                            accepted.push((tag, position));
                         }
-                    })
-                })
-                .collect();
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
-            let mut accepted = accepted.lock().unwrap().clone();
+                        Some(Err(position)) => check_excluded(&store, position, &tag),
+                        None => {}
+                    }
+                }
+                accepted
+            });
+            let mut accepted = accepted.concat();
             accepted.sort();
             let tags: Vec<&String> = accepted.iter().map(|(tag, _)| tag).collect();
             assert!(tags.is_sorted_by(|one, next| one < next), "a tag twice: {accepted:?}");
