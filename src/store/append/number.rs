@@ -240,12 +240,15 @@ impl<'a> Numbering<'a> {
 
     fn position_of(&self, id: Uuid, seen: &SeenIds) -> Result<Option<u64>, Error> {
         let known = self.ids.get(&id).copied();
-        let has_newer = |floor: Option<u64>| floor.is_some_and(|floor| floor <= seen.head);
+        // Whether the tail had all events after the first search. This must be evaluated after the
+        // tail was searched: a drain may remove events from it at any time.
+        let was_complete = || {
+            let floor = self.storage.tail_floor();
+            seen.head == self.base || floor.is_some_and(|floor| floor <= seen.head)
+        };
         match known.or_else(|| self.storage.tail_position_of(id)) {
             Some(position) => Ok(Some(position)),
-            None if seen.head == self.base || has_newer(self.storage.tail_floor()) => {
-                Ok(seen.positions.get(&id).copied())
-            }
+            None if was_complete() => Ok(seen.positions.get(&id).copied()),
             None => self.storage.position_of(id),
         }
     }
