@@ -272,7 +272,7 @@ mod tests {
         let shown = lines_of(("order-1031", "OrderDelivered"), 80, &[1, 90_000_000_000]);
         let due = "  order-1031    1  OrderDelivered  1970-01-01 00:00:00  ";
         assert!(shown[1].contains(due), "{shown:?}");
-        // Not where they tell times apart, and not where names have room.
+        // Only where names need the room, and where no two times differ by their fractions alone.
         let shown = lines_of(("order-1031", "OrderDelivered"), 80, &[1, 90_000_000_000, 2]);
         assert!(shown[1].contains("  1970-01-01 00:00:00.000001  "), "{shown:?}");
         let shown = lines_of(("order-1031", "OrderDelivered"), 120, &[1, 90_000_000_000]);
