@@ -13,6 +13,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
 };
@@ -48,7 +49,7 @@ pub(crate) fn wait_if_ending() {
     }
 }
 
-/// From now on a signal removes what `clean_up` removes, prints `message` and ends the program. If
+/// From now on a signal prints `message`, removes what `clean_up` removes and ends the program. If
 /// signals cannot be watched, they end the program as always.
 pub(super) fn end_on_signal(message: &str, clean_up: impl FnOnce() + Send + 'static) {
     let Ok((mut receiver, sender)) = UnixStream::pair() else { return };
@@ -60,8 +61,9 @@ pub(super) fn end_on_signal(message: &str, clean_up: impl FnOnce() + Send + 'sta
     let _ = thread::Builder::new().spawn(move || {
         if receiver.read_exact(&mut [0]).is_ok() {
             IS_ENDING.store(true, Ordering::SeqCst);
-            clean_up();
             output::report(&Failure::new(Exit::Interrupted, message));
+            // Last, because the command still runs and may create files again.
+            clean_up();
             process::exit(EXIT_CODE);
         }
     });
@@ -79,19 +81,26 @@ impl Scratch {
     /// Creates the directory in `parent`. If that fails, the library reports it, provided that it
     /// needs the directory.
     pub(super) fn new(parent: &Path, message: &str) -> Scratch {
-        let path = parent.join(format!("annals-{}", Uuid::new_v4().simple()));
-        let is_own = DirBuilder::new().mode(0o700).create(&path).is_ok();
-        let scratch = Scratch { path: if is_own { path } else { parent.to_owned() }, is_own };
-        let (path, is_own) = (scratch.path.clone(), scratch.is_own);
+        // Signals are watched first: one that came between the two would leave the directory.
+        let (created, own) = mpsc::channel::<PathBuf>();
         end_on_signal(message, move || {
-            // The command may still be creating files in it.
+            let Ok(path) = own.recv() else { return };
+            // The command may still be creating files in it, and sled the directory itself.
             for _ in 0..REMOVALS_MAX {
-                if !is_own || fs::remove_dir_all(&path).is_ok() {
-                    break;
+                match fs::remove_dir_all(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                    Ok(()) | Err(_) => thread::yield_now(),
                 }
             }
         });
-        scratch
+        let path = parent.join(format!("annals-{}", Uuid::new_v4().simple()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => {
+                let _ = created.send(path.clone());
+                Scratch { path, is_own: true }
+            }
+            Err(_) => Scratch { path: parent.to_owned(), is_own: false },
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
