@@ -1,10 +1,16 @@
 //! Batches: conditions, queries by tag, tickets.
 
-use std::{cell::RefCell, time::Instant};
+use std::{
+    cell::RefCell,
+    fs::{self, File},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use annals::{
     Batch, Durability, EventStore, ExpectedVersion::Any, NewEvent, Query, QueryItem, Ticket,
 };
+use rustix::fs::{Advice, fadvise};
 
 use crate::{
     bare::BareFile,
@@ -43,7 +49,11 @@ pub(crate) fn guarded(run: &Rounds) {
         return;
     }
     let data = data();
-    for (events, threads) in [(10_000, 1), (1_000_000, 1), (10_000, 16), (1_000_000, 16)] {
+    let mut cases = vec![(10_000, 1), (1_000_000, 1), (10_000, 16), (1_000_000, 16)];
+    if run.is_large {
+        cases.extend([(10_000_000, 1), (10_000_000, 16)]);
+    }
+    for (events, threads) in cases {
         let directory = directory();
         let store = store(&directory, Durability::Sync);
         fill(&store, &data, events);
@@ -109,33 +119,60 @@ pub(crate) fn query(run: &Rounds) {
         batch.commit(&filled).unwrap();
     }
     filled.close().unwrap();
-    let filled = store(&directory, Durability::Sync);
     let next = RefCell::new(7_u64);
     let pick = || {
         next.replace_with(|next| next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
         (*next.borrow() >> 33) % 100_000
     };
-    let streams = || {
-        timed(1_000, || {
-            for _ in 0..1_000 {
-                assert_eq!(filled.read_stream(format!("account-{}", pick())).count(), 10);
+    let streams = |store: &EventStore, count: u64| {
+        timed(count, || {
+            for _ in 0..count {
+                assert_eq!(store.read_stream(format!("account-{}", pick())).count(), 10);
             }
         })
     };
-    let queries = || {
-        timed(1_000, || {
-            for _ in 0..1_000 {
-                assert_eq!(filled.query(&by_tag(format!("show:{}", pick()))).count(), 10);
+    let queries = |store: &EventStore, count: u64| {
+        timed(count, || {
+            for _ in 0..count {
+                assert_eq!(store.query(&by_tag(format!("show:{}", pick()))).count(), 10);
             }
         })
     };
+    let (stream, query) = ("a stream of 10 events", "a query that matches 10 events");
+    let opened = store(&directory, Durability::Sync);
     run.compare(
         "query",
         vec![
-            ("a stream of 10 events", Box::new(streams)),
-            ("a query that matches 10 events", Box::new(queries)),
+            (stream, Box::new(|| streams(&opened, 1_000))),
+            (query, Box::new(|| queries(&opened, 1_000))),
         ],
     );
+    opened.close().unwrap();
+    let cold = |read: &dyn Fn(&EventStore, u64) -> (u64, Duration)| {
+        forget(directory.path());
+        let opened = store(&directory, Durability::Sync);
+        let measured = read(&opened, 300);
+        opened.close().unwrap();
+        measured
+    };
+    run.compare(
+        "query, cold",
+        vec![(stream, Box::new(|| cold(&streams))), (query, Box::new(|| cold(&queries)))],
+    );
+}
+
+/// Drops the pages of the files below a directory from memory.
+fn forget(directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            forget(&path);
+            continue;
+        }
+        let file = File::open(path).unwrap();
+        file.sync_all().unwrap();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+    }
 }
 
 /// Durable events from one thread: each waited for, and with up to 1024 tickets in flight.

@@ -3,7 +3,8 @@
 //! is a package of its own, `benches/peers`.
 //!
 //! An argument keeps only the workloads whose names contain it; `--rounds N` sets the rounds, of
-//! which the median is printed. Every result is also one NDJSON line on standard output.
+//! which the median is printed. `--large` adds stores of ten million events. Every result is also
+//! one NDJSON line on standard output.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,11 +29,13 @@ mod workloads; // what is measured
 fn main() {
     let mut filter = String::new();
     let mut rounds = 5;
+    let mut is_large = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             // What `cargo bench` hands to every benchmark.
             "--bench" => {}
+            "--large" => is_large = true,
             "--rounds" => {
                 rounds = arguments.next().and_then(|n| n.parse().ok()).expect("--rounds N");
             }
@@ -44,7 +47,7 @@ fn main() {
             other => filter = other.to_owned(),
         }
     }
-    let run = rounds::Rounds { count: rounds, filter };
+    let run = rounds::Rounds { count: rounds, filter, is_large };
     workloads::append_one(&run);
     workloads::append_16_threads(&run);
     workloads::append_batch(&run);

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Rounds {
     pub(crate) count: usize,
     pub(crate) filter: String,
+    /// Whether to include stores of ten million events.
+    pub(crate) is_large: bool,
 }
 
 /// One contender of a workload: what it is called, and what it does in a round, which answers how

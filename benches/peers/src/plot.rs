@@ -90,7 +90,7 @@ fn bar_panel(svg: &mut Svg, left: f64, case: &Measured) {
     }
 }
 
-/// A line for each store in each panel, over the number of events.
+/// A line for each store in each panel, over the number of events or of streams.
 pub(crate) fn scale(measured: &[Measured], machine: &[String]) -> String {
     let mut panels: Vec<(String, Vec<(f64, &Measured)>)> = Vec::new();
     for case in measured {
@@ -117,10 +117,11 @@ pub(crate) fn scale(measured: &[Measured], machine: &[String]) -> String {
     svg.finish()
 }
 
-/// What a case of the scale measures, and with how many events.
+/// What a case of the scale measures, and with how many events or streams.
 fn size(case: &Measured) -> Option<(&str, f64)> {
-    let (name, events) = case.case.strip_prefix(SCALE)?.rsplit_once(", ")?;
-    Some((name, events.strip_suffix(" events")?.parse().ok()?))
+    let (name, size) = case.case.strip_prefix(SCALE)?.rsplit_once(", ")?;
+    let number = size.strip_suffix(" events").or(size.strip_suffix(" streams"))?;
+    Some((name, number.parse().ok()?))
 }
 
 fn line_panel(svg: &mut Svg, left: f64, title: &str, cases: &[(f64, &Measured)]) {

@@ -1,5 +1,5 @@
 //! How cost grows: the same few workloads on stores of ten thousand to a million events, or ten
-//! million.
+//! million; and reads of streams among a hundred to a million streams.
 
 use std::time::Instant;
 
@@ -13,6 +13,9 @@ use crate::{
 };
 
 const STREAMS: usize = 20_000;
+
+/// About how many events are read where the number of streams varies.
+const EVENTS_READ: u64 = 20_000;
 
 /// What is measured at each size: row, name, unit.
 const SERIES: [(char, &str, &str); 7] = [
@@ -37,6 +40,36 @@ pub(crate) fn run(bench: &mut Bench) {
     if bench.args.large {
         at(bench, 10_000_000, &bench.large_ones());
     }
+    let events = bench.args.events(50_000, 1_000_000);
+    for streams in [100, 10_000, 1_000_000] {
+        among(bench, streams, events);
+    }
+}
+
+/// Reads of whole streams, where so many events are in so many streams.
+fn among(bench: &mut Bench, streams: u64, events: u64) {
+    let feed = bench.made(streams as usize, Order::Random);
+    let mut read = feed.streams(events);
+    let mut random = Random::new(11);
+    random.shuffle(&mut read);
+    read.truncate((EVENTS_READ * streams / events).clamp(10, EVENTS_READ) as usize);
+    let rounds = bench.args.rounds.min(3);
+    let mut values = Vec::new();
+    for contender in bench.durable(false) {
+        let directory = bench.directory();
+        fill(contender, directory.path(), &mut feed.clone(), events);
+        let store = contender.open(directory.path());
+        let mut pass = || {
+            random.shuffle(&mut read);
+            let start = Instant::now();
+            let seen = read.iter().map(|(stream, _)| store.read_stream(stream).events).sum();
+            micros_each(start.elapsed(), seen)
+        };
+        pass();
+        values.push((contender.label(), (0..rounds).map(|_| pass()).collect()));
+        store.close();
+    }
+    bench.tell('G', &format!("{SCALE}{AMONG}, {streams} streams"), "us", values);
 }
 
 fn at(bench: &mut Bench, events: u64, contenders: &[Contender]) {
@@ -56,6 +89,9 @@ fn at(bench: &mut Bench, events: u64, contenders: &[Contender]) {
         bench.tell(*row, &format!("{SCALE}{name}, {events} events"), unit, values);
     }
 }
+
+/// The name of the cases where the number of streams varies.
+const AMONG: &str = "read streams of a million events";
 
 /// What the cases of this run begin with, for the report.
 pub(crate) const SCALE: &str = "scale: ";
