@@ -4,8 +4,10 @@
 //! group waits, needs to examine only newer events, which are in the tail. A match once found stays
 //! valid, because committed events are never removed.
 
+use std::ops::RangeInclusive;
+
 use crate::{
-    Error,
+    Error, Query,
     error::FailedCondition,
     storage::{Direction, Storage},
     store::{append::request::Condition, query::Search},
@@ -67,6 +69,21 @@ fn first_match(
     if after >= head {
         return Ok(None);
     }
-    let mut search = Search::new(condition.query.clone(), after + 1..=head, Direction::Forward);
-    search.next_position(storage)
+    let range = after + 1..=head;
+    if !may_match(storage, &condition.query, &range)? {
+        return Ok(None);
+    }
+    Search::new(condition.query.clone(), range, Direction::Forward).next_position(storage)
+}
+
+/// False if no event in a range has the first tag of any item, which is what most conditions find:
+/// a search would have to copy the query before it finds the same.
+fn may_match(storage: &Storage, query: &Query, range: &RangeInclusive<u64>) -> Result<bool, Error> {
+    for item in &query.items {
+        let Some(tag) = item.tags.first() else { return Ok(true) };
+        if !storage.tagged(tag, range.clone(), Direction::Forward, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(query.needs_scan())
 }
