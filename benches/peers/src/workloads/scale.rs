@@ -48,6 +48,10 @@ pub(crate) fn run(bench: &mut Bench) {
 
 /// Reads of whole streams, where so many events are in so many streams.
 fn among(bench: &mut Bench, streams: u64, events: u64) {
+    let case = format!("{SCALE}{AMONG}, {streams} streams");
+    if !case.contains(&bench.args.case) {
+        return;
+    }
     let feed = bench.made(streams as usize, Order::Random);
     let mut read = feed.streams(events);
     let mut random = Random::new(11);
@@ -69,10 +73,14 @@ fn among(bench: &mut Bench, streams: u64, events: u64) {
         values.push((contender.label(), (0..rounds).map(|_| pass()).collect()));
         store.close();
     }
-    bench.tell('G', &format!("{SCALE}{AMONG}, {streams} streams"), "us", values);
+    bench.tell('G', &case, "us", values);
 }
 
 fn at(bench: &mut Bench, events: u64, contenders: &[Contender]) {
+    let case = |name: &str| format!("{SCALE}{name}, {events} events");
+    if !SERIES.iter().any(|(_, name, _)| case(name).contains(&bench.args.case)) {
+        return;
+    }
     let rounds = bench.args.rounds.min(3);
     let mut series = vec![Vec::new(); SERIES.len()];
     for contender in contenders {
@@ -86,7 +94,7 @@ fn at(bench: &mut Bench, events: u64, contenders: &[Contender]) {
         }
     }
     for ((row, name, unit), values) in SERIES.iter().zip(series) {
-        bench.tell(*row, &format!("{SCALE}{name}, {events} events"), unit, values);
+        bench.tell(*row, &case(name), unit, values);
     }
 }
 
