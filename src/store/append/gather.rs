@@ -7,10 +7,11 @@
 //! other threads run first. A single thread is never delayed, because its own request is all that
 //! is expected.
 //!
-//! The wait takes at most half as long as the last commit. A commit that is as short as the wake-up
-//! of a thread, in a buffered store, is not worth one. If a wait was in vain, because the threads
-//! do other work between their appends, the next groups go without: one of them, then two, then
-//! four, and so on.
+//! The wait takes at most half as long as the last commit, and at most some milliseconds: a commit
+//! may have waited for a drain, or for the end of a suspension of the process. A commit that is as
+//! short as the wake-up of a thread, in a buffered store, is not worth a wait. If a wait was in
+//! vain, because the threads do other work between their appends, the next groups go without: one
+//! of them, then two, then four, and so on.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ const SKIPS_MAX: u32 = 256;
 
 /// After a shorter commit there is no wait.
 const COMMIT_MIN: Duration = Duration::from_micros(40);
+
+/// The longest wait. The sync of a slow disk takes about twice as long.
+const WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// What the last group says about the next one.
 #[derive(Debug, Default)]
@@ -43,7 +47,7 @@ impl Gathering {
     /// Notes that a commit answered some threads, while others were already waiting.
     pub(super) fn committed(&mut self, answered: usize, waiting: usize, taken: Duration) {
         self.expected = if taken < COMMIT_MIN { 0 } else { answered + waiting };
-        self.limit = taken / 2;
+        self.limit = (taken / 2).min(WAIT_MAX);
     }
 
     /// Starts a wait if the next group should get more than the `waiting` requests.
@@ -122,9 +126,19 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_commit_is_not_followed_by_a_long_wait() {
+        let mut gathering = Gathering::default();
+        gathering.committed(2, 0, COMMIT_MIN);
+        assert_eq!(gathering.limit, COMMIT_MIN / 2);
+        gathering.committed(2, 0, LONG);
+        assert_eq!(gathering.limit, WAIT_MAX);
+    }
+
+    #[test]
     fn a_wait_ends_with_the_last_expected_request() -> Result<(), Error> {
         let mut gathering = Gathering::default();
         gathering.committed(2, 1, LONG);
+        gathering.limit = LONG;
         let mut wait = begun(&mut gathering)?;
         assert!(!gathering.is_over(&mut wait, 1));
         assert!(!gathering.is_over(&mut wait, 2));
