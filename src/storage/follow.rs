@@ -93,7 +93,8 @@ impl Storage {
     /// If the store is followed, reads on, so that the head becomes the current one.
     pub(crate) fn refresh(&self) -> Result<(), Error> {
         let Some(disk) = self.disk().filter(|disk| disk.is_reading) else { return Ok(()) };
-        self.check_not_closed()?;
+        // In a forked child, another thread may hold the lock forever.
+        self.check_open()?;
         let mut follow = sync::lock(&disk.follow);
         let Some(follow) = follow.as_mut() else { return Ok(()) };
         let is_new = loop {
@@ -122,6 +123,10 @@ impl Storage {
     /// What is wrong after the last event of a followed store.
     pub(crate) fn damage_after_head(&self) -> Option<Error> {
         let disk = self.disk().filter(|disk| disk.is_reading)?;
+        // In a forked child, another thread may hold the lock forever.
+        if self.is_forked() {
+            return Some(Error::Forked);
+        }
         sync::lock(&disk.follow).as_ref()?.failure.clone()
     }
 

@@ -4,15 +4,22 @@
 
 #![allow(unsafe_code, reason = "nothing in std forks without running another program")]
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use annals::{
     AppendError, Error, EventStore, Events, ExpectedVersion, Handlers, LiveProjection, NewEvent,
-    Projection, Reader, Snapshots, Streams, Subscription,
+    Projection, Query, QueryItem, Reader, Snapshots, Streams, Subscription,
 };
 
 unsafe extern "C" {
     safe fn fork() -> i32;
+    safe fn alarm(seconds: u32) -> u32;
     safe fn _exit(status: i32) -> !;
     unsafe fn waitpid(child: i32, status: *mut i32, options: i32) -> i32;
 }
@@ -74,7 +81,7 @@ impl Made {
 
 /// Iterators that have brought something in the parent, and some that have not.
 struct Readers {
-    events: [Events; 4],
+    events: [Events; 7],
     subscription: Subscription,
     streams: [Streams; 2],
     snapshots: [Snapshots; 2],
@@ -88,6 +95,9 @@ impl Readers {
                 store.read_all(),
                 store.read_all().backward(),
                 store.read_stream("s"),
+                store.read_all().query(&query(QueryItem::new().tags(["t"]))),
+                store.read_all().query(&query(QueryItem::new().stream("s"))).backward(),
+                store.read_all().query(&query(QueryItem::new().types(["T"]))),
             ],
             subscription: store.subscribe(1).unwrap(),
             streams: [store.streams(), store.streams()],
@@ -123,10 +133,14 @@ fn is_refused<T>(mut items: impl Iterator<Item = Result<T, Error>>, read_ahead: 
     ahead.is_some_and(|ahead| ahead <= read_ahead) && items.next().is_none()
 }
 
+fn query(item: QueryItem) -> Query {
+    Query::new().item(item)
+}
+
 /// Events in several streams, and snapshots.
 fn fill(store: &EventStore) {
     for batch in 0..40 {
-        let event = NewEvent::json("T", &batch).unwrap();
+        let event = NewEvent::json("T", &batch).unwrap().tag("t");
         store.append("s", ExpectedVersion::Any, vec![event.clone(); 25]).unwrap();
         store.append(format!("s-{batch}"), ExpectedVersion::Any, vec![event; 25]).unwrap();
     }
@@ -135,13 +149,18 @@ fn fill(store: &EventStore) {
     }
 }
 
-/// What a child exits with.
-fn status_of(child: i32) -> i32 {
+/// How a child ends: 0 if it exits with 0.
+fn wait_for(child: i32) -> i32 {
     let mut status = 0;
     // SAFETY: `status` lives until the call returns.
     let waited = unsafe { waitpid(child, &raw mut status, 0) };
     assert_eq!(waited, child);
-    status >> 8
+    status
+}
+
+/// What a child exits with.
+fn status_of(child: i32) -> i32 {
+    wait_for(child) >> 8
 }
 
 /// Runs a test in a process of its own, which has few threads.
@@ -156,14 +175,14 @@ fn run_again(test: &str, store: &Path) {
 }
 
 /// 0, or the number of what the child of a process with a reader finds wrong.
-fn child_with(reader: &Reader, mut made: (Events, Subscription), path: &Path) -> i32 {
+fn child_with(reader: &Reader, mut made: ([Events; 2], Subscription), path: &Path) -> i32 {
     let seen = [
         matches!(reader.head(), Err(Error::Forked)),
         matches!(reader.read_all().next(), Some(Err(Error::Forked))),
         matches!(reader.subscribe(1), Err(Error::Forked)),
         matches!(reader.checkpoints(), Err(Error::Forked)),
         matches!(made.1.next_timeout(Duration::ZERO), Err(Error::Forked)),
-        is_refused(made.0, READ_AHEAD_MAX),
+        made.0.into_iter().all(|events| is_refused(events, READ_AHEAD_MAX)),
         // One of its own is like that of any other process.
         Reader::open(path).is_ok_and(|own| {
             let is_written = own.stats().is_ok_and(|stats| stats.is_written);
@@ -182,8 +201,12 @@ fn a_reader_in_a_forked_child_is_refused_and_the_child_can_open_its_own() {
         let store = EventStore::open(path).unwrap();
         fill(&store);
         let reader = Reader::open(path).unwrap();
-        let mut made = (reader.read_all(), reader.subscribe(1).unwrap());
-        assert!(made.0.by_ref().take(610).all(|event| event.is_ok()));
+        let tagged = query(QueryItem::new().tags(["t"]));
+        let mut events = [reader.read_all(), reader.read_all().query(&tagged)];
+        for events in &mut events {
+            assert!(events.by_ref().take(610).all(|event| event.is_ok()));
+        }
+        let made = (events, reader.subscribe(1).unwrap());
         let child = fork();
         if child == 0 {
             let seen = child_with(&reader, made, path);
@@ -194,7 +217,7 @@ fn a_reader_in_a_forked_child_is_refused_and_the_child_can_open_its_own() {
         append(&store).unwrap();
         assert_eq!(reader.head().unwrap(), 2_001);
         assert!(reader.stats().unwrap().is_written, "the child's end is not the writer's");
-        assert_eq!(made.0.count() + 610, 2_000);
+        assert!(made.0.into_iter().all(|events| events.count() + 610 == 2_000));
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -226,4 +249,53 @@ fn a_forked_child_is_refused_and_harms_nothing() {
     let store = EventStore::open(&path).unwrap();
     assert_eq!(store.head().unwrap(), 2_001);
     assert_eq!(store.verify().unwrap().findings, []);
+}
+
+/// 0, or the number of what a child is not refused, whatever the threads of its parent held.
+fn refused_at_once(reader: &Reader) -> i32 {
+    let refused = [
+        matches!(reader.read_all().next(), Some(Err(Error::Forked))),
+        matches!(reader.read_stream("s").next(), Some(Err(Error::Forked))),
+        matches!(reader.head(), Err(Error::Forked)),
+        matches!(reader.stream_version("s"), Err(Error::Forked)),
+        matches!(reader.streams().next(), Some(Err(Error::Forked))),
+        matches!(reader.checkpoint("c"), Err(Error::Forked)),
+        matches!(reader.stats(), Err(Error::Forked)),
+    ];
+    refused.iter().position(|is_refused| !is_refused).map_or(0, |which| which as i32 + 1)
+}
+
+#[test]
+fn a_child_is_refused_and_does_not_wait_for_threads_that_only_its_parent_has() {
+    const TEST: &str =
+        "fork::a_child_is_refused_and_does_not_wait_for_threads_that_only_its_parent_has";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let store = EventStore::open(&path).unwrap();
+        fill(&store);
+        let reader = Reader::open(&path).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // It is inside the reader nearly all the time.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    reader.head().unwrap();
+                }
+            });
+            let ends = (0..40).map(|_| {
+                let child = fork();
+                if child == 0 {
+                    // One that waits forever ends with a signal.
+                    alarm(30);
+                    _exit(refused_at_once(&reader));
+                }
+                wait_for(child)
+            });
+            let wrong = ends.into_iter().find(|end| *end != 0);
+            is_over.store(true, Ordering::SeqCst);
+            assert_eq!(wrong, None);
+        });
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    run_again(TEST, &directory.path().join("store"));
 }

@@ -33,7 +33,7 @@ impl Storage {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Hit>, Error> {
-        self.check_not_closed()?;
+        self.check_open()?;
         // First, so that what leaves the tail meanwhile is found in the trees.
         let (floor, in_tail) = self.tail.tagged(tag, &range, direction, limit);
         let in_tail = in_tail.into_iter().map(Hit::at);

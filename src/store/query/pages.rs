@@ -29,6 +29,8 @@ impl Pages {
                 return Ok(event);
             }
         }
+        // Once per page: the check for a forked child is a system call.
+        storage.check_open()?;
         if let Some((stream, version)) = place
             && let Some(page) = storage.run_of(&stream, version, self.spare())
             && let Some(event) = page.event_at(position)
