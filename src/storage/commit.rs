@@ -149,7 +149,10 @@ fn in_tail<'a>(frame: Frame<'a>, end: LogEnd, written: Option<&WrittenFrame>) ->
     let mut offset = written.map_or(0, |written| written.payload_offset);
     let record = |Record { first_position, bytes, .. }: Record| {
         offset += ITEM_HEADER_BYTES;
-        let record = TailRecord { first_position, offset, bytes };
+        let record = match written {
+            Some(_) => TailRecord::in_file(first_position, offset, bytes),
+            None => TailRecord { first_position, offset, bytes, sum: 0 },
+        };
         offset += record.bytes.len() as u64;
         record
     };

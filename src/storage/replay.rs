@@ -52,7 +52,7 @@ impl Replay for IntoTail<'_> {
                         return Err(damaged(format!("position {next} is missing in it")));
                     }
                     let offset = payload_offset + item.range.start as u64;
-                    records.push(TailRecord { first_position: next, offset, bytes });
+                    records.push(TailRecord::in_file(next, offset, bytes));
                     next += count;
                     events.extend(page.events());
                 }

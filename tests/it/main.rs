@@ -70,3 +70,4 @@ mod upcasters; //   events of earlier shapes, brought to the newest when they ar
 mod update; //      the state of a stream with its version, decisions appended at it
 mod verify; //      checks by path, of what opens and of what does not
 mod time_travel; // the state of a stream as it was
+mod waiting; //     damage to events that wait for the trees

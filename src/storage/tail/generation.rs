@@ -37,6 +37,16 @@ pub(crate) struct TailRecord {
     /// Where the record starts in its file.
     pub(crate) offset: u64,
     pub(crate) bytes: Arc<[u8]>,
+    /// The checksum of the bytes, for when they are read from the file.
+    pub(crate) sum: u32,
+}
+
+impl TailRecord {
+    /// A record in a file.
+    pub(crate) fn in_file(first_position: u64, offset: u64, bytes: Arc<[u8]>) -> TailRecord {
+        let sum = crc32fast::hash(&bytes);
+        TailRecord { first_position, offset, bytes, sum }
+    }
 }
 
 /// One event's entry in the index.
@@ -64,6 +74,7 @@ struct Place {
     first_position: u64,
     offset: u64,
     len: u32,
+    sum: u32,
 }
 
 #[derive(Debug)]
@@ -131,7 +142,13 @@ impl RecordRef {
                 let mut bytes = vec![0; self.place.len as usize];
                 file.read_exact_at(&mut bytes, self.place.offset)
                     .map_err(|source| Error::io("read", "a journal file", source))?;
-                Ok(Arc::from(bytes))
+                match crc32fast::hash(&bytes) == self.place.sum {
+                    true => Ok(Arc::from(bytes)),
+                    false => {
+                        let reason = "its checksum does not match";
+                        Err(damaged(self.place.first_position, reason))
+                    }
+                }
             }
         }
     }
@@ -181,9 +198,9 @@ impl Generation {
     pub(super) fn push(&mut self, frame: TailFrame<'_>, is_drained: bool) {
         let mut bodies = sync::write(&self.bodies);
         let bodies = bodies.get_or_insert_default();
-        for TailRecord { first_position, offset, bytes, .. } in frame.records {
+        for TailRecord { first_position, offset, bytes, sum } in frame.records {
             let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            self.records.push(Place { first_position, offset, len });
+            self.records.push(Place { first_position, offset, len, sum });
             self.body_bytes += bytes.len() as u64;
             self.index_bytes += ENTRY_BYTES;
             bodies.push(bytes);
