@@ -7,6 +7,7 @@
 //! is read in its sealed form. If the path leads to another directory, as after a compaction, the
 //! reader continues there (`reopen`).
 
+mod frames;
 mod gap;
 mod reopen;
 
@@ -23,7 +24,7 @@ use crate::{
             head::{HeadWatch, Look},
         },
         journal::{
-            self, FileKey, Identity, RawFile, Replay, SealedFile, SealedFiles, Source, Step, Walk,
+            self, FileKey, Identity, RawFile, Replay, SealedFile, SealedFiles, Source, Walk,
         },
         open::{end_of, start_of},
         replay::IntoTail,
@@ -35,6 +36,7 @@ use crate::{
     },
 };
 
+use frames::{WalkEnd, pass_on};
 pub(super) use reopen::begin;
 
 /// How far a reader has got.
@@ -211,7 +213,7 @@ impl Follow {
             let start = start_of(file.facts());
             let is_of_log = || gap::is_of_log(file, target.identity, known);
             self.check_follows(start, &key.sealed_path(directory), target, is_of_log)?;
-            self.note_sealed(target);
+            self.note_sealed(target)?;
             target.sealed.add(key, *file.facts());
             // Reads look in the tail first, so nothing in it may be older than a sealed file.
             target.tail.clear();
@@ -221,13 +223,17 @@ impl Follow {
             return Ok(true);
         }
         let (path, file, header, end) = match journal::open(directory, key, checksum) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                // Either it was sealed in the meantime, and is looked for again; or its sealed form
-                // is damaged, and its contents are lost to a reader.
-                if sealed.is_err_and(|error| matches!(error, Error::Corrupted { .. })) {
-                    self.last = Some(key);
-                }
-                return Ok(true);
+            Err(error) if is_missing(&error) => {
+                return match sealed {
+                    // Its sealed form is damaged, and its contents are lost to a reader.
+                    Err(Error::Corrupted { .. }) => {
+                        self.last = Some(key);
+                        Ok(true)
+                    }
+                    Err(error) if !is_missing(&error) => Err(error),
+                    // It was sealed in the meantime, and is looked for again.
+                    _ => Ok(true),
+                };
             }
             opened => opened?,
         };
@@ -298,31 +304,22 @@ impl Follow {
         let mut replay = IntoTail { tail: target.tail, checksum };
         let source =
             Source { key: following.key, path: &following.raw.path, file: &following.raw.file };
-        let goes_on = loop {
-            if is_reached(walk.last()) {
-                break true;
-            }
-            match walk.step()? {
-                Step::Frame(frame) => replay.frame(&frame, source)?,
-                Step::Continued => {
-                    (following.offset, self.end) = (walk.offset(), walk.last());
-                    self.file = None;
-                    return Ok(true);
-                }
-                Step::End => break false,
-                Step::Damaged(reason) => {
-                    let position = Some(walk.last().position + 1);
-                    let place = following.raw.path.display().to_string();
-                    (following.offset, self.end) = (walk.offset(), walk.last());
-                    return Err(Error::corrupted(place, position, reason));
-                }
+        let mut place = (following.offset, self.end);
+        let walked =
+            pass_on(&mut walk, is_reached, &mut place, |frame| replay.frame(frame, source));
+        (following.offset, self.end) = place;
+        let goes_on = match walked? {
+            WalkEnd::Reached => return Ok(true),
+            WalkEnd::Continued => true,
+            // A close seals the last file without writing a marker.
+            WalkEnd::End => self.has_next(directory)?,
+            WalkEnd::Damaged(reason) => {
+                let place = following.raw.path.display().to_string();
+                return Err(Error::corrupted(place, Some(self.end.position + 1), reason));
             }
         };
-        (following.offset, self.end) = (walk.offset(), walk.last());
-        // A close seals the last file without writing a marker.
-        if !goes_on && self.has_next(directory)? {
+        if goes_on {
             self.file = None;
-            return Ok(true);
         }
         Ok(goes_on)
     }
@@ -336,14 +333,19 @@ impl Follow {
 
     /// Lists the files that were read before they were sealed, once a later file is listed: the
     /// list of sealed files has no gaps.
-    fn note_sealed(&self, target: Target<'_>) {
+    fn note_sealed(&self, target: Target<'_>) -> Result<(), Error> {
         let Identity { directory, store_id, checksum } = target.identity;
         for key in self.in_tail.iter().filter(|key| !target.sealed.has(**key)) {
-            // A damaged file stays a gap, which a read reports.
-            if let Ok(file) = SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
-                target.sealed.add(*key, *file.facts());
+            match SealedFile::open(&key.sealed_path(directory), *store_id, checksum) {
+                Ok(file) => target.sealed.add(*key, *file.facts()),
+                // A damaged or lost file stays a gap, which a read reports.
+                Err(Error::Corrupted { .. }) => {}
+                Err(error) if is_missing(&error) => {}
+                // The tail still has its events: the next look tries again.
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// Discards the events of files that are sealed by now.
@@ -365,6 +367,10 @@ impl Follow {
         }
         Ok(())
     }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn length_of(file: &File, path: &Path) -> Result<u64, Error> {
