@@ -54,6 +54,8 @@ pub struct Events {
     is_upcast: bool,
     /// Why the head could not be determined.
     failure: Option<Error>,
+    /// What is known to be wrong after the head.
+    damage: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +106,7 @@ impl EventStore {
 impl Events {
     fn new(store: &EventStore, wanted: Wanted) -> Events {
         let failure = store.storage().refresh().err();
+        let damage = store.storage().damage_after_head();
         let head = store.storage().head();
         let is_upcast = !store.upcasters().is_empty();
         let store = store.clone();
@@ -114,6 +117,7 @@ impl Events {
             state: State::Unstarted,
             is_at_home: false,
             failure,
+            damage,
             is_upcast,
         }
     }
@@ -265,7 +269,7 @@ impl Events {
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            if self.wanted.is_backward && self.wanted.from_position.is_none() {
+            if self.wanted.is_backward {
                 // The last events would be returned first.
                 self.check_end()?;
             }
@@ -296,9 +300,13 @@ impl Events {
         Ok(None)
     }
 
-    /// Returns an error if there are known to be events after the head that cannot be read.
+    /// Returns an error if there are known to be events after the head that cannot be read, and the
+    /// read would include them.
     fn check_end(&self) -> Result<(), Error> {
-        self.store.storage().damage_after_head().map_or(Ok(()), Err)
+        match &self.damage {
+            Some(damage) if self.wanted.passes(&self.store, self.head)? => Err(damage.clone()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -364,6 +372,22 @@ impl Wanted {
             name::check_length("stream id (bytes)", stream)?;
         }
         self.filter.check_length()
+    }
+
+    /// Whether the read would include events after the head.
+    fn passes(&self, store: &EventStore, head: u64) -> Result<bool, Error> {
+        if !self.is_backward {
+            return Ok(self.until_position.is_none_or(|until| until > head));
+        }
+        if self.from_position.is_some_and(|from| from <= head) {
+            return Ok(false);
+        }
+        match (&self.stream, self.from_version) {
+            (Some(stream), Some(version)) => {
+                Ok(version > store.storage().stream_version(stream, head)?)
+            }
+            _ => Ok(true),
+        }
     }
 
     /// The first and last number to read, in the direction of reading.

@@ -312,11 +312,21 @@ impl Subscription {
         storage.head() > self.position || self.is_cancelled() || storage.check_not_closed().is_err()
     }
 
+    /// Looks for what another process has written. Damage counts once everything before it has been
+    /// passed.
+    fn has_come(&self) -> Result<bool, Error> {
+        let storage = self.store.storage();
+        storage.refresh()?;
+        match self.is_due() {
+            true => Ok(true),
+            false => storage.damage_after_head().map_or(Ok(false), Err),
+        }
+    }
+
     /// Waits until another process writes; returns false once the deadline has passed.
     fn wait_for_writer(&self, changes: &Changes, deadline: Option<Instant>) -> Result<bool, Error> {
         loop {
-            self.store.look()?;
-            if self.store.storage().head() > self.position || self.is_cancelled() {
+            if self.has_come()? {
                 return Ok(true);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

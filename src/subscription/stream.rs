@@ -65,10 +65,10 @@ impl Subscription {
         {
             self.watch = Some(Watch::start(&self.store, changes)?);
         }
-        if self.watch.is_some() {
-            self.store.look()?;
+        match self.watch {
+            Some(_) => Ok(!self.has_come()?),
+            None => Ok(!self.is_due()),
         }
-        Ok(!self.is_due())
     }
 
     fn poll(&mut self, context: &Context<'_>) -> Poll<Result<Option<RecordedEvent>, Error>> {
