@@ -15,13 +15,14 @@
 //! that was shortened later: such a store is refused.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
 };
 
+use nix::libc;
 use uuid::Uuid;
 
 use crate::{
@@ -162,7 +163,10 @@ pub(crate) enum Look {
 #[derive(Debug)]
 pub(crate) struct HeadWatch {
     store: PathBuf,
-    store_inode: u64,
+    /// The directory of the store, and its device and inode. While it is open, no other directory
+    /// gets the same inode, even if it is removed.
+    _directory: File,
+    directory_id: (u64, u64),
     file: Option<(File, u64)>,
     checksum: Checksum,
     boot_id: Uuid,
@@ -170,10 +174,15 @@ pub(crate) struct HeadWatch {
 
 impl HeadWatch {
     pub(crate) fn new(store: &Path, checksum: &Checksum) -> Result<HeadWatch, Error> {
-        let metadata = fs::metadata(store).map_err(|source| Error::io("open", store, source))?;
+        let failed = |source| Error::io("open", store, source);
+        // This needs no permission for the directory itself.
+        let directory = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(store);
+        let directory = directory.map_err(failed)?;
+        let directory_id = id_of(&directory.metadata().map_err(failed)?);
         Ok(HeadWatch {
             store: store.to_owned(),
-            store_inode: metadata.ino(),
+            _directory: directory,
+            directory_id,
             file: None,
             checksum: checksum.clone(),
             boot_id: boot_id(),
@@ -182,7 +191,7 @@ impl HeadWatch {
 
     /// Whether the path now leads to another directory, or to none.
     pub(crate) fn is_gone(&self) -> bool {
-        !fs::metadata(&self.store).is_ok_and(|metadata| metadata.ino() == self.store_inode)
+        !fs::metadata(&self.store).is_ok_and(|metadata| id_of(&metadata) == self.directory_id)
     }
 
     /// Looks at the current file. It takes no lock and writes nothing.
@@ -221,6 +230,11 @@ impl HeadWatch {
             HeadState::Running => Look::Unknown(record.end),
         })
     }
+}
+
+/// The device and the inode.
+fn id_of(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Creates an empty file with allocated blocks, so that a full disk does not prevent a later open.
