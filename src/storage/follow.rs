@@ -50,8 +50,8 @@ pub(super) struct Follow {
     /// The file that was begun last, and the files in the tail.
     last: Option<FileKey>,
     in_tail: Vec<FileKey>,
-    /// What is wrong after that frame, if anything.
-    failure: Option<Error>,
+    /// What is wrong after that frame, if anything, and what `HEAD` said when it was found.
+    failure: Option<(Error, Look)>,
 }
 
 /// An unsealed file, and where its next frame starts.
@@ -102,6 +102,10 @@ impl Storage {
         let is_new = loop {
             let look = match follow.watch.look()? {
                 Look::Gone => follow.reopen(self, disk)?,
+                // It may have been repaired. If not, everything before the damage stays readable.
+                look if follow.failure.as_ref().is_some_and(|(_, then)| *then != look) => {
+                    follow.reopen(self, disk).unwrap_or(look)
+                }
                 look => look,
             };
             let (sealed, tail) = (&disk.sealed, &self.tail);
@@ -129,7 +133,7 @@ impl Storage {
         if self.is_forked() {
             return Some(Error::Forked);
         }
-        sync::lock(&disk.follow).as_ref()?.failure.clone()
+        sync::lock(&disk.follow).as_ref()?.failure.as_ref().map(|(failure, _)| failure.clone())
     }
 
     /// The process that has the store open for writing: this process, unless the store is followed.
@@ -165,7 +169,7 @@ impl Follow {
         self.failure = None;
         match self.read_on(target, until, least) {
             // Everything before the damage can be read; a read then ends with this error.
-            Err(damage @ Error::Corrupted { .. }) => self.failure = Some(damage),
+            Err(damage @ Error::Corrupted { .. }) => self.failure = Some((damage, look)),
             read => read?,
         }
         Ok(true)

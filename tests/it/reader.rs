@@ -3,6 +3,7 @@
 mod exchanged;
 mod listed;
 mod lost;
+mod mended;
 mod queries;
 mod rights;
 

@@ -158,7 +158,7 @@ impl Follow {
         let found = if reaches { frame_end(target.identity, before.end)? } else { None };
         match (reaches, found) {
             (true, found) if found.is_none_or(|end| end == before.end) => Ok(look),
-            _ => Err(self.failure.clone().unwrap_or(Error::Closed)),
+            _ => Err(self.failure.take().map_or(Error::Closed, |(failure, _)| failure)),
         }
     }
 }
