@@ -20,7 +20,6 @@ use crate::{
         journal::{NewFrame, WrittenFrame},
         tail::{FrameSource, TailEntry, TailFrame, TailRecord},
     },
-    sync::atomic::Ordering,
 };
 
 /// Bytes of an item before its content: the length and the kind.
@@ -101,21 +100,21 @@ impl Storage {
     pub(crate) fn commit(&self, frame: Frame<'_>) -> Result<(), Error> {
         let count: u64 = frame.records.iter().map(|record| record.count).sum();
         let head = self.head() + count;
+        let show = || self.show(head);
         match self.disk() {
             None => {
                 let end = LogEnd { position: head, ..LogEnd::default() };
-                self.tail.push(in_tail(frame, end, None));
+                self.tail.push_and_show(in_tail(frame, end, None), show);
             }
             Some(disk) => {
                 if defect::has(Defect::ShownEarly) {
-                    self.head.store(head, Ordering::SeqCst);
+                    show();
                 }
                 let written = self.write(disk, &frame, count)?;
-                self.tail.push(in_tail(frame, written.end, Some(&written)));
+                self.tail.push_and_show(in_tail(frame, written.end, Some(&written)), show);
             }
         }
         self.meters.written.add(count);
-        self.head.store(head, Ordering::SeqCst);
         if let Some(disk) = self.disk()
             && drain::is_due(&self.tail, self.options.tail_bytes)
         {

@@ -1,6 +1,6 @@
 //! Generations of the tail: frozen, drained, dropped, and read from all the while.
 
-use annals::{ExpectedVersion::Any, NewEvent, Options};
+use annals::{Batch, ExpectedVersion::Any, NewEvent, Options};
 use shuttle::thread;
 
 use super::check;
@@ -42,6 +42,33 @@ fn what_was_seen_stays_visible_while_the_tail_is_drained() {
             thread::yield_now();
         }
         appender.join().unwrap();
+        store.close().unwrap();
+    });
+}
+
+/// A unit is seen as a whole: whoever has seen its checkpoint sees its events.
+#[test]
+fn a_checkpoint_is_not_seen_before_the_events_of_its_unit() {
+    check(1_000, |path| {
+        let store = Options::new().journal_bytes(64 << 10).open(path).unwrap();
+        let writer = {
+            let store = store.clone();
+            thread::spawn(move || {
+                for number in 1..=3 {
+                    let event = NewEvent::binary("T", vec![7]).unwrap();
+                    let batch = Batch::new().append("s", Any, [event]).checkpoint("c", number);
+                    batch.commit(&store).unwrap();
+                }
+            })
+        };
+        let mut saved = 0;
+        while saved < 3 {
+            saved = store.checkpoint("c").unwrap();
+            let head = store.head().unwrap();
+            assert!(head >= saved, "the checkpoint is at {saved}, the head at {head}");
+            thread::yield_now();
+        }
+        writer.join().unwrap();
         store.close().unwrap();
     });
 }

@@ -83,6 +83,12 @@ impl Tail {
 
     /// Adds a frame, the next one of the journal.
     pub(crate) fn push(&self, frame: TailFrame<'_>) {
+        self.push_and_show(frame, || {});
+    }
+
+    /// Like [`push`](Self::push), and moves the head that readers see before they can see anything
+    /// of the frame: a checkpoint in it must not be seen before its events.
+    pub(crate) fn push_and_show(&self, frame: TailFrame<'_>, show: impl FnOnce()) {
         let mut inner = sync::write(&self.inner);
         let key = frame.source.as_ref().map(|source| source.key);
         let is_full = inner.active.len() >= GENERATION_EVENTS
@@ -97,6 +103,7 @@ impl Tail {
         if key.is_some() {
             self.release_bodies(&inner);
         }
+        show();
     }
 
     /// Releases the bytes of the oldest frozen generations, beyond what the tail keeps.
