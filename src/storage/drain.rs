@@ -252,7 +252,8 @@ impl Drain<'_> {
     }
 
     fn stage(&self, trees: &Trees, window: &Window) -> Result<(), Error> {
-        let events = window.decode(|| self.beat())?;
+        // A record that cannot be read is damage of the journal, which says nothing about the trees.
+        let events = window.decode(|| self.beat()).map_err(|error| self.health.poison(error))?;
         let mut staging = Staging::new(trees, || self.beat());
         staging.train(events.all())?;
         for of_stream in events.by_stream() {

@@ -58,6 +58,7 @@ fn bytes_that_change_on_the_disk_are_neither_served_nor_copied() {
     assert_eq!(served(store.read_all().from_position(8)).0.len() as u64, EVENTS - 7);
     // The drain of the close needs it.
     store.close().unwrap_err();
+    assert!(!path.join("trees").join("damaged").exists(), "the trees are sound");
     let error = EventStore::open(&path).unwrap_err();
     assert!(matches!(error, Error::Corrupted { position: Some(7), .. }), "{error:?}");
     let mut saved = Vec::new();
