@@ -252,7 +252,7 @@ impl Drain<'_> {
     }
 
     fn stage(&self, trees: &Trees, window: &Window) -> Result<(), Error> {
-        // A record that cannot be read is damage of the journal, which says nothing about the trees.
+        // A record that cannot be read is damage of the journal, and says nothing of the trees.
         let events = window.decode(|| self.beat()).map_err(|error| self.health.poison(error))?;
         let mut staging = Staging::new(trees, || self.beat());
         staging.train(events.all())?;

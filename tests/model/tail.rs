@@ -46,7 +46,7 @@ fn what_was_seen_stays_visible_while_the_tail_is_drained() {
     });
 }
 
-/// A unit is seen as a whole: whoever has seen its checkpoint sees its events.
+/// A unit is seen as a whole: a thread that has seen its checkpoint sees its events.
 #[test]
 fn a_checkpoint_is_not_seen_before_the_events_of_its_unit() {
     check(1_000, |path| {
