@@ -144,7 +144,8 @@ impl Follower {
     fn look_again(&self, reader: &Reader, least: u64) -> Result<(), Fault> {
         let found = &self.walk.found;
         let head = reader.head().map_err(|error| refused(&error))?;
-        if head < least || (head < found.head && found.ends.binary_search(&head).is_err()) {
+        let is_end = head == 0 || head >= found.head || found.ends.binary_search(&head).is_ok();
+        if head < least || !is_end {
             return wrong(format!("another look shows {head} events; {least} must be there"));
         }
         let head = head.min(found.head);
