@@ -135,7 +135,11 @@ fn drop_trees(disk: &Disk, health: &Health) {
     match taken {
         // The files may be evidence: a refresh would let sled write into them again.
         Some(trees) if health.is_poisoned() => trees.abandon(),
-        Some(trees) => trees.close(|patience| disk.signals.allow(patience)),
+        Some(trees) => {
+            if let Err(error) = trees.close(|patience| disk.signals.allow(patience)) {
+                drop(health.poison(error));
+            }
+        }
         None => {}
     }
 }

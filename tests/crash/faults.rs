@@ -36,6 +36,9 @@ const ONCE: Kind =
 /// A store may wait 30 s for sled before it gives up, which takes longer on a busy machine.
 const HANG: Duration = Duration::from_secs(50);
 
+/// About how many calls the last close of a life makes.
+const CLOSING: u64 = 10;
+
 pub fn eio_once(context: &Context) -> Outcome {
     each_call(context, &ONCE)
 }
@@ -107,7 +110,10 @@ fn each_call(context: &Context, kind: &Kind) -> Outcome {
         Err(failure) => return Outcome::Ran("no life".to_owned(), vec![failure]),
     };
     let seen = Mutex::new(Seen::default());
-    let cases = shuffled(context.seed, calls).into_iter();
+    // The close at the end of the life first: a short run would seldom come to it.
+    let closing = calls.saturating_sub(CLOSING);
+    let others = shuffled(context.seed, closing).into_iter();
+    let cases = (closing..calls).chain(others);
     // A store that waits for sled to come back sleeps, so there is room for more of them.
     let jobs = context.jobs * 2;
     let time = context.time_for_each(kind.seconds);

@@ -85,21 +85,25 @@ impl Trees {
     ///
     /// If the next open would take long, sled's snapshot is refreshed then. `before` is called with
     /// the longest time that the refresh may take.
-    pub(crate) fn close(self, before: impl FnOnce(Duration)) {
+    ///
+    /// # Errors
+    /// `Io`, `NoSpace` and `Corrupted` if sled's file cannot be synced or sled's destructor fails.
+    /// No event depends on that: each drain syncs the trees.
+    pub(crate) fn close(self, before: impl FnOnce(Duration)) -> Result<(), Error> {
         let Trees {
             db, streams, parts, events, ids, tags, checkpoints, meta, data, directory, ..
         } = self;
-        if close((db, streams, parts, events, ids, tags, checkpoints, meta), &data) {
-            // A failure of either only costs time or space.
-            let _ = open::refresh(&directory, || before(deadline(&directory)));
-            let _ = space::punch_zeros(&directory.join("db"));
-        }
+        close((db, streams, parts, events, ids, tags, checkpoints, meta), &data)?;
+        // A failure of either only costs time or space.
+        let _ = open::refresh(&directory, || before(deadline(&directory)));
+        let _ = space::punch_zeros(&directory.join("db"));
+        Ok(())
     }
 
     /// Like [`close`](Self::close), but leaves the files as they are.
     pub(crate) fn abandon(self) {
         let Trees { db, streams, parts, events, ids, tags, checkpoints, meta, data, .. } = self;
-        close((db, streams, parts, events, ids, tags, checkpoints, meta), &data);
+        let _ = close((db, streams, parts, events, ids, tags, checkpoints, meta), &data);
     }
 
     /// The trees after their directory was renamed: sled's files are still open.
@@ -122,16 +126,17 @@ impl Trees {
 /// Drops the handles that keep sled open. `data` is its data file.
 ///
 /// sled's destructor syncs that file and panics if it cannot. So this syncs it first, which also
-/// consumes an error that the system reports only once. If the file cannot be synced at all, sled
-/// stays open until the process ends. No acknowledged event depends on it. Returns true once sled
-/// is closed.
-fn close<T>(handles: T, data: &File) -> bool {
-    let is_syncable = data.sync_all().is_ok() || data.sync_all().is_ok();
-    if is_syncable {
-        return catch_unwind(AssertUnwindSafe(move || drop(handles))).is_ok();
+/// consumes an error that the system reports only once: that is returned, and a second sync shows
+/// whether the destructor's would succeed. If not, sled stays open until the process ends.
+fn close<T>(handles: T, data: &File) -> Result<(), Error> {
+    let sync = || data.sync_all();
+    let synced = sync().map_err(|source| Error::io("sync", "the directory trees", source));
+    if synced.is_err() && sync().is_err() {
+        std::mem::forget(handles);
+        return synced;
     }
-    std::mem::forget(handles);
-    false
+    let dropped = catch_unwind(AssertUnwindSafe(move || drop(handles)));
+    synced.and(dropped.map_err(|payload| error_of_panic(&panic_text(payload.as_ref()))))
 }
 
 /// Runs a call to sled and turns its errors and panics into our errors.

@@ -67,9 +67,19 @@ impl Unpublished {
             return Err(Error::io("rename to", &path, source));
         }
         if !defect::has(Defect::OriginalRemovedEarly) {
-            files::sync_directory(directory)?;
+            files::sync_directory(directory).map_err(failed_sync)?;
         }
         Ok(self.facts)
+    }
+}
+
+/// A sync that failed is never made again, even if space was what it lacked.
+fn failed_sync(error: Error) -> Error {
+    match error {
+        Error::NoSpace { what, source: Some(source) } => {
+            Error::Io { action: "sync the directory", path: what.into(), source }
+        }
+        error => error,
     }
 }
 

@@ -112,7 +112,7 @@ impl OpenTrees {
         match assembled {
             Ok(trees) => Ok(trees),
             Err(error) => {
-                close(db, &data);
+                let _ = close(db, &data);
                 Err(error)
             }
         }

@@ -36,7 +36,7 @@ pub(in crate::storage::trees) fn refresh(
     let data = directory.join("db");
     match File::open(&data) {
         Ok(data) => {
-            close(db, &data);
+            close(db, &data)?;
             sync_files(directory)
         }
         Err(source) => {

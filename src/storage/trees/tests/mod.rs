@@ -65,7 +65,7 @@ impl Home {
 
     fn reopen(self) -> Home {
         let Home { _directory, how, trees, events, versions } = self;
-        trees.close(drop);
+        trees.close(drop).expect("it can be synced");
         let trees = how.open().expect("they were closed well");
         Home { _directory, how, trees, events, versions }
     }
@@ -438,7 +438,7 @@ fn zeros_are_given_back_and_everything_stays() {
     }
     let directory = home.how.directory.clone();
     let Home { trees, _directory, .. } = home;
-    trees.close(drop);
+    trees.close(drop).expect("it can be synced");
     let size = crate::storage::files::bytes_below(&directory).expect("it is there");
     assert!(size < 1 << 20, "{size} bytes");
     drop(_directory);

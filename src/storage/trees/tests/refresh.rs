@@ -18,7 +18,7 @@ fn a_close_after_much_was_logged_refreshes_the_snapshot() {
     let Home { _directory, how, trees, events, versions } = home;
     let calls = Cell::new(0);
     let count = |_| calls.set(calls.get() + 1);
-    trees.close(count);
+    trees.close(count).expect("it can be synced");
     assert_eq!((calls.get(), has_snapshot(&how.directory)), (0, false), "a small log is read");
     let trees = how.open().expect("it was closed well");
     let mut home = Home { _directory, how, trees, events, versions };
@@ -35,11 +35,11 @@ fn a_close_after_much_was_logged_refreshes_the_snapshot() {
         .filter(|path| path.to_string_lossy().contains("snap."))
         .for_each(|path| std::fs::remove_file(path).expect("it is ours"));
     let Home { _directory, how, trees, events, versions } = home;
-    trees.close(count);
+    trees.close(count).expect("it can be synced");
     assert_eq!((calls.get(), has_snapshot(&how.directory)), (1, true));
     // There is nothing left to do for another close.
     let trees = how.open().expect("it was closed well");
-    trees.close(count);
+    trees.close(count).expect("it can be synced");
     assert_eq!(calls.get(), 1);
     let trees = how.open().expect("it was closed well");
     Home { _directory, how, trees, events, versions }.check();
