@@ -1,6 +1,7 @@
 //! What is derived from events: projections, live projections, subscriptions, what they save.
 
 use std::{
+    cell::RefCell,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -105,6 +106,44 @@ pub(crate) fn live(run: &Rounds) {
                 ("append, 10 live projections", Box::new(|| append(10))),
             ],
         );
+    }
+}
+
+/// Durable appends beside a live projection, without snapshots and with one after every 100 events:
+/// the average, and the slowest hundredth.
+pub(crate) fn snapshots(run: &Rounds) {
+    const APPENDS: u64 = 2_000;
+    if !run.wants("snapshots") {
+        return;
+    }
+    let (directory, data) = (directory(), data());
+    let slow = [RefCell::new(Vec::new()), RefCell::new(Vec::new())];
+    let append = |every: u64, slow: &RefCell<Vec<f64>>| {
+        let store = EventStore::open(directory.path().join(every.to_string())).unwrap();
+        let head = store.head().unwrap();
+        let live = projection(&store).snapshot_every(every).live().unwrap();
+        let mut times = Vec::new();
+        let timed = timed(APPENDS, || {
+            for number in 0..APPENDS {
+                let start = Instant::now();
+                append_each(&store, &data, 1, number);
+                times.push(start.elapsed().as_secs_f64() * 1e6);
+            }
+        });
+        assert_eq!(live.position(), head + APPENDS);
+        slow.borrow_mut().push(quantile(times, 0.99));
+        store.close().unwrap();
+        timed
+    };
+    run.compare(
+        "snapshots",
+        vec![
+            ("append, no snapshots", Box::new(|| append(0, &slow[0]))),
+            ("append, one every 100 events", Box::new(|| append(100, &slow[1]))),
+        ],
+    );
+    for (name, times) in ["no snapshots, p99", "one every 100 events, p99"].iter().zip(&slow) {
+        run.tell("snapshots", name, median(&times.borrow()));
     }
 }
 

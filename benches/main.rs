@@ -61,6 +61,7 @@ fn main() {
     batches::tag_bytes(&run);
     derived::catch_up(&run);
     derived::live(&run);
+    derived::snapshots(&run);
     derived::delivery(&run);
     derived::saving(&run);
     readers::beside(&run);
