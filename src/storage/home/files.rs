@@ -99,7 +99,7 @@ pub(crate) fn publish_in_steps(path: &Path, bytes: &[u8], step: impl Fn()) -> Re
 /// longer file.
 pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(len_max + 1).read_to_end(&mut bytes)?;
+    open_to_read(path)?.take(len_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -180,6 +180,20 @@ pub(crate) fn create_truncated(path: &Path) -> io::Result<File> {
 /// The permissions of the directory that holds a path.
 pub(crate) fn mode_of_parent(path: &Path) -> u32 {
     fs::metadata(parent_of(path)).map_or(PRIVATE, |metadata| metadata.permissions().mode() & 0o777)
+}
+
+/// Opens an existing file for reading. If the file belongs to this user, reading it leaves the time
+/// of its last access alone: a reader must change nothing, and a changed time is one more block
+/// that the next sync of the writer may have to write.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(target_os = "linux")]
+    match options.clone().custom_flags(nix::libc::O_NOATIME).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        opened => return opened,
+    }
+    options.open(path)
 }
 
 /// Opens an existing file for reading and writing.

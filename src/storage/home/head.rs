@@ -62,7 +62,7 @@ impl Drop for HeadFile {
 /// Reads the valid record; `None` if the file is missing or damaged.
 pub(crate) fn read(store: &Path, checksum: &Checksum) -> Result<Option<HeadRecord>, Error> {
     let path = store.join(FILE);
-    match fs::File::open(&path) {
+    match files::open_to_read(&path) {
         Ok(file) => {
             let mut bytes = vec![0; HEAD_BYTES];
             match file.read_exact_at(&mut bytes, 0) {
@@ -204,7 +204,7 @@ impl HeadWatch {
         match fs::metadata(&path) {
             Ok(metadata) if self.file.as_ref().is_some_and(|(_, ino)| *ino == metadata.ino()) => {}
             Ok(_) => {
-                let file = File::open(&path).map_err(failed)?;
+                let file = files::open_to_read(&path).map_err(failed)?;
                 let inode = file.metadata().map_err(failed)?.ino();
                 self.file = Some((file, inode));
             }

@@ -217,7 +217,8 @@ pub(crate) fn open(
     checksum: &Checksum,
 ) -> Result<(PathBuf, File, FileHeader, u64), Error> {
     let path = key.active_path(directory);
-    let file = File::open(&path).map_err(|source| Error::stored("open", &path, source))?;
+    let file = files::open_to_read(&path);
+    let file = file.map_err(|source| Error::stored("open", &path, source))?;
     let failed = |source| Error::stored("read", &path, source);
     let len = file.metadata().map_err(failed)?.len();
     let mut bytes = [0; HEADER_BYTES];

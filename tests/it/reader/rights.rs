@@ -1,10 +1,11 @@
 //! Commands that only read, run by a user who may only read: they work, and leave no trace.
 
 use std::{
-    fs::{self, Permissions},
+    fs::{self, File, FileTimes, Permissions},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, SystemTime},
 };
 
 use annals::Reader;
@@ -119,4 +120,29 @@ fn another_user_reads_files_that_are_read_only() {
     let position = format!("\"event_id\": {}", EVENTS + 1);
     assert!(String::from_utf8_lossy(&run.stdout).contains(&position), "{run:?}");
     assert!(Reader::open(&path).unwrap().stats().unwrap().is_written);
+}
+
+#[test]
+fn reading_leaves_the_time_of_the_last_access_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, 1..=EVENTS);
+    store.save_snapshot("x", 9, "state").unwrap();
+    // A file system that records accesses at all does so for a time as old as this.
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let mut files: Vec<PathBuf> = everything_below(&path);
+    files.retain(|file| file.is_file() && file.parent() != Some(&path.join("trees")));
+    assert!(files.len() > 4, "{files:?}");
+    for file in &files {
+        let opened = File::options().write(true).open(file).unwrap();
+        opened.set_times(FileTimes::new().set_accessed(long_ago)).unwrap();
+    }
+    let reader = Reader::open(&path).unwrap();
+    super::check(&reader, EVENTS);
+    assert!(reader.load_snapshot("x").unwrap().is_some());
+    assert!(reader.verify().unwrap().findings.is_empty());
+    for file in files {
+        assert_eq!(file.metadata().unwrap().accessed().unwrap(), long_ago, "{file:?}");
+    }
 }

@@ -27,7 +27,10 @@ use crate::{
             table::Chunk,
         },
     },
-    storage::journal::{FileKey, sealed::read::Scratch},
+    storage::{
+        home::files,
+        journal::{FileKey, sealed::read::Scratch},
+    },
     sync::Mutex,
 };
 
@@ -131,7 +134,7 @@ impl<'a> Opening<'a> {
         first_position: u64,
         checksum: &'a Checksum,
     ) -> Result<Opening<'a>, Error> {
-        let opened = File::open(path).and_then(|file| {
+        let opened = files::open_to_read(path).and_then(|file| {
             let len = file.metadata()?.len();
             Ok((file, len))
         });
