@@ -108,8 +108,11 @@ impl Expected {
             ("bad", _) => self.complaints.push(line.to_owned()),
             ("shim" | "error" | "end", _) => {
                 let is_sync = line.contains(" fsync ") || line.contains(" fdatasync ");
+                // What is unfinished is written again later, into another file.
+                let is_unfinished = line.contains(".tmp ") || line.ends_with(".tmp");
                 if let Some(failed @ None) = &mut self.closing
                     && (is_sync || line.contains(" lost "))
+                    && !is_unfinished
                 {
                     *failed = Some(line.to_owned());
                 }
