@@ -71,7 +71,8 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the path has no name or is inside the store, if an earlier
-    /// backup is of another history of the store, and for a store in memory; [`Error::Io`] with
+    /// backup is of another history of the store or has files that the store no longer has, because
+    /// it was compacted or repaired since, and for a store in memory; [`Error::Io`] with
     /// `AlreadyExists` if something else is at the path; [`Error::Locked`] while the backup is
     /// open; [`Error::Corrupted`] if events cannot be read, because a copy without them would hide
     /// that; [`Error::NoSpace`], [`Error::Io`]; [`Error::Closed`].

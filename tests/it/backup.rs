@@ -9,13 +9,14 @@ use std::{
 
 use crate::support::units::{AppendUnits, Unit};
 use annals::{
-    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey, backup,
+    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader, SnapshotKey,
+    backup, compact,
 };
 use uuid::Uuid;
 
 use ExpectedVersion::Any;
 
-use crate::support::files::{copy, flip, sealed};
+use crate::support::files::{active, copy, flip, sealed};
 
 fn event(number: u64) -> NewEvent {
     NewEvent::json("T", &format!("{number:0>100}")).unwrap()
@@ -267,4 +268,29 @@ fn nothing_is_overwritten_and_nothing_is_left_behind() {
     store.close().unwrap();
     let late = store.backup(directory.path().join("late")).unwrap_err();
     assert_eq!(late.code(), ErrorCode::Closed);
+}
+
+/// A backup whose files the store has sealed and merged since stays as it is.
+#[test]
+fn a_backup_with_unsealed_files_is_not_continued_after_a_compaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, target) = (directory.path().join("store"), directory.path().join("copy"));
+    let options = Options::new().journal_bytes(64 << 10);
+    let store = options.open(&path).unwrap();
+    let append = |store: &EventStore, count: u64| {
+        for number in 0..count {
+            store.append("s", Any, [event(number)]).unwrap();
+        }
+    };
+    append(&store, 1_000);
+    store.backup(&target).unwrap();
+    assert!(active(&target).len() > 2 && sealed(&target).is_empty());
+    store.close().unwrap();
+    compact(&path).unwrap();
+    let store = options.open(&path).unwrap();
+    append(&store, 1_000);
+    let error = store.backup(&target).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidArgument, "{error}");
+    assert_eq!(Reader::open(&target).unwrap().read_all().map(Result::unwrap).count(), 1_000);
+    assert_eq!(EventStore::open(&target).unwrap().head().unwrap(), 1_000);
 }

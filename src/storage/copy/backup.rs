@@ -166,17 +166,22 @@ impl Copier<'_> {
         loop {
             let mut keys = keys(&self.disk.identity)?;
             keys.retain(|key| key.first_position <= self.end.position + 1);
-            self.check_known(&keys)?;
-            match self.files(&keys) {
+            let is_known = self.are_known(&keys)?;
+            match if is_known { self.files(&keys) } else { Ok(false) } {
                 Ok(true) => return files::sync_directory(&self.directory()),
                 Ok(false) | Err(Error::Corrupted { .. }) => {}
                 Err(error) => return Err(error),
             }
             // A listing can miss a file that is being sealed. A file that is missing twice is lost.
-            if before.as_ref() == Some(&keys) {
-                return self.journal_with_gaps();
+            match before.as_ref() == Some(&keys) {
+                true if is_known => return self.journal_with_gaps(),
+                true => {
+                    let reason =
+                        "the store has been compacted or repaired since: make a new backup";
+                    return Err(Error::invalid("path", reason));
+                }
+                false => before = Some(keys),
             }
-            before = Some(keys);
         }
     }
 
@@ -219,16 +224,12 @@ impl Copier<'_> {
         Ok(self.reaches(end))
     }
 
-    /// Every sealed file of an earlier backup must be a file of the store.
-    fn check_known(&self, keys: &[FileKey]) -> Result<(), Error> {
+    /// Whether every file of an earlier backup is a file of the store. Otherwise it would stay
+    /// between files that do not follow on it.
+    fn are_known(&self, keys: &[FileKey]) -> Result<bool, Error> {
         let there = journal::list(&self.directory())?;
-        match there.sealed.iter().all(|key| keys.binary_search(key).is_ok()) {
-            true => Ok(()),
-            false => {
-                let reason = "the store has been compacted or repaired since: make a new backup";
-                Err(Error::invalid("path", reason))
-            }
-        }
+        let mut there = there.sealed.iter().chain(&there.unsealed);
+        Ok(there.all(|key| keys.binary_search(key).is_ok()))
     }
 
     /// Copies a file that follows on the frame `before`, and returns the last frame of the file.
