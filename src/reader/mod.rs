@@ -29,7 +29,8 @@ pub use read_events::ReadEvents;
 ///
 /// If the journal is damaged, reads return everything before the damage and then
 /// [`Error::Corrupted`], even if the trees still have the events: [`repair`](crate::repair)
-/// restores the journal from them.
+/// restores the journal from them, and the reader continues. A read that ends before the damage
+/// does not concern it.
 ///
 /// When [`compact`](crate::compact) rewrites the store, its readers continue in the new one, even
 /// in the middle of a read. If the path leads to anything else that does not continue the store
