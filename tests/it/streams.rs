@@ -69,3 +69,22 @@ fn a_list_that_a_close_cuts_short_says_so() {
     assert!(cut.next().is_none());
     assert!(ended.next().is_none());
 }
+
+/// The tail lists fewer streams than the trees between two names, so that its part of a list goes
+/// further than theirs.
+#[test]
+fn a_list_over_the_tail_and_the_trees_leaves_no_stream_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    let mut due: Vec<String> = (0..900).map(|number| format!("s-{number:04}")).collect();
+    due.iter().for_each(|id| append(&store, id));
+    store.close().unwrap();
+    let store = EventStore::open(&path).unwrap();
+    let in_tail: Vec<String> = (0..300).map(|number| format!("s-{:04}-t", number * 3)).collect();
+    in_tail.iter().for_each(|id| append(&store, id));
+    due.extend(in_tail);
+    due.sort();
+    let names: Vec<String> = listed(&store, "").into_iter().map(|(id, _)| id).collect();
+    assert_eq!(names, due);
+}
