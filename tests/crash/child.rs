@@ -62,8 +62,17 @@ fn command(role: &str, args: &[String], stderr: File) -> Command {
 }
 
 /// Starts a child that lives until its standard input is closed, or it is killed.
-pub fn start(role: &str, args: &[String], stderr: &Path) -> io::Result<Child> {
-    command(role, args, File::create(stderr)?).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()
+pub fn start(
+    role: &str,
+    args: &[String],
+    injection: Option<&Injection>,
+    stderr: &Path,
+) -> io::Result<Child> {
+    let mut command = command(role, args, File::create(stderr)?);
+    if let Some(injection) = injection {
+        injection.apply(&mut command);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()
 }
 
 /// Waits for the end of a child; it is killed when that takes too long.

@@ -63,7 +63,7 @@ pub enum Outcome {
 
 type Test = fn(&Context) -> Outcome;
 
-const TESTS: [(&str, Test); 44] = [
+const TESTS: [(&str, Test); 45] = [
     ("kill::random", kill::random),
     ("kill::reopened", kill::reopened),
     ("kill::buffered", kill::buffered),
@@ -71,6 +71,7 @@ const TESTS: [(&str, Test); 44] = [
     ("kill::during_recovery", kill::during_recovery),
     ("beside::sync", beside::sync),
     ("beside::buffered", beside::buffered),
+    ("beside::failing_reads", beside::failing_reads),
     ("faults::eio_once", faults::eio_once),
     ("faults::enospc_once", faults::enospc_once),
     ("faults::eio_forever", faults::eio_forever),
