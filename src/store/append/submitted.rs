@@ -278,8 +278,10 @@ mod tests {
 
     #[test]
     fn committed_batches_count_until_they_are_answered() {
+        // These limits are documented.
+        let (batches, bytes) = (2 * 1_024, 2 * (64 << 20));
         let mut queue = Submitted::default();
-        for _ in 1..QUEUE_BATCHES * UNANSWERED {
+        for _ in 1..batches {
             queue.entered(1);
             queue.left(1);
         }
@@ -289,8 +291,8 @@ mod tests {
         assert!(queue.is_full_for(1));
 
         let mut queue = Submitted::default();
-        queue.entered(QUEUE_BYTES * UNANSWERED);
-        queue.left(QUEUE_BYTES * UNANSWERED);
+        queue.entered(bytes);
+        queue.left(bytes);
         assert!(!queue.is_full_for(0));
         assert!(queue.is_full_for(1));
     }
