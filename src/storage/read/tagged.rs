@@ -25,7 +25,8 @@ impl Hit {
 
 impl Storage {
     /// Up to `limit` events with a tag in a range, in this direction. If there are fewer, these are
-    /// all. The range must end at or below the head.
+    /// all. The range must end at or below the head. The caller checks from time to time whether
+    /// this is a forked child, because that check costs a system call.
     pub(crate) fn tagged(
         &self,
         tag: &str,
@@ -33,7 +34,7 @@ impl Storage {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Hit>, Error> {
-        self.check_open()?;
+        self.check_not_closed()?;
         // First, so that what leaves the tail meanwhile is found in the trees.
         let (floor, in_tail) = self.tail.tagged(tag, &range, direction, limit);
         let in_tail = in_tail.into_iter().map(Hit::at);

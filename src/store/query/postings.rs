@@ -84,6 +84,8 @@ impl Postings {
         if range.is_empty() {
             return Ok(());
         }
+        // Once for many events: the check for a forked child is a system call.
+        storage.check_open()?;
         let found = storage.tagged(&self.tag, range, self.direction, self.at_once)?;
         let left = found.last().filter(|_| found.len() == self.at_once);
         self.range = match (left, self.direction) {
