@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, EventStore, Options,
-    storage::{BackupSite, CopyMode, Site, StoreLock, exchange_directories},
+    storage::{BackupSite, CopyMode, Site, StoreLock, exchange_directories, inherit, take_along},
 };
 
 /// The end of the name of the directory in which the new store is built.
@@ -18,7 +18,8 @@ const ENDING: &str = ".compacted";
 /// Rewrites the store in the directory `path` and replaces it with the result: small sealed files
 /// are merged, and the trees are built in one pass, so that the events of a stream are stored close
 /// together. No event is removed; positions, versions, event ids, checkpoints, snapshots and the id
-/// of the store stay the same. Evidence that repairs have set aside is not copied.
+/// of the store stay the same, and so do owner and permissions. What repairs have set aside and
+/// files that are not part of the store stay in the directory.
 ///
 /// The new store is built in the same parent directory, in a directory whose name starts with a
 /// dot. It is checked and then exchanged with the old store in one step, after which the old one is
@@ -31,7 +32,8 @@ const ENDING: &str = ".compacted";
 /// # Errors
 /// [`Error::Locked`] while the store is open elsewhere; [`Error::Corrupted`] if the store is
 /// damaged: [`repair`](crate::repair) it first; [`Error::NoSpace`]; [`Error::Io`], with `NotFound`
-/// if there is no store, and if the file system cannot exchange two directories.
+/// if there is no store, and if the file system cannot exchange two directories or the owner of the
+/// store cannot be kept.
 ///
 /// # Examples
 /// ```
@@ -55,7 +57,9 @@ pub fn compact(path: impl AsRef<Path>) -> Result<(), Error> {
     let lock = StoreLock::take(site.path())?;
     remove_leftovers(site.path())?;
     let beside = beside(site.path())?;
-    let made = make(site.path(), &beside, head);
+    let made = make(site.path(), &beside, head)
+        .and_then(|()| inherit(site.path(), &beside))
+        .and_then(|()| take_along(site.path(), &beside));
     let exchanged = made.and_then(|()| exchange_directories(&beside, site.path()));
     drop(lock);
     // The directory now contains the old store, or the unfinished new one.
@@ -90,13 +94,23 @@ fn make(path: &Path, beside: &Path, head: u64) -> Result<(), Error> {
 
 /// Refuses a damaged store.
 fn check(store: &EventStore) -> Result<(), Error> {
+    refuse_poisoned(store)?;
     let report = store.verify()?;
+    refuse_poisoned(store)?;
     match report.findings.into_iter().find(|found| found.code != "snapshot-damaged") {
         None => Ok(()),
         Some(found) => {
             let reason = format!("{}: run `annals repair` first", found.message);
             Err(Error::corrupted(found.place, found.position, reason))
         }
+    }
+}
+
+/// A store that is not writable, because its disk is full for example, is not damaged.
+fn refuse_poisoned(store: &EventStore) -> Result<(), Error> {
+    match store.storage().check_writable() {
+        Err(Error::Poisoned { cause }) => Err(Error::clone(&cause)),
+        writable => writable,
     }
 }
 

@@ -55,7 +55,7 @@ use tail::Tail;
 
 pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
-pub(crate) use copy::{Backup, BackupSite, CopyMode, exchange_directories};
+pub(crate) use copy::{Backup, BackupSite, CopyMode, exchange_directories, inherit, take_along};
 pub(crate) use heal::{CopiedSite, Healing, Site};
 pub(crate) use home::{Changes, Lock as StoreLock};
 pub(crate) use journal::Cut;

@@ -103,7 +103,42 @@ fn a_rebuilt_file_is_taken_along() {
     let store = options().open(&path).unwrap();
     numbered::check_everything(&store, "compacted");
     assert_eq!(store.verify().unwrap().findings, []);
-    assert!(store.stats().unwrap().set_aside.is_empty());
+}
+
+#[test]
+fn foreign_files_and_evidence_are_taken_along() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    filled(&path);
+    flip(&sealed(&path)[2], 100);
+    annals::repair(&path, &annals::RepairOptions::new().apply(true)).unwrap();
+    fs::write(path.join("trees/conf"), "damage").unwrap();
+    EventStore::open(&path).unwrap().close().unwrap();
+    let foreign =
+        ["notes.txt", "mine/deep/photo", "journal/2024-01.md", "snapshots/s.txt", "trees/oak.txt"];
+    for name in foreign {
+        let file = path.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, format!("precious {name}")).unwrap();
+    }
+    std::os::unix::fs::symlink("../notes.txt", path.join("mine/link")).unwrap();
+    let set_aside = EventStore::open(&path).unwrap().stats().unwrap().set_aside;
+    assert_eq!(set_aside.len(), 2, "{set_aside:?}");
+    let evidence = fs::read(path.join("trees.damaged-1/conf")).unwrap();
+    for _ in 0..2 {
+        compact(&path).unwrap();
+        assert_eq!(names(directory.path()), ["store"]);
+        for name in foreign {
+            assert_eq!(fs::read_to_string(path.join(name)).unwrap(), format!("precious {name}"));
+        }
+        assert!(path.join("mine/link").is_symlink());
+        assert_eq!(fs::read(path.join("trees.damaged-1/conf")).unwrap(), evidence);
+        let store = options().open(&path).unwrap();
+        assert_eq!(store.stats().unwrap().set_aside, set_aside);
+        numbered::check_everything(&store, "compacted");
+        assert_eq!(store.verify().unwrap().findings, []);
+        store.close().unwrap();
+    }
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     path::Path,
 };
 
 use annals::{
-    BackupOptions, ErrorCode, EventStore, Options, RepairOptions, VerifyOptions, backup, repair,
-    salvage, verify,
+    BackupOptions, ErrorCode, EventStore, Options, RepairOptions, VerifyOptions, backup, compact,
+    repair, salvage, verify,
 };
 
 use crate::support::{files::sealed, numbered};
@@ -62,6 +62,41 @@ fn a_directory_that_is_there_decides_for_its_files() {
         let is_directory = ["journal", "snapshots", "trees"].contains(&name.as_str());
         assert_eq!(mode, if is_directory { 0o750 } else { 0o640 }, "{name}");
     }
+}
+
+#[test]
+fn a_compaction_keeps_permissions_and_owner() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o2755)).unwrap();
+    numbered::closed(&path, &options());
+    let trees = path.join("trees");
+    fs::set_permissions(&trees, fs::Permissions::from_mode(0o711)).unwrap();
+    // Only root can give files away.
+    let owner = match path.metadata().unwrap().uid() {
+        0 => (65_533, 65_532),
+        uid => (uid, path.metadata().unwrap().gid()),
+    };
+    chown(&path, Some(owner.0), Some(owner.1)).unwrap();
+    for name in ["journal", "snapshots", "trees"] {
+        chown(path.join(name), Some(owner.0), Some(owner.1)).unwrap();
+    }
+    compact(&path).unwrap();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o2755);
+    assert_eq!(trees.metadata().unwrap().permissions().mode() & 0o777, 0o711);
+    for (name, mode) in modes(&path) {
+        match name.as_str() {
+            "trees" => {}
+            "journal" | "snapshots" => assert_eq!(mode, 0o755, "{name}"),
+            _ => assert_eq!(mode, 0o644, "{name}"),
+        }
+    }
+    for place in [path.clone(), path.join("HEAD"), path.join("journal"), trees.join("db")] {
+        let metadata = place.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), owner, "{}", place.display());
+    }
+    numbered::check_everything(&options().open(&path).unwrap(), "compacted");
 }
 
 #[test]

@@ -27,6 +27,12 @@ const OWN_ENTRIES: [&str; 9] = [
     "lost+found",
 ];
 
+/// The file in the trees that says that they are damaged.
+pub(crate) const DAMAGE_MARK: &str = "damaged";
+
+/// What sled keeps in its directory, besides snapshots of its own.
+const OF_SLED: [&str; 3] = ["conf", "db", "blobs"];
+
 /// The extensions of journal and snapshot files.
 const OWN_ENDINGS: [&str; 4] = ["journal", "sealed", "snapshot", files::UNFINISHED];
 
@@ -121,7 +127,7 @@ pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
     let trees = path.join(TREES);
     for name in names_in(&trees)? {
         let file = trees.join(&name);
-        if !["conf", "db", "blobs"].contains(&name.as_str()) && !name.starts_with("snap.") {
+        if !OF_SLED.contains(&name.as_str()) && !name.starts_with("snap.") {
             return Err(foreign(path, &file));
         }
         let len = fs::metadata(&file).map_err(|source| Error::io("read", &file, source))?.len();
@@ -158,6 +164,17 @@ pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
 fn is_own(name: &str) -> bool {
     let name = files::name_before_damage(name);
     OWN_ENDINGS.contains(&name.rsplit_once('.').map_or("", |(_, ending)| ending))
+}
+
+/// Whether an entry of a store's directory, or of a directory in it, is part of the store. What was
+/// set aside is not.
+pub(crate) fn is_part(directory: &str, name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    match directory {
+        JOURNAL | SNAPSHOTS => OWN_ENDINGS.contains(&ending),
+        TREES => OF_SLED.contains(&name) || name.starts_with("snap.") || name == DAMAGE_MARK,
+        _ => OWN_ENTRIES.contains(&name),
+    }
 }
 
 /// The items set aside as damaged: paths relative to the store's directory, in order.

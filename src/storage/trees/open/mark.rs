@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
-use crate::{Error, storage::files};
-
-const FILE: &str = "damaged";
+use crate::{
+    Error,
+    storage::{files, home::names::DAMAGE_MARK as FILE},
+};
 
 /// An upper bound for the size of a reason.
 const REASON_BYTES_MAX: u64 = 4 << 10;
