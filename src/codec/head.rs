@@ -75,6 +75,17 @@ pub(crate) struct HeadRecord {
 }
 
 impl HeadRecord {
+    /// The record of a backup that ends here. No writer makes one like it: no file has the inode 0.
+    pub(crate) fn of_backup(turn: u64, end: LogEnd) -> HeadRecord {
+        let (state, beyond) = (HeadState::Closed, Beyond::Nothing);
+        HeadRecord { state, turn, end, beyond, inode: 0, boot_id: Uuid::nil(), is_sure: true }
+    }
+
+    /// Whether a backup made this record, and no writer has opened the store since.
+    pub(crate) fn is_of_backup(&self) -> bool {
+        *self == HeadRecord::of_backup(self.turn, self.end)
+    }
+
     /// Encodes this record for its slot, and returns the offset of the slot in the file.
     pub(crate) fn encode(&self, checksum: &Checksum) -> (Vec<u8>, u64) {
         let mut bytes = Vec::with_capacity(SLOT_BYTES);

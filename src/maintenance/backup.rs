@@ -1,7 +1,8 @@
 //! Copying a store while it is in use.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,6 +14,9 @@ use crate::{
     Error, EventStore,
     storage::{Backup, BackupSite, CopyMode, Storage},
 };
+
+/// The end of the name of a copy that is not finished.
+const ENDING: &str = ".unfinished";
 
 /// Options for a backup.
 ///
@@ -63,9 +67,9 @@ impl EventStore {
     ///
     /// If the directory is missing or empty, a new backup is created. It appears under its name
     /// once it is complete and durable; until then it has a name in the same parent directory that
-    /// starts with a dot and ends in `.unfinished`. If the directory has an earlier backup of the
-    /// same store, new data is added to it. Anything else is never overwritten. All copied data is
-    /// checked.
+    /// starts with a dot and ends in `.unfinished`. What a killed call leaves there is removed by
+    /// the next one. If the directory has an earlier backup of the same store, new data is added to
+    /// it. Anything else is never overwritten. All copied data is checked.
     ///
     /// The backup is a store with the same id. It has no trees: the first open builds them.
     ///
@@ -149,8 +153,10 @@ pub fn backup(
 
 fn new_backup(storage: &Storage, target: &Path, mode: CopyMode) -> Result<Backup, Error> {
     check_free(target)?;
+    remove_leftovers(target);
     let unfinished = Unfinished::beside(target)?;
     let site = BackupSite::empty(&unfinished.path)?;
+    let _lock = lock(&unfinished.path);
     let done = storage.back_up(&site, mode)?;
     unfinished.publish(target)?;
     Ok(done)
@@ -176,6 +182,38 @@ fn check_free(target: &Path) -> Result<(), Error> {
     }
 }
 
+fn prefix(target: &Path) -> Option<String> {
+    target.file_name().map(|name| format!(".{}.", name.to_string_lossy()))
+}
+
+/// Shows other processes that an unfinished copy is in progress, without a file in it. Where there
+/// are no such locks, what a killed call leaves is not removed.
+fn lock(path: &Path) -> Option<File> {
+    let directory = File::open(path).ok()?;
+    directory.try_lock().ok()?;
+    Some(directory)
+}
+
+/// Removes what killed calls for this target have left. It is in nobody's way, so failures do not
+/// matter.
+fn remove_leftovers(target: &Path) {
+    let Some(prefix) = prefix(target) else { return };
+    let parent = match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let id = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
+        if id.is_some_and(|id| Uuid::try_parse(id).is_ok())
+            && let Some(_lock) = lock(&entry.path())
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// An unfinished copy. It is removed unless it is published.
 struct Unfinished {
     path: PathBuf,
@@ -183,11 +221,10 @@ struct Unfinished {
 
 impl Unfinished {
     fn beside(target: &Path) -> Result<Unfinished, Error> {
-        let Some(name) = target.file_name() else {
+        let Some(prefix) = prefix(target) else {
             return Err(Error::invalid("path", "the path has no file name"));
         };
-        let unique = Uuid::new_v4().simple();
-        let name = format!(".{}.{unique}.unfinished", name.to_string_lossy());
+        let name = format!("{prefix}{}{ENDING}", Uuid::new_v4().simple());
         Ok(Unfinished { path: target.with_file_name(name) })
     }
 

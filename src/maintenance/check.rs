@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     Error, EventStore,
-    maintenance::{SCRATCH, about, mend, repair::RepairReport},
+    maintenance::{SCRATCH, about, mend, repair::RepairReport, without_place},
     storage::{CopiedSite, Losses, Site},
     verify::{Finding, Report},
 };
@@ -82,15 +82,16 @@ pub fn verify(path: impl AsRef<Path>, options: &VerifyOptions) -> Result<Report,
 
 fn check(copy: &CopiedSite) -> Result<Report, Error> {
     let path = copy.site().path();
+    let is_new_backup = copy.site().is_new_backup()?;
     let store = match mend::options(copy.site(), Losses::None).open(path) {
         Err(Error::Corrupted { .. }) => return check_what_does_not_open(copy),
         opened => opened?,
     };
     let mut report = store.verify()?;
-    if let Some(reason) = store.recovery().reason() {
+    if let Some(reason) = store.recovery().reason().filter(|_| !is_new_backup) {
         let place = path.join("trees").display().to_string();
-        let found =
-            Finding { code: "trees-damaged", place, position: None, message: reason.into() };
+        let message = without_place(reason, &place).to_owned();
+        let found = Finding { code: "trees-damaged", place, position: None, message };
         report.findings.insert(0, found);
     }
     store.close()?;

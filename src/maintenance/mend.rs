@@ -2,7 +2,7 @@
 
 use crate::{
     Error, EventStore, Options,
-    maintenance::repair::RepairReport,
+    maintenance::{repair::RepairReport, without_place},
     storage::{Losses, Site},
     verify::{Finding, Report},
 };
@@ -21,7 +21,7 @@ const OF_TREES: [&str; 8] = [
 
 /// Repairs the store in place.
 pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
-    let mut work = Work { site, steps: Vec::new() };
+    let mut work = Work { site, is_new_backup: site.is_new_backup()?, steps: Vec::new() };
     if let Some(reason) = site.restore_superblock()? {
         let message = format!("{reason}; rewritten with the store id of the journal");
         work.step("superblock-damaged", site.path().join("ANNALS"), None, message);
@@ -52,6 +52,8 @@ pub(super) fn options(site: &Site, losses: Losses) -> Options {
 
 struct Work<'a> {
     site: &'a Site,
+    /// Whether the store is a backup, to which the first open adds the trees.
+    is_new_backup: bool,
     steps: Vec<Finding>,
 }
 
@@ -64,6 +66,7 @@ impl Work<'_> {
         message: String,
     ) {
         let place = place.as_ref().display().to_string();
+        let message = without_place(&message, &place).to_owned();
         self.steps.push(Finding { code, place, position, message });
     }
 
@@ -102,7 +105,9 @@ impl Work<'_> {
     /// Reports what the open did.
     fn note_opening(&mut self, store: &EventStore) {
         let path = self.site.path();
-        if let Some(reason) = store.recovery().reason() {
+        // Later opens have the trees that the first one has built.
+        let is_new_backup = std::mem::take(&mut self.is_new_backup);
+        if let Some(reason) = store.recovery().reason().filter(|_| !is_new_backup) {
             let message = format!("{reason}; rebuilt from the journal");
             self.step("trees-damaged", path.join("trees"), None, message);
         }

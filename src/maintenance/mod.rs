@@ -18,6 +18,13 @@ use crate::{Error, storage::CopiedSite};
 /// The directory for private copies, unless the caller names another.
 const SCRATCH: &str = "/tmp";
 
+/// What is wrong, without the place in front: a finding names its place anyway.
+fn without_place<'a>(message: &'a str, place: &str) -> &'a str {
+    let rest = message.strip_prefix(place).unwrap_or_default();
+    let rest = rest.strip_prefix(" is damaged: ").or_else(|| rest.strip_prefix(": "));
+    rest.unwrap_or(message)
+}
+
 /// Turns an error about a private copy into one about the store.
 fn about(copy: &CopiedSite, error: Error) -> Error {
     match error {

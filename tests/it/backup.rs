@@ -9,8 +9,8 @@ use std::{
 
 use crate::support::units::{AppendUnits, Unit};
 use annals::{
-    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader, SnapshotKey,
-    backup, compact,
+    BackupOptions, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader,
+    RepairOptions, SnapshotKey, VerifyOptions, backup, compact, repair, verify,
 };
 use uuid::Uuid;
 
@@ -293,4 +293,44 @@ fn a_backup_with_unsealed_files_is_not_continued_after_a_compaction() {
     assert_eq!(error.code(), ErrorCode::InvalidArgument, "{error}");
     assert_eq!(Reader::open(&target).unwrap().read_all().map(Result::unwrap).count(), 1_000);
     assert_eq!(EventStore::open(&target).unwrap().head().unwrap(), 1_000);
+}
+
+#[test]
+fn a_backup_lacks_no_trees_until_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory.path().join("store"));
+    let path = directory.path().join("copy");
+    for _ in 0..2 {
+        store.backup(&path).unwrap();
+        let report = verify(&path, &VerifyOptions::new()).unwrap();
+        assert_eq!((report.findings, report.events), (Vec::new(), 301));
+        let plan = repair(&path, &RepairOptions::new()).unwrap();
+        assert_eq!((plan.steps, plan.lost), (Vec::new(), Vec::new()));
+    }
+    EventStore::open(&path).unwrap().close().unwrap();
+    fs::remove_dir_all(path.join("trees")).unwrap();
+    let report = verify(&path, &VerifyOptions::new()).unwrap();
+    let words =
+        format!("trees-damaged: {}: the directory is missing", path.join("trees").display());
+    assert_eq!(report.findings[0].to_string(), words);
+}
+
+#[test]
+fn what_killed_backups_have_left_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory.path().join("store"));
+    let left = |id: &str, name: &str| directory.path().join(format!(".{name}.{id}.unfinished"));
+    let id = "67e5504410b1426f9247bb680e5fe0c8";
+    let (killed, running) = (left(id, "copy"), left(&id.replace('6', "7"), "copy"));
+    let (other, foreign) = (left(id, "other"), left("mine", "copy"));
+    for path in [&killed, &running, &other, &foreign] {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("file"), "x").unwrap();
+    }
+    let lock = fs::File::open(&running).unwrap();
+    lock.try_lock().unwrap();
+    store.backup(directory.path().join("copy")).unwrap();
+    assert!(!killed.exists(), "nobody writes it any more");
+    assert!(running.exists() && other.exists() && foreign.exists());
+    EventStore::open(directory.path().join("copy")).unwrap();
 }

@@ -17,14 +17,12 @@ use std::{
     sync::Arc,
 };
 
-use uuid::Uuid;
-
 use crate::{
     Error,
     codec::{
         FORMAT_VERSION,
         frame::{FIRST_FRAME_OFFSET, FileHeader},
-        head::{Beyond, HEAD_BYTES, HeadRecord, HeadState, LogEnd},
+        head::{HEAD_BYTES, HeadRecord, HeadState, LogEnd},
         superblock::Superblock,
     },
     storage::{
@@ -411,15 +409,8 @@ impl Copier<'_> {
     /// Records where the backup ends, and makes the directory a store.
     fn publish_head(&self) -> Result<(), Error> {
         let before = self.site.before;
-        let record = HeadRecord {
-            state: HeadState::Closed,
-            turn: before.map_or(1, |before| before.turn + 1),
-            end: self.end,
-            beyond: Beyond::Nothing,
-            inode: 0,
-            boot_id: Uuid::nil(),
-            is_sure: true,
-        };
+        let turn = before.map_or(1, |before| before.turn + 1);
+        let record = HeadRecord::of_backup(turn, self.end);
         let (slot, offset) = record.encode(&self.storage.checksum);
         let mut bytes = vec![0; HEAD_BYTES];
         let at = usize::try_from(offset).unwrap_or(0);

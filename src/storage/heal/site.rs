@@ -69,6 +69,19 @@ impl Site {
         Lock::probe(&self.path)
     }
 
+    /// Whether this is a backup that has not been opened for writing yet, and so has no trees.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn is_new_backup(&self) -> Result<bool, Error> {
+        if self.path.join(names::TREES).symlink_metadata().is_ok() {
+            return Ok(false);
+        }
+        let Ok(Some(superblock)) = superblock::read(&self.path) else { return Ok(false) };
+        let record = head::read(&self.path, &Checksum::of_store(superblock.store_id))?;
+        Ok(record.is_some_and(|record| record.is_of_backup()))
+    }
+
     /// Rewrites a superblock that cannot be read, and returns what was wrong with it.
     ///
     /// # Errors
