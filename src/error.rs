@@ -135,8 +135,10 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
-    /// A handler supplied by the caller failed.
+    /// A handler or an [upcaster](crate::Upcasters) supplied by the caller failed.
     Handler {
+        /// Whether it was an upcaster.
+        is_upcaster: bool,
         /// The type of the event that was passed to it.
         event_type: String,
         /// The position of that event.
@@ -299,6 +301,9 @@ impl fmt::Display for Error {
             Error::DuplicateEventId { id, position: None } => {
                 write!(f, "event id {id} occurs twice in the append")
             }
+            Error::Locked { path, process: Some(process) } if *process == std::process::id() => {
+                write!(f, "{} is already open in this process: close it there", path.display())
+            }
             Error::Locked { path, process: Some(process) } => {
                 write!(
                     f,
@@ -342,8 +347,9 @@ impl fmt::Display for Error {
             Error::Parse { line, column, reason } => {
                 write!(f, "line {line}, column {column}: {reason}")
             }
-            Error::Handler { event_type, position, .. } => {
-                write!(f, "the handler for {event_type} failed at position {position}")
+            Error::Handler { is_upcaster, event_type, position, .. } => {
+                let what = if *is_upcaster { "upcaster" } else { "handler" };
+                write!(f, "the {what} for {event_type} failed at position {position}")
             }
             Error::Internal { reason } => write!(f, "internal error in annals: {reason}"),
         }

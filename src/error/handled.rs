@@ -5,22 +5,38 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use crate::Error;
+use crate::{Error, event::RecordedEvent};
 
 type Cause = dyn std::error::Error + Send + Sync;
 
 impl Error {
     /// Runs the caller's handler for an event.
     pub(crate) fn of_handler(
-        event_type: &str,
-        position: u64,
+        event: &RecordedEvent,
+        run: impl FnOnce() -> Result<(), Box<Cause>>,
+    ) -> Result<(), Error> {
+        Error::of_caller(false, event, run)
+    }
+
+    /// Runs a step of the caller's upcasters for an event.
+    pub(crate) fn of_upcaster(
+        event: &RecordedEvent,
+        run: impl FnOnce() -> Result<(), Box<Cause>>,
+    ) -> Result<(), Error> {
+        Error::of_caller(true, event, run)
+    }
+
+    fn of_caller(
+        is_upcaster: bool,
+        event: &RecordedEvent,
         run: impl FnOnce() -> Result<(), Box<Cause>>,
     ) -> Result<(), Error> {
         let outcome = catch_unwind(AssertUnwindSafe(run));
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(payload)));
         outcome.map_err(|source| Error::Handler {
-            event_type: event_type.to_owned(),
-            position,
+            is_upcaster,
+            event_type: event.event_type().to_owned(),
+            position: event.position(),
             source: source.into(),
         })
     }

@@ -92,33 +92,35 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
             return Err(Error::invalid("state", reason));
         }
         let mut count = 0;
-        let events = self.store.read_all().at_home().from_position(self.position + 1);
+        let events = self.store.read_all().at_home().as_recorded();
+        let events = events.from_position(self.position + 1);
         for event in events.limit(limit) {
             if is_over() {
                 break;
             }
-            self.apply(&event?)?;
+            self.apply(event?)?;
             count += 1;
             self.save_if_due();
         }
         Ok(count)
     }
 
-    fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
+    fn apply(&mut self, event: RecordedEvent) -> Result<(), Error> {
+        let position = event.position();
         // An event is left out only after it has failed, so the state kept for undo is later than
         // the event, and no replay meets it again.
-        let is_left_out = event.position() == self.left_out;
+        let is_left_out = position == self.left_out;
         if !is_left_out && self.handlers.handles(event.event_type()) {
             self.undo.keep(&self.state, self.position).map_err(|reason| {
                 Error::invalid("state", format!("at position {}: {reason}", self.position))
             })?;
-            if let Err(error) = self.handlers.run(&mut self.state, event) {
+            if let Err(error) = self.handlers.run(&mut self.state, event, self.store.upcasters()) {
                 self.restore();
                 return Err(error);
             }
             self.undo.note_handled();
         }
-        self.position = event.position();
+        self.position = position;
         Ok(())
     }
 
@@ -144,10 +146,12 @@ impl<S: Serialize + DeserializeOwned> Engine<S> {
 
     fn replay(&mut self, last: u64) -> Result<(), Error> {
         let count = last - self.position;
-        for event in self.store.read_all().from_position(self.position + 1).limit(count) {
+        let events = self.store.read_all().as_recorded().from_position(self.position + 1);
+        for event in events.limit(count) {
             let event = event?;
-            self.handlers.run(&mut self.state, &event)?;
-            self.position = event.position();
+            let position = event.position();
+            self.handlers.run(&mut self.state, event, self.store.upcasters())?;
+            self.position = position;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Error,
+    Error, Upcasters,
     event::{RecordedEvent, variants},
 };
 
@@ -158,12 +158,18 @@ impl<S> Handlers<S> {
         self.by_type.get(event_type).or(self.otherwise.as_ref())
     }
 
-    /// Runs the handler for the event, if there is one. After a failure or a panic the state may be
-    /// partly changed.
-    pub(super) fn run(&self, state: &mut S, event: &RecordedEvent) -> Result<(), Error> {
+    /// Runs the handler for a recorded event, if there is one. Only then the event is converted: an
+    /// upcaster that fails concerns nobody else. After a failure or a panic the state may be partly
+    /// changed.
+    pub(super) fn run(
+        &self,
+        state: &mut S,
+        event: RecordedEvent,
+        upcasters: &Upcasters,
+    ) -> Result<(), Error> {
         let Some(handler) = self.handler(event.event_type()) else { return Ok(()) };
-        let (event_type, position) = (event.event_type(), event.position());
-        Error::of_handler(event_type, position, || handler(state, event))
+        let event = upcasters.apply(event)?;
+        Error::of_handler(&event, || handler(state, &event))
     }
 }
 

@@ -39,12 +39,13 @@ impl<S> Loaded<S> {
         handlers: &Handlers<S>,
         up_to: UpTo,
     ) -> Result<(), Error> {
-        for event in store.read_stream(stream).from_version(self.version + 1) {
+        for event in store.read_stream(stream).as_recorded().from_version(self.version + 1) {
             let event = event?;
             if up_to.includes(&event) {
-                handlers.run(&mut self.state, &event)?;
-                self.version = event.version();
-                self.position = event.position();
+                let (version, position) = (event.version(), event.position());
+                handlers.run(&mut self.state, event, store.upcasters())?;
+                self.version = version;
+                self.position = position;
             } else if !up_to.has_gaps() {
                 break;
             }

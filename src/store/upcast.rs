@@ -210,7 +210,7 @@ impl Upcasters {
         let mut upcast = Upcast { event: &event, data };
         let skipped = usize::try_from(version - chain.first).unwrap_or(usize::MAX);
         for step in chain.steps.iter().skip(skipped) {
-            Error::of_handler(event.event_type(), event.position(), || step(&mut upcast))?;
+            Error::of_upcaster(&event, || step(&mut upcast))?;
         }
         let data = upcast.data;
         with_data(&event, &data, chain.newest())

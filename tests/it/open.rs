@@ -65,7 +65,10 @@ fn a_second_open_is_refused_until_the_first_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let store = EventStore::open(&path).unwrap();
-    assert_eq!(code(EventStore::open(&path)), ErrorCode::Locked);
+    let refused = EventStore::open(&path).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Locked);
+    let words = "store is already open in this process: close it there";
+    assert!(refused.to_string().ends_with(words), "{refused}");
     append(&store, 1);
     store.close().unwrap();
     let second = EventStore::open(&path).unwrap();

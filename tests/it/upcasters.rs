@@ -164,7 +164,8 @@ fn check_rest(events: Events) {
 fn a_step_that_panics_fails() {
     let panics = Upcasters::new().step("Listed", 1, |_| panic!("no list"));
     let store = Options::new().upcasters(panics.unwrap()).open_in_memory().unwrap();
-    let live = Projection::new("p", &store, 0_u64, Handlers::new()).live().unwrap();
+    let handlers = Handlers::new().when("Listed", |_: &mut u64, _| Ok(()));
+    let live = Projection::new("p", &store, 0_u64, handlers).live().unwrap();
     store.append("s", Any, [listed("[]")]).unwrap();
     let failure = store.read_all().next().unwrap().unwrap_err();
     assert!(matches!(failure, Error::Handler { position: 1, .. }), "{failure:?}");
@@ -194,4 +195,28 @@ fn a_chain_has_no_gap() {
         assert!(failure.to_string().ends_with("the steps of T end at version 7"), "{failure}");
     }
     assert!(two.step("U", 1, none).is_ok());
+}
+
+#[test]
+fn a_step_that_fails_stops_only_who_handles_its_type() {
+    let store = Options::new().upcasters(upcasters()).open_in_memory().unwrap();
+    let count = |n: &mut u64, _: &RecordedEvent| {
+        *n += 1;
+        Ok(())
+    };
+    let others = Handlers::new().when("Other", count);
+    let mut pulled = Projection::new("others", &store, 0_u64, others.clone());
+    let live = Projection::new("live", &store, 0_u64, others.clone()).live().unwrap();
+    let listing = Projection::new("listed", &store, 0_u64, Handlers::new().when("Listed", count));
+    let listing = listing.live().unwrap();
+    fill(&store);
+    assert_eq!(pulled.catch_up().unwrap(), 6);
+    assert_eq!((*pulled.state(), *live.try_state().unwrap()), (1, 1));
+    assert_eq!(store.load("s", 0, &others).unwrap().state, 1);
+    let failure = listing.try_state().unwrap_err();
+    assert!(failure.to_string().contains("the upcaster for Listed failed"), "{failure}");
+    assert_eq!(*listing.last_state(), 1);
+    // That one event is left out.
+    listing.resume_after().unwrap();
+    assert_eq!(*listing.try_state().unwrap(), 4);
 }
