@@ -352,7 +352,10 @@ typedef struct annals_string {
 typedef struct annals_new_event {
   /** sizeof(annals_new_event), the same for all events of an array. */
   size_t struct_size;
-  /** ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID, ANNALS_EVENT_HAS_TIMESTAMP. */
+  /**
+   * ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_TIMESTAMP. ANNALS_EVENT_HAS_ID is not needed: `id`
+   * alone says whether there is an id. With it, a NULL `id` is ANNALS_E_INVALID_ARGUMENT.
+   */
   uint32_t flags;
   /**
    * 16 bytes (a UUID), or NULL for none. If every event has an id, a retry of the append is
@@ -1005,7 +1008,9 @@ ANNALS_NOEXCEPT;
  * Functions that only read accept this store; functions that write return ANNALS_E_READ_ONLY. Each
  * call sees all events that are durable at that time. An iterator sees the events that were
  * durable when it was created. A subscription follows the appends of any process. If the journal
- * is damaged, all events before the damage are returned, then ANNALS_E_CORRUPT.
+ * is damaged, all events before the damage are returned, then ANNALS_E_CORRUPT. If the directory
+ * is removed, or another store takes its place, calls return ANNALS_E_CLOSED; a store that was
+ * compacted is the same store.
  *
  * @param path The directory, UTF-8.
  * @param path_len Its length in bytes, or ANNALS_NUL_TERMINATED.
@@ -1117,10 +1122,10 @@ ANNALS_NOEXCEPT;
  * @param store The store.
  * @param out_position Receives the position; 0 if there is no event.
  * @param err Receives an error object on failure. May be NULL.
- * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
- * ANNALS_E_PANIC.
+ * @return ANNALS_OK; for a reader also ANNALS_E_CLOSED, ANNALS_E_CORRUPT and ANNALS_E_IO;
+ * ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
- * Threads: thread-safe. Blocking: never. Since: 0.1.0
+ * Threads: thread-safe. Blocking: never; a reader may read files. Since: 0.1.0
  */
 ANNALS_API
 ANNALS_NODISCARD
@@ -1138,7 +1143,8 @@ ANNALS_NOEXCEPT;
  * @param out_version Receives the version; 0 if there is no such stream.
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT or ANNALS_E_LIMIT if the stream id is invalid;
- * ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+ * ANNALS_E_PANIC.
  *
  * Threads: thread-safe. Blocking: may read files. Since: 0.1.0
  */
@@ -1165,8 +1171,8 @@ ANNALS_NOEXCEPT;
  * @return ANNALS_OK; ANNALS_E_IO, with the os code EEXIST if `path` holds something else;
  * ANNALS_E_LOCKED if the backup is open; ANNALS_E_CORRUPT if events cannot be read;
  * ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT, also for a store in memory, a path inside the
- * store, and a backup with a different history; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
- * ANNALS_E_PANIC.
+ * store, and a backup with a different history; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: thread-safe. Blocking: reads and writes files. Since: 0.1.0
  */
@@ -1960,8 +1966,8 @@ ANNALS_API void annals_stream_iter_free(struct annals_stream_iter *iter) ANNALS_
  * @param out_position Receives the position; 0 if the consumer has saved none.
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT or ANNALS_E_LIMIT if the name is invalid;
- * ANNALS_E_CORRUPT if the checkpoint is damaged; ANNALS_E_IO; ANNALS_E_MISUSE; ANNALS_E_BUSY;
- * ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * ANNALS_E_CORRUPT if the checkpoint is damaged; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE;
+ * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: thread-safe. Blocking: may read files. Since: 0.1.0
  */
@@ -2120,7 +2126,7 @@ ANNALS_NOEXCEPT;
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK; ANNALS_NOT_FOUND if there is no usable snapshot; ANNALS_E_INVALID_ARGUMENT or
  * ANNALS_E_LIMIT if the name is invalid; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_NO_MEMORY;
- * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Ownership: the caller frees the snapshot with annals_snapshot_free, before or after the store is
  * closed. Threads: thread-safe. Blocking: may read files. Since: 0.1.0
@@ -2514,8 +2520,8 @@ ANNALS_NOEXCEPT;
  * NULL.
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK; ANNALS_DONE if `write` asked to stop; ANNALS_E_CALLBACK; ANNALS_E_CORRUPT;
- * ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
- * ANNALS_E_PANIC.
+ * ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: thread-safe. Blocking: reads files, and runs `write`. Since: 0.1.0
  */
@@ -2539,8 +2545,8 @@ ANNALS_NOEXCEPT;
  * is no file. May be NULL.
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK; ANNALS_E_IO, with the os code EEXIST if `path` exists; ANNALS_E_NO_SPACE;
- * ANNALS_E_CORRUPT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
- * ANNALS_E_PANIC.
+ * ANNALS_E_CORRUPT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+ * ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: thread-safe. Blocking: reads and writes files. Since: 0.1.0
  */
@@ -2659,8 +2665,8 @@ ANNALS_NOEXCEPT;
  * be NULL.
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK, with or without findings; ANNALS_DONE if `finding` asked to stop;
- * ANNALS_E_CALLBACK; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
- * ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+ * ANNALS_E_CALLBACK; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_CLOSED;
+ * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
  * Threads: thread-safe. Blocking: reads every file, twice. Since: 0.1.0
  */

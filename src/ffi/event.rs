@@ -133,7 +133,8 @@ impl annals_string {
 pub struct annals_new_event {
     /// sizeof(annals_new_event), the same for all events of an array.
     pub struct_size: usize,
-    /// ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID, ANNALS_EVENT_HAS_TIMESTAMP.
+    /// ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_TIMESTAMP. ANNALS_EVENT_HAS_ID is not needed: `id`
+    /// alone says whether there is an id. With it, a NULL `id` is ANNALS_E_INVALID_ARGUMENT.
     pub flags: u32,
     /// 16 bytes (a UUID), or NULL for none. If every event has an id, a retry of the append is
     /// safe.

@@ -69,8 +69,8 @@ pub type annals_read_fn = Option<
 /// NULL.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_DONE if `write` asked to stop; ANNALS_E_CALLBACK; ANNALS_E_CORRUPT;
-/// ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC.
+/// ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Threads: thread-safe. Blocking: reads files, and runs `write`. Since: 0.1.0
 ///
@@ -113,8 +113,8 @@ pub unsafe extern "C" fn annals_export_ndjson(
 /// is no file. May be NULL.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_IO, with the os code EEXIST if `path` exists; ANNALS_E_NO_SPACE;
-/// ANNALS_E_CORRUPT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC.
+/// ANNALS_E_CORRUPT; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Threads: thread-safe. Blocking: reads and writes files. Since: 0.1.0
 ///

@@ -113,7 +113,9 @@ pub unsafe extern "C" fn annals_open(
 /// Functions that only read accept this store; functions that write return ANNALS_E_READ_ONLY. Each
 /// call sees all events that are durable at that time. An iterator sees the events that were
 /// durable when it was created. A subscription follows the appends of any process. If the journal
-/// is damaged, all events before the damage are returned, then ANNALS_E_CORRUPT.
+/// is damaged, all events before the damage are returned, then ANNALS_E_CORRUPT. If the directory
+/// is removed, or another store takes its place, calls return ANNALS_E_CLOSED; a store that was
+/// compacted is the same store.
 ///
 /// @param path The directory, UTF-8.
 /// @param path_len Its length in bytes, or ANNALS_NUL_TERMINATED.
@@ -275,10 +277,10 @@ pub unsafe extern "C" fn annals_flush(
 /// @param store The store.
 /// @param out_position Receives the position; 0 if there is no event.
 /// @param err Receives an error object on failure. May be NULL.
-/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC.
+/// @return ANNALS_OK; for a reader also ANNALS_E_CLOSED, ANNALS_E_CORRUPT and ANNALS_E_IO;
+/// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: thread-safe. Blocking: never. Since: 0.1.0
+/// Threads: thread-safe. Blocking: never; a reader may read files. Since: 0.1.0
 ///
 /// # Safety
 /// Each pointer is NULL or satisfies its description above.
@@ -308,7 +310,8 @@ pub unsafe extern "C" fn annals_head(
 /// @param out_version Receives the version; 0 if there is no such stream.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT or ANNALS_E_LIMIT if the stream id is invalid;
-/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
+/// ANNALS_E_PANIC.
 ///
 /// Threads: thread-safe. Blocking: may read files. Since: 0.1.0
 ///
@@ -348,8 +351,8 @@ pub unsafe extern "C" fn annals_stream_version(
 /// @return ANNALS_OK; ANNALS_E_IO, with the os code EEXIST if `path` holds something else;
 /// ANNALS_E_LOCKED if the backup is open; ANNALS_E_CORRUPT if events cannot be read;
 /// ANNALS_E_NO_SPACE; ANNALS_E_INVALID_ARGUMENT, also for a store in memory, a path inside the
-/// store, and a backup with a different history; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED;
-/// ANNALS_E_PANIC.
+/// store, and a backup with a different history; ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY;
+/// ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Threads: thread-safe. Blocking: reads and writes files. Since: 0.1.0
 ///

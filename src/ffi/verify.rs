@@ -62,8 +62,8 @@ pub(in crate::ffi) unsafe fn hand_over<'a>(
 /// be NULL.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK, with or without findings; ANNALS_DONE if `finding` asked to stop;
-/// ANNALS_E_CALLBACK; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
-/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// ANNALS_E_CALLBACK; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_CLOSED;
+/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Threads: thread-safe. Blocking: reads every file, twice. Since: 0.1.0
 ///

@@ -97,6 +97,10 @@ impl<'a> Import<'a> {
     }
 
     fn run(&mut self, reader: impl Read) -> Result<(), Error> {
+        if !self.options.is_dry_run {
+            // Before any input is taken from the reader.
+            self.store.storage().check_writable()?;
+        }
         self.head = self.store.head()?;
         if self.options.mode == ImportMode::Faithful {
             self.next = Some(self.head.saturating_add(1));

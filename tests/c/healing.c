@@ -27,6 +27,12 @@ static int32_t refuse(void *user_data, const uint8_t *data, size_t len) {
   return -7;
 }
 
+static int32_t never_asked(void *user_data, uint8_t *buffer, size_t capacity, size_t *out_len) {
+  (void)user_data, (void)buffer, (void)capacity, (void)out_len;
+  CHECK(false);
+  return 0;
+}
+
 static void damage(void) { CHECK(remove("store.annals/trees/conf") == 0); }
 
 int main(void) {
@@ -80,6 +86,9 @@ int main(void) {
   EXPECT(ANNALS_E_READ_ONLY,
          annals_snapshot_save(reader, "x", NT, 1, (const uint8_t *)"y", 1, &error));
   EXPECT(ANNALS_E_READ_ONLY, annals_flush(reader, &error));
+  /* Before it asks for the first byte. */
+  EXPECT(ANNALS_E_READ_ONLY, annals_import_ndjson(reader, ANNALS_IMPORT_FAITHFUL, 0, never_asked,
+                                                  NULL, &events, &error));
   CHECK(annals_options_set_wait_ms(options, 30) == ANNALS_OK);
   EXPECT(ANNALS_E_LOCKED, annals_open("store.annals", NT, options, &other, &error));
   OK(annals_close(reader, &error));

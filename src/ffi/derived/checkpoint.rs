@@ -21,8 +21,8 @@ use crate::ffi::{
 /// @param out_position Receives the position; 0 if the consumer has saved none.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT or ANNALS_E_LIMIT if the name is invalid;
-/// ANNALS_E_CORRUPT if the checkpoint is damaged; ANNALS_E_IO; ANNALS_E_MISUSE; ANNALS_E_BUSY;
-/// ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// ANNALS_E_CORRUPT if the checkpoint is damaged; ANNALS_E_IO; ANNALS_E_CLOSED; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Threads: thread-safe. Blocking: may read files. Since: 0.1.0
 ///

@@ -85,7 +85,7 @@ pub unsafe extern "C" fn annals_snapshot_save(
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_NOT_FOUND if there is no usable snapshot; ANNALS_E_INVALID_ARGUMENT or
 /// ANNALS_E_LIMIT if the name is invalid; ANNALS_E_CORRUPT; ANNALS_E_IO; ANNALS_E_NO_MEMORY;
-/// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
+/// ANNALS_E_CLOSED; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller frees the snapshot with annals_snapshot_free, before or after the store is
 /// closed. Threads: thread-safe. Blocking: may read files. Since: 0.1.0

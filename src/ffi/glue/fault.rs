@@ -78,6 +78,10 @@ impl Details {
         Details::new(ANNALS_E_BUSY, format_args!("the {what} is in use: {advice}"))
     }
 
+    pub(in crate::ffi) fn live() -> Fault {
+        Details::new(ANNALS_E_BUSY, "the projection is live: make a new one for this")
+    }
+
     pub(in crate::ffi) fn forked() -> Fault {
         Details::new(ANNALS_E_FORKED, Error::Forked)
     }

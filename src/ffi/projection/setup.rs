@@ -13,7 +13,7 @@ use crate::ffi::{
         arguments::{self, Out},
         fault::Details,
         guard::{self, ErrorOut},
-        handle::{self, Opaque},
+        handle,
     },
     projection::object::{Projected, annals_projection},
     read::check_name,
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn annals_projection_when(
         check_name("event type", "event type (bytes)", event_type)?;
         let mut pulled = projected.alone()?;
         let Some(pulled) = pulled.as_mut() else {
-            return Err(Details::busy(annals_projection::NAME).of("it is live"));
+            return Err(Details::live());
         };
         if projected.table.set(event_type.to_owned(), callback) {
             let table = Arc::clone(&projected.table);

@@ -108,7 +108,7 @@ pub unsafe extern "C" fn annals_projection_load_snapshot(
         let restore = restore.ok_or_else(|| Details::invalid("restore", "it is NULL"))?;
         let mut pulled = projected.alone()?;
         let Some(pulled) = pulled.as_mut() else {
-            return Err(Details::busy(annals_projection::NAME).of("it is live"));
+            return Err(Details::live());
         };
         let Some(snapshot) = projected.store.events.load_snapshot(projected.key())? else {
             return Ok(ANNALS_NOT_FOUND);
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn annals_projection_reset(
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
         let mut pulled = projected.alone()?;
         let Some(pulled) = pulled.as_mut() else {
-            return Err(Details::busy(annals_projection::NAME).of("it is live"));
+            return Err(Details::live());
         };
         pulled.reset();
         projected.table.go_on();
