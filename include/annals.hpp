@@ -791,8 +791,10 @@ class read_options {
     return *this;
   }
 
-  /// The options for the C functions, with a status. If it is an error, do not use the options.
-  std::pair<detail::owned<annals_read_options>, annals_status> raw() const {
+  /// The options for the C functions, with a status. If it is an error, do not use the options;
+  /// if the query caused it, `err` says why.
+  std::pair<detail::owned<annals_read_options>, annals_status> raw(
+      annals_error **err = nullptr) const {
     detail::owned<annals_read_options> made(annals_read_options_new());
     annals_status status = made ? ANNALS_OK : ANNALS_E_NO_MEMORY;
     const auto then = [&status](auto &&step) {
@@ -817,7 +819,7 @@ class read_options {
       then([&] { return annals_read_options_add_type(raw, type.data(), type.size()); });
     }
     if (query_) {
-      const auto [query, made_query] = query_->raw(nullptr);
+      const auto [query, made_query] = query_->raw(err);
       then([&, status_of = made_query] { return status_of; });
       then([&, raw_query = query.get()] { return annals_read_options_set_query(raw, raw_query); });
     }
@@ -1199,7 +1201,6 @@ class store;
 /// returns, no handler is running, and all of them are destroyed. Objects to which handlers refer
 /// must outlive the projection. A handler may itself destroy the projection: then it is the last
 /// one to run.
-/// destroy the projection: then it is the last one.
 class projection {
  public:
 #ifndef ANNALS_NO_EXCEPTIONS
@@ -1405,19 +1406,33 @@ inline returned<std::string> compact(std::string_view path) {
 }
 
 /// Passes every event of a store that can be read to `write(std::string_view)` as NDJSON, even if
-/// the store cannot be opened. Returns how many complete lines `write` has taken.
+/// the store cannot be opened. Returns how many complete lines `write` has taken. Unless `missing`
+/// is null, each range of positions that is lost is added to it.
 template <class Write, class = std::enable_if_t<std::is_invocable_v<Write &, std::string_view>>>
-returned<std::uint64_t> salvage(std::string_view path, Write &&write) {
-  using carried = detail::carried<std::remove_reference_t<Write>>;
-  detail::failure failure;
-  carried call(write);
-  std::uint64_t events = 0;
-  const auto thunk = [](void *data, const std::uint8_t *piece, std::size_t len) noexcept {
-    return (*static_cast<carried *>(data))(detail::text(piece, len));
+returned<std::uint64_t> salvage(std::string_view path, Write &&write,
+                                std::vector<error> *missing = nullptr) {
+  const auto keep = [missing](const annals_error *lost) {
+    if (missing != nullptr) missing->emplace_back(annals_error_status(lost), lost);
   };
-  const annals_status status = annals_salvage(path.data(), path.size(), thunk, nullptr, &call,
-                                              &events, failure.out());
-  call.rethrow();
+  using writing = detail::carried<std::remove_reference_t<Write>>;
+  using keeping = detail::carried<const decltype(keep)>;
+  struct calls {
+    writing write;
+    keeping keep;
+  };
+  detail::failure failure;
+  calls both{writing(write), keeping(keep)};
+  std::uint64_t events = 0;
+  const auto take = [](void *data, const std::uint8_t *piece, std::size_t len) noexcept {
+    return static_cast<calls *>(data)->write(detail::text(piece, len));
+  };
+  const auto note = [](void *data, const annals_error *lost) noexcept {
+    return static_cast<calls *>(data)->keep(lost);
+  };
+  const annals_status status =
+      annals_salvage(path.data(), path.size(), take, note, &both, &events, failure.out());
+  both.write.rethrow();
+  both.keep.rethrow();
   return failure.or_else<std::uint64_t>(status, [&] { return events; });
 }
 
@@ -1451,7 +1466,8 @@ class store {
   }
 
   /// Closes the store and reports whether the last sync succeeded. The destructor closes it, too,
-  /// but reports nothing.
+  /// but reports nothing. Afterwards this object is empty, like one that was moved from, unless the
+  /// error was ANNALS_E_BUSY.
   returned<void> close() {
     detail::failure failure;
     annals_store *raw = raw_.release();
@@ -1621,7 +1637,7 @@ class store {
   returned<subscription> subscribe(std::uint64_t from_position,
                                    const read_options &options = {}) const {
     detail::failure failure;
-    auto [raw, status] = options.raw();
+    auto [raw, status] = options.raw(failure.out());
     annals_subscription *found = nullptr;
     if (status >= 0) {
       status = annals_subscribe(raw_.get(), from_position, raw.get(), &found, failure.out());
@@ -1921,7 +1937,7 @@ class store {
   template <class Start>
   returned<annals::events> read(const read_options &options, Start &&start) const {
     detail::failure failure;
-    auto [raw, status] = options.raw();
+    auto [raw, status] = options.raw(failure.out());
     annals_iter *found = nullptr;
     if (status >= 0) status = start(raw.get(), &found, failure.out());
     detail::owned<annals_iter> iter(found);

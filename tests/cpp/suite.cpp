@@ -51,6 +51,10 @@ static void batches_and_queries() {
   options.matching(annals::query().item({"Named"}, {}, "user-1"));
   CHECK(store.read_all(options).step().has_value());
   CHECK(store.read_query(annals::query::all()).step().has_value());
+  const annals::error refused = thrown([&] {
+    store.subscribe(1, annals::read_options().matching(annals::query().tagged({""})));
+  });
+  CHECK(std::string(refused.what()).find("invalid tag: it is empty") != std::string::npos);
 
   annals::batch second;
   second.append("user-2", annals::no_stream, {annals::new_event("Named", "1").tag("name:ada")})
@@ -240,6 +244,9 @@ void mending() {
   std::string saved;
   CHECK(annals::salvage("mended.annals", [&](std::string_view piece) { saved += piece; }) == 1);
   CHECK(saved.rfind("{\"event_id\": 1, ", 0) == 0);
+  std::vector<annals::error> missing;
+  const auto ignore = [](std::string_view) {};
+  CHECK(annals::salvage("mended.annals", ignore, &missing) == 1 && missing.empty());
   CHECK(annals::repair("mended.annals", ANNALS_REPAIR_APPLY).size() == 1);
   CHECK(annals::compact("mended.annals") == "mended.annals");
   CHECK(annals::store("mended.annals", strict).head() == 1);
