@@ -4,6 +4,7 @@ use std::{io, process::ExitCode};
 
 use annals::{AppendError, Error, ErrorCode};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// The outcome that the exit code reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub(crate) struct Failure {
     pub(crate) messages: Vec<String>,
     /// The code of the library's error, if it was one.
     code: Option<ErrorCode>,
+    /// The values in the messages, by name.
+    pub(crate) details: Map<String, Value>,
 }
 
 /// A failure as `--json` prints it.
@@ -88,11 +91,19 @@ pub(crate) struct FailureReport<'a> {
     code: Option<i32>,
     name: Option<String>,
     exit: u8,
+    /// The values in the messages, such as the line of a bad input.
+    #[serde(flatten)]
+    details: &'a Map<String, Value>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, messages: vec![message.into()], code: None }
+        Failure { exit, messages: vec![message.into()], code: None, details: Map::new() }
+    }
+
+    /// Adds a value under its name.
+    pub(crate) fn detail(&mut self, name: &str, value: impl Into<Value>) {
+        self.details.insert(name.to_owned(), value.into());
     }
 
     /// The same failure with one more message.
@@ -110,7 +121,30 @@ impl Failure {
             code: self.code.map(|code| code as i32),
             name: self.code.map(|code| format!("{code:?}")),
             exit: self.exit.number(),
+            details: &self.details,
         })
+    }
+
+    fn note_details(&mut self, error: &Error) {
+        match error {
+            Error::Parse { line, column, .. } => {
+                self.detail("line", *line);
+                self.detail("column", *column);
+            }
+            Error::DuplicateEventId { id, position } => {
+                self.detail("id", id.to_string());
+                self.detail("position", *position);
+            }
+            Error::Corrupted { place, position, .. } => {
+                self.detail("place", place.as_str());
+                self.detail("position", *position);
+            }
+            Error::LimitExceeded { limit, actual, .. } => {
+                self.detail("limit", *limit);
+                self.detail("actual", *actual);
+            }
+            _ => {}
+        }
     }
 
     /// The same failure, attributed to input data instead of the command line.
@@ -124,7 +158,7 @@ impl Failure {
     /// A failed write to standard output. A reader that closed the pipe is not a failure.
     pub(crate) fn stdout(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { exit: Exit::Done, messages: Vec::new(), code: None };
+            return Failure { messages: Vec::new(), ..Failure::new(Exit::Done, "") };
         }
         Failure::new(Exit::System, format!("cannot write to standard output: {error}"))
     }
@@ -134,12 +168,18 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let mut failure = Failure::new(Exit::from(error.code()), error.chain());
         failure.code = Some(error.code());
+        failure.note_details(&error);
+        let is_full = match &error {
+            Error::Poisoned { cause } => cause.code() == ErrorCode::NoSpace,
+            _ => false,
+        };
         let next = match error.code() {
             ErrorCode::Corrupted => {
                 "`annals repair` shows what can be done, `annals repair --apply` does it, and \
                  `annals salvage` saves every event that can be read"
             }
             ErrorCode::Closed => "its directory has been removed or replaced",
+            ErrorCode::Poisoned if is_full => "free some space, then run the command again",
             ErrorCode::NoSpace => "free some space, then run the command again",
             _ => return failure,
         };
@@ -152,10 +192,16 @@ impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Failure {
         match error {
             AppendError::Failed(error) => error.into(),
-            refused => Failure {
-                code: Some(refused.code()),
-                ..Failure::new(Exit::from(refused.code()), refused.to_string())
-            },
+            refused => {
+                let mut failure = Failure::new(Exit::from(refused.code()), refused.to_string());
+                failure.code = Some(refused.code());
+                if let AppendError::Conflict(conflict) = &refused {
+                    failure.detail("stream_id", conflict.stream.as_str());
+                    failure.detail("expected", conflict.expected.to_string());
+                    failure.detail("actual", conflict.actual);
+                }
+                failure
+            }
         }
     }
 }

@@ -23,6 +23,12 @@ pub(crate) struct Fault {
 pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
     let start = text.len() - text.trim_start_matches(is_space).len();
     let trimmed = text.trim_matches(is_space);
+    if trimmed.is_empty() {
+        return Err(Fault {
+            offset: 0,
+            reason: "it is empty: JSON has at least one value".to_owned(),
+        });
+    }
     if let Err(error) = serde_json::from_str::<&RawValue>(trimmed) {
         let Fault { offset, reason } = syntax_fault(trimmed, &error);
         return Err(Fault { offset: start + offset, reason });

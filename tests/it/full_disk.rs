@@ -4,6 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
+    compact,
 };
 
 use crate::support::{
@@ -129,6 +130,38 @@ fn a_store_on_a_full_disk_opens_for_reading() {
     append(&store).unwrap();
     check_readable(&store, 5_050);
     assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn a_compaction_on_a_full_disk_lacks_space_and_finds_no_damage() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let path = disk.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store).unwrap();
+    store.close().unwrap();
+    disk.fill();
+    let error = compact(&path).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
+    disk.free();
+    compact(&path).unwrap();
+    check_readable(&EventStore::open(&path).unwrap(), 50);
+}
+
+#[test]
+#[cfg(feature = "cli")]
+fn a_full_disk_is_named_with_what_to_do() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let path = disk.path().join("store");
+    EventStore::open(&path).unwrap().close().unwrap();
+    disk.fill();
+    let append = Command::new(env!("CARGO_BIN_EXE_annals"))
+        .args(["append".as_ref(), path.as_os_str(), "s".as_ref(), "T".as_ref(), "1".as_ref()])
+        .output()
+        .unwrap();
+    let words = String::from_utf8(append.stderr).unwrap();
+    assert_eq!(append.status.code(), Some(6), "{words}");
+    assert!(words.contains("no space left for "), "{words}");
+    assert!(words.contains("free some space, then run the command again"), "{words}");
 }
 
 #[test]

@@ -152,6 +152,7 @@ fn open_store(args: &ImportArgs) -> Result<EventStore, Error> {
 
 fn interrupted(args: &ImportArgs, report: &ImportReport) -> Failure {
     let mut failure = Failure::new(Exit::Interrupted, "interrupted");
+    failure.detail("events", report.events);
     let ImportArgs { store, file, mode, .. } = args;
     failure.messages.push(match (args.dry_run, report.events) {
         (true, _) => "dry run: nothing was written".to_owned(),
@@ -176,6 +177,10 @@ fn failed(args: &ImportArgs, head: u64, failure: ImportError) -> Failure {
     let line = failure.line.filter(|_| !matches!(failure.error, Error::Parse { .. }));
     let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let mut result = Failure::from(failure.error);
+    if let Some(line) = failure.line {
+        result.detail("line", line);
+    }
+    result.detail("events", events);
     for message in &mut result.messages {
         *message = format!("{input}: {line}{message}");
     }

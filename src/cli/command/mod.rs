@@ -52,15 +52,18 @@ fn open_existing(path: &Path) -> Result<EventStore, Error> {
 
 /// Opens a store for reading. It must exist.
 fn open_reader(path: &Path) -> Result<Reader, Failure> {
-    Reader::open(path).map_err(|error| {
-        let is_missing = match &error {
-            Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            _ => false,
-        };
-        let note = "check the path: only `annals append` and `annals import` create a store";
-        let failure = Failure::from(error);
-        if is_missing { failure.note(note) } else { failure }
-    })
+    Reader::open(path).map_err(of_missing)
+}
+
+/// A failure of a command that creates no store.
+fn of_missing(error: Error) -> Failure {
+    let is_missing = match &error {
+        Error::Io { action: "open", source, .. } => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    };
+    let note = "check the path: only `annals append` and `annals import` create a store";
+    let failure = Failure::from(error);
+    if is_missing { failure.note(note) } else { failure }
 }
 
 /// Opens a store for writing, and reports what had to be rebuilt for that.

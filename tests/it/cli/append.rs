@@ -42,7 +42,7 @@ fn append_refuses_data_that_is_not_json() {
     let place = Place::new();
     place.refuse(&["append", "s.annals", "a", "T", "{oops}"], 2, "invalid data: ");
     place.refuse(&["append", "s.annals", "a", "T", "NaN"], 2, "invalid data: ");
-    place.refuse(&["append", "s.annals", "a", "T", ""], 2, "invalid data: ");
+    place.refuse(&["append", "s.annals", "a", "T", ""], 2, "invalid data: it is empty");
     let metadata = ["append", "s.annals", "a", "T", "1", "--metadata", "[]"];
     place.refuse(&metadata, 2, "invalid metadata: ");
     let run = place.run_with(&["append", "s.annals", "a", "T"], b"\"\xFF\"");

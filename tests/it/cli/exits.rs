@@ -341,3 +341,45 @@ fn arguments_that_are_not_utf8_are_refused_or_taken() {
     let run = place.run(&[arg("import"), arg("new"), OsStr::from_bytes(b"missing\xFE")]);
     assert_eq!(run.code, Some(6), "{run:?}");
 }
+
+#[test]
+fn failures_have_their_details_as_members() {
+    let place = Place::new();
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    place.succeed(&["append", "s.annals", "a", "T", "1", "--id", id]);
+    place.file("in.ndjson", numbered(2..=3) + "{\"event_id\": 4}\n");
+    for (args, code, members) in [
+        (
+            &["append", "s.annals", "a", "T", "1", "--expected", "7"][..],
+            1,
+            "\"actual\":1,\"expected\":\"7\",\"stream_id\":\"a\"",
+        ),
+        (
+            &["append", "s.annals", "a", "T", "2", "--id", id],
+            1,
+            "\"id\":\"67e55044-10b1-426f-9247-bb680e5fe0c8\",\"position\":1",
+        ),
+        (&["import", "s.annals", "in.ndjson"], 3, "\"column\":15,\"events\":0,\"line\":3"),
+    ] {
+        let run = place.run(&[args, &["--json"]].concat());
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert!(run.stderr.ends_with(&format!(",\"exit\":{code},{members}}}\n")), "{run:?}");
+    }
+}
+
+#[test]
+fn a_backup_and_a_compaction_leave_nothing_to_find() {
+    let place = Place::new();
+    place.succeed(&["append", "s.annals", "a", "T", "1"]);
+    place.succeed(&["backup", "s.annals", "copy.annals"]);
+    let run = place.run(&["verify", "copy.annals"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
+    let report = place.succeed(&["compact", "s.annals", "--json"]);
+    assert!(report.starts_with("{\"bytes_before\":"), "{report}");
+    assert!(report.contains(",\"bytes_after\":") && report.lines().count() == 1, "{report}");
+    for command in ["verify", "repair", "salvage", "compact", "backup"] {
+        let args = [command, "none.annals", "out"];
+        let args = if command == "backup" { &args[..] } else { &args[..2] };
+        place.refuse(args, 6, "check the path: only `annals append` and `annals import` create");
+    }
+}

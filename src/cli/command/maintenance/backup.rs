@@ -4,7 +4,7 @@ use annals::{BackupOptions, backup};
 
 use crate::{
     args::BackupArgs,
-    command::interrupt::end_on_signal,
+    command::{interrupt::end_on_signal, of_missing},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn run(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
     end_on_signal("interrupted: run the command again to complete the backup", || {});
     let options = BackupOptions::new().link(args.link);
-    let report = backup(&args.store, &args.directory, &options)?;
+    let report = backup(&args.store, &args.directory, &options).map_err(of_missing)?;
     if output.is_json() {
         output.object(&report)?;
     } else {

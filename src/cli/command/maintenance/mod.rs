@@ -18,6 +18,6 @@ pub(super) fn run(command: Maintenance, output: &mut Output) -> Result<Exit, Fai
         Maintenance::Repair(args) => repair::run(args, output),
         Maintenance::Salvage(args) => salvage::run(args, output),
         Maintenance::Backup(args) => backup::run(&args, output),
-        Maintenance::Compact(args) => compact::run(&args),
+        Maintenance::Compact(args) => compact::run(&args, output),
     }
 }

@@ -6,7 +6,7 @@ use annals::{RepairOptions, repair};
 
 use crate::{
     args::RepairArgs,
-    command::interrupt::Scratch,
+    command::{interrupt::Scratch, of_missing},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -24,7 +24,7 @@ pub(super) fn run(args: RepairArgs, output: &mut Output) -> Result<Exit, Failure
         .apply(args.apply)
         .discard_evidence(args.discard_evidence)
         .scratch(scratch.path());
-    let report = repair(&args.store, &options)?;
+    let report = repair(&args.store, &options).map_err(of_missing)?;
     if output.is_json() {
         output.object(&report)?;
     } else {

@@ -12,7 +12,7 @@ use annals::{Error, SalvageOptions, SalvageReport, salvage_with};
 
 use crate::{
     args::SalvageArgs,
-    command::{interrupt::Scratch, is_dash},
+    command::{interrupt::Scratch, is_dash, of_missing},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -28,14 +28,14 @@ pub(super) fn run(args: SalvageArgs, output: &mut Output) -> Result<Exit, Failur
                 // It is what this command has just created.
                 let _ = fs::remove_file(file);
             }
-            saved?
+            saved.map_err(of_missing)?
         }
         None => match salvage_with(&args.store, output.writer(), &options) {
             Err(
                 Error::Io { source, action: "write to", .. }
                 | Error::NoSpace { source: Some(source), .. },
             ) => return Err(Failure::stdout(&source)),
-            saved => saved?,
+            saved => saved.map_err(of_missing)?,
         },
     };
     report_on_stderr(&report, output.is_json());

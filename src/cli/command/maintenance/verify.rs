@@ -6,7 +6,7 @@ use annals::{VerifyOptions, verify};
 
 use crate::{
     args::VerifyArgs,
-    command::interrupt::Scratch,
+    command::{interrupt::Scratch, of_missing},
     exit::{Exit, Failure},
     output::{self, Output},
 };
@@ -14,7 +14,8 @@ use crate::{
 pub(super) fn run(args: VerifyArgs, output: &mut Output) -> Result<Exit, Failure> {
     let scratch = args.scratch.unwrap_or_else(env::temp_dir);
     let scratch = Scratch::new(&scratch, "interrupted: the check is not complete");
-    let report = verify(&args.store, &VerifyOptions::new().scratch(scratch.path()))?;
+    let report = verify(&args.store, &VerifyOptions::new().scratch(scratch.path()));
+    let report = report.map_err(of_missing)?;
     if output.is_json() {
         output.object(&report)?;
     } else {
