@@ -178,8 +178,13 @@ impl Drain<'_> {
             return Ok(false);
         }
         let started = Instant::now();
-        let _span = span!("drain", bytes = window.frame_bytes());
         let end = window.end();
+        let _span = span!(
+            "drain",
+            head = end.position,
+            events = end.position.saturating_sub(self.tail.drained().position),
+            bytes = window.frame_bytes()
+        );
         let (to_seal, has_last) = self.to_seal(end, is_closing);
         let mut sealed = {
             let trees = sync::read(&self.disk.trees);

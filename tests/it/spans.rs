@@ -56,9 +56,11 @@ fn what_a_store_does_has_spans() {
         let has_path = |span: &String| span.starts_with(name) && span.contains("spans.annals");
         assert!(seen.iter().any(has_path), "{name}: {seen:?}");
     }
-    for (begin, field) in
-        [("append ", "units: 1"), ("commit ", "requests: 1"), ("drain ", "bytes: ")]
-    {
+    for (begin, field) in [
+        ("append ", "units: 1 streams: 1 events: 1 bytes: 3"),
+        ("commit ", "requests: 1 events: 1 bytes: 3"),
+        ("drain ", "events: 1 bytes: "),
+    ] {
         let has_field = |span: &String| span.starts_with(begin) && span.contains(field);
         assert!(seen.iter().any(has_field), "{begin}: {seen:?}");
     }

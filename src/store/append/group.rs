@@ -173,7 +173,12 @@ impl GroupCommit {
         let group = self.take_group(self.gather(queue));
         let started = Instant::now();
         storage.meters().group.record(group.len() as u64);
-        let _span = span!("commit", requests = group.len());
+        let _span = span!(
+            "commit",
+            requests = group.len(),
+            events = group.iter().map(|slot| slot.request.contents.events()).sum::<u64>(),
+            bytes = group.iter().map(|slot| slot.bytes).sum::<usize>()
+        );
         // A panic would leave the others waiting forever; the state of the disk after it is
         // unknown.
         let answers = catch_unwind(AssertUnwindSafe(|| commit(&group)));

@@ -108,7 +108,13 @@ impl EventStore {
         head: Option<u64>,
     ) -> Result<Written, AppendError> {
         let started = Instant::now();
-        let _span = span!("append", units = contents.units.len());
+        let _span = span!(
+            "append",
+            units = contents.units.len(),
+            streams = contents.streams(),
+            events = contents.events(),
+            bytes = contents.bytes()
+        );
         #[cfg(feature = "testing")]
         self.injected(&contents.units)?;
         let inner = &self.inner;

@@ -81,8 +81,15 @@ impl Contents {
         self.units.iter().map(|unit| unit.events.len() as u64).sum()
     }
 
+    /// How many streams get events.
+    #[cfg(feature = "tracing")]
+    pub(super) fn streams(&self) -> usize {
+        let written = self.units.iter().filter(|unit| !unit.events.is_empty());
+        written.map(|unit| &unit.stream).collect::<std::collections::HashSet<_>>().len()
+    }
+
     /// The bytes that the events count against the limit of an append.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let bytes_of = |unit: &Unit| {
             unit.events.iter().map(|event| event.counted_bytes(&unit.stream)).sum::<usize>()
         };
