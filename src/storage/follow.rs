@@ -9,6 +9,7 @@
 
 mod frames;
 mod gap;
+mod listing;
 mod reopen;
 
 use std::{fs::File, path::Path, sync::Arc};
@@ -189,7 +190,7 @@ impl Follow {
             if self.file.is_none() && !self.next_file(target, least)? {
                 break;
             }
-            if self.file.is_some() && !self.frames(target, &is_reached)? {
+            if self.file.is_some() && !self.frames(target, least, &is_reached)? {
                 break;
             }
         }
@@ -210,7 +211,7 @@ impl Follow {
     /// Opens the next file of a log that reaches `known`; returns false if there is none yet.
     fn next_file(&mut self, target: Target<'_>, known: LogEnd) -> Result<bool, Error> {
         let Identity { directory, store_id, checksum } = target.identity;
-        let Some(key) = self.next_key(directory)? else { return Ok(false) };
+        let Some(key) = self.next_key(directory, known)? else { return Ok(false) };
         // The sealed form first: it exists before the other form is removed.
         let sealed = SealedFile::open(&key.sealed_path(directory), *store_id, checksum);
         if let Ok(file) = &sealed {
@@ -251,21 +252,9 @@ impl Follow {
         Ok(true)
     }
 
-    /// The key of the file after the last one. A listing can miss a file that is being renamed, so
-    /// a file that does not follow is accepted only after several listings.
-    fn next_key(&self, directory: &Path) -> Result<Option<FileKey>, Error> {
-        const LOOKS: u32 = 3;
-        let mut earliest: Option<FileKey> = None;
-        for _ in 0..LOOKS {
-            let listing = journal::list(directory)?;
-            let keys = listing.sealed.into_iter().chain(listing.unsealed);
-            let next = keys.filter(|key| self.last.is_none_or(|last| *key > last)).min();
-            earliest = next.into_iter().chain(earliest).min();
-            if earliest.is_none_or(|key| key.first_position == self.end.position + 1) {
-                break;
-            }
-        }
-        Ok(earliest)
+    /// The key of the next file of a log that reaches `known`.
+    fn next_key(&self, directory: &Path, known: LogEnd) -> Result<Option<FileKey>, Error> {
+        listing::next_key((self.last, self.end), known, || journal::list(directory))
     }
 
     /// A file must follow on the last frame, or start after it, if it is of this log: what is in
@@ -294,10 +283,12 @@ impl Follow {
         Err(Error::corrupted(place, Some(self.end.position + 1), reason))
     }
 
-    /// Reads the frames of the open file; returns false at the end of the log.
+    /// Reads the frames of the open file of a log that reaches `known`; returns false at the end of
+    /// the log.
     fn frames(
         &mut self,
         target: Target<'_>,
+        known: LogEnd,
         is_reached: &dyn Fn(LogEnd) -> bool,
     ) -> Result<bool, Error> {
         let Some(following) = &mut self.file else { return Ok(false) };
@@ -316,7 +307,7 @@ impl Follow {
             WalkEnd::Reached => return Ok(true),
             WalkEnd::Continued => true,
             // A close seals the last file without writing a marker.
-            WalkEnd::End => self.has_next(directory)?,
+            WalkEnd::End => self.next_key(directory, known)?.is_some(),
             WalkEnd::Damaged(reason) => {
                 let place = following.raw.path.display().to_string();
                 return Err(Error::corrupted(place, Some(self.end.position + 1), reason));
@@ -326,13 +317,6 @@ impl Follow {
             self.file = None;
         }
         Ok(goes_on)
-    }
-
-    /// Whether there is a file after the one being read.
-    fn has_next(&self, directory: &Path) -> Result<bool, Error> {
-        let listing = journal::list(directory)?;
-        let mut keys = listing.sealed.iter().chain(&listing.unsealed);
-        Ok(keys.any(|key| self.last.is_none_or(|last| *key > last)))
     }
 
     /// Lists the files that were read before they were sealed, once a later file is listed: the

@@ -24,7 +24,9 @@ mod write;
 
 pub(crate) use bytes::FrameBytes;
 pub(crate) use cut::Cut;
-pub(crate) use file::{CAPACITY_MAX, FileKey, PreparedFile, list, open, remove_unfinished};
+pub(crate) use file::{
+    CAPACITY_MAX, FileKey, Listing, PreparedFile, list, open, remove_unfinished,
+};
 pub(crate) use raw::RawFile;
 pub(crate) use recover::{Recovery, Replay, Source, TreesEnd, recover};
 pub(crate) use sealed::{Checked, SealedFile, ToSeal, Unpublished, seal};
