@@ -3,7 +3,8 @@
 //! Method: two followers (`follower.rs`) read a store while writers come, append through drains and
 //! seals, close, open again, and are killed at random times; now and then a follower is killed
 //! instead, and another one takes its place. At the end nobody writes: what the followers see then
-//! is exactly what a recovery must find. In one test, a read or an open of each follower fails once.
+//! is exactly what a recovery must find. In one test, a read or an open of each follower fails
+//! once.
 
 use std::{
     path::{Path, PathBuf},

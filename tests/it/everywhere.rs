@@ -1,6 +1,6 @@
 //! Every way of reading against a plain list, in every state of a store: while it is drained, after
-//! it was closed, killed, compacted, or has lost its trees; by the store, by readers that were there
-//! before, by a backup, and by iterators that were begun earlier.
+//! it was closed, killed, compacted, or has lost its trees; by the store, by readers that were
+//! there before, by a backup, and by iterators that were begun earlier.
 
 mod asked;
 

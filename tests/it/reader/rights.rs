@@ -142,7 +142,8 @@ fn reading_leaves_the_time_of_the_last_access_alone() {
     super::check(&reader, EVENTS);
     assert!(reader.load_snapshot("x").unwrap().is_some());
     assert!(reader.verify().unwrap().findings.is_empty());
-    for file in files {
-        assert_eq!(file.metadata().unwrap().accessed().unwrap(), long_ago, "{file:?}");
+    // Some may be sealed by now.
+    for (file, found) in files.iter().filter_map(|file| Some((file, file.metadata().ok()?))) {
+        assert_eq!(found.accessed().unwrap(), long_ago, "{file:?}");
     }
 }
