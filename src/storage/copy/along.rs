@@ -44,16 +44,21 @@ fn inherit_in(from: &Path, to: &Path, above: &Metadata) -> Result<(), Error> {
     files::sync_directory(to)
 }
 
+/// Changes only what differs: some file systems have neither owners nor permissions.
 fn set(path: &Path, wanted: &Metadata, of_kind: u32) -> Result<(), Error> {
-    let failed = |source| Error::io("give the store's owner", path, source);
-    let now = fs::symlink_metadata(path).map_err(failed)?;
+    let look = || fs::symlink_metadata(path).map_err(|source| Error::io("open", path, source));
+    let now = look()?;
     if (now.uid(), now.gid()) != (wanted.uid(), wanted.gid()) {
-        chown(path, Some(wanted.uid()), Some(wanted.gid())).map_err(failed)?;
+        chown(path, Some(wanted.uid()), Some(wanted.gid()))
+            .map_err(|source| Error::io("change the owner of", path, source))?;
     }
-    // After the owner, because a change of the owner clears some of them.
-    let permissions = Permissions::from_mode(wanted.mode() & of_kind);
-    fs::set_permissions(path, permissions)
-        .map_err(|source| Error::io("set the permissions of", path, source))
+    // A change of the owner clears some of the permissions.
+    let mode = wanted.mode() & of_kind;
+    if look()?.mode() & OF_DIRECTORIES != mode {
+        fs::set_permissions(path, Permissions::from_mode(mode))
+            .map_err(|source| Error::io("change the permissions of", path, source))?;
+    }
+    Ok(())
 }
 
 /// Makes everything in the directory of a store that is not part of the store appear in `to`, too.
