@@ -57,9 +57,9 @@ fn what_a_store_does_has_spans() {
         assert!(seen.iter().any(has_path), "{name}: {seen:?}");
     }
     for (begin, field) in [
-        ("append ", "units: 1 streams: 1 events: 1 bytes: 3"),
-        ("commit ", "requests: 1 events: 1 bytes: 3"),
-        ("drain ", "events: 1 bytes: "),
+        ("append ", "units: 1, streams: 1, events: 1, bytes: 3"),
+        ("commit ", "requests: 1, events: 1, bytes: 3"),
+        ("drain ", "head: 1, events: 1, bytes: "),
     ] {
         let has_field = |span: &String| span.starts_with(begin) && span.contains(field);
         assert!(seen.iter().any(has_field), "{begin}: {seen:?}");

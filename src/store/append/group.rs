@@ -177,7 +177,7 @@ impl GroupCommit {
             "commit",
             requests = group.len(),
             events = group.iter().map(|slot| slot.request.contents.events()).sum::<u64>(),
-            bytes = group.iter().map(|slot| slot.bytes).sum::<usize>()
+            bytes = group.iter().map(|slot| slot.request.contents.bytes()).sum::<usize>()
         );
         // A panic would leave the others waiting forever; the state of the disk after it is
         // unknown.
