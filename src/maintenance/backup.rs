@@ -8,10 +8,10 @@ use std::{
 };
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
+    maintenance::beside,
     storage::{Backup, BackupSite, CopyMode, Storage},
 };
 
@@ -182,10 +182,6 @@ fn check_free(target: &Path) -> Result<(), Error> {
     }
 }
 
-fn prefix(target: &Path) -> Option<String> {
-    target.file_name().map(|name| format!(".{}.", name.to_string_lossy()))
-}
-
 /// Shows other processes that an unfinished copy is in progress, without a file in it. Where there
 /// are no such locks, what a killed call leaves is not removed.
 fn lock(path: &Path) -> Option<File> {
@@ -197,19 +193,9 @@ fn lock(path: &Path) -> Option<File> {
 /// Removes what killed calls for this target have left. It is in nobody's way, so failures do not
 /// matter.
 fn remove_leftovers(target: &Path) {
-    let Some(prefix) = prefix(target) else { return };
-    let parent = match target.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let id = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
-        if id.is_some_and(|id| Uuid::try_parse(id).is_ok())
-            && let Some(_lock) = lock(&entry.path())
-        {
-            let _ = fs::remove_dir_all(entry.path());
+    for left in beside::unfinished(target, ENDING).unwrap_or_default() {
+        if let Some(_lock) = lock(&left) {
+            let _ = fs::remove_dir_all(left);
         }
     }
 }
@@ -221,11 +207,7 @@ struct Unfinished {
 
 impl Unfinished {
     fn beside(target: &Path) -> Result<Unfinished, Error> {
-        let Some(prefix) = prefix(target) else {
-            return Err(Error::invalid("path", "the path has no file name"));
-        };
-        let name = format!("{prefix}{}{ENDING}", Uuid::new_v4().simple());
-        Ok(Unfinished { path: target.with_file_name(name) })
+        Ok(Unfinished { path: beside::unused(target, ENDING)? })
     }
 
     fn publish(self, target: &Path) -> Result<(), Error> {

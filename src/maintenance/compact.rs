@@ -1,14 +1,10 @@
 //! Rewriting a store so that it is smaller and better ordered.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use uuid::Uuid;
+use std::{fs, path::Path};
 
 use crate::{
     Error, EventStore, Options,
+    maintenance::beside,
     storage::{BackupSite, CopyMode, Site, StoreLock, exchange_directories, inherit, take_along},
 };
 
@@ -56,7 +52,7 @@ pub fn compact(path: impl AsRef<Path>) -> Result<(), Error> {
     store.close()?;
     let lock = StoreLock::take(site.path())?;
     remove_leftovers(site.path())?;
-    let beside = beside(site.path())?;
+    let beside = beside::unused(site.path(), ENDING)?;
     let made = make(site.path(), &beside, head)
         .and_then(|()| inherit(site.path(), &beside))
         .and_then(|()| take_along(site.path(), &beside));
@@ -114,31 +110,10 @@ fn refuse_poisoned(store: &EventStore) -> Result<(), Error> {
     }
 }
 
-/// An unused name in the parent directory of the store.
-fn beside(path: &Path) -> Result<PathBuf, Error> {
-    let prefix = prefix(path)?;
-    Ok(path.with_file_name(format!("{prefix}{}{ENDING}", Uuid::new_v4().simple())))
-}
-
-fn prefix(path: &Path) -> Result<String, Error> {
-    match path.file_name() {
-        Some(name) => Ok(format!(".{}.", name.to_string_lossy())),
-        None => Err(Error::invalid("path", "the path has no file name")),
-    }
-}
-
-/// Removes what a killed call left.
+/// Removes what a killed call left. None is running: the store is locked.
 fn remove_leftovers(path: &Path) -> Result<(), Error> {
-    let (parent, prefix) = (path.parent().unwrap_or(path), prefix(path)?);
-    let failed = |source| Error::io("read the directory", parent, source);
-    for entry in fs::read_dir(parent).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let id = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
-        if id.is_some_and(|id| Uuid::try_parse(id).is_ok()) {
-            let left = entry.path();
-            fs::remove_dir_all(&left).map_err(|source| Error::io("remove", &left, source))?;
-        }
+    for left in beside::unfinished(path, ENDING)? {
+        fs::remove_dir_all(&left).map_err(|source| Error::io("remove", &left, source))?;
     }
     Ok(())
 }

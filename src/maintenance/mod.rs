@@ -1,6 +1,7 @@
 //! Operations on whole stores: copying, checking files that nobody has open, repairing.
 
 mod backup;
+mod beside;
 mod check;
 mod compact;
 mod mend;

@@ -57,7 +57,7 @@ pub(crate) use audit::{Audit, DAMAGED_RUN};
 pub(crate) use commit::Frame;
 pub(crate) use copy::{Backup, BackupSite, CopyMode, exchange_directories, inherit, take_along};
 pub(crate) use heal::{CopiedSite, Healing, Site};
-pub(crate) use home::{Changes, Lock as StoreLock};
+pub(crate) use home::{Changes, Lock as StoreLock, files::parent_of};
 pub(crate) use journal::Cut;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use journal::fuzzing;
