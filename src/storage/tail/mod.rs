@@ -10,6 +10,7 @@
 //!   in memory. A drain takes whole frozen generations; freeing one drops an `Arc`.
 //! * No lock is held for longer than it takes to add a frame or to copy a few pointers.
 
+mod chunks;
 mod generation;
 mod tags;
 mod window;

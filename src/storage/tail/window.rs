@@ -15,6 +15,7 @@ use crate::{
     event::{EventFields, Span, TagList, Timestamp},
     storage::tail::{
         FrameSource,
+        chunks::Chunks,
         generation::{Generation, RecordRef, damaged},
     },
 };
@@ -36,7 +37,7 @@ pub(crate) struct WindowEvents {
     first_position: u64,
     records: Vec<Arc<[u8]>>,
     /// In position order.
-    events: Vec<WindowEvent>,
+    events: Chunks<WindowEvent>,
     streams: Names,
     types: Names,
     /// The indexes of the events, by stream in byte order of their names, then by position.
@@ -129,8 +130,7 @@ impl Window {
         &self,
         mut beat: impl FnMut() -> Result<(), Error>,
     ) -> Result<WindowEvents, Error> {
-        let count = self.end().position.saturating_sub(self.drained.position);
-        let mut decoder = Decoder::new(self.drained.position + 1, count);
+        let mut decoder = Decoder::new(self.drained.position + 1);
         for generation in &self.generations {
             for record in generation.all_records() {
                 decoder.add(record)?;
@@ -152,7 +152,7 @@ impl Window {
 struct Decoder {
     first_position: u64,
     records: Vec<Arc<[u8]>>,
-    events: Vec<WindowEvent>,
+    events: Chunks<WindowEvent>,
     streams: Names,
     types: Names,
     /// Kept between records to save allocations.
@@ -162,11 +162,11 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(first_position: u64, count: u64) -> Decoder {
+    fn new(first_position: u64) -> Decoder {
         Decoder {
             first_position,
             records: Vec::new(),
-            events: Vec::with_capacity(usize::try_from(count).unwrap_or(0)),
+            events: Chunks::new(),
             streams: Names::default(),
             types: Names::default(),
             tables: Tables::default(),
@@ -236,7 +236,7 @@ impl Decoder {
         sorted.sort_unstable_by_key(|number| streams.get(*number));
         let mut next = vec![0_u32; streams.names.len()];
         let count_of = |event: &WindowEvent| event.stream as usize;
-        for event in &events {
+        for event in events.iter() {
             if let Some(count) = next.get_mut(count_of(event)) {
                 *count += 1;
             }
@@ -248,7 +248,7 @@ impl Decoder {
             }
         }
         let mut order = vec![0; events.len()];
-        for (index, event) in (0..).zip(&events) {
+        for (index, event) in (0..).zip(events.iter()) {
             if let Some(next) = next.get_mut(count_of(event)) {
                 if let Some(place) = order.get_mut(*next as usize) {
                     *place = index;
