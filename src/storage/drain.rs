@@ -48,8 +48,8 @@ const WAITING_GENERATIONS: usize = 12;
 
 /// The numbers of bytes of waiting frames at which a drain is due and at which appends wait, as
 /// multiples of the bytes that the tail keeps in memory.
-const WINDOW_FACTOR: u64 = 2;
-const WAITING_FACTOR: u64 = 8;
+const WINDOW_FACTOR: u64 = 4;
+const WAITING_FACTOR: u64 = 16;
 
 /// A drain writes its window several times, compressed, and sealing writes a copy. So a drain needs
 /// this many times the size of the window, plus this reserve.

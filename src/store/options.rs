@@ -94,13 +94,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: `Sync`, a cache of 64 MiB, a tail of 32 MiB, journal files of 16 MiB, the
+    /// The defaults: `Sync`, a cache of 64 MiB, a tail of 16 MiB, journal files of 16 MiB, the
     /// system's clock, creating the store if it does not exist, and rebuilding damaged trees.
     pub fn new() -> Options {
         Options {
             durability: Durability::Sync,
             cache_bytes: 64 << 20,
-            tail_bytes: 32 << 20,
+            tail_bytes: 16 << 20,
             journal_bytes: 16 << 20,
             creates: true,
             rebuilds: true,
@@ -133,9 +133,9 @@ impl Options {
     /// Sets roughly how many bytes of the newest events stay in memory. Older events that are not
     /// yet in the trees are read from the journal; only an index of them stays in memory, about 30
     /// bytes per event, 100 per stream and 50 per tag. A drain, which copies events into the trees,
-    /// starts at twice this many bytes or at 200 000 events; appends wait for it at eight times
-    /// this many or at 600 000 events. A larger tail makes the trees smaller, reading their streams
-    /// faster, and reopening after a crash slower.
+    /// starts at four times this many bytes or at 200 000 events; appends wait for it at sixteen
+    /// times this many or at 600 000 events. A larger tail makes the trees smaller, reading their
+    /// streams faster, and reopening after a crash slower.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
         self.tail_bytes = bytes;
