@@ -44,7 +44,8 @@ pub(crate) struct Frame<'a> {
 
 impl Record {
     fn of(events: &[EventToEncode<'_>]) -> Record {
-        let mut bytes = Vec::with_capacity(pack::RECORD_BYTES);
+        let size = events.iter().map(EventToEncode::encoded_bytes_max).sum();
+        let mut bytes = Vec::with_capacity(size);
         record::encode(events, &mut bytes);
         let first_position = events.first().map_or(0, |event| event.position);
         Record { first_position, count: events.len() as u64, bytes: Arc::from(bytes) }

@@ -184,14 +184,16 @@ impl<'a> Numbering<'a> {
     fn conflicts(&mut self, request: &'a AppendRequest) -> Result<Vec<Conflict>, Error> {
         let mut ahead: HashMap<&str, u64> = HashMap::new();
         let mut conflicts = Vec::new();
-        for (index, unit) in request.contents.units.iter().enumerate() {
+        let units = &request.contents.units;
+        for (index, unit) in units.iter().enumerate() {
             let stored = self.version_of(&unit.stream)?;
-            let added = ahead.entry(&unit.stream).or_default();
-            let actual = stored + *added;
+            let actual = stored + ahead.get(&*unit.stream).copied().unwrap_or_default();
             if !unit.expected.is_satisfied_by(actual) {
                 conflicts.push(Conflict::new(index, &unit.stream, unit.expected, actual));
             }
-            *added += unit.events.len() as u64;
+            if index + 1 < units.len() {
+                *ahead.entry(&unit.stream).or_default() += unit.events.len() as u64;
+            }
         }
         Ok(conflicts)
     }
