@@ -149,7 +149,8 @@ impl EventStore {
             UpTo::Position(position) => Some(position),
             // Everything before the event with the next version.
             UpTo::Version(version) => {
-                let after = self.read_stream(stream).from_version(version.saturating_add(1));
+                let after = self.read_stream(stream).as_recorded();
+                let after = after.from_version(version.saturating_add(1));
                 match after.limit(1).next().transpose()? {
                     Some(event) => Some(event.position() - 1),
                     // Events after this head may be past the version.
@@ -171,7 +172,7 @@ impl EventStore {
         let Some((state, position)) = found else { return Ok(None) };
         let version = self.storage().stream_version(stream, position)?;
         // The snapshot may have been saved for a position after the stream's last event.
-        let mut last = self.read_stream(stream).from_version(version).limit(1);
+        let mut last = self.read_stream(stream).as_recorded().from_version(version).limit(1);
         let position = match version {
             0 => 0,
             _ => last.next().transpose()?.map_or(position, |event| event.position()),

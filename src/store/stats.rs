@@ -113,7 +113,7 @@ impl EventStore {
     /// ```
     pub fn event_types(&self) -> Result<Vec<(String, u64)>, Error> {
         let mut counts = BTreeMap::<String, u64>::new();
-        for event in self.read_all() {
+        for event in self.read_all().as_recorded() {
             let event = event?;
             match counts.get_mut(event.event_type()) {
                 Some(count) => *count += 1,

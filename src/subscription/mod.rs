@@ -293,7 +293,8 @@ impl Subscription {
                 Some(prefix) => self.store.read_stream(stream).stream_prefix(prefix),
             },
         };
-        let events = events.from_position(start);
+        // An upcaster that fails concerns only the events that pass the filters.
+        let events = events.as_recorded().from_position(start);
         match &self.filter.query {
             // A search does not check for a cancel, so it is done in parts.
             Some(query) => events.query(query).until_position(self.search_end()),
@@ -350,10 +351,14 @@ impl Subscription {
         }
         for event in events.by_ref() {
             let event = event?;
-            self.position = event.position();
+            let position = event.position();
             if self.filter.passes(&event) {
+                // After an upcaster that fails, the next call tries the event again.
+                let event = self.store.upcasters().apply(event)?;
+                self.position = position;
                 return Ok(Some(event));
             }
+            self.position = position;
             if self.is_cancelled.load(Ordering::Relaxed) {
                 return Ok(None);
             }

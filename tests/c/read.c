@@ -146,6 +146,12 @@ static int32_t into_array(void *user_data, const annals_event *event, annals_wri
 
 static void given_back(void *user_data) { ((upcasting *)user_data)->destroyed++; }
 
+/* Counts the events. */
+static int32_t count(void *user_data, const annals_event *event) {
+  *(uint64_t *)user_data += event->version > 0;
+  return 0;
+}
+
 static void events_are_brought_to_their_newest_shape(void) {
   annals_error *error = NULL;
   annals_options *options = annals_options_new();
@@ -188,6 +194,13 @@ static void events_are_brought_to_their_newest_shape(void) {
   CHECK(annals_iter_next(iter, &event, &error) == ANNALS_E_CALLBACK);
   CHECK(annals_error_callback_code(error) == -7);
   annals_error_free(error);
+  /* Events after the point that is asked for concern nobody. */
+  uint64_t counted = 0;
+  OK(annals_reconstruct_state(store, "order-1", NT, ANNALS_UP_TO_VERSION, 0, count, &counted,
+                              &error));
+  OK(annals_reconstruct_state(store, "order-1", NT, ANNALS_UP_TO_POSITION, 0, count, &counted,
+                              &error));
+  CHECK(counted == 0);
   CHECK(with.destroyed == 3);
   close_store(store);
   annals_iter_free(iter);

@@ -1,8 +1,10 @@
 //! Events of earlier shapes, brought to the newest when they are read, and nowhere else.
 
+use std::time::Duration;
+
 use annals::{
     Error, ErrorCode, EventStore, Events, ExpectedVersion::Any, ExportOptions, Handlers,
-    ImportMode, ImportOptions, NewEvent, Options, Projection, Query, QueryItem, Reader,
+    ImportMode, ImportOptions, Loaded, NewEvent, Options, Projection, Query, QueryItem, Reader,
     RecordedEvent, UpTo, Upcasters,
 };
 use uuid::Uuid;
@@ -195,6 +197,41 @@ fn a_chain_has_no_gap() {
         assert!(failure.to_string().ends_with("the steps of T end at version 7"), "{failure}");
     }
     assert!(two.step("U", 1, none).is_ok());
+}
+
+#[test]
+fn a_step_that_fails_stops_no_subscription_that_leaves_its_type_out() {
+    let store = Options::new().upcasters(upcasters()).open_in_memory().unwrap();
+    fill(&store);
+    let mut others = store.subscribe(1).unwrap().event_types(["Other"]);
+    assert_eq!(others.next_timeout(Duration::ZERO).unwrap().unwrap().position(), 5);
+    assert!(others.next_timeout(Duration::ZERO).unwrap().is_none());
+    assert_eq!(others.position(), 6);
+    let mut all = store.subscribe(1).unwrap();
+    assert_eq!(all.next_timeout(Duration::ZERO).unwrap().unwrap().data(), b"[1,2,3]");
+    let failure = all.next_timeout(Duration::ZERO).unwrap_err();
+    assert!(failure.to_string().contains("the upcaster for Listed failed"), "{failure}");
+    assert_eq!(all.position(), 1);
+    assert_eq!(store.event_types().unwrap(), [("Listed".to_owned(), 5), ("Other".to_owned(), 1)]);
+}
+
+#[test]
+fn a_step_that_fails_stops_no_load_from_a_snapshot_that_leaves_its_type_out() {
+    let store = Options::new().upcasters(upcasters()).open_in_memory().unwrap();
+    fill(&store);
+    let others = Handlers::new().when("Other", |n: &mut u64, _| {
+        *n += 1;
+        Ok(())
+    });
+    // The event of version 2 is the one whose step fails.
+    store.save_snapshot("others", 2, "0").unwrap();
+    let loaded = store.load_from("others", "s", 0, &others).unwrap();
+    assert_eq!(loaded, Loaded { state: 1, version: 6, position: 6 });
+    for up_to in [UpTo::Version(1), UpTo::Version(2), UpTo::Position(2), UpTo::Now] {
+        let due = store.reconstruct_state("s", 0, &others, up_to).unwrap();
+        let found = store.reconstruct_state_from("others", "s", 0, &others, up_to).unwrap();
+        assert_eq!(found, due, "{up_to:?}");
+    }
 }
 
 #[test]

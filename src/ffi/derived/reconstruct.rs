@@ -14,7 +14,7 @@ use crate::ffi::{
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
-use crate::{Error, RecordedEvent, Timestamp, UpTo};
+use crate::{Events, RecordedEvent, Timestamp, UpTo};
 
 /// Up to the last event. `up_to` must be 0.
 pub const ANNALS_UP_TO_NOW: u32 = 0;
@@ -55,24 +55,22 @@ impl Last {
     }
 }
 
-/// The events of a stream up to a point.
-fn events_up_to(
-    store: &SharedStore,
-    stream: &str,
-    up_to: UpTo,
-) -> impl Iterator<Item = Result<RecordedEvent, Error>> {
-    let includes = move |event: &Result<RecordedEvent, Error>| {
-        event.as_ref().map_or(true, |event| up_to.includes(event))
-    };
-    let has_gaps = matches!(up_to, UpTo::Timestamp(_));
+/// The events of a stream up to a point. Later ones are not read, so no upcaster can fail for them.
+fn events_up_to(store: &SharedStore, stream: &str, up_to: UpTo) -> Events {
     let events = store.events.read_stream(stream);
-    events.take_while(move |event| has_gaps || includes(event)).filter(includes)
+    match up_to {
+        UpTo::Now => events,
+        // Versions count from 1 without gaps.
+        UpTo::Version(version) => events.limit(version),
+        UpTo::Position(position) => events.until_position(position),
+        UpTo::Timestamp(time) => events.until(time),
+    }
 }
 
 /// Passes events to the callback until it stops, and returns the last event passed.
 fn replay(
     store: &SharedStore,
-    events: &mut impl Iterator<Item = Result<RecordedEvent, Error>>,
+    events: &mut Events,
     callback: &Callback,
 ) -> Result<(annals_status, Last), Fault> {
     let mut last = Last::default();
