@@ -135,10 +135,11 @@ impl Options {
     /// bytes per event, 100 per stream and 50 per tag. A drain, which copies events into the trees,
     /// starts at four times this many bytes or at 200 000 events; appends wait for it at sixteen
     /// times this many or at 600 000 events. A larger tail makes the trees smaller, reading their
-    /// streams faster, and reopening after a crash slower.
+    /// streams faster, and reopening after a crash slower. 0 counts as 1.
     #[must_use]
     pub fn tail_bytes(mut self, bytes: u64) -> Options {
-        self.tail_bytes = bytes;
+        // With 0 even an empty tail would be full, and appends would wait forever.
+        self.tail_bytes = bytes.max(1);
         self
     }
 

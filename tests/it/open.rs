@@ -280,3 +280,16 @@ fn a_store_and_what_it_hands_out_may_move_between_threads() {
     std::thread::spawn(move || append(&clone, 3)).join().unwrap();
     assert_eq!(store.head().unwrap(), 3);
 }
+
+#[test]
+fn options_at_their_ends_make_a_store_that_works() {
+    for bytes in [0, 1, u64::MAX] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options::new().tail_bytes(bytes).cache_bytes(bytes).journal_bytes(bytes);
+        let store = options.open(directory.path().join("store")).unwrap();
+        append(&store, 3);
+        store.close().unwrap();
+        let store = options.open(directory.path().join("store")).unwrap();
+        assert_eq!(store.read_all().map(|event| event.unwrap()).count(), 3, "{bytes}");
+    }
+}
