@@ -250,8 +250,19 @@ impl Disk {
         if is_due { self.sync_journal(health) } else { Ok(()) }
     }
 
+    /// Poisons a store whose directory was moved or replaced. Checked before a file is created,
+    /// named or removed, because such calls go by the path, where another store may be by now.
+    pub(crate) fn check_in_place(&self, health: &Health) -> Result<(), Error> {
+        let lock = sync::lock(&self.lock);
+        let checked = lock.as_ref().map_or(Ok(()), |lock| lock.check_in_place(&self.path));
+        checked.map_err(|error| health.poison(error))
+    }
+
     /// Prepares the next journal file. If this fails, the append that needs the file reports it.
     pub(crate) fn prepare_file(&self, health: &Health) {
+        if self.check_in_place(health).is_err() {
+            return;
+        }
         let capacity = match sync::lock(&self.journal).as_ref() {
             Some(journal) if journal.is_half_full() => journal.next_capacity(),
             _ => return,
@@ -326,6 +337,10 @@ struct JournalHooks<'a> {
 }
 
 impl Hooks for JournalHooks<'_> {
+    fn check_in_place(&self) -> Result<(), Error> {
+        self.disk.check_in_place(self.health)
+    }
+
     fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error> {
         if defect::has(Defect::FullFileUnsynced) {
             return Ok(());

@@ -153,6 +153,7 @@ impl Drain<'_> {
             if self.health.is_poisoned() {
                 return Ok(());
             }
+            self.disk.check_in_place(self.health)?;
             let has_drained = self.one(everything)?;
             self.seal_files()?;
             again = has_drained && (everything || is_due(self.tail, self.tail_bytes));

@@ -47,6 +47,7 @@ impl Storage {
         match &self.place {
             Place::Memory(snapshots) => snapshots.save(new, self.head()),
             Place::Disk(disk) => {
+                disk.check_in_place(&self.health)?;
                 if disk.durability.position() < new.position {
                     disk.sync_journal(&self.health)?;
                 }

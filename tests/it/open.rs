@@ -290,6 +290,44 @@ fn options_at_their_ends_make_a_store_that_works() {
         append(&store, 3);
         store.close().unwrap();
         let store = options.open(directory.path().join("store")).unwrap();
-        assert_eq!(store.read_all().map(|event| event.unwrap()).count(), 3, "{bytes}");
+        assert_eq!(store.read_all().inspect(|event| assert!(event.is_ok())).count(), 3, "{bytes}");
+    }
+}
+
+#[test]
+fn a_store_whose_directory_is_replaced_refuses_writes_and_harms_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name| directory.path().join(name);
+    let options = Options::new().journal_bytes(64 << 10);
+    let moved = options.open(at("store")).unwrap();
+    append(&moved, 5);
+    moved.backup(at("backup")).unwrap();
+    fs::rename(at("store"), at("moved")).unwrap();
+    fs::rename(at("backup"), at("store")).unwrap();
+    // It has the same id, so its files could be taken for those of the other.
+    let restored = options.open(at("store")).unwrap();
+    let event = || NewEvent::binary("T", vec![7; 500]).unwrap();
+    let mut acknowledged = 5;
+    let refused = loop {
+        match moved.append("s", ExpectedVersion::Any, [event()]) {
+            Ok(_) => acknowledged += 1,
+            Err(refused) => break refused,
+        }
+        assert!(acknowledged < 1_000, "its next file is in the directory of the other");
+    };
+    assert_eq!(refused.code(), ErrorCode::Poisoned, "{refused}");
+    assert_eq!(moved.save_snapshot("k", 5, "5").unwrap_err().code(), ErrorCode::Poisoned);
+    append(&restored, 1_000);
+    assert_eq!(moved.close().unwrap_err().code(), ErrorCode::Poisoned);
+    restored.close().unwrap();
+    for (name, events) in [("moved", acknowledged), ("store", 1_005)] {
+        let store = EventStore::open(at(name)).unwrap();
+        assert_eq!(
+            store.read_all().inspect(|event| assert!(event.is_ok())).count(),
+            events,
+            "{name}"
+        );
+        assert_eq!(store.snapshots().count(), 0, "{name}");
+        assert_eq!(store.verify().unwrap().findings, [], "{name}");
     }
 }

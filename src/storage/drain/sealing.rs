@@ -103,6 +103,7 @@ impl Drain<'_> {
     /// Replaces a file whose events are in the trees with its sealed form. Returns false if the
     /// next drain must try again.
     pub(super) fn publish(&self, (file, sealed): Sealed) -> Result<bool, Error> {
+        self.disk.check_in_place(self.health)?;
         let FullFile { key, path, .. } = file;
         let published = sealed.and_then(|sealed| sealed.publish(&self.disk.identity.directory));
         let facts = match published {

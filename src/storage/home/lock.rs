@@ -74,6 +74,16 @@ impl Lock {
         }
     }
 
+    /// Fails if the store's directory was moved or replaced: whatever has its path now belongs to
+    /// others.
+    pub(crate) fn check_in_place(&self, store: &Path) -> Result<(), Error> {
+        if is_at(&self.file, &store.join(FILE))? {
+            return Ok(());
+        }
+        let reason = "the directory was moved or replaced while the store was open";
+        Err(Error::io("write to", store, io::Error::new(io::ErrorKind::NotFound, reason)))
+    }
+
     /// Takes the lock without waiting.
     pub(crate) fn take(store: &Path) -> Result<Lock, Error> {
         let path = store.join(FILE);

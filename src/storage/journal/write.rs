@@ -143,6 +143,8 @@ pub(crate) struct WrittenFrame {
 
 /// What the journal needs from its caller when it continues in another file.
 pub(crate) trait Hooks {
+    /// Fails if the directory is not the store's any more.
+    fn check_in_place(&self) -> Result<(), Error>;
     /// Makes a full file durable.
     fn sync_full(&self, file: &File, path: &Path) -> Result<(), Error>;
     /// Records durably what was made for the frames after `end`.
@@ -276,6 +278,7 @@ impl Journal {
         prepared: &Mutex<Option<PreparedFile>>,
         hooks: &impl Hooks,
     ) -> Result<Option<FullFile>, WriteFailure> {
+        hooks.check_in_place().map_err(WriteFailure::Failed)?;
         let needed = FIRST_FRAME_OFFSET + needed;
         let wanted = self.next_capacity();
         let capacity = wanted.max(needed).next_multiple_of(4096);
