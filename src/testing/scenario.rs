@@ -98,8 +98,8 @@ impl<S> Given<S> {
 }
 
 impl<E: fmt::Debug> Decided<E> {
-    /// Checks that exactly these events follow: type, data and metadata. JSON is compared by value,
-    /// so the order of members and whitespace do not matter.
+    /// Checks that exactly these events follow: type, data, metadata and tags. JSON is compared by
+    /// value, so the order of members and whitespace do not matter.
     ///
     /// # Panics
     /// If other events follow, or the decision was refused.
@@ -159,18 +159,29 @@ fn is_same(one: &NewEvent, other: &NewEvent) -> bool {
     let is_same_text = |one: &[u8], other: &[u8]| {
         one == other || json(one).is_some_and(|one| Some(one) == json(other))
     };
+    let is_same_data = match (one.data.is_binary(), other.data.is_binary()) {
+        (false, false) => is_same_text(one.data(), other.data()),
+        (true, true) => one.data() == other.data(),
+        _ => false,
+    };
     let metadata = |event: &NewEvent| event.metadata.clone().unwrap_or_default();
     one.event_type == other.event_type
-        && one.data.is_binary() == other.data.is_binary()
-        && is_same_text(one.data(), other.data())
+        && is_same_data
         && is_same_text(metadata(one).as_bytes(), metadata(other).as_bytes())
+        && one.tags == other.tags
 }
 
 fn listed(events: &[NewEvent]) -> String {
     let lines = events.iter().map(|event| {
         let data = String::from_utf8_lossy(event.data());
         let metadata = event.metadata.as_deref().unwrap_or_default();
-        format!("  {} {data} {metadata}", event.event_type).trim_end().to_owned()
+        let tags = match event.tags.is_empty() {
+            true => String::new(),
+            false => format!("{:?}", event.tags),
+        };
+        let parts = [event.event_type.as_str(), &data, metadata, &tags];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("  {}", parts.join(" "))
     });
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() { "  nothing".to_owned() } else { lines.join("\n") }

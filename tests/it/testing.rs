@@ -55,6 +55,7 @@ fn what_is_decided_is_compared_by_its_values() {
         vec![event("Withdrawn", r#"{"by":"ada","cents":8}"#)],
         vec![event("Withdraw", r#"{"by":"ada","cents":7}"#)],
         vec![due().raw_metadata("{}").unwrap()],
+        vec![due().tag("account:1")],
         vec![due(), due()],
         Vec::new(),
     ];
@@ -63,6 +64,13 @@ fn what_is_decided_is_compared_by_its_values() {
         let end = "but due was\n  Withdrawn {\"cents\": 7, \"by\": \"ada\"}";
         assert!(text.starts_with("decided was\n  ") && text.ends_with(end), "{text}");
     }
+    let tagged = || due().tags(["b", "a"]);
+    decided(Ok(vec![tagged()])).then([due().tags(["a", "b"])]);
+    let text = failure(|| decided(Ok(vec![due()])).then([tagged()]));
+    assert!(text.ends_with(r#"{"cents": 7, "by": "ada"} ["a", "b"]"#), "{text}");
+    let bytes = |bytes: &[u8]| NewEvent::binary("Withdrawn", bytes).unwrap();
+    decided(Ok(vec![bytes(b"1")])).then([bytes(b"1")]);
+    failure(|| decided(Ok(vec![bytes(b"1 ")])).then([bytes(b"1")]));
     let text = failure(|| decided(Ok(vec![due()])).then_nothing());
     assert!(text.ends_with("but due was\n  nothing"), "{text}");
     let text = failure(|| decided(Err("no".to_owned())).then_nothing());
