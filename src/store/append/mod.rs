@@ -145,6 +145,10 @@ impl EventStore {
         };
         let Some(request) = unqueued else { return Ok(outcome) };
         let answer = inner.commits.append(inner, request);
+        if let Err(AppendError::Failed(Error::Closed)) = answer {
+            // A close completes what was submitted, so no ticket may say this.
+            return Err(Error::Closed);
+        }
         if let Ok(written) = &answer {
             inner.followers.follow(written.last_position().unwrap_or(0));
             inner.storage.meters().ticket.record_since(outcome.submitted());

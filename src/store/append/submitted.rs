@@ -257,7 +257,28 @@ fn answer(finished: &[Arc<Slot>]) -> Option<Inner> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
+    use crate::{Batch, ErrorCode, ExpectedVersion, NewEvent, Options};
+
     use super::*;
+
+    #[test]
+    fn a_batch_that_a_close_overtakes_has_no_ticket() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let store: Arc<OnceLock<EventStore>> = Arc::default();
+        let closing = Arc::clone(&store);
+        // The clock is called after the first check for a closed store.
+        let clock = move || i64::from(closing.get().is_some_and(|store| store.close().is_err()));
+        let opened = Options::new().clock(clock).open(directory.path().join("store"))?;
+        // Without a thread to commit it, the batch is written by its caller.
+        assert!(opened.inner.storage.try_take_second_thread());
+        store.set(opened.clone()).map_err(|_| "it was empty")?;
+        let batch = Batch::new().append("s", ExpectedVersion::Any, [NewEvent::json("T", &1)?]);
+        let refused = batch.submit(&opened).map(|ticket| ticket.wait());
+        assert_eq!(refused.map_err(|error| error.code()).err(), Some(ErrorCode::Closed));
+        Ok(())
+    }
 
     #[test]
     fn the_queue_is_full_at_each_limit_and_not_before() {
