@@ -12,7 +12,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -440,6 +440,37 @@ fn code_is_written_once_for_stores_and_readers() {
     let of_reader = facts(&reader, &directory.path().join("second"));
     assert_eq!(of_store, of_reader);
     assert_eq!(of_store.1.first().unwrap(), "4 4");
+}
+
+#[test]
+fn a_store_that_is_being_removed_is_missing_and_not_damaged() {
+    const STORES: u64 = 2_000;
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: u64| directory.path().join(name.to_string());
+    let made = directory.path().join("made");
+    EventStore::open(&made).unwrap().close().unwrap();
+    let current = AtomicU64::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while current.load(Ordering::SeqCst) < STORES {
+                if let Err(error) = Reader::open(at(current.load(Ordering::SeqCst))) {
+                    let is_missing = matches!(error.code(), ErrorCode::Io | ErrorCode::Closed);
+                    assert!(is_missing, "{error}");
+                }
+            }
+        });
+        for name in 0..STORES {
+            let path = at(name);
+            current.store(name, Ordering::SeqCst);
+            // The order of a creation, and of a failed import that undoes it.
+            fs::create_dir_all(path.join("journal")).unwrap();
+            fs::copy(made.join("HEAD"), path.join("HEAD")).unwrap();
+            fs::hard_link(made.join("ANNALS"), path.join("ANNALS")).unwrap();
+            fs::remove_file(path.join("ANNALS")).unwrap();
+            fs::remove_dir_all(path).unwrap();
+        }
+        current.store(STORES, Ordering::SeqCst);
+    });
 }
 
 #[test]

@@ -102,6 +102,8 @@ fn discard(store: EventStore, path: &Path, before: Before) {
     } else {
         // The lock goes last: until then no other process makes a store of what is left.
         let lock = path.join("LOCK");
+        // Without the superblock it is no store, rather than one that has lost its journal.
+        let _ = fs::remove_file(path.join("ANNALS"));
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
         for entry in entries.map(|entry| entry.path()).filter(|entry| *entry != lock) {
             let _ = fs::remove_file(&entry).or_else(|_| fs::remove_dir_all(&entry));

@@ -134,11 +134,17 @@ fn open_reading(path: &Path, options: StorageOptions) -> Result<Arc<Storage>, Er
     if let Err(linked) = names::refuse_links(&path) {
         return Err(if names::is_store(&path)? { linked } else { names::no_store(&path) });
     }
-    let store_id = superblock_of(&path)?.store_id;
-    let checksum = Checksum::of_store(store_id);
-    let home = Home { path, lock: None, store_id, checksum };
+    let (home, (sealed, follow)) = loop {
+        let store_id = superblock_of(&path)?.store_id;
+        let checksum = Checksum::of_store(store_id);
+        let home = Home { path: path.clone(), lock: None, store_id, checksum };
+        match follow::begin(&home.path, &home.identity()) {
+            // It is being removed, as a failed import does with the store that it has created.
+            Err(Error::Corrupted { .. }) if superblock::read(&path)?.is_none() => {}
+            begun => break (home, begun?),
+        }
+    };
     let identity = home.identity();
-    let (sealed, follow) = follow::begin(&home.path, &identity)?;
     let found = Found {
         tail: Tail::new(options.tail_bytes),
         journal: Journal::new(identity, 0, None, FileKey::default(), follow.end()),
