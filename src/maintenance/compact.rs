@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     Error, EventStore, Options,
-    maintenance::beside,
+    maintenance::{beside, not_poisoned},
     storage::{BackupSite, CopyMode, Site, StoreLock, exchange_directories, inherit, take_along},
 };
 
@@ -104,10 +104,7 @@ fn check(store: &EventStore) -> Result<(), Error> {
 
 /// A store that is not writable, because its disk is full for example, is not damaged.
 fn refuse_poisoned(store: &EventStore) -> Result<(), Error> {
-    match store.storage().check_writable() {
-        Err(Error::Poisoned { cause }) => Err(Error::clone(&cause)),
-        writable => writable,
-    }
+    store.storage().check_writable().map_err(not_poisoned)
 }
 
 /// Removes what a killed call left. None is running: the store is locked.

@@ -26,9 +26,18 @@ fn without_place<'a>(message: &'a str, place: &str) -> &'a str {
     rest.unwrap_or(message)
 }
 
+/// The failure that poisoned a store. A caller who gave a path has no open store that
+/// could refuse writes.
+fn not_poisoned(error: Error) -> Error {
+    match error {
+        Error::Poisoned { cause } => Error::clone(&cause),
+        other => other,
+    }
+}
+
 /// Turns an error about a private copy into one about the store.
 fn about(copy: &CopiedSite, error: Error) -> Error {
-    match error {
+    match not_poisoned(error) {
         Error::Corrupted { place, position, reason } => Error::Corrupted {
             place: copy.about_original(&place),
             position,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Error,
-    maintenance::{SCRATCH, about, mend},
+    maintenance::{SCRATCH, about, mend, not_poisoned},
     storage::Site,
     verify::Finding,
 };
@@ -123,7 +123,7 @@ pub fn repair(path: impl AsRef<Path>, options: &RepairOptions) -> Result<RepairR
         });
         return Ok(report);
     }
-    let mut report = mend::mend(&site)?;
+    let mut report = mend::mend(&site).map_err(not_poisoned)?;
     report.applied = true;
     if options.discards_evidence {
         for removed in site.discard_evidence()? {

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
-    compact,
+    RepairOptions, compact, repair,
 };
 
 use crate::support::{
@@ -144,6 +144,25 @@ fn a_compaction_on_a_full_disk_lacks_space_and_finds_no_damage() {
     assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
     disk.free();
     compact(&path).unwrap();
+    check_readable(&EventStore::open(&path).unwrap(), 50);
+}
+
+#[test]
+fn a_repair_on_a_full_disk_lacks_space_and_nothing_else() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let path = disk.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    append(&store).unwrap();
+    store.close().unwrap();
+    disk.fill();
+    let apply = RepairOptions::new().apply(true);
+    let error = repair(&path, &apply).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
+    let scratch = RepairOptions::new().scratch(disk.path());
+    let error = repair(&path, &scratch).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
+    disk.free();
+    repair(&path, &apply).unwrap();
     check_readable(&EventStore::open(&path).unwrap(), 50);
 }
 
