@@ -135,6 +135,43 @@ fn cmake_finds_the_package_in_a_moved_prefix() {
     }
 }
 
+/// Some distributions name every directory by its absolute path, and collect the files elsewhere.
+#[test]
+fn cmake_installs_into_absolute_directories() {
+    let Some(shop) = Workshop::with("cc") else { return };
+    if !has_program("cmake", "--version") {
+        return;
+    }
+    let built = format!("-DANNALS_PREBUILT={}", built(&shop).display());
+    let place = |name: &str, path: &str| format!("-DCMAKE_INSTALL_{name}=/opt/annals/{path}");
+    let places = [place("LIBDIR", "lib64"), place("INCLUDEDIR", "inc"), place("MANDIR", "man")];
+    succeed(
+        cmake(&shop)
+            .arg("-S")
+            .arg(root().join("cmake"))
+            .args(["-B", "build", &built, "-DCMAKE_INSTALL_PREFIX=/opt/annals"])
+            .args(places),
+    );
+    succeed(cmake(&shop).args(["--build", "build"]));
+    // Twice: a second installation replaces the first.
+    for _ in 0..2 {
+        succeed(cmake(&shop).args(["--install", "build"]).env("DESTDIR", shop.path("stage")));
+    }
+    let stage = shop.path("stage/opt/annals");
+    let mut names = vec!["lib64/libannals.a", "lib64/cmake/annals/annals-config.cmake"];
+    names.extend(["inc/annals.h", "inc/annals.hpp"]);
+    if cfg!(feature = "cli") {
+        names.extend(["bin/annals", "man/man1/annals.1", "man/man1/annals-read.1"]);
+    }
+    for name in names {
+        assert!(stage.join(name).is_file(), "{name}");
+    }
+    let package = fs::read_to_string(stage.join("lib64/pkgconfig/annals.pc")).unwrap();
+    assert!(package.contains("/opt/annals/lib64\n"), "{package}");
+    let manifest = fs::read_to_string(shop.path("build/install_manifest.txt")).unwrap();
+    assert_eq!(manifest.contains("man1/annals.1"), cfg!(feature = "cli"), "{manifest}");
+}
+
 #[test]
 fn cmake_adds_the_directory_to_a_project() {
     let Some(shop) = Workshop::with("c++") else { return };
