@@ -77,7 +77,22 @@
 #include <span>
 #endif
 
+// Files of one program may include this header in different ways. So that the linker does not take
+// a function of one for that of another, each way has its own names.
+#ifdef ANNALS_NO_EXCEPTIONS
+#define ANNALS_WAY_ERRORS results
+#else
+#define ANNALS_WAY_ERRORS exceptions
+#endif
+#ifdef __cpp_lib_span
+#define ANNALS_WAY_SPANS std_spans
+#else
+#define ANNALS_WAY_SPANS own_spans
+#endif
+
 namespace annals {
+inline namespace ANNALS_WAY_ERRORS {
+inline namespace ANNALS_WAY_SPANS {
 
 #ifdef __cpp_lib_span
 using std::span;
@@ -1977,6 +1992,11 @@ inline projection::projection(const store &store, std::string_view name)
     : projection(store.projection(name)) {}
 #endif
 
+}  // namespace ANNALS_WAY_SPANS
+}  // namespace ANNALS_WAY_ERRORS
 }  // namespace annals
+
+#undef ANNALS_WAY_ERRORS
+#undef ANNALS_WAY_SPANS
 
 #endif

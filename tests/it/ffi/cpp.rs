@@ -9,7 +9,8 @@ const STRICT: [&str; 4] = ["-Wconversion", "-Wshadow", "-Wundef", "-Wnon-virtual
 const SIGABRT: i32 = 6;
 
 /// The programs with exceptions, each with its sources.
-const SUITES: [&[&str]; 2] = [&["suite.cpp", "other.cpp"], &["derived.cpp"]];
+const SUITES: [&[&str]; 4] =
+    [&["suite.cpp", "other.cpp"], &["derived.cpp"], &["values.cpp"], &["mixed.cpp", "without.cpp"]];
 
 fn sources(names: &[&str]) -> Vec<std::path::PathBuf> {
     names.iter().map(|name| root().join("tests/cpp").join(name)).collect()
