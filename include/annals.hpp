@@ -103,9 +103,17 @@ class span {
  public:
   constexpr span() noexcept = default;
   constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+  template <class Element, std::size_t count,
+            class = std::enable_if_t<std::is_convertible_v<Element (*)[], T (*)[]>>>
+  constexpr span(Element (&array)[count]) noexcept : data_(array), size_(count) {}
   template <class Container,
             class = decltype(static_cast<T *>(std::declval<Container &>().data()))>
   constexpr span(Container &container) noexcept
+      : data_(container.data()), size_(container.size()) {}
+  // Also for temporary objects, which last as long as the call that they are an argument of.
+  template <class Container,
+            class = decltype(static_cast<T *>(std::declval<const Container &>().data()))>
+  constexpr span(const Container &container) noexcept
       : data_(container.data()), size_(container.size()) {}
   constexpr T *data() const noexcept { return data_; }
   constexpr std::size_t size() const noexcept { return size_; }
@@ -506,9 +514,10 @@ class new_event {
     return *this;
   }
   new_event &&tag(std::string tag) && { return std::move(this->tag(std::move(tag))); }
-  /// The struct for annals_append: a view of this event, valid until the next call or change.
-  annals_new_event raw() const {
-    raw_tags_ = detail::strings(tags_);
+  /// The struct for annals_append: a view of this event and of `tags`, which receives the tags. It
+  /// is valid until either of them changes.
+  annals_new_event raw(std::vector<annals_string> &tags) const {
+    tags = detail::strings(tags_);
     annals_new_event raw = ANNALS_NEW_EVENT_INIT;
     raw.flags = flags_;
     raw.id = id_ ? id_->data() : nullptr;
@@ -520,8 +529,8 @@ class new_event {
     raw.metadata_len = metadata_.size();
     raw.timestamp_us = timestamp_us_;
     raw.utc_offset_minutes = offset_;
-    raw.tags = raw_tags_.empty() ? nullptr : raw_tags_.data();
-    raw.tag_count = raw_tags_.size();
+    raw.tags = tags.empty() ? nullptr : tags.data();
+    raw.tag_count = tags.size();
     return raw;
   }
 
@@ -534,8 +543,26 @@ class new_event {
   std::int64_t timestamp_us_ = 0;
   std::int32_t offset_ = 0;
   std::vector<std::string> tags_;
-  mutable std::vector<annals_string> raw_tags_;
 };
+
+namespace detail {
+
+/// Events for the C functions: views, valid as long as this object and the events.
+class raw_events {
+ public:
+  explicit raw_events(span<const new_event> events) : tags_(events.size()) {
+    events_.reserve(events.size());
+    for (const new_event &event : events) events_.push_back(event.raw(tags_[events_.size()]));
+  }
+  const annals_new_event *data() const noexcept { return events_.data(); }
+  std::size_t size() const noexcept { return events_.size(); }
+
+ private:
+  std::vector<std::vector<annals_string>> tags_;
+  std::vector<annals_new_event> events_;
+};
+
+}  // namespace detail
 
 /// The part of an append_multi that concerns one stream. Without events it only checks the stream.
 struct unit {
@@ -662,9 +689,7 @@ class batch {
     const char *name = one.name.data();
     switch (one.what) {
       case kind::append: {
-        std::vector<annals_new_event> raw;
-        raw.reserve(one.events.size());
-        for (const new_event &event : one.events) raw.push_back(event.raw());
+        const detail::raw_events raw({one.events.data(), one.events.size()});
         return annals_batch_append(batch, name, one.name.size(), one.number, raw.data(),
                                    raw.size(), err);
       }
@@ -931,7 +956,8 @@ class events : public detail::ending {
   detail::cursor<events, event> end() noexcept { return {}; }
   /// The next event; empty at the end.
   std::optional<event> step() {
-    if (next_ == batch_.size()) {
+    // A moved-from object has no iterator, and its batch is no longer its own.
+    if (!iter_ || next_ == batch_.size()) {
       const annals_event *batch = nullptr;
       std::size_t count = 0;
       annals_error *failure = nullptr;
@@ -1452,6 +1478,9 @@ returned<std::uint64_t> salvage(std::string_view path, Write &&write,
 }
 
 /// An open event store. It is thread-safe.
+///
+/// Do not destroy it in a callback of its own: there the store cannot be closed, and the destructor
+/// leaves it open until the process ends.
 class store {
  public:
 #ifndef ANNALS_NO_EXCEPTIONS
@@ -1520,7 +1549,7 @@ class store {
                             span<const new_event> events) const {
     detail::failure failure;
     appended landed;
-    const std::vector<annals_new_event> raw = raw_events(events);
+    const detail::raw_events raw(events);
     landed.status =
         annals_append(raw_.get(), stream.data(), stream.size(), expected.value, raw.data(),
                       raw.size(), &landed.first_position, &landed.first_version, failure.out());
@@ -1544,12 +1573,12 @@ class store {
   returned<std::uint64_t> append_multi(span<const unit> units, bool *replayed = nullptr) const {
     detail::failure failure;
     std::uint64_t position = 0;
-    std::vector<std::vector<annals_new_event>> events;
+    std::vector<detail::raw_events> events;
     std::vector<annals_unit> raw;
     events.reserve(units.size());
     raw.reserve(units.size());
     for (const unit &unit : units) {
-      events.push_back(raw_events({unit.events.data(), unit.events.size()}));
+      events.emplace_back(span<const new_event>(unit.events.data(), unit.events.size()));
       annals_unit made = ANNALS_UNIT_INIT;
       made.stream = unit.stream.data();
       made.stream_len = unit.stream.size();
@@ -1760,7 +1789,7 @@ class store {
       if (status < 0) return failure.fail<std::optional<appended>>(status);
       const std::vector<new_event> events = decide(std::as_const(found.state));
       if (events.empty()) return std::optional<appended>();
-      const std::vector<annals_new_event> raw = raw_events({events.data(), events.size()});
+      const detail::raw_events raw({events.data(), events.size()});
       appended landed;
       status = annals_append(raw_.get(), stream.data(), stream.size(), found.version, raw.data(),
                              raw.size(), &landed.first_position, &landed.first_version,
@@ -1940,13 +1969,6 @@ class store {
         &found.version, &found.position, failure.out());
     call.rethrow();
     return status;
-  }
-
-  static std::vector<annals_new_event> raw_events(span<const new_event> events) {
-    std::vector<annals_new_event> raw;
-    raw.reserve(events.size());
-    for (const new_event &event : events) raw.push_back(event.raw());
-    return raw;
   }
 
   template <class Start>
