@@ -499,8 +499,9 @@ typedef int32_t (*annals_read_fn)(void *user_data,
  * data as the previous steps have converted it. It is valid until the callback returns.
  *
  * The callback passes the new data, the text of a JSON value, to `write(writer, data, len)`, in
- * one or several calls. `write` returns 0 or a negative status. If the callback does not call it,
- * the data stays as it is. `write` and `writer` must not be used after the callback returns.
+ * one or several calls. `write` returns 0, or a negative status, which then makes the read fail.
+ * If the callback does not call it, the data stays as it is. `write` and `writer` must not be used
+ * after the callback returns.
  *
  * The callback runs on any thread that reads, and on several at once. It must not use the store.
  * It must not throw or longjmp.

@@ -137,8 +137,8 @@ static int32_t into_array(void *user_data, const annals_event *event, annals_wri
   annals_store *store = with->store;
   with->calls++;
   if (store != NULL) CHECK(annals_close(store, NULL) == ANNALS_E_BUSY);
-  CHECK(write(writer, NULL, 3) == ANNALS_E_INVALID_ARGUMENT);
   CHECK(write(writer, (const uint8_t *)"[", 1) == 0);
+  CHECK(write(writer, NULL, 0) == 0);
   CHECK(write(writer, event->data, event->data_len) == 0);
   CHECK(write(writer, (const uint8_t *)"]", 1) == 0);
   return with->answer;
@@ -205,6 +205,47 @@ static void events_are_brought_to_their_newest_shape(void) {
   close_store(store);
   annals_iter_free(iter);
   CHECK(with.destroyed == 5);
+}
+
+/* Fails to write the middle of its data, and goes on. */
+static int32_t without_middle(void *user_data, const annals_event *event, annals_write_fn write,
+                              void *writer) {
+  (void)user_data;
+  CHECK(write(writer, (const uint8_t *)"[", 1) == 0);
+  CHECK(write(writer, NULL, event->data_len) == ANNALS_E_INVALID_ARGUMENT);
+  CHECK(write(writer, (const uint8_t *)"]", 1) == 0);
+  return 0;
+}
+
+static int32_t to_nothing(void *user_data, const annals_event *event, annals_write_fn write,
+                          void *writer) {
+  (void)user_data;
+  (void)event;
+  return write(writer, NULL, 0);
+}
+
+/* Nothing is not JSON, and what lacks a piece may be other JSON. */
+static void data_that_is_not_whole_fails_the_read(void) {
+  annals_upcast_fn upcasts[2] = {without_middle, to_nothing};
+  int32_t codes[2] = {ANNALS_E_INVALID_ARGUMENT, 0};
+  int which = 0;
+  for (which = 0; which < 2; which++) {
+    annals_error *error = NULL;
+    annals_options *options = annals_options_new();
+    annals_store *store = NULL;
+    annals_iter *iter = NULL;
+    const annals_event *event = NULL;
+    CHECK(annals_options_add_upcaster(options, "Placed", NT, 1, upcasts[which], NULL, NULL) ==
+          ANNALS_OK);
+    OK(annals_reader_open_with_options("upcast.annals", NT, options, &store, &error));
+    annals_options_free(options);
+    OK(annals_read_all(store, NULL, &iter, &error));
+    CHECK(annals_iter_next(iter, &event, &error) == ANNALS_E_CALLBACK && event == NULL);
+    CHECK(annals_error_callback_code(error) == codes[which]);
+    annals_error_free(error);
+    annals_iter_free(iter);
+    close_store(store);
+  }
 }
 
 /* The text of the first event. */
@@ -342,5 +383,6 @@ int main(void) {
   an_event_is_found_by_its_id();
   events_are_brought_to_their_newest_shape();
   a_reader_brings_events_to_their_newest_shape();
+  data_that_is_not_whole_fails_the_read();
   return 0;
 }

@@ -29,8 +29,9 @@ use crate::{
 /// data as the previous steps have converted it. It is valid until the callback returns.
 ///
 /// The callback passes the new data, the text of a JSON value, to `write(writer, data, len)`, in
-/// one or several calls. `write` returns 0 or a negative status. If the callback does not call it,
-/// the data stays as it is. `write` and `writer` must not be used after the callback returns.
+/// one or several calls. `write` returns 0, or a negative status, which then makes the read fail.
+/// If the callback does not call it, the data stays as it is. `write` and `writer` must not be used
+/// after the callback returns.
 ///
 /// The callback runs on any thread that reads, and on several at once. It must not use the store.
 /// It must not throw or longjmp.
@@ -91,7 +92,7 @@ impl Steps {
 impl Step {
     fn run(&self, event: &mut Upcast<'_>) -> Result<(), HandlerError> {
         let Some(call) = self.call else { return Ok(()) };
-        let written = Mutex::new(Vec::new());
+        let written = Mutex::new(Written::default());
         let tags = annals_event::tags_of(event.recorded());
         let mut view = annals_event::of(event.recorded(), &tags);
         view.data = event.data().as_ptr();
@@ -104,30 +105,56 @@ impl Step {
             code => return Err(CallbackFailed(code).into()),
         }
         let written = std::mem::take(&mut *sync::lock(&written));
-        if !written.is_empty() {
-            event.set_raw_json(&String::from_utf8(written)?)?;
+        match (written.failure, written.data) {
+            (Some(status), _) => Err(CallbackFailed(status).into()),
+            (None, Some(data)) => Ok(event.set_raw_json(&String::from_utf8(data)?)?),
+            (None, None) => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// What a callback has passed to `write`.
+#[derive(Default)]
+struct Written {
+    /// `None` if it has not called `write`.
+    data: Option<Vec<u8>>,
+    /// The status of the first `write` that failed: without its piece the rest is not the data.
+    failure: Option<annals_status>,
+}
+
+impl Written {
+    /// # Safety
+    /// `data` is NULL, or `len` bytes can be read there.
+    unsafe fn add(&mut self, data: *const u8, len: usize) -> annals_status {
+        let kept = self.data.get_or_insert_default();
+        if (data.is_null() && len > 0) || isize::try_from(len).is_err() {
+            return ANNALS_E_INVALID_ARGUMENT;
+        }
+        if kept.try_reserve(len).is_err() {
+            return ANNALS_E_NO_MEMORY;
+        }
+        if len > 0 {
+            // SAFETY: the caller upholds this function's contract.
+            kept.extend_from_slice(unsafe { slice::from_raw_parts(data, len) });
+        }
+        ANNALS_OK
     }
 }
 
 /// The `write` function that an upcaster receives: it keeps a piece of the new data.
 unsafe extern "C-unwind" fn keep(writer: *mut c_void, data: *const u8, len: usize) -> i32 {
     let kept = catch_unwind(|| {
-        if writer.is_null() || (data.is_null() && len > 0) || isize::try_from(len).is_err() {
+        if writer.is_null() {
             return ANNALS_E_INVALID_ARGUMENT;
         }
         // SAFETY: the callback received this writer, which lives until the callback returns.
-        let written = unsafe { &*writer.cast::<Mutex<Vec<u8>>>() };
-        let mut written = sync::lock(written);
-        if written.try_reserve(len).is_err() {
-            return ANNALS_E_NO_MEMORY;
+        let mut written = sync::lock(unsafe { &*writer.cast::<Mutex<Written>>() });
+        // SAFETY: the callback guarantees that it passes this many bytes.
+        let status = unsafe { written.add(data, len) };
+        if status < 0 {
+            written.failure.get_or_insert(status);
         }
-        if len > 0 {
-            // SAFETY: the callback guarantees that it passes this many bytes.
-            written.extend_from_slice(unsafe { slice::from_raw_parts(data, len) });
-        }
-        ANNALS_OK
+        status
     });
     kept.unwrap_or(ANNALS_E_NO_MEMORY)
 }
