@@ -2075,11 +2075,13 @@ void annals_subscription_cancel(const struct annals_subscription *subscription)
 ANNALS_NOEXCEPT;
 
 /**
- * Cancels and frees a subscription, and frees the view obtained from it.
+ * Cancels and frees a subscription, and frees the view obtained from it. If another thread still
+ * waits in annals_subscription_next, that call returns ANNALS_DONE.
  *
  * @param subscription The subscription. NULL is a no-op.
  *
- * Threads: any; no other thread may be using the subscription. Blocking: never. Since: 0.1.0
+ * Threads: any; no other thread may be using the subscription, except to wait. Blocking: never.
+ * Since: 0.1.0
  */
 ANNALS_API
 void annals_subscription_free(struct annals_subscription *subscription)

@@ -94,6 +94,17 @@ static void a_wait_ends_with_a_cancel(annals_store *store) {
   annals_subscription_free(subscription);
 }
 
+static void a_wait_ends_with_the_subscription(annals_store *store) {
+  annals_error *error = NULL;
+  annals_subscription *subscription = NULL;
+  pthread_t thread;
+  OK(annals_subscribe(store, 5, NULL, &subscription, &error));
+  CHECK(pthread_create(&thread, NULL, wait_forever, subscription) == 0);
+  until_busy(subscription);
+  annals_subscription_free(subscription);
+  CHECK(joined(thread) == ANNALS_DONE);
+}
+
 static void a_wait_ends_with_the_store(annals_store *store) {
   annals_error *error = NULL;
   annals_subscription *subscription = NULL;
@@ -115,6 +126,7 @@ int main(void) {
   history_comes_first(store);
   filters_are_those_of_reads(store);
   a_wait_ends_with_a_cancel(store);
+  a_wait_ends_with_the_subscription(store);
   a_wait_ends_with_the_store(store);
   return 0;
 }

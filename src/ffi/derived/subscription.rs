@@ -191,16 +191,27 @@ pub unsafe extern "C" fn annals_subscription_cancel(subscription: *const annals_
     });
 }
 
-/// Cancels and frees a subscription, and frees the view obtained from it.
+/// Cancels and frees a subscription, and frees the view obtained from it. If another thread still
+/// waits in annals_subscription_next, that call returns ANNALS_DONE.
 ///
 /// @param subscription The subscription. NULL is a no-op.
 ///
-/// Threads: any; no other thread may be using the subscription. Blocking: never. Since: 0.1.0
+/// Threads: any; no other thread may be using the subscription, except to wait. Blocking: never.
+/// Since: 0.1.0
 ///
 /// # Safety
 /// `subscription` is NULL or a subscription, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn annals_subscription_free(subscription: *mut annals_subscription) {
+    guard::value((), || {
+        let end = |subscribed: &Subscribed| {
+            subscribed.store.check_not_forked()?;
+            subscribed.cancel.cancel();
+            Ok(())
+        };
+        // SAFETY: the caller upholds this function's contract; no call has exclusive access.
+        unsafe { handle::peek(subscription.cast_const(), end) }
+    });
     // SAFETY: the caller upholds this function's contract.
     unsafe { handle::free(subscription) };
 }
