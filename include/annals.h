@@ -61,7 +61,8 @@
  * - **Objects** are opaque, and each type has one function that frees it. Freeing NULL is a no-op.
  *   A function that gets a pointer to the wrong kind of object returns ANNALS_E_MISUSE. A freed
  *   pointer is often detected too; do not rely on it. An object made from a store may outlive the
- *   store: its functions then return ANNALS_E_CLOSED, and it must still be freed.
+ *   store: functions that read or write through it then return ANNALS_E_CLOSED, and it must still
+ *   be freed. Tickets keep their outcomes, and snapshots their bytes.
  * - **Memory.** The library copies its inputs before it returns; it keeps no pointer to them,
  *   except registered callbacks and their `user_data`. It hands out only objects and views, so
  *   there is nothing else to free. A view, such as an annals_event, is valid until the next call on
@@ -1079,8 +1080,8 @@ ANNALS_NOEXCEPT;
  * returned. The only exception is ANNALS_E_BUSY: another call on the store is running, such as the
  * one that runs this callback, and the store stays open.
  *
- * Functions of objects that were made from the store return ANNALS_E_CLOSED from now on. The
- * objects must still be freed, now or later.
+ * From now on, functions that read or write through objects made from the store return
+ * ANNALS_E_CLOSED. The objects must still be freed, now or later.
  *
  * Batches that were submitted are completed first; their tickets keep their outcomes.
  *

@@ -203,8 +203,8 @@ pub unsafe extern "C" fn annals_open_in_memory(
 /// returned. The only exception is ANNALS_E_BUSY: another call on the store is running, such as the
 /// one that runs this callback, and the store stays open.
 ///
-/// Functions of objects that were made from the store return ANNALS_E_CLOSED from now on. The
-/// objects must still be freed, now or later.
+/// From now on, functions that read or write through objects made from the store return
+/// ANNALS_E_CLOSED. The objects must still be freed, now or later.
 ///
 /// Batches that were submitted are completed first; their tickets keep their outcomes.
 ///

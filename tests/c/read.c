@@ -339,11 +339,16 @@ static void streams_come_in_order(annals_store *store) {
 
 static void what_outlives_the_store_says_so(annals_store *store) {
   annals_error *error = NULL;
-  annals_iter *fresh = NULL, *begun = NULL, *ended = NULL, *read = NULL;
-  annals_stream_iter *streams = NULL;
+  annals_iter *fresh = NULL, *begun = NULL, *ended = NULL, *read = NULL, *found_one = NULL;
+  annals_stream_iter *streams = NULL, *last = NULL, *over = NULL;
   const annals_event *event = NULL;
   const char *name = NULL;
   char found[64];
+  uint8_t id[16] = {1};
+  annals_new_event with_id = json("Late", "7");
+  with_id.id = id;
+  OK(annals_append(store, "late", NT, ANNALS_EXPECT_ANY, &with_id, 1, NULL, NULL, &error));
+  OK(annals_event_by_id(store, id, &found_one, &error));
   OK(annals_read_all(store, NULL, &fresh, &error));
   OK(annals_read_all(store, NULL, &begun, &error));
   OK(annals_iter_next(begun, &event, &error));
@@ -352,6 +357,10 @@ static void what_outlives_the_store_says_so(annals_store *store) {
   OK(annals_read_stream(store, "late", NT, NULL, &read, &error));
   OK(annals_iter_next(read, &event, &error));
   OK(annals_streams(store, NULL, 0, &streams, &error));
+  OK(annals_streams(store, "order-2", NT, &last, &error));
+  OK(annals_stream_iter_next(last, &name, NULL, NULL, &error));
+  OK(annals_streams(store, "none", NT, &over, &error));
+  EXPECT(ANNALS_DONE, annals_stream_iter_next(over, &name, NULL, NULL, &error));
   close_store(store);
 
   EXPECT(ANNALS_E_CLOSED, annals_iter_next(fresh, &event, &error));
@@ -362,6 +371,13 @@ static void what_outlives_the_store_says_so(annals_store *store) {
   EXPECT(ANNALS_DONE, annals_iter_next(ended, &event, &error));
   EXPECT(ANNALS_E_CLOSED, annals_stream_iter_next(streams, &name, NULL, NULL, &error));
   EXPECT(ANNALS_E_CLOSED, annals_stream_iter_next(streams, &name, NULL, NULL, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_stream_iter_next(last, &name, NULL, NULL, &error));
+  EXPECT(ANNALS_DONE, annals_stream_iter_next(over, &name, NULL, NULL, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_iter_next(found_one, &event, &error));
+  EXPECT(ANNALS_E_CLOSED, annals_iter_next(found_one, &event, &error));
+  annals_iter_free(found_one);
+  annals_stream_iter_free(last);
+  annals_stream_iter_free(over);
   annals_iter_free(fresh);
   annals_iter_free(begun);
   annals_iter_free(ended);

@@ -23,7 +23,7 @@ use std::{
 
 use crate::ffi::status::ANNALS_E_BUSY;
 use crate::{
-    EventStore,
+    Error, EventStore,
     ffi::glue::{
         fault::{Details, Fault},
         fork::ForkMark,
@@ -101,6 +101,14 @@ impl SharedStore {
                 let reason = "a callback of the store is running: close the store after it returns";
                 Err(Details::new(ANNALS_E_BUSY, reason))
             }
+        }
+    }
+
+    /// Rejects a call on a closed store. Other errors do not concern what has been read already.
+    pub(in crate::ffi) fn check_not_closed(&self) -> Result<(), Error> {
+        match self.events.head() {
+            Err(Error::Closed) => Err(Error::Closed),
+            _ => Ok(()),
         }
     }
 

@@ -48,11 +48,14 @@ enum Source {
 }
 
 impl Source {
-    fn next(&mut self) -> Option<Result<RecordedEvent, Error>> {
+    fn next(&mut self, store: &SharedStore) -> Option<Result<RecordedEvent, Error>> {
         match self {
             Source::Read(events) => events.next(),
             Source::Found(found) => found.next(),
-            Source::One(event) => event.take().map(Ok),
+            // The event is already there; only a closed store keeps it back.
+            Source::One(event) => {
+                event.take().map(|event| store.check_not_closed().map(|()| event))
+            }
         }
     }
 }
@@ -82,7 +85,7 @@ impl Iter {
         self.held.clear();
         let mut bytes = 0_usize;
         while self.end.is_none() && self.held.len() < max && bytes < BATCH_BYTES_MAX {
-            match self.events.next() {
+            match self.events.next(&self.store) {
                 Some(Ok(event)) => {
                     let tags = annals_event::tags_of(&event);
                     let view = annals_event::of(&event, &tags);

@@ -29,8 +29,8 @@ pub(in crate::ffi) struct StreamIter {
     /// The current stream id, with a NUL.
     name: Vec<u8>,
     version: u64,
-    /// The error that ended the iterator; later calls return it again.
-    failure: Option<Fault>,
+    /// How the iterator ended; later calls return it again.
+    end: Option<Result<(), Fault>>,
 }
 
 impl Opaque for annals_stream_iter {
@@ -45,23 +45,23 @@ impl Opaque for annals_stream_iter {
 
 impl StreamIter {
     fn advance(&mut self) -> Outcome {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone());
+        if self.end.is_none() {
+            match self.streams.next() {
+                Some(Ok(stream)) => {
+                    self.name.clear();
+                    self.name.extend_from_slice(stream.stream_id().as_bytes());
+                    self.name.push(0);
+                    self.version = stream.version();
+                    return Ok(ANNALS_OK);
+                }
+                Some(Err(error)) => self.end = Some(Err(error.into())),
+                // A closed store is not the end of the list.
+                None => self.end = Some(self.store.check_not_closed().map_err(Fault::from)),
+            }
         }
-        match self.streams.next() {
-            Some(Ok(stream)) => {
-                self.name.clear();
-                self.name.extend_from_slice(stream.stream_id().as_bytes());
-                self.name.push(0);
-                self.version = stream.version();
-                Ok(ANNALS_OK)
-            }
-            Some(Err(error)) => {
-                let failure: Fault = error.into();
-                self.failure = Some(failure.clone());
-                Err(failure)
-            }
-            None => Ok(ANNALS_DONE),
+        match &self.end {
+            Some(Err(failure)) => Err(failure.clone()),
+            Some(Ok(())) | None => Ok(ANNALS_DONE),
         }
     }
 }
@@ -98,9 +98,9 @@ pub unsafe extern "C" fn annals_streams(
         let (store, prefix) =
             unsafe { (handle::shared(store)?, arguments::text(prefix, len, "stream prefix")?) };
         let streams = store.events.streams().prefix(prefix);
-        let (name, version, failure) = (Vec::new(), 0, None);
+        let (name, version, end) = (Vec::new(), 0, None);
         let store = Arc::clone(&store);
-        out.set(handle::make(StreamIter { store, streams, name, version, failure })?);
+        out.set(handle::make(StreamIter { store, streams, name, version, end })?);
         Ok(ANNALS_OK)
     })
 }
