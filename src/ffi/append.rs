@@ -70,8 +70,10 @@ const EVENT_FLAGS: u32 = ANNALS_EVENT_BINARY | ANNALS_EVENT_HAS_ID | ANNALS_EVEN
 /// ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT for an event of more than 16 MiB, an append of more
 /// than 64 MiB or too many events; ANNALS_E_UNSUPPORTED if a field of a newer version is set;
 /// ANNALS_E_READ_ONLY; ANNALS_E_NO_SPACE; ANNALS_E_POISONED; ANNALS_E_CORRUPT or ANNALS_E_IO if the
-/// data that a check needs cannot be read; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY;
-/// ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC.
+/// data that a check needs cannot be read; ANNALS_E_IO if no file can be made ready for the events,
+/// for example because of a limit on the size of files; ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE;
+/// ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_INTERNAL; ANNALS_E_PANIC. Except with
+/// ANNALS_E_POISONED, nothing is written on an error.
 ///
 /// Threads: thread-safe. Blocking: writes and syncs a file; waits while memory is full and earlier
 /// events are moved to the trees. Since: 0.1.0
