@@ -2,6 +2,8 @@
 
 #include "check.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +36,93 @@ static void in_the_child(annals_store *store, annals_iter *iter, annals_stream_i
   annals_iter_free(iter);
   annals_stream_iter_free(streams);
   EXPECT(ANNALS_E_FORKED, annals_close(store, &error));
+}
+
+/* A callback that waits until the process has forked. */
+typedef struct waiting {
+  annals_iter *iter;
+  sem_t begun, go_on;
+} waiting;
+
+static int32_t wait_in_callback(void *user_data, const annals_event *event,
+                                annals_write_fn write, void *writer) {
+  waiting *with = user_data;
+  (void)event;
+  (void)write;
+  (void)writer;
+  sem_post(&with->begun);
+  while (sem_wait(&with->go_on) != 0) continue;
+  return 0;
+}
+
+static void *read_one(void *argument) {
+  annals_error *error = NULL;
+  const annals_event *event = NULL;
+  OK(annals_iter_next(((waiting *)argument)->iter, &event, &error));
+  return NULL;
+}
+
+/* The calls of other threads are not in the child, but their traces are. */
+static void the_child_of_a_busy_parent_is_a_child(void) {
+  annals_error *error = NULL;
+  annals_options *options = annals_options_new();
+  annals_store *store = NULL;
+  const annals_event *event = NULL;
+  waiting with;
+  pthread_t thread;
+  pid_t child = 0;
+  int status = 0;
+  memset(&with, 0, sizeof with);
+  CHECK(sem_init(&with.begun, 0, 0) == 0 && sem_init(&with.go_on, 0, 0) == 0);
+  CHECK(annals_options_add_upcaster(options, "T", NT, 1, wait_in_callback, &with, NULL) == 0);
+  OK(annals_open("fork.annals", NT, options, &store, &error));
+  annals_options_free(options);
+  OK(annals_read_all(store, NULL, &with.iter, &error));
+  CHECK(pthread_create(&thread, NULL, read_one, &with) == 0);
+  while (sem_wait(&with.begun) != 0) continue;
+  EXPECT(ANNALS_E_BUSY, annals_iter_next(with.iter, &event, &error));
+  EXPECT(ANNALS_E_BUSY, annals_close(store, &error));
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    EXPECT(ANNALS_E_FORKED, annals_iter_next(with.iter, &event, &error));
+    annals_iter_free(with.iter);
+    EXPECT(ANNALS_E_FORKED, annals_close(store, &error));
+    _exit(0);
+  }
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  sem_post(&with.go_on);
+  CHECK(pthread_join(thread, NULL) == 0);
+  annals_iter_free(with.iter);
+  close_store(store);
+}
+
+/* In the child of a callback, the call that runs the callback goes on. */
+static int32_t close_in_a_child(void *user_data, const uint8_t *data, size_t len) {
+  annals_error *error = NULL;
+  annals_store *store = user_data;
+  int status = 0;
+  pid_t child = fork();
+  (void)data;
+  (void)len;
+  CHECK(child >= 0);
+  if (child == 0) {
+    EXPECT(ANNALS_E_FORKED, annals_close(store, &error));
+    return 1;
+  }
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  return 0;
+}
+
+static void a_callback_may_fork_and_close(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  annals_status rc = annals_metrics(store, close_in_a_child, store, &error);
+  if (rc == ANNALS_DONE) _exit(0);
+  CHECK(rc == ANNALS_OK);
+  close_store(store);
 }
 
 int main(void) {
@@ -71,5 +160,7 @@ int main(void) {
   OK(annals_head(store, &head, &error));
   CHECK(head == 3);
   OK(annals_close(store, &error));
+  the_child_of_a_busy_parent_is_a_child();
+  a_callback_may_fork_and_close();
   return 0;
 }

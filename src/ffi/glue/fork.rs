@@ -34,6 +34,11 @@ impl ForkMark {
         ForkMark { process: process::id(), page }
     }
 
+    #[cfg(test)]
+    pub(in crate::ffi) fn of_another_process() -> ForkMark {
+        ForkMark { process: 0, page: None }
+    }
+
     /// Whether this process is a forked child of the one that created the mark.
     pub(in crate::ffi) fn is_forked(&self) -> bool {
         // SAFETY: as above.

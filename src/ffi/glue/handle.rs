@@ -88,15 +88,22 @@ impl SharedStore {
         }
     }
 
+    /// A store that a parent of this process has opened.
+    #[cfg(test)]
+    pub(in crate::ffi) fn of_another_process(events: EventStore) -> SharedStore {
+        SharedStore { fork: ForkMark::of_another_process(), ..SharedStore::new(events) }
+    }
+
     /// Counts a callback that starts.
     pub(in crate::ffi) fn in_callback(&self) -> InCallback<'_> {
         InCallback::begin(&self.callbacks)
     }
 
-    /// Rejects a close while a callback is running.
+    /// Rejects a close while a callback is running. Those of a forked child run in its parent.
     pub(in crate::ffi) fn check_no_callback(&self) -> Result<(), Fault> {
         match self.callbacks.load(Ordering::Acquire) {
             0 => Ok(()),
+            _ if self.is_forked() => Ok(()),
             _ => {
                 let reason = "a callback of the store is running: close the store after it returns";
                 Err(Details::new(ANNALS_E_BUSY, reason))
@@ -112,8 +119,14 @@ impl SharedStore {
         }
     }
 
+    /// Whether this process is a forked child of the one that opened the store. Other threads of
+    /// the parent may have been in the middle of anything, with locks that nobody releases here.
+    pub(in crate::ffi) fn is_forked(&self) -> bool {
+        self.fork.is_forked()
+    }
+
     pub(in crate::ffi) fn check_not_forked(&self) -> Result<(), Fault> {
-        if self.fork.is_forked() { Err(Details::forked()) } else { Ok(()) }
+        if self.is_forked() { Err(Details::forked()) } else { Ok(()) }
     }
 
     /// After a panic, the state of the store's objects is unknown.
@@ -144,6 +157,21 @@ struct Head {
     word: AtomicU32,
     gate: AtomicU32,
     has_panicked: AtomicBool,
+    /// The store of the object, if any, which lives as long as the object. It can be asked whether
+    /// this is a forked child although another call changes the state.
+    store: Option<NonNull<SharedStore>>,
+}
+
+impl Head {
+    fn is_forked(&self) -> bool {
+        // SAFETY: the state has a share of the store until the handle is freed.
+        self.store.is_some_and(|store| unsafe { store.as_ref() }.is_forked())
+    }
+
+    /// Why a call finds the gate taken: in a forked child by calls of threads that are not there.
+    fn refusal(&self, name: &str) -> Fault {
+        if self.is_forked() { Details::forked() } else { Details::busy(name) }
+    }
 }
 
 #[repr(C)]
@@ -184,7 +212,9 @@ pub(in crate::ffi) fn make<H: Opaque>(state: H::State) -> Result<*mut H, Fault> 
         NonNull::new(unsafe { alloc(layout) }).ok_or_else(|| Details::no_memory(H::NAME))?;
     let place = place.cast::<Handle<H::State>>();
     let word = AtomicU32::new(MAGIC | H::KIND);
-    let head = Head { word, gate: AtomicU32::new(0), has_panicked: AtomicBool::new(false) };
+    let (gate, has_panicked) = (AtomicU32::new(0), AtomicBool::new(false));
+    let store = H::store(&state).map(NonNull::from);
+    let head = Head { word, gate, has_panicked, store };
     // SAFETY: the memory is new, and has the size and alignment of a handle.
     unsafe { place.write(Handle { head, state: UnsafeCell::new(state) }) };
     Ok(place.as_ptr().cast())
@@ -232,7 +262,7 @@ pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
     // A doomed handle is never counted, not even briefly: only real users may free it.
     let enter = |gate: u32| (gate & (ALONE | DOOMED) == 0).then(|| gate.wrapping_add(1));
     if handle.head.gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
-        return Err(Details::busy(H::NAME));
+        return Err(handle.head.refusal(H::NAME));
     }
     let used = Shared { handle, was_panicking: thread::panicking() };
     check_usable::<H>(&handle, &used)?;
@@ -313,14 +343,20 @@ impl<H: Opaque> Drop for Exclusive<'_, H> {
     }
 }
 
-/// Takes the state out of a handle and frees its memory.
+/// Takes the state out of a handle and frees its memory. In a forked child the handle may be in use
+/// by threads that are not there, or by the call whose callback forked: then the end of its last
+/// call frees it, if there is one.
 ///
 /// # Safety
 /// As for [`shared`], and the handle is not used again unless this returns an error.
 pub(in crate::ffi) unsafe fn take<H: Opaque>(handle: *mut H) -> Result<H::State, Fault> {
     // SAFETY: the caller upholds this function's contract.
     let found = unsafe { find(handle) }?;
-    enter_alone::<H>(&found.head)?;
+    enter_alone::<H>(&found.head).inspect_err(|_| {
+        if found.head.is_forked() {
+            found.head.gate.fetch_or(DOOMED, Ordering::AcqRel);
+        }
+    })?;
     found.head.word.store(FREED, Ordering::Relaxed);
     // SAFETY: `make` allocated it as a box would, and no other call uses it, now or later.
     let owned = unsafe { Box::from_raw(found.pointer.as_ptr()) };
@@ -387,7 +423,7 @@ fn unharmed(run: impl FnOnce()) {
 
 fn enter_alone<H: Opaque>(head: &Head) -> Result<(), Fault> {
     let entered = head.gate.compare_exchange(0, ALONE, Ordering::Acquire, Ordering::Relaxed);
-    entered.map(drop).map_err(|_| Details::busy(H::NAME))
+    entered.map(drop).map_err(|_| head.refusal(H::NAME))
 }
 
 fn check_usable<H: Opaque>(handle: &Handle<H::State>, state: &H::State) -> Result<(), Fault> {

@@ -74,7 +74,12 @@ impl Table {
     }
 
     fn clear(&self) {
-        let callbacks = mem::take(&mut *self.lock());
+        // In a forked child the lock may be held by a thread that only the parent has.
+        let locked = match self.store.is_forked() {
+            true => sync::try_lock(&self.callbacks),
+            false => Some(self.lock()),
+        };
+        let callbacks = locked.map(|mut callbacks| mem::take(&mut *callbacks));
         drop(callbacks);
     }
 
@@ -131,5 +136,23 @@ impl Table {
     /// Allows callbacks again after a stop.
     pub(super) fn go_on(&self) {
         self.has_stopped.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventStore;
+
+    /// As if a thread of the parent had held the lock when this process was forked.
+    #[test]
+    fn a_forked_child_does_not_wait_for_a_thread_of_its_parent() -> Result<(), crate::Error> {
+        let store = SharedStore::of_another_process(EventStore::in_memory()?);
+        let table = Table::new(Arc::new(store));
+        let held = table.lock();
+        table.end_and_clear();
+        drop(held);
+        assert!(table.is_over());
+        Ok(())
     }
 }
