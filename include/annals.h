@@ -1083,7 +1083,8 @@ ANNALS_NOEXCEPT;
  * From now on, functions that read or write through objects made from the store return
  * ANNALS_E_CLOSED. The objects must still be freed, now or later.
  *
- * Batches that were submitted are completed first; their tickets keep their outcomes.
+ * Batches that were submitted are completed first: callbacks for them still use the store, which
+ * accepts no more batches, and their tickets keep their outcomes.
  *
  * @param store The store. NULL is a no-op.
  * @param err Receives an error object on failure. May be NULL.
@@ -1427,7 +1428,9 @@ ANNALS_NOEXCEPT;
  * batch succeeds or fails by itself: one that fails takes no position and stops none after it. The
  * queue holds up to 1024 batches or 64 MiB of events. When it is full, the call waits for room,
  * but never inside a callback. The first call starts a thread of the store, which also runs the
- * callbacks of live projections for submitted batches.
+ * callbacks of live projections for submitted batches. If the store is in memory, or has no thread
+ * to spare because it is sealing a file, the batch is written before this call returns, and the
+ * callbacks run in it.
  *
  * The call uses up the batch, as annals_batch_commit does.
  *
@@ -1441,7 +1444,8 @@ ANNALS_NOEXCEPT;
  * ANNALS_E_INTERNAL; ANNALS_E_PANIC.
  *
  * Ownership: the caller frees the ticket with annals_ticket_free. Threads: any, one call at a
- * time. Blocking: while the queue is full; may read files. Since: 0.1.0
+ * time. Blocking: while the queue is full; may read files; without a thread as annals_append.
+ * Since: 0.1.0
  */
 ANNALS_API
 ANNALS_NODISCARD

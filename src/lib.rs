@@ -71,6 +71,8 @@ pub use projection::{
 };
 pub use reader::{ReadEvents, Reader};
 pub use snapshot::{IgnoredSnapshot, Snapshot, SnapshotInfo, Snapshots};
+#[cfg(feature = "capi")]
+pub(crate) use store::OwnThread; // for the C ABI, which asks about callbacks on it
 pub use store::{
     Batch, Committed, Durability, EventStore, Events, Found, Options, Recovery, Stats, StreamInfo,
     Streams, Ticket, Upcast, Upcasters,

@@ -91,8 +91,11 @@ pub unsafe extern "C" fn annals_export_ndjson(
         let write = write.ok_or_else(|| Details::invalid("write", "it is NULL"))?;
         // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
-        // SAFETY: the caller upholds this function's contract.
-        let call = |bytes: &[u8]| unsafe { write(user_data, bytes.as_ptr(), bytes.len()) };
+        let call = |bytes: &[u8]| {
+            let _running = store.in_callback();
+            // SAFETY: the caller upholds this function's contract.
+            unsafe { write(user_data, bytes.as_ptr(), bytes.len()) }
+        };
         let mut sink = Sink::new(call);
         let exported = store.events.export_ndjson(&mut sink, &ExportOptions::new());
         events.set(sink.lines);
@@ -180,6 +183,7 @@ pub unsafe extern "C" fn annals_import_ndjson(
         let store = unsafe { handle::shared(store) }?;
         let call = |buffer: &mut [u8]| {
             let mut len = 0;
+            let _running = store.in_callback();
             // SAFETY: the caller upholds this function's contract.
             let code = unsafe { read(user_data, buffer.as_mut_ptr(), buffer.len(), &raw mut len) };
             (code, len)

@@ -206,7 +206,8 @@ pub unsafe extern "C" fn annals_open_in_memory(
 /// From now on, functions that read or write through objects made from the store return
 /// ANNALS_E_CLOSED. The objects must still be freed, now or later.
 ///
-/// Batches that were submitted are completed first; their tickets keep their outcomes.
+/// Batches that were submitted are completed first: callbacks for them still use the store, which
+/// accepts no more batches, and their tickets keep their outcomes.
 ///
 /// @param store The store. NULL is a no-op.
 /// @param err Receives an error object on failure. May be NULL.
@@ -232,10 +233,17 @@ pub unsafe extern "C" fn annals_close(
         if store.is_null() {
             return Ok(ANNALS_OK);
         }
+        let look = |shared: &Arc<SharedStore>| {
+            shared.check_no_callback()?;
+            Ok(Arc::clone(shared))
+        };
         // SAFETY: the caller upholds this function's contract.
-        unsafe { handle::peek(store.cast_const(), |shared| shared.check_no_callback()) }?;
+        let shared = unsafe { handle::peek(store.cast_const(), look) }?;
+        // The callbacks of submitted batches may use the handle, so they end before it is freed.
+        shared.events.finish_submitted()?;
         // SAFETY: the caller upholds this function's contract.
-        let shared = unsafe { handle::take(store) }?;
+        let taken = unsafe { handle::take(store) };
+        drop(taken.inspect_err(|_| shared.events.accept_submitted())?);
         shared.check_not_forked()?;
         let closed = shared.events.close();
         shared.check_no_panic()?;

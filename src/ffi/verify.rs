@@ -87,6 +87,7 @@ pub unsafe extern "C" fn annals_verify(
         // SAFETY: the caller upholds this function's contract.
         let store = unsafe { handle::shared(store) }?;
         let report = store.events.verify()?;
+        let _running = store.in_callback();
         // SAFETY: the caller upholds this function's contract.
         let status = unsafe { hand_over(&report.findings, finding, user_data) }?;
         events.set(report.events);

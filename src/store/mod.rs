@@ -28,6 +28,8 @@ use crate::{
     trace::{note, span},
 };
 
+#[cfg(feature = "capi")]
+pub(crate) use append::OwnThread;
 pub(crate) use append::{Contents, Unit, Written};
 use append::{GroupCommit, Versions};
 pub use batch::{Batch, Committed, Ticket};
@@ -225,13 +227,37 @@ impl EventStore {
     /// store stays open. Otherwise the error of the last sync, or [`Error::Poisoned`]: the store is
     /// closed all the same, and no acknowledged event depends on the outcome.
     pub fn close(&self) -> Result<(), Error> {
-        if !self.storage().is_forked() {
-            let is_inside = self.inner.followers.is_inside(thread::current().id());
-            self.inner.commits.finish(is_inside)?;
-        }
+        self.finish_submitted()?;
         let closed = self.storage().close();
         self.inner.arrivals.announce();
         closed
+    }
+
+    /// The first part of a close: completes the submitted batches, and accepts no more.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] as for [`close`](Self::close).
+    pub(crate) fn finish_submitted(&self) -> Result<(), Error> {
+        if self.storage().is_forked() {
+            return Ok(());
+        }
+        let is_inside = self.inner.followers.is_inside(thread::current().id());
+        self.inner.commits.finish(is_inside)
+    }
+
+    /// Accepts batches again after [`finish_submitted`](Self::finish_submitted): the store is not
+    /// closed after all.
+    #[cfg(feature = "capi")]
+    pub(crate) fn accept_submitted(&self) {
+        if !self.storage().is_forked() {
+            self.inner.commits.accept();
+        }
+    }
+
+    /// The thread that commits submitted batches and runs handlers for them.
+    #[cfg(feature = "capi")]
+    pub(crate) fn own_thread(&self) -> OwnThread {
+        OwnThread::of(&self.inner.commits)
     }
 
     /// Looks for new events in a store that another process writes. Every other store is up to

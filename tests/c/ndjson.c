@@ -163,7 +163,7 @@ static int32_t close_inside(void *user_data, const uint8_t *data, size_t len) {
   (void)data;
   (void)len;
   to->calls++;
-  REFUSED(ANNALS_E_BUSY, "in use", annals_close(to->store, &error));
+  REFUSED(ANNALS_E_BUSY, "a callback of the store is running", annals_close(to->store, &error));
   OK(annals_head(to->store, &head, &error));
   append(to->store, "inside", "T", "1");
   return 0;

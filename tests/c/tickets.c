@@ -3,7 +3,10 @@
 #include "batches.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 
 #define MANY 300
@@ -220,6 +223,58 @@ static void a_poisoned_store_answers_every_ticket(const char *path) {
   close_store(store);
 }
 
+typedef struct closed_meanwhile {
+  annals_store *store;
+  sem_t begun;
+  atomic_bool is_over;
+  annals_status closed, submitted;
+  uint64_t head;
+} closed_meanwhile;
+
+/* Goes on when another thread closes the store, and uses it once more. */
+static int32_t use_while_closing(void *user_data, const annals_event *event) {
+  closed_meanwhile *with = user_data;
+  (void)event;
+  with->closed = annals_close(with->store, NULL);
+  CHECK(sem_post(&with->begun) == 0);
+  do {
+    annals_ticket *ticket = NULL;
+    annals_batch *batch = batch_with("probe", ANNALS_EXPECT_ANY, "Probe");
+    with->submitted = annals_batch_submit(batch, with->store, &ticket, NULL);
+    annals_ticket_free(ticket);
+    annals_batch_free(batch);
+    sched_yield();
+  } while (with->submitted == ANNALS_OK && !with->is_over);
+  with->head = head_of(with->store);
+  return 0;
+}
+
+/* The callbacks of submitted batches run on a thread of the store. They are no reason not to close
+ * it, and have the store until they return. */
+static void a_close_waits_for_the_callbacks_of_batches(const char *path) {
+  annals_error *error = NULL;
+  annals_store *store = open_at(path);
+  annals_projection *projection = NULL;
+  annals_ticket *ticket = NULL;
+  annals_status rc = ANNALS_OK;
+  closed_meanwhile with;
+  memset(&with, 0, sizeof with);
+  with.store = store;
+  CHECK(sem_init(&with.begun, 0, 0) == 0);
+  OK(annals_projection_new(store, "closing", NT, &projection, &error));
+  OK(annals_projection_when(projection, "Last", NT, use_while_closing, &with, NULL, &error));
+  OK(annals_projection_live(projection, &error));
+  ticket = submit(store, batch_with("last", ANNALS_EXPECT_ANY, "Last"));
+  while (sem_wait(&with.begun) != 0) continue;
+  rc = annals_close(store, &error);
+  with.is_over = true;
+  EXPECT(ANNALS_OK, rc);
+  CHECK(with.closed == ANNALS_E_BUSY && with.submitted == ANNALS_E_CLOSED && with.head > 0);
+  OK(annals_ticket_wait(ticket, 0, NULL, &error));
+  annals_ticket_free(ticket);
+  annals_projection_free(projection);
+}
+
 static void a_closed_store_takes_no_batch(const char *path) {
   annals_error *error = NULL;
   annals_store *store = open_at(path);
@@ -246,5 +301,6 @@ int main(void) {
   a_free_cancels_nothing_and_waits_for_nothing("tickets.annals");
   a_poisoned_store_answers_every_ticket("tickets.annals");
   a_closed_store_takes_no_batch("tickets.annals");
+  a_close_waits_for_the_callbacks_of_batches("tickets.annals");
   return 0;
 }

@@ -363,7 +363,9 @@ pub unsafe extern "C" fn annals_batch_commit(
 /// batch succeeds or fails by itself: one that fails takes no position and stops none after it. The
 /// queue holds up to 1024 batches or 64 MiB of events. When it is full, the call waits for room,
 /// but never inside a callback. The first call starts a thread of the store, which also runs the
-/// callbacks of live projections for submitted batches.
+/// callbacks of live projections for submitted batches. If the store is in memory, or has no thread
+/// to spare because it is sealing a file, the batch is written before this call returns, and the
+/// callbacks run in it.
 ///
 /// The call uses up the batch, as annals_batch_commit does.
 ///
@@ -377,7 +379,8 @@ pub unsafe extern "C" fn annals_batch_commit(
 /// ANNALS_E_INTERNAL; ANNALS_E_PANIC.
 ///
 /// Ownership: the caller frees the ticket with annals_ticket_free. Threads: any, one call at a
-/// time. Blocking: while the queue is full; may read files. Since: 0.1.0
+/// time. Blocking: while the queue is full; may read files; without a thread as annals_append.
+/// Since: 0.1.0
 ///
 /// # Safety
 /// Each pointer is NULL or satisfies its description above.

@@ -4,7 +4,7 @@ use std::{
     ffi::{c_char, c_void},
     panic::catch_unwind,
     slice,
-    sync::{Arc, atomic::AtomicU32},
+    sync::Arc,
 };
 
 use crate::ffi::{
@@ -12,9 +12,9 @@ use crate::ffi::{
     event::annals_event,
     glue::{
         arguments,
+        callbacks::Callbacks,
         fault::{CallbackFailed, Details, Fault},
-        guard,
-        handle::{self, InCallback},
+        guard, handle,
     },
     ndjson::annals_write_fn,
     options::annals_options,
@@ -75,13 +75,16 @@ impl Steps {
         checked.map(drop)
     }
 
-    /// The upcasters of a store. They are counted in `running` while they run.
-    pub(in crate::ffi) fn counted_by(&self, running: &Arc<AtomicU32>) -> Result<Upcasters, Fault> {
+    /// The upcasters of a store. They are counted in `callbacks` while they run.
+    pub(in crate::ffi) fn counted_by(
+        &self,
+        callbacks: &Arc<Callbacks>,
+    ) -> Result<Upcasters, Fault> {
         let mut upcasters = Upcasters::new();
         for step in &self.0 {
-            let (this, running) = (Arc::clone(step), Arc::clone(running));
+            let (this, callbacks) = (Arc::clone(step), Arc::clone(callbacks));
             upcasters = upcasters.step(&*step.event_type, step.from, move |event| {
-                let _running = InCallback::begin(&running);
+                let _running = callbacks.begin();
                 this.run(event)
             })?;
         }

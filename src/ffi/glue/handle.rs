@@ -25,6 +25,7 @@ use crate::ffi::status::ANNALS_E_BUSY;
 use crate::{
     Error, EventStore,
     ffi::glue::{
+        callbacks::{Callbacks, InCallback},
         fault::{Details, Fault},
         fork::ForkMark,
     },
@@ -49,25 +50,7 @@ pub(in crate::ffi) struct SharedStore {
     pub(in crate::ffi) events: EventStore,
     fork: ForkMark,
     has_panicked: AtomicBool,
-    /// How many callbacks are running, in any call.
-    callbacks: Arc<AtomicU32>,
-}
-
-/// Counts as a running callback until it is dropped.
-pub(in crate::ffi) struct InCallback<'a>(&'a AtomicU32);
-
-impl InCallback<'_> {
-    /// Counts a callback that starts.
-    pub(in crate::ffi) fn begin(callbacks: &AtomicU32) -> InCallback<'_> {
-        callbacks.fetch_add(1, Ordering::AcqRel);
-        InCallback(callbacks)
-    }
-}
-
-impl Drop for InCallback<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+    callbacks: Arc<Callbacks>,
 }
 
 impl SharedStore {
@@ -78,8 +61,9 @@ impl SharedStore {
     /// A store whose upcasters are counted in `callbacks` while they run.
     pub(in crate::ffi) fn with_callbacks(
         events: EventStore,
-        callbacks: Arc<AtomicU32>,
+        callbacks: Arc<Callbacks>,
     ) -> SharedStore {
+        callbacks.are_of(&events);
         SharedStore {
             events,
             fork: ForkMark::new(),
@@ -96,19 +80,16 @@ impl SharedStore {
 
     /// Counts a callback that starts.
     pub(in crate::ffi) fn in_callback(&self) -> InCallback<'_> {
-        InCallback::begin(&self.callbacks)
+        self.callbacks.begin()
     }
 
     /// Rejects a close while a callback is running. Those of a forked child run in its parent.
     pub(in crate::ffi) fn check_no_callback(&self) -> Result<(), Fault> {
-        match self.callbacks.load(Ordering::Acquire) {
-            0 => Ok(()),
-            _ if self.is_forked() => Ok(()),
-            _ => {
-                let reason = "a callback of the store is running: close the store after it returns";
-                Err(Details::new(ANNALS_E_BUSY, reason))
-            }
+        if self.callbacks.are_running() && !self.is_forked() {
+            let reason = "a callback of the store is running: close the store after it returns";
+            return Err(Details::new(ANNALS_E_BUSY, reason));
         }
+        Ok(())
     }
 
     /// Rejects a call on a closed store. Other errors do not concern what has been read already.

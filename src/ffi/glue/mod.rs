@@ -6,6 +6,7 @@
 //! * Every pointer from C is checked in [`arguments`], [`sized`] or [`handle`] before it is read.
 
 pub(super) mod arguments; // strings, byte slices, outputs
+pub(super) mod callbacks; // which callbacks are running
 pub(super) mod fault; //     the contents of an error object
 pub(super) mod fork; //      detects a forked child of the process that opened a store
 pub(super) mod guard; //     the wrapper around a body: panics, error objects

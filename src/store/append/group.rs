@@ -128,7 +128,7 @@ impl Queue {
 
 impl GroupCommit {
     /// Queues a request and returns its answer.
-    pub(crate) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
+    pub(in crate::store) fn append(&self, inner: &Inner, request: AppendRequest) -> Answer {
         let bytes = request.contents.weight();
         let mut queue = self.lock();
         let place = queue.round % 2;

@@ -28,6 +28,8 @@ use request::AppendRequest;
 pub(super) use group::GroupCommit;
 pub(crate) use outcome::Outcome;
 pub(crate) use request::{Condition, Contents, Unit};
+#[cfg(feature = "capi")]
+pub(crate) use submitted::OwnThread;
 pub(super) use versions::Versions;
 
 /// The result of an append.

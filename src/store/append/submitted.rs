@@ -98,6 +98,22 @@ pub(super) struct Committer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// The committing thread of a store, for questions about the current thread.
+#[cfg(feature = "capi")]
+#[derive(Debug)]
+pub(crate) struct OwnThread(Arc<GroupCommit>);
+
+#[cfg(feature = "capi")]
+impl OwnThread {
+    pub(crate) fn of(commits: &Arc<GroupCommit>) -> OwnThread {
+        OwnThread(Arc::clone(commits))
+    }
+
+    pub(crate) fn is_current(&self) -> bool {
+        self.0.committer.is_current()
+    }
+}
+
 impl Committer {
     pub(super) fn wake(&self) {
         self.work.notify_one();
@@ -105,6 +121,12 @@ impl Committer {
 
     pub(super) fn make_room(&self) {
         self.room.notify_all();
+    }
+
+    /// Whether the current thread is the committing one.
+    fn is_current(&self) -> bool {
+        let thread = sync::lock(&self.thread);
+        thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
     }
 }
 
@@ -203,10 +225,7 @@ impl GroupCommit {
     /// `Busy` inside a handler, because the answers would wait for that handler.
     pub(crate) fn finish(&self, is_inside: bool) -> Result<(), Error> {
         let mut queue = self.lock();
-        let is_committer = sync::lock(&self.committer.thread)
-            .as_ref()
-            .is_some_and(|thread| thread.thread().id() == thread::current().id());
-        if (is_inside || is_committer) && queue.submitted.unanswered > 0 {
+        if (is_inside || self.committer.is_current()) && queue.submitted.unanswered > 0 {
             return Err(Error::Busy { what: "closing a store with submitted batches" });
         }
         queue.submitted.is_closing = true;
@@ -223,6 +242,12 @@ impl GroupCommit {
             let _ = thread.join();
         }
         Ok(())
+    }
+
+    /// Accepts batches again after [`finish`](Self::finish).
+    #[cfg(feature = "capi")]
+    pub(crate) fn accept(&self) {
+        self.lock().submitted.is_closing = false;
     }
 }
 
