@@ -437,6 +437,12 @@ fn the_head_file_has_these_bytes_and_survives_a_torn_slot() {
 }
 
 #[test]
+fn bytes_after_a_value_are_an_error() {
+    assert_eq!(super::decode::<u64>(&[7]), Ok(7));
+    assert_eq!(super::decode::<u64>(&[7, 0]), Err("1 bytes follow its end".to_owned()));
+}
+
+#[test]
 fn a_checkpoint_has_these_bytes() {
     let checkpoint = Checkpoint { name: "mailer".into(), position: 300 };
     let bytes = checkpoint.encode(&checksum()).expect("small");

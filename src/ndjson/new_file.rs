@@ -152,7 +152,8 @@ mod tests {
         new_file.rename()?;
         drop(new_file);
         assert_eq!(fs::read(&target)?, b"new");
-        assert!(NewFile::create(&target)?.rename().is_err());
+        let refused = NewFile::create(&target)?.rename().map_err(|error| error.chain());
+        assert!(refused.is_err_and(|words| words.contains("it already exists")));
         assert_eq!(fs::read(&target)?, b"new");
         assert_eq!(names(directory.path())?, ["out"]);
         Ok(())

@@ -241,5 +241,7 @@ mod tests {
         ] {
             assert!(parse(rows, count).is_none(), "{rows:?}");
         }
+        let from_zero = Tagged::parse(vec![1, 1, b's', 0, 0, 0, 0], 7, 1);
+        assert!(from_zero.is_none(), "versions start at 1");
     }
 }
