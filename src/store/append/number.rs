@@ -305,7 +305,7 @@ impl Known<'_> {
 mod tests {
     use super::super::{conditions::SeenConditions, request::Contents};
     use super::*;
-    use crate::{EventStore, ExpectedVersion, Query};
+    use crate::{EventStore, ExpectedVersion, Options, Query};
 
     /// An append of events to one stream, each given as its id and its text.
     fn request(stream: &str, events: &[(u128, &str)]) -> Result<AppendRequest, Error> {
@@ -349,6 +349,29 @@ mod tests {
             assert_eq!((id, position), (Uuid::from_u128(due), u64::try_from(due).ok()));
         }
         assert_eq!(group.events().len(), 2);
+        Ok(())
+    }
+
+    /// As if its id had been stored after the append looked it up, and drained since.
+    #[test]
+    fn an_id_that_left_the_tail_meanwhile_is_found() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("store");
+        let request = request("s", &[(1, "1")])?;
+        let store = Options::new().journal_bytes(64 << 10).tail_bytes(1).open(&path)?;
+        let first = request.contents.units.first().ok_or("it has a unit")?;
+        store.append("s", ExpectedVersion::Any, first.events.clone())?;
+        // An open takes in what is in the last file of the journal.
+        let event = NewEvent::json("T", &"x".repeat(1 << 10))?;
+        for _ in 0..200 {
+            store.append("other", ExpectedVersion::Any, [event.clone()])?;
+        }
+        store.close()?;
+        let store = EventStore::open(&path)?;
+        assert_eq!(store.storage().tail_position_of(Uuid::from_u128(1)), None);
+        let known = Versions::default();
+        let replayed = Numbering::new(store.storage(), &known).check(&request)?;
+        assert_eq!(replayed.and_then(|all| Some(all.first()?.positions())), Some(1..=1));
         Ok(())
     }
 
