@@ -27,3 +27,40 @@ pub(crate) fn cut<'e, 'a>(
         (!record.is_empty()).then_some(record)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{TagList, Timestamp};
+
+    #[test]
+    fn records_are_cut_by_size_and_count() {
+        let small = EventToEncode {
+            position: 1,
+            stream: "s",
+            version: 1,
+            event_type: "T",
+            timestamp: Timestamp::utc_clamped(0),
+            id: None,
+            is_binary: false,
+            data: b"1",
+            metadata: None,
+            tags: TagList::Given(&[]),
+        };
+        let lengths =
+            |events: &[EventToEncode<'_>]| cut(events).map(<[_]>::len).collect::<Vec<_>>();
+        let many = lengths(&vec![small; 1_000]);
+        assert_eq!(many.iter().sum::<usize>(), 1_000);
+        assert!(many.iter().all(|&count| count <= RECORD_EVENTS_MAX));
+        let (long, tags) = ("t".repeat(3_000), vec!["t".repeat(250); 12]);
+        for large in [
+            EventToEncode { data: long.as_bytes(), ..small },
+            EventToEncode { metadata: Some(long.as_bytes()), ..small },
+            EventToEncode { stream: &long, ..small },
+            EventToEncode { event_type: &long, ..small },
+            EventToEncode { tags: TagList::Given(&tags), ..small },
+        ] {
+            assert_eq!(lengths(&[large; 3]), [1, 1, 1]);
+        }
+    }
+}

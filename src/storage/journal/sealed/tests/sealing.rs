@@ -9,8 +9,8 @@ use std::{
 use super::source::{Part, STORE_ID, Source, checksum, event, small};
 use crate::{
     Error,
-    storage::journal::FileKey,
     storage::journal::{
+        FileKey, Identity, SealedFiles,
         bytes::FrameBytes,
         sealed::{SealedFile, ToSeal, seal},
     },
@@ -27,6 +27,29 @@ fn refused(source: &Source) -> String {
     let error = source.seal(directory.path(), &[]).expect_err("refused");
     assert_eq!(names(directory.path()), Vec::<PathBuf>::new());
     error.to_string()
+}
+
+/// As after a file of another history of the same store was put in its place.
+#[test]
+fn only_the_file_that_was_noted_is_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let key = FileKey { first_position: 41, number: 0 };
+    let mut other = Source::new(41);
+    other.frame(&[Part::Events(vec![event("a", "another event")])]);
+    other.marker();
+    let (mut facts, path) = (Vec::new(), small().path_in(directory.path()));
+    for source in [&small(), &other] {
+        let _ = fs::remove_file(&path);
+        facts.push(source.seal(directory.path(), &[]).expect("sealed"));
+    }
+    let open = |noted| {
+        let directory = directory.path().to_owned();
+        let identity = Identity { directory, store_id: STORE_ID, checksum: checksum() };
+        SealedFiles::new(identity, vec![key], [(key, noted)].into(), 0).open(key)
+    };
+    let refused = open(facts[0]).expect_err("refused").to_string();
+    assert!(refused.contains("it is of another history"), "{refused}");
+    assert!(open(facts[1]).is_ok());
 }
 
 #[test]
