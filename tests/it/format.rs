@@ -13,7 +13,7 @@ use annals::{
 };
 
 use crate::support::{
-    files::{copy, copy_moment, unpublish},
+    files::{active, copy, copy_moment, unpublish},
     trees::open_trees,
 };
 
@@ -332,6 +332,52 @@ fn a_write_that_never_finished_is_no_damage() {
         drop(store);
         fs::remove_dir_all(&path).unwrap();
     }
+}
+
+/// The remains of the first write to a file, after which nothing is known to be durable.
+#[test]
+fn the_remains_of_a_first_write_are_cleared() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, torn) = (directory.path().join("store"), directory.path().join("torn"));
+    let store = EventStore::open(&path).unwrap();
+    let event = NewEvent::json("T", &"x".repeat(2_000)).unwrap();
+    store.append("s", ExpectedVersion::NoStream, [event]).unwrap();
+    copy(&path, &torn);
+    drop(store);
+    let file = active(&torn).pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let start = bytes.windows(4).rposition(|window| window == b"ANFR").unwrap();
+    bytes[start + 1_000..].fill(0);
+    fs::write(&file, bytes).unwrap();
+    unpublish(&torn);
+    let store = EventStore::open(&torn).unwrap();
+    assert_eq!(store.head().unwrap(), 0);
+    assert!(fs::read(&file).unwrap()[start..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn frames_after_many_zeros_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, damaged) = (directory.path().join("store"), directory.path().join("damaged"));
+    let store = EventStore::open(&path).unwrap();
+    let event = NewEvent::json("T", &"x".repeat(16_000)).unwrap();
+    store.append("s", ExpectedVersion::Any, [event.clone()]).unwrap();
+    let early = fs::read(path.join("HEAD")).unwrap();
+    for _ in 0..100 {
+        store.append("s", ExpectedVersion::Any, [event.clone()]).unwrap();
+    }
+    copy_moment(&path, &damaged);
+    drop(store);
+    // Nothing else knows of the frames.
+    fs::write(damaged.join("HEAD"), early).unwrap();
+    let file = active(&damaged).pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let frames: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"ANFR")).collect();
+    let zeros = frames[1]..frames[frames.len() - 2];
+    assert!(zeros.len() > 512 << 10, "{zeros:?}");
+    bytes[zeros].fill(0);
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(EventStore::open(&damaged).unwrap_err().code(), ErrorCode::Corrupted);
 }
 
 #[test]

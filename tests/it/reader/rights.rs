@@ -129,6 +129,8 @@ fn reading_leaves_the_time_of_the_last_access_alone() {
     let store = options().open(&path).unwrap();
     numbered::append(&store, 1..=EVENTS);
     store.save_snapshot("x", 9, "state").unwrap();
+    // A writer reads its own files when it seals them.
+    store.close().unwrap();
     // A file system that records accesses at all does so for a time as old as this.
     let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let mut files: Vec<PathBuf> = everything_below(&path);
@@ -142,8 +144,7 @@ fn reading_leaves_the_time_of_the_last_access_alone() {
     super::check(&reader, EVENTS);
     assert!(reader.load_snapshot("x").unwrap().is_some());
     assert!(reader.verify().unwrap().findings.is_empty());
-    // Some may be sealed by now.
-    for (file, found) in files.iter().filter_map(|file| Some((file, file.metadata().ok()?))) {
-        assert_eq!(found.accessed().unwrap(), long_ago, "{file:?}");
+    for file in &files {
+        assert_eq!(file.metadata().unwrap().accessed().unwrap(), long_ago, "{file:?}");
     }
 }
