@@ -1,6 +1,6 @@
 //! A page: events in one buffer, and the place of each. Every source of events returns pages.
 
-use std::{ops::Range, str, sync::Arc};
+use std::{fmt, ops::Range, str, sync::Arc};
 
 use uuid::Uuid;
 
@@ -13,11 +13,18 @@ use crate::{
 };
 
 /// Decoded events, in position order. Events taken from it share its buffer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Page {
     bytes: Arc<[u8]>,
     events: Vec<EventFields>,
     tables: Tables,
+}
+
+/// Without the events, which an iterator does not print.
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("len", &self.events.len()).finish_non_exhaustive()
+    }
 }
 
 impl Page {

@@ -132,7 +132,6 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
 }
 
 /// The storage of an open store.
-#[derive(Debug)]
 pub(crate) struct Storage {
     store_id: Uuid,
     checksum: Checksum,
@@ -143,6 +142,14 @@ pub(crate) struct Storage {
     /// The last position that readers see.
     head: AtomicU64,
     place: Place,
+}
+
+/// Without what it holds, which may be much, and secret.
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut storage = f.debug_struct("Storage");
+        storage.field("path", &self.path()).field("head", &self.head()).finish_non_exhaustive()
+    }
 }
 
 /// Where a store keeps what does not stay in the tail.
@@ -168,6 +175,11 @@ impl Storage {
             options,
             place,
         }
+    }
+
+    /// The directory of the store, if it is not in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.disk().map(Disk::path)
     }
 
     fn disk(&self) -> Option<&Disk> {

@@ -16,7 +16,7 @@ mod upcast;
 #[cfg(feature = "testing")]
 mod testing;
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use uuid::Uuid;
 
@@ -62,12 +62,20 @@ pub use upcast::{Upcast, Upcasters};
 /// store.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EventStore {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+/// Names the store, without its events: they may be many, and secret.
+impl fmt::Debug for EventStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let storage = &self.inner.storage;
+        let mut store = f.debug_struct("EventStore");
+        store.field("path", &storage.path()).field("head", &storage.head()).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     storage: Arc<Storage>,
     commits: Arc<GroupCommit>,

@@ -46,3 +46,31 @@ fn values_may_cross_a_caught_panic() {
     crosses::<RecordedEvent>();
     crosses::<Timestamp>();
 }
+
+#[test]
+fn printing_a_store_shows_none_of_its_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = EventStore::open(&path).unwrap();
+    let event = NewEvent::json("T", "a secret")
+        .unwrap()
+        .metadata(&serde_json::json!({"why": "another secret"}))
+        .unwrap();
+    store.append("s", ExpectedVersion::Any, [event]).unwrap();
+    let mut events = store.read_all();
+    assert!(events.next().is_some());
+    let reader = Reader::open(&path).unwrap();
+    let subscription = reader.subscribe(1).unwrap();
+    for printed in [
+        format!("{store:?}"),
+        format!("{reader:?}"),
+        format!("{events:?}"),
+        format!("{subscription:?}"),
+    ] {
+        assert!(!printed.contains("secret"), "{printed}");
+        // As numbers, which is how bytes are printed.
+        assert!(!printed.contains("115, 101, 99, 114"), "{printed}");
+        assert!(printed.len() < 1_000, "{printed}");
+    }
+    assert_eq!(format!("{store:?}"), format!("EventStore {{ path: Some({path:?}), head: 1, .. }}"));
+}
