@@ -34,6 +34,20 @@ fn killed(path: &Path, in_trees: u64, in_tail: u64) {
     copy_moment(&original, path);
 }
 
+/// The trees have what the file has lost, but nobody knows whether it had more.
+#[test]
+fn a_lost_end_may_have_hidden_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    killed(&path, 20, 0);
+    let file = path.join(FIRST);
+    let mut bytes = fs::read(&file).unwrap();
+    let (from, _) = files::frames(&bytes)[14];
+    bytes[from..].fill(0);
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(code_of(&path), Some(ErrorCode::Corrupted));
+}
+
 fn code_of(path: &Path) -> Option<ErrorCode> {
     options().create(false).open(path).err().map(|error| error.code())
 }
