@@ -104,5 +104,5 @@ pub(crate) fn assert_fault(failure: &ImportError, line: u64, column: u64, reason
     };
     assert!(why.contains(reason), "{why:?} does not say {reason:?}");
     assert_eq!((*at_line, *at_column), (line, column), "{why}");
-    assert_eq!(failure.report.lines, line);
+    assert_eq!((failure.report.lines, failure.line), (line, Some(line)));
 }
