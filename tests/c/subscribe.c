@@ -82,36 +82,34 @@ static void until_busy(annals_subscription *subscription) {
   EXPECT(ANNALS_E_BUSY, rc);
 }
 
-static void a_wait_ends_with_a_cancel(annals_store *store) {
+/* A subscription that `thread` waits for. */
+static annals_subscription *waited_for(annals_store *store, pthread_t *thread) {
   annals_error *error = NULL;
   annals_subscription *subscription = NULL;
-  pthread_t thread;
   OK(annals_subscribe(store, 5, NULL, &subscription, &error));
-  CHECK(pthread_create(&thread, NULL, wait_forever, subscription) == 0);
+  CHECK(pthread_create(thread, NULL, wait_forever, subscription) == 0);
   until_busy(subscription);
+  return subscription;
+}
+
+static void a_wait_ends_with_a_cancel(annals_store *store) {
+  pthread_t thread;
+  annals_subscription *subscription = waited_for(store, &thread);
   annals_subscription_cancel(subscription);
   CHECK(joined(thread) == ANNALS_DONE);
   annals_subscription_free(subscription);
 }
 
 static void a_wait_ends_with_the_subscription(annals_store *store) {
-  annals_error *error = NULL;
-  annals_subscription *subscription = NULL;
   pthread_t thread;
-  OK(annals_subscribe(store, 5, NULL, &subscription, &error));
-  CHECK(pthread_create(&thread, NULL, wait_forever, subscription) == 0);
-  until_busy(subscription);
+  annals_subscription *subscription = waited_for(store, &thread);
   annals_subscription_free(subscription);
   CHECK(joined(thread) == ANNALS_DONE);
 }
 
 static void a_wait_ends_with_the_store(annals_store *store) {
-  annals_error *error = NULL;
-  annals_subscription *subscription = NULL;
   pthread_t thread;
-  OK(annals_subscribe(store, 5, NULL, &subscription, &error));
-  CHECK(pthread_create(&thread, NULL, wait_forever, subscription) == 0);
-  until_busy(subscription);
+  annals_subscription *subscription = waited_for(store, &thread);
   close_store(store);
   CHECK(joined(thread) == ANNALS_E_CLOSED);
   expect(ANNALS_E_CLOSED, subscription);

@@ -13,7 +13,7 @@ use annals::{
 };
 
 use crate::support::{
-    files::{active, copy, copy_moment, unpublish},
+    files::{active, copy, copy_moment, frames, unpublish},
     trees::open_trees,
 };
 
@@ -346,7 +346,7 @@ fn the_remains_of_a_first_write_are_cleared() {
     drop(store);
     let file = active(&torn).pop().unwrap();
     let mut bytes = fs::read(&file).unwrap();
-    let start = bytes.windows(4).rposition(|window| window == b"ANFR").unwrap();
+    let (start, _) = *frames(&bytes).last().unwrap();
     bytes[start + 1_000..].fill(0);
     fs::write(&file, bytes).unwrap();
     unpublish(&torn);
@@ -372,8 +372,8 @@ fn frames_after_many_zeros_are_found() {
     fs::write(damaged.join("HEAD"), early).unwrap();
     let file = active(&damaged).pop().unwrap();
     let mut bytes = fs::read(&file).unwrap();
-    let frames: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"ANFR")).collect();
-    let zeros = frames[1]..frames[frames.len() - 2];
+    let frames = frames(&bytes);
+    let zeros = frames[1].0..frames[frames.len() - 2].0;
     assert!(zeros.len() > 512 << 10, "{zeros:?}");
     bytes[zeros].fill(0);
     fs::write(&file, bytes).unwrap();

@@ -1,6 +1,10 @@
 //! A disk that is really full: a small file system in memory, which takes a superuser to make.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use annals::{
     AppendError, Error, ErrorCode, EventStore, ExpectedVersion, ExportOptions, NewEvent, Options,
@@ -132,14 +136,20 @@ fn a_store_on_a_full_disk_opens_for_reading() {
     assert_eq!(store.verify().unwrap().findings, []);
 }
 
-#[test]
-fn a_compaction_on_a_full_disk_lacks_space_and_finds_no_damage() {
-    let Some(disk) = SmallDisk::mount(48) else { return };
+/// Makes a closed store of 50 events on a disk that is full afterwards.
+fn fill_after_a_close(disk: &SmallDisk) -> PathBuf {
     let path = disk.path().join("store");
     let store = EventStore::open(&path).unwrap();
     append(&store).unwrap();
     store.close().unwrap();
     disk.fill();
+    path
+}
+
+#[test]
+fn a_compaction_on_a_full_disk_lacks_space_and_finds_no_damage() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let path = fill_after_a_close(&disk);
     let error = compact(&path).unwrap_err();
     assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
     disk.free();
@@ -150,11 +160,7 @@ fn a_compaction_on_a_full_disk_lacks_space_and_finds_no_damage() {
 #[test]
 fn a_repair_on_a_full_disk_lacks_space_and_nothing_else() {
     let Some(disk) = SmallDisk::mount(48) else { return };
-    let path = disk.path().join("store");
-    let store = EventStore::open(&path).unwrap();
-    append(&store).unwrap();
-    store.close().unwrap();
-    disk.fill();
+    let path = fill_after_a_close(&disk);
     let apply = RepairOptions::new().apply(true);
     let error = repair(&path, &apply).unwrap_err();
     assert_eq!(error.code(), ErrorCode::NoSpace, "{error}");
