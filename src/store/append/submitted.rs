@@ -22,7 +22,7 @@ use crate::{
     Error, EventStore,
     store::Inner,
     sync::{
-        self, Condvar, Mutex,
+        self, Condvar, RwLock,
         thread::{self, JoinHandle},
     },
 };
@@ -95,7 +95,8 @@ pub(super) struct Committer {
     room: Condvar,
     /// Where closers wait for the last answer.
     done: Condvar,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Read by each callback of the C ABI.
+    thread: RwLock<Option<JoinHandle<()>>>,
 }
 
 /// The committing thread of a store, for questions about the current thread.
@@ -125,7 +126,7 @@ impl Committer {
 
     /// Whether the current thread is the committing one.
     fn is_current(&self) -> bool {
-        let thread = sync::lock(&self.thread);
+        let thread = sync::read(&self.thread);
         thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
     }
 }
@@ -163,7 +164,7 @@ impl GroupCommit {
     /// Starts the thread if it is not running. Returns false if the system cannot create one, or if
     /// the second thread of the store is sealing a file at the moment.
     fn start(self: &Arc<Self>, inner: &Inner) -> bool {
-        let mut thread = sync::lock(&self.committer.thread);
+        let mut thread = sync::write(&self.committer.thread);
         if thread.is_none() {
             if !inner.storage.try_take_second_thread() {
                 return false;
@@ -235,7 +236,7 @@ impl GroupCommit {
             queue = sync::wait(&self.committer.done, queue);
         }
         drop(queue);
-        let thread = sync::lock(&self.committer.thread).take();
+        let thread = sync::write(&self.committer.thread).take();
         // The thread itself may drop the last handle of the store.
         if let Some(thread) = thread.filter(|one| one.thread().id() != thread::current().id()) {
             // Its panics are caught where they can occur.
