@@ -80,7 +80,8 @@ impl Lock {
         if is_at(&self.file, &store.join(FILE))? {
             return Ok(());
         }
-        let reason = "the directory was moved or replaced while the store was open";
+        let reason = "the directory was moved or replaced while the store was open: close the \
+                      store, and open it where it is now";
         Err(Error::io("write to", store, io::Error::new(io::ErrorKind::NotFound, reason)))
     }
 
