@@ -147,8 +147,7 @@ pub(crate) struct Storage {
 /// Without what it holds, which may be much, and secret.
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut storage = f.debug_struct("Storage");
-        storage.field("path", &self.path()).field("head", &self.head()).finish_non_exhaustive()
+        f.debug_struct("Storage").finish_non_exhaustive()
     }
 }
 
