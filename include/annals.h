@@ -347,6 +347,80 @@ typedef struct annals_string {
 } annals_string;
 
 /**
+ * A recorded event: a view into memory that the library owns. Each function that returns one says
+ * how long it is valid. Its layout is fixed within an ABI version.
+ */
+typedef struct annals_event {
+  /** The position in the whole store: 1, 2, 3, without gaps. */
+  uint64_t position;
+  /** The version, its place in the stream: 1, 2, 3, without gaps. */
+  uint64_t version;
+  /** When the event happened, in microseconds since the Unix epoch. */
+  int64_t timestamp_us;
+  /** The offset with which the time was written: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE. */
+  int32_t utc_offset_minutes;
+  /** ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID. */
+  uint32_t flags;
+  /** The id if `flags` has ANNALS_EVENT_HAS_ID, otherwise zeros. */
+  uint8_t id[16];
+  /** The stream id: UTF-8 that also ends with a NUL, which the length does not count. */
+  const char *stream;
+  /** The length of the stream id in bytes. */
+  size_t stream_len;
+  /** The event type: UTF-8 that also ends with a NUL, which the length does not count. */
+  const char *type;
+  /** The length of the event type in bytes. */
+  size_t type_len;
+  /** The data, byte for byte as it was appended. No NUL follows it. */
+  const uint8_t *data;
+  /** The length of the data in bytes. */
+  size_t data_len;
+  /** The metadata: the text of a JSON object, or NULL if there is none. No NUL follows it. */
+  const uint8_t *metadata;
+  /** The length of the metadata in bytes; 0 if there is none. */
+  size_t metadata_len;
+  /** The tags, sorted by their bytes, without repeats; NULL if there are none. */
+  const struct annals_string *tags;
+  /** The number of tags. */
+  size_t tag_count;
+} annals_event;
+
+/**
+ * Receives bytes of an export, which are valid until the callback returns.
+ *
+ * The callback returns 0 to continue, a positive value to stop after it has taken these bytes (the
+ * export then returns ANNALS_DONE), or a negative value to fail (the export then returns
+ * ANNALS_E_CALLBACK). It runs on the thread of the call, with no lock held. It may use the store,
+ * but must not close it. It must not throw or longjmp.
+ */
+typedef int32_t (*annals_write_fn)(void *user_data, const uint8_t *data, size_t len);
+
+/**
+ * Converts the data of an event to the shape of the next schema version. The event contains the
+ * data as the previous steps have converted it. It is valid until the callback returns.
+ *
+ * The callback passes the new data, the text of a JSON value, to `write(writer, data, len)`, in
+ * one or several calls. `write` returns 0, or a negative status, which then makes the read fail.
+ * If the callback does not call it, the data stays as it is. `write` and `writer` must not be used
+ * after the callback returns.
+ *
+ * The callback runs on any thread that reads, and on several at once. It must not use the store.
+ * It must not throw or longjmp.
+ *
+ * @return 0 if the event is converted; any other value makes the read fail with ANNALS_E_CALLBACK.
+ */
+typedef int32_t (*annals_upcast_fn)(void *user_data,
+                                    const struct annals_event *event,
+                                    annals_write_fn write,
+                                    void *writer);
+
+/**
+ * Takes ownership of user data back: called once, after the last call of the callback with that
+ * data. It must not use the object with which the callback was registered.
+ */
+typedef void (*annals_destroy_fn)(void *user_data);
+
+/**
  * An event to append. Start with ANNALS_NEW_EVENT_INIT, which sets struct_size and leaves the rest
  * empty. Everything that it points to is copied before the call returns.
  */
@@ -408,57 +482,12 @@ typedef struct annals_unit {
 } annals_unit;
 
 /**
- * A recorded event: a view into memory that the library owns. Each function that returns one says
- * how long it is valid. Its layout is fixed within an ABI version.
- */
-typedef struct annals_event {
-  /** The position in the whole store: 1, 2, 3, without gaps. */
-  uint64_t position;
-  /** The version, its place in the stream: 1, 2, 3, without gaps. */
-  uint64_t version;
-  /** When the event happened, in microseconds since the Unix epoch. */
-  int64_t timestamp_us;
-  /** The offset with which the time was written: minutes ahead of UTC, or ANNALS_OFFSET_NAIVE. */
-  int32_t utc_offset_minutes;
-  /** ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID. */
-  uint32_t flags;
-  /** The id if `flags` has ANNALS_EVENT_HAS_ID, otherwise zeros. */
-  uint8_t id[16];
-  /** The stream id: UTF-8 that also ends with a NUL, which the length does not count. */
-  const char *stream;
-  /** The length of the stream id in bytes. */
-  size_t stream_len;
-  /** The event type: UTF-8 that also ends with a NUL, which the length does not count. */
-  const char *type;
-  /** The length of the event type in bytes. */
-  size_t type_len;
-  /** The data, byte for byte as it was appended. No NUL follows it. */
-  const uint8_t *data;
-  /** The length of the data in bytes. */
-  size_t data_len;
-  /** The metadata: the text of a JSON object, or NULL if there is none. No NUL follows it. */
-  const uint8_t *metadata;
-  /** The length of the metadata in bytes; 0 if there is none. */
-  size_t metadata_len;
-  /** The tags, sorted by their bytes, without repeats; NULL if there are none. */
-  const struct annals_string *tags;
-  /** The number of tags. */
-  size_t tag_count;
-} annals_event;
-
-/**
  * Receives an event, which is valid until the callback returns.
  *
  * @return 0 to continue; a positive value to stop after this event; a negative value to fail at
  * this event.
  */
 typedef int32_t (*annals_event_fn)(void *user_data, const struct annals_event *event);
-
-/**
- * Takes ownership of user data back: called once, after the last call of the callback with that
- * data. It must not use the object with which the callback was registered.
- */
-typedef void (*annals_destroy_fn)(void *user_data);
 
 /**
  * Receives the bytes of a snapshot, which are valid until the callback returns.
@@ -470,16 +499,6 @@ typedef int32_t (*annals_restore_fn)(void *user_data,
                                      uint64_t position,
                                      const uint8_t *data,
                                      size_t len);
-
-/**
- * Receives bytes of an export, which are valid until the callback returns.
- *
- * The callback returns 0 to continue, a positive value to stop after it has taken these bytes (the
- * export then returns ANNALS_DONE), or a negative value to fail (the export then returns
- * ANNALS_E_CALLBACK). It runs on the thread of the call, with no lock held. It may use the store,
- * but must not close it. It must not throw or longjmp.
- */
-typedef int32_t (*annals_write_fn)(void *user_data, const uint8_t *data, size_t len);
 
 /**
  * Supplies bytes to an import: writes at most `capacity` bytes to `buffer` and their number to
@@ -494,25 +513,6 @@ typedef int32_t (*annals_read_fn)(void *user_data,
                                   uint8_t *buffer,
                                   size_t capacity,
                                   size_t *out_len);
-
-/**
- * Converts the data of an event to the shape of the next schema version. The event contains the
- * data as the previous steps have converted it. It is valid until the callback returns.
- *
- * The callback passes the new data, the text of a JSON value, to `write(writer, data, len)`, in
- * one or several calls. `write` returns 0, or a negative status, which then makes the read fail.
- * If the callback does not call it, the data stays as it is. `write` and `writer` must not be used
- * after the callback returns.
- *
- * The callback runs on any thread that reads, and on several at once. It must not use the store.
- * It must not throw or longjmp.
- *
- * @return 0 if the event is converted; any other value makes the read fail with ANNALS_E_CALLBACK.
- */
-typedef int32_t (*annals_upcast_fn)(void *user_data,
-                                    const struct annals_event *event,
-                                    annals_write_fn write,
-                                    void *writer);
 
 /**
  * Receives a finding of annals_verify, annals_repair or annals_salvage: its message says what is
@@ -973,6 +973,42 @@ ANNALS_API
 ANNALS_NODISCARD
 annals_status annals_options_set_wait_ms(struct annals_options *options,
                                          uint32_t milliseconds)
+ANNALS_NOEXCEPT;
+
+/**
+ * Adds an upcaster: a step that converts the data of one event type from a schema version to the
+ * next one. It applies to every function that reads events, and before the callbacks of
+ * projections. What is stored, exported and backed up stays as it is.
+ *
+ * The schema version of an event is the number `schema_version` in its metadata, or 1 without it.
+ * The first step of a type may start at any version; each further step must start where the
+ * previous one ended. Binary data is not converted. If callbacks of a projection rely on the new
+ * shape, the projection needs a new version: see annals_projection_set_version.
+ *
+ * @param options The options. Stores that are opened with them from now on use the step; stores
+ * that are already open do not.
+ * @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
+ * @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+ * @param from_version The schema version that the step converts: 1 to UINT32_MAX - 1.
+ * @param upcast Converts an event.
+ * @param user_data Passed to `upcast`.
+ * @param destroy Receives `user_data` once the options, every store opened with them, and
+ * everything made from those stores are freed; or if this call fails. May be NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also if the step does not start where the previous
+ * one ended; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+ *
+ * Ownership: takes ownership of `user_data`, and gives it back through `destroy`, exactly once.
+ * Threads: any, one call at a time. Blocking: never. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_options_add_upcaster(struct annals_options *options,
+                                          const char *type,
+                                          size_t len,
+                                          uint32_t from_version,
+                                          annals_upcast_fn upcast,
+                                          void *user_data,
+                                          annals_destroy_fn destroy)
 ANNALS_NOEXCEPT;
 
 /**
@@ -1750,37 +1786,6 @@ ANNALS_NOEXCEPT;
 ANNALS_API void annals_query_free(struct annals_query *query) ANNALS_NOEXCEPT;
 
 /**
- * Reads the events that match a query, in the order of their positions.
- *
- * @param store The store.
- * @param query The query, which is copied.
- * @param options_or_null Direction, limit and start position, which are copied, or NULL. Any other
- * option is ANNALS_E_INVALID_ARGUMENT.
- * @param out Receives the iterator.
- * @param out_head_or_null Receives, in this call already, the value to pass as `after` to
- * annals_batch_require_none if a decision depends on these events: the head of the store when the
- * read began. If the read goes forwards and reaches its limit, it is the position of the last
- * event returned, and 0 with a limit of 0. May be NULL.
- * @param err Receives an error object on failure. May be NULL.
- * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT or ANNALS_E_IO if
- * out_head_or_null is needed and the events up to the limit cannot be read; ANNALS_E_CLOSED;
- * ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. Damaged
- * events are reported by annals_iter_next.
- *
- * Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
- * closed. Threads: thread-safe. Blocking: may read files for out_head_or_null. Since: 0.1.0
- */
-ANNALS_API
-ANNALS_NODISCARD
-annals_status annals_query_read(const struct annals_store *store,
-                                const struct annals_query *query,
-                                const struct annals_read_options *options_or_null,
-                                struct annals_iter **out,
-                                uint64_t *out_head_or_null,
-                                struct annals_error **err)
-ANNALS_NOEXCEPT;
-
-/**
  * Reads the events of one stream, in the order of their versions.
  *
  * @param store The store.
@@ -1826,6 +1831,37 @@ annals_status annals_read_all(const struct annals_store *store,
                               const struct annals_read_options *options,
                               struct annals_iter **out,
                               struct annals_error **err)
+ANNALS_NOEXCEPT;
+
+/**
+ * Reads the events that match a query, in the order of their positions.
+ *
+ * @param store The store.
+ * @param query The query, which is copied.
+ * @param options_or_null Direction, limit and start position, which are copied, or NULL. Any other
+ * option is ANNALS_E_INVALID_ARGUMENT.
+ * @param out Receives the iterator.
+ * @param out_head_or_null Receives, in this call already, the value to pass as `after` to
+ * annals_batch_require_none if a decision depends on these events: the head of the store when the
+ * read began. If the read goes forwards and reaches its limit, it is the position of the last
+ * event returned, and 0 with a limit of 0. May be NULL.
+ * @param err Receives an error object on failure. May be NULL.
+ * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT or ANNALS_E_IO if
+ * out_head_or_null is needed and the events up to the limit cannot be read; ANNALS_E_CLOSED;
+ * ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. Damaged
+ * events are reported by annals_iter_next.
+ *
+ * Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
+ * closed. Threads: thread-safe. Blocking: may read files for out_head_or_null. Since: 0.1.0
+ */
+ANNALS_API
+ANNALS_NODISCARD
+annals_status annals_query_read(const struct annals_store *store,
+                                const struct annals_query *query,
+                                const struct annals_read_options *options_or_null,
+                                struct annals_iter **out,
+                                uint64_t *out_head_or_null,
+                                struct annals_error **err)
 ANNALS_NOEXCEPT;
 
 /**
@@ -2624,42 +2660,6 @@ annals_status annals_import_ndjson_file(const struct annals_store *store,
                                         size_t len,
                                         uint64_t *out_events,
                                         struct annals_error **err)
-ANNALS_NOEXCEPT;
-
-/**
- * Adds an upcaster: a step that converts the data of one event type from a schema version to the
- * next one. It applies to every function that reads events, and before the callbacks of
- * projections. What is stored, exported and backed up stays as it is.
- *
- * The schema version of an event is the number `schema_version` in its metadata, or 1 without it.
- * The first step of a type may start at any version; each further step must start where the
- * previous one ended. Binary data is not converted. If callbacks of a projection rely on the new
- * shape, the projection needs a new version: see annals_projection_set_version.
- *
- * @param options The options. Stores that are opened with them from now on use the step; stores
- * that are already open do not.
- * @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
- * @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
- * @param from_version The schema version that the step converts: 1 to UINT32_MAX - 1.
- * @param upcast Converts an event.
- * @param user_data Passed to `upcast`.
- * @param destroy Receives `user_data` once the options, every store opened with them, and
- * everything made from those stores are freed; or if this call fails. May be NULL.
- * @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also if the step does not start where the previous
- * one ended; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
- *
- * Ownership: takes ownership of `user_data`, and gives it back through `destroy`, exactly once.
- * Threads: any, one call at a time. Blocking: never. Since: 0.1.0
- */
-ANNALS_API
-ANNALS_NODISCARD
-annals_status annals_options_add_upcaster(struct annals_options *options,
-                                          const char *type,
-                                          size_t len,
-                                          uint32_t from_version,
-                                          annals_upcast_fn upcast,
-                                          void *user_data,
-                                          annals_destroy_fn destroy)
 ANNALS_NOEXCEPT;
 
 /**

@@ -11,6 +11,7 @@ use crate::ffi::{
         ANNALS_EVENT_BINARY, ANNALS_EVENT_HAS_ID, ANNALS_EVENT_HAS_TIMESTAMP, ANNALS_OFFSET_NAIVE,
         annals_new_event, annals_unit,
     },
+    expected,
     glue::{
         arguments::{self, Out},
         fault::{Details, Fault},
@@ -22,16 +23,9 @@ use crate::ffi::{
     store::annals_store,
 };
 use crate::{
-    Appended, Batch, ExpectedVersion, NewEvent, Timestamp, UtcOffset,
+    Appended, Batch, NewEvent, Timestamp, UtcOffset,
     limits::{self, APPEND_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_BYTES_MAX},
 };
-
-/// As an expected version: any version. Nothing is checked.
-pub const ANNALS_EXPECT_ANY: u64 = u64::MAX;
-/// As an expected version: the stream has at least one event.
-pub const ANNALS_EXPECT_STREAM_EXISTS: u64 = u64::MAX - 1;
-/// As an expected version: the stream has no events.
-pub const ANNALS_EXPECT_NO_STREAM: u64 = 0;
 
 /// JSON white space, which is trimmed from both ends of a value.
 const JSON_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
@@ -108,7 +102,7 @@ pub unsafe extern "C" fn annals_append(
             let stream = arguments::text(stream, len, "stream id")?;
             (store, stream, Intake::new().events(events, n)?)
         };
-        let appended = store.events.append(stream, expected(expected_version), events)?;
+        let appended = store.events.append(stream, expected::from_c(expected_version), events)?;
         position.set(*appended.positions().start());
         version.set(*appended.versions().start());
         Ok(status_of(&appended))
@@ -161,7 +155,7 @@ pub unsafe extern "C" fn annals_append_multi(
                     let stream = arguments::text(unit.stream, unit.stream_len, "stream id")?;
                     (stream, intake.events(unit.events, unit.event_count)?)
                 };
-                let expected = expected(unit.expected_version);
+                let expected = expected::from_c(unit.expected_version);
                 Ok(match events.is_empty() {
                     true => Batch::new().require(stream, expected),
                     false => Batch::new().append(stream, expected, events),
@@ -178,15 +172,6 @@ pub unsafe extern "C" fn annals_append_multi(
 
 fn status_of(appended: &Appended) -> annals_status {
     if appended.is_replay() { ANNALS_ALREADY_STORED } else { ANNALS_OK }
-}
-
-pub(in crate::ffi) fn expected(version: u64) -> ExpectedVersion {
-    match version {
-        ANNALS_EXPECT_ANY => ExpectedVersion::Any,
-        ANNALS_EXPECT_STREAM_EXISTS => ExpectedVersion::StreamExists,
-        ANNALS_EXPECT_NO_STREAM => ExpectedVersion::NoStream,
-        version => ExpectedVersion::Exact(version),
-    }
 }
 
 /// Copies the events of one append. It stops as soon as a count or size exceeds the limits, so a

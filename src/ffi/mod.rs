@@ -20,24 +20,23 @@
 
 mod append;
 mod batch;
-mod derived;
+mod callback;
 mod error;
 mod event;
+mod expected;
 mod glue;
-mod healing;
-mod metrics;
+mod maintenance;
 mod ndjson;
-mod options;
 mod projection;
 mod read;
+mod snapshot;
 mod status;
 mod store;
-mod verify;
 mod version;
 
 #[cfg(feature = "panic-injection")]
 pub use glue::panic_injection::annals_test_panic;
 pub use {
-    append::*, batch::*, derived::*, error::*, event::*, healing::*, metrics::*, ndjson::*,
-    options::*, projection::*, read::*, status::*, store::*, verify::*, version::*,
+    append::*, batch::*, callback::*, error::*, event::*, expected::*, maintenance::*, ndjson::*,
+    projection::*, read::*, snapshot::*, status::*, store::*, version::*,
 };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::ffi::{
+    callback::annals_write_fn,
     error::annals_error,
     glue::{
         arguments::{self, Out},
@@ -33,15 +34,6 @@ pub const ANNALS_IMPORT_RESUME: u32 = 2;
 /// Import flag: ignore a last line that has no line end and is not JSON, such as one left by a
 /// crash of its writer. Without the flag it is an error.
 pub const ANNALS_IMPORT_DROP_TORN_TAIL: u32 = 1;
-
-/// Receives bytes of an export, which are valid until the callback returns.
-///
-/// The callback returns 0 to continue, a positive value to stop after it has taken these bytes (the
-/// export then returns ANNALS_DONE), or a negative value to fail (the export then returns
-/// ANNALS_E_CALLBACK). It runs on the thread of the call, with no lock held. It may use the store,
-/// but must not close it. It must not throw or longjmp.
-pub type annals_write_fn =
-    Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, data: *const u8, len: usize) -> i32>;
 
 /// Supplies bytes to an import: writes at most `capacity` bytes to `buffer` and their number to
 /// `*out_len`, which is 0 on entry. Leaving it 0 ends the input.

@@ -1,7 +1,7 @@
 //! The rules of the code itself: layers, sizes, words, and places. They only tighten.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -298,7 +298,7 @@ fn functions_fit_on_a_screen() {
 
 #[test]
 fn folders_can_be_seen_at_a_look() {
-    let mut folders = std::collections::BTreeMap::<PathBuf, usize>::new();
+    let mut folders = BTreeMap::<PathBuf, usize>::new();
     for source in library() {
         let parent = Path::new(&source.name).parent().unwrap().to_owned();
         *folders.entry(parent).or_default() += 1;
@@ -446,4 +446,47 @@ fn every_module_of_the_tests_is_run() {
             .collect();
         check_none(folder, &broken);
     }
+}
+
+/// The names that a file of the C ABI defines: its items, and itself where it is named as a module.
+fn defined(source: &Source) -> BTreeSet<&str> {
+    let parts: Vec<&str> = source.name.trim_end_matches(".rs").split('/').collect();
+    let module = parts.last().filter(|_| parts.len() == 3 || parts.contains(&"glue")).copied();
+    let items = source.text.lines().filter(|line| line.starts_with("pub")).filter_map(|line| {
+        let mut words = line.split(' ');
+        words.find(|word| ["fn", "struct", "enum", "type", "const", "trait"].contains(word))?;
+        words.next()?.split(|c: char| c != '_' && !c.is_alphanumeric()).next()
+    });
+    items.chain(module).collect()
+}
+
+/// A reader of the C ABI never comes back to where they were.
+#[test]
+fn no_files_of_the_c_abi_use_each_other_in_turn() {
+    let mut files = sources(&["src/ffi"], &["rs"]);
+    files.retain(|source| !source.name.ends_with("mod.rs"));
+    let used = |source: &Source| -> BTreeSet<String> {
+        let uses = source.text.split("use crate::ffi::").skip(1);
+        let uses = uses.map(|rest| rest.split(';').next().unwrap_or_default());
+        let words = uses.flat_map(|text| text.split(|c: char| c != '_' && !c.is_alphanumeric()));
+        words.map(str::to_owned).collect()
+    };
+    assert!(files.iter().any(|file| used(file).contains("guard")));
+    // Take away the files that use none of those that remain, again and again.
+    loop {
+        let uses_another = |file: &Source| {
+            let used = used(file);
+            let others = files.iter().filter(|other| other.name != file.name);
+            others.flat_map(defined).any(|name| used.contains(name))
+        };
+        let (left, gone): (Vec<&Source>, Vec<&Source>) =
+            files.iter().partition(|file| uses_another(file));
+        if gone.is_empty() {
+            break;
+        }
+        let names: Vec<String> = left.iter().map(|file| file.name.clone()).collect();
+        files.retain(|file| names.contains(&file.name));
+    }
+    let cyclic: Vec<String> = files.into_iter().map(|file| file.name).collect();
+    check_none("a cycle of files", &cyclic);
 }

@@ -4,9 +4,10 @@ use std::{collections::HashSet, ffi::c_char, ptr};
 
 use super::ticket::annals_ticket;
 use crate::ffi::{
-    append::{Intake, expected},
+    append::Intake,
     error::annals_error,
     event::annals_new_event,
+    expected,
     glue::{
         arguments::{self, Out},
         fault::{Details, Fault},
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn annals_batch_append(
                 .and_then(|stream| Ok((stream, Intake::new().events(events, n)?)))
         };
         batch.add(taken.map(|(stream, events)| {
-            Batch::new().append(stream, expected(expected_version), events)
+            Batch::new().append(stream, expected::from_c(expected_version), events)
         }))?;
         Ok(ANNALS_OK)
     })
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn annals_batch_require(
         let stream = unsafe { arguments::text(stream, len, "stream id") };
         let count = batch.requirements.saturating_add(1);
         batch.add(stream.and_then(|stream| {
-            let part = Batch::new().require(stream, expected(expected_version));
+            let part = Batch::new().require(stream, expected::from_c(expected_version));
             one_more(part, "batch (requirements)", count, REQUIREMENTS_MAX)
         }))?;
         batch.requirements = count;

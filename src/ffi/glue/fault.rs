@@ -8,14 +8,14 @@ use std::{
 };
 
 use crate::ffi::{
-    append::{ANNALS_EXPECT_ANY, ANNALS_EXPECT_NO_STREAM, ANNALS_EXPECT_STREAM_EXISTS},
+    expected,
     status::{
         ANNALS_E_BUSY, ANNALS_E_CALLBACK, ANNALS_E_CONDITION, ANNALS_E_CORRUPT, ANNALS_E_FORKED,
         ANNALS_E_INVALID_ARGUMENT, ANNALS_E_MISUSE, ANNALS_E_NO_MEMORY, ANNALS_E_PANIC,
         ANNALS_E_UNSUPPORTED, ANNALS_E_VERSION_CONFLICT, annals_status,
     },
 };
-use crate::{AppendError, Error, ExpectedVersion, FailedCondition, Finding, ImportError};
+use crate::{AppendError, Error, FailedCondition, Finding, ImportError};
 
 /// A failure on its way to the caller.
 pub(in crate::ffi) type Fault = Box<Details>;
@@ -209,12 +209,7 @@ impl From<ImportError> for Fault {
 
 impl From<&crate::Conflict> for Conflict {
     fn from(conflict: &crate::Conflict) -> Conflict {
-        let expected = match conflict.expected {
-            ExpectedVersion::Any => ANNALS_EXPECT_ANY,
-            ExpectedVersion::NoStream => ANNALS_EXPECT_NO_STREAM,
-            ExpectedVersion::StreamExists => ANNALS_EXPECT_STREAM_EXISTS,
-            ExpectedVersion::Exact(version) => version,
-        };
+        let expected = expected::to_c(conflict.expected);
         let stream = terminated(&conflict.stream);
         Conflict { stream, index: conflict.index, expected, actual: conflict.actual }
     }

@@ -2,9 +2,10 @@
 //! caller.
 
 mod object;
+mod reconstruct;
 mod run;
 mod setup;
 mod snapshot;
 mod table;
 
-pub use {object::*, run::*, setup::*, snapshot::*};
+pub use {object::*, reconstruct::*, run::*, setup::*, snapshot::*};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::ffi::{
-    derived::{Callback, annals_destroy_fn, annals_event_fn},
+    callback::{Callback, annals_destroy_fn, annals_event_fn},
     error::annals_error,
     glue::{
         arguments::{self, Out},

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::ffi::{
-    derived::Callback,
+    callback::Callback,
     glue::{fault::CallbackFailed, handle::SharedStore},
 };
 use crate::sync::{Mutex, MutexGuard};

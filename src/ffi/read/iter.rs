@@ -11,7 +11,7 @@ use crate::ffi::{
         guard::{self, ErrorOut},
         handle::{self, Opaque, Shared, SharedStore},
     },
-    read::annals_read_options,
+    read::{annals_query, annals_read_options},
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };
@@ -227,6 +227,68 @@ pub unsafe extern "C" fn annals_read_all(
         out.required("out")?;
         // SAFETY: the caller upholds this function's contract.
         out.set(unsafe { start(store, options, |store| Ok(store.read_all())) }?);
+        Ok(ANNALS_OK)
+    })
+}
+
+/// Reads the events that match a query, in the order of their positions.
+///
+/// @param store The store.
+/// @param query The query, which is copied.
+/// @param options_or_null Direction, limit and start position, which are copied, or NULL. Any other
+/// option is ANNALS_E_INVALID_ARGUMENT.
+/// @param out Receives the iterator.
+/// @param out_head_or_null Receives, in this call already, the value to pass as `after` to
+/// annals_batch_require_none if a decision depends on these events: the head of the store when the
+/// read began. If the read goes forwards and reaches its limit, it is the position of the last
+/// event returned, and 0 with a limit of 0. May be NULL.
+/// @param err Receives an error object on failure. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_LIMIT; ANNALS_E_CORRUPT or ANNALS_E_IO if
+/// out_head_or_null is needed and the events up to the limit cannot be read; ANNALS_E_CLOSED;
+/// ANNALS_E_NO_MEMORY; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC. Damaged
+/// events are reported by annals_iter_next.
+///
+/// Ownership: the caller frees the iterator with annals_iter_free, before or after the store is
+/// closed. Threads: thread-safe. Blocking: may read files for out_head_or_null. Since: 0.1.0
+///
+/// # Safety
+/// Each pointer is NULL or satisfies its description above.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_query_read(
+    store: *const annals_store,
+    query: *const annals_query,
+    options_or_null: *const annals_read_options,
+    out: *mut *mut annals_iter,
+    out_head_or_null: *mut u64,
+    err: *mut *mut annals_error,
+) -> annals_status {
+    // SAFETY: the caller upholds this function's contract.
+    let (out, head, err) = unsafe {
+        (
+            Out::cleared(out, ptr::null_mut()),
+            Out::cleared(out_head_or_null, 0),
+            ErrorOut::cleared(err),
+        )
+    };
+    guard::call(err, || {
+        out.required("out")?;
+        // SAFETY: the caller upholds this function's contract.
+        let (store, query) = unsafe { (handle::shared(store)?, handle::shared(query)?) };
+        let mut found = store.events.query(&query);
+        if !options_or_null.is_null() {
+            // SAFETY: the caller upholds this function's contract.
+            let options = unsafe { handle::shared(options_or_null) }?;
+            found = options.apply_to_query(found)?;
+        }
+        found.check()?;
+        let known: Result<u64, Fault> = match head.is_wanted() {
+            true => Ok(found.try_head()?),
+            false => Ok(0),
+        };
+        let known = known?;
+        out.set(over(&store, found)?);
+        head.set(known);
         Ok(ANNALS_OK)
     })
 }

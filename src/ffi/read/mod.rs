@@ -1,4 +1,4 @@
-//! Reading: read options, queries, events, and the list of streams.
+//! Reading: read options, queries, events, subscriptions, and the list of streams.
 
 mod bounds;
 mod by_id;
@@ -6,5 +6,6 @@ mod iter;
 mod options;
 mod query;
 mod streams;
+mod subscription;
 
-pub use {bounds::*, by_id::*, iter::*, options::*, query::*, streams::*};
+pub use {bounds::*, by_id::*, iter::*, options::*, query::*, streams::*, subscription::*};

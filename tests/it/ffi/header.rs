@@ -13,13 +13,16 @@ use crate::{
 };
 
 /// The files of the C ABI, in the order in which the header declares them.
-pub(crate) const SOURCES: [&str; 29] = [
+pub(crate) const SOURCES: [&str; 32] = [
     "version.rs",
     "status.rs",
-    "error.rs",
+    "error/names.rs",
+    "error/object.rs",
+    "error/read.rs",
     "event.rs",
-    "options.rs",
-    "store.rs",
+    "store/options.rs",
+    "store/object.rs",
+    "expected.rs",
     "append.rs",
     "batch/object.rs",
     "batch/ticket.rs",
@@ -29,20 +32,20 @@ pub(crate) const SOURCES: [&str; 29] = [
     "read/iter.rs",
     "read/by_id.rs",
     "read/streams.rs",
-    "derived/callback.rs",
-    "derived/checkpoint.rs",
-    "derived/subscription.rs",
-    "derived/snapshot.rs",
+    "callback.rs",
+    "store/checkpoint.rs",
+    "read/subscription.rs",
+    "snapshot.rs",
     "projection/object.rs",
     "projection/setup.rs",
     "projection/run.rs",
     "projection/snapshot.rs",
-    "derived/reconstruct.rs",
+    "projection/reconstruct.rs",
     "ndjson.rs",
-    "derived/upcast.rs",
-    "verify.rs",
-    "healing.rs",
-    "metrics.rs",
+    "store/upcast.rs",
+    "maintenance/verify.rs",
+    "maintenance/healing.rs",
+    "store/metrics.rs",
 ];
 
 /// The functions that a source file of the library exports, as C declares them.

@@ -1,33 +1,16 @@
-//! Error objects: why a call failed.
+//! What an error object says.
 
 use std::ffi::c_char;
 
 use crate::ffi::{
+    error::annals_error,
     glue::{
         arguments::Out,
         fault::{Details, Fault},
-        guard,
-        handle::{self, Opaque, SharedStore},
+        guard, handle,
     },
     status::{ANNALS_OK, annals_status},
 };
-
-/// Why a call failed. An error object is immutable, belongs to the caller, may be used on any
-/// thread, and may outlive the store. Free it with annals_error_free.
-#[derive(Debug)]
-pub struct annals_error {
-    _private: [u8; 0],
-}
-
-impl Opaque for annals_error {
-    type State = Details;
-    const KIND: u32 = 1;
-    const NAME: &'static str = "annals_error";
-
-    fn store(_: &Details) -> Option<&SharedStore> {
-        None
-    }
-}
 
 /// Reads from an error object, or returns `otherwise` if it is NULL.
 ///

@@ -10,8 +10,8 @@ use crate::ffi::{
         guard::{self, ErrorOut},
         handle::{self, Opaque, SharedStore},
     },
-    options::{OpenOptions, annals_options},
     status::{ANNALS_OK, annals_status},
+    store::{OpenOptions, annals_options},
 };
 use crate::{Error, EventStore, Options, Reader};
 

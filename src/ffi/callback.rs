@@ -1,4 +1,4 @@
-//! Callbacks that receive events, and the ownership of their user data.
+//! The types of callbacks that several functions take, and the ownership of their user data.
 
 use std::{
     ffi::c_void,
@@ -21,6 +21,15 @@ use crate::ffi::{
 pub type annals_event_fn =
     Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, event: *const annals_event) -> i32>;
 
+/// Receives bytes of an export, which are valid until the callback returns.
+///
+/// The callback returns 0 to continue, a positive value to stop after it has taken these bytes (the
+/// export then returns ANNALS_DONE), or a negative value to fail (the export then returns
+/// ANNALS_E_CALLBACK). It runs on the thread of the call, with no lock held. It may use the store,
+/// but must not close it. It must not throw or longjmp.
+pub type annals_write_fn =
+    Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, data: *const u8, len: usize) -> i32>;
+
 /// Takes ownership of user data back: called once, after the last call of the callback with that
 /// data. It must not use the object with which the callback was registered.
 pub type annals_destroy_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
@@ -35,9 +44,9 @@ pub(in crate::ffi) struct Callback {
 
 /// The user data of a callback. Dropping it calls `destroy`.
 #[derive(Debug)]
-pub(super) struct UserData {
-    pub(super) pointer: *mut c_void,
-    pub(super) destroy: annals_destroy_fn,
+pub(in crate::ffi) struct UserData {
+    pub(in crate::ffi) pointer: *mut c_void,
+    pub(in crate::ffi) destroy: annals_destroy_fn,
 }
 
 // SAFETY: the header says that callbacks and their user data are used on any thread, but for each

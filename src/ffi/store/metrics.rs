@@ -4,13 +4,13 @@ use std::ffi::c_void;
 
 use crate::Error;
 use crate::ffi::{
+    callback::annals_write_fn,
     error::annals_error,
     glue::{
         fault::Details,
         guard::{self, ErrorOut},
         handle,
     },
-    ndjson::annals_write_fn,
     status::{ANNALS_DONE, ANNALS_OK, annals_status},
     store::annals_store,
 };

@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use crate::ffi::{
+    callback::annals_write_fn,
     error::annals_error,
     glue::{
         arguments::{self, Out},
@@ -10,10 +11,10 @@ use crate::ffi::{
         guard::{self, ErrorOut},
         handle,
     },
-    ndjson::{Sink, annals_write_fn},
+    maintenance::verify::{annals_finding_fn, hand_over},
+    ndjson::Sink,
     status::{ANNALS_OK, annals_status},
     store::annals_store,
-    verify::{annals_finding_fn, hand_over},
 };
 use crate::{RepairOptions, repair, salvage};
 

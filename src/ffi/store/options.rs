@@ -1,15 +1,20 @@
 //! Options for opening a store.
 
-use std::time::Duration;
+use std::{
+    ffi::{c_char, c_void},
+    time::Duration,
+};
 
 use crate::ffi::{
-    derived::Steps,
+    callback::{UserData, annals_destroy_fn},
     glue::{
+        arguments,
         fault::Details,
         guard,
         handle::{self, Opaque, SharedStore},
     },
     status::{ANNALS_OK, annals_status},
+    store::upcast::{Step, Steps, annals_upcast_fn},
 };
 use crate::{Durability, Options};
 
@@ -208,4 +213,58 @@ pub unsafe extern "C" fn annals_options_set_wait_ms(
     let patience = Duration::from_millis(milliseconds.into());
     // SAFETY: the caller upholds this function's contract.
     unsafe { set(options, |options| Ok(options.wait_for_lock(patience))) }
+}
+
+/// Adds an upcaster: a step that converts the data of one event type from a schema version to the
+/// next one. It applies to every function that reads events, and before the callbacks of
+/// projections. What is stored, exported and backed up stays as it is.
+///
+/// The schema version of an event is the number `schema_version` in its metadata, or 1 without it.
+/// The first step of a type may start at any version; each further step must start where the
+/// previous one ended. Binary data is not converted. If callbacks of a projection rely on the new
+/// shape, the projection needs a new version: see annals_projection_set_version.
+///
+/// @param options The options. Stores that are opened with them from now on use the step; stores
+/// that are already open do not.
+/// @param type The event type, which is copied: 1 to 255 bytes of UTF-8 without NUL.
+/// @param len Its length in bytes, or ANNALS_NUL_TERMINATED.
+/// @param from_version The schema version that the step converts: 1 to UINT32_MAX - 1.
+/// @param upcast Converts an event.
+/// @param user_data Passed to `upcast`.
+/// @param destroy Receives `user_data` once the options, every store opened with them, and
+/// everything made from those stores are freed; or if this call fails. May be NULL.
+/// @return ANNALS_OK; ANNALS_E_INVALID_ARGUMENT, also if the step does not start where the previous
+/// one ended; ANNALS_E_LIMIT; ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_PANIC.
+///
+/// Ownership: takes ownership of `user_data`, and gives it back through `destroy`, exactly once.
+/// Threads: any, one call at a time. Blocking: never. Since: 0.1.0
+///
+/// # Safety
+/// Each pointer is NULL or satisfies its description above.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn annals_options_add_upcaster(
+    options: *mut annals_options,
+    r#type: *const c_char,
+    len: usize,
+    from_version: u32,
+    upcast: annals_upcast_fn,
+    user_data: *mut c_void,
+    destroy: annals_destroy_fn,
+) -> annals_status {
+    // From here on, every exit gives the user data back.
+    let user_data = UserData { pointer: user_data, destroy };
+    guard::quietly(|| {
+        // SAFETY: the caller upholds this function's contract.
+        let (mut options, event_type) = unsafe {
+            let options = handle::exclusive(options)?;
+            (options, arguments::text(r#type, len, "event type")?)
+        };
+        if upcast.is_none() {
+            return Err(Details::invalid("upcast", "it is NULL"));
+        }
+        let event_type = event_type.to_owned();
+        options.upcasters.add(Step { event_type, from: from_version, call: upcast, user_data })?;
+        Ok(ANNALS_OK)
+    })
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use crate::ffi::{
-    derived::callback::{Callback, annals_event_fn},
+    callback::{Callback, annals_event_fn},
     error::annals_error,
     glue::{
         arguments::{self, Out},
