@@ -1,6 +1,6 @@
 //! A page: events in one buffer, and the place of each. Every source of events returns pages.
 
-use std::{fmt, ops::Range, str, sync::Arc};
+use std::{fmt, iter, ops::Range, str, sync::Arc};
 
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ impl Page {
     /// Decodes bytes that form one record.
     pub(crate) fn of_record(bytes: Arc<[u8]>) -> Result<Page, Reason> {
         let len = bytes.len();
-        Page::decode(bytes, std::iter::once(0..len))
+        Page::decode(bytes, iter::once(0..len))
     }
 
     /// Decodes the records in these ranges of `bytes`, which must be in position order.
@@ -67,7 +67,8 @@ impl Page {
         if bytes.len() >= len && Arc::get_mut(&mut bytes).is_some() {
             return bytes;
         }
-        Arc::from(vec![0; len])
+        // Unlike `Arc::from` of a vector, this allocates once and copies nothing.
+        iter::repeat_n(0, len).collect()
     }
 
     /// The size of the buffer in bytes; other pages may share it.
