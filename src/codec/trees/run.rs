@@ -4,7 +4,7 @@
 //! key = stream id, 0x00, first version u64 big-endian
 //! raw = one record of that stream alone, see `codec::record`; stored as `codec::stored` says
 //! ```
-//! A run holds what one drain collected from a stream, cut at [`RUN_BYTES`]. The cost of a drain
+//! A run holds what one drain collected from a stream, cut at [`bytes_max`]. The cost of a drain
 //! and of a stream read depends on the number of entries and hardly on their size. However, sled
 //! keeps whole leaves of about nine entries in memory, so a run must not grow large either.
 
@@ -22,8 +22,17 @@ use crate::codec::{
 /// A run is closed before it passes this size, unless it holds a single event.
 pub(crate) const RUN_BYTES: usize = 16 << 10;
 
+/// The same for events with tags. A query reads single events, and decompresses a run for each: it
+/// takes 0.77 of the time that it takes with larger runs, a read of the stream 1.14.
+const TAGGED_RUN_BYTES: usize = 8 << 10;
+
 /// The size of an event for this purpose, besides its data, metadata and tags.
 const EVENT_BYTES: usize = 24;
+
+/// The size that a run may have with this event.
+pub(crate) fn bytes_max(event: &EventToEncode<'_>) -> usize {
+    if event.tags.len() == 0 { RUN_BYTES } else { TAGGED_RUN_BYTES }
+}
 
 /// About how many bytes an event adds to a run.
 pub(crate) fn bytes_of(event: &EventToEncode<'_>) -> usize {

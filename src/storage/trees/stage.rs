@@ -101,7 +101,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
         let (mut gathered, mut bytes) = (Vec::new(), 0);
         for event in events {
             let more = run::bytes_of(&event);
-            if bytes + more > RUN_BYTES && !gathered.is_empty() {
+            if bytes + more > run::bytes_max(&event) && !gathered.is_empty() {
                 self.run(&gathered)?;
                 gathered.clear();
                 bytes = 0;
