@@ -230,6 +230,35 @@ fn what_a_backup_does_not_continue_is_refused() {
     }
 }
 
+/// Closing an opened backup seals its last file where the backup ends. In the store, the file goes
+/// on.
+#[test]
+fn a_backup_whose_last_file_was_sealed_is_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, target) = (directory.path().join("store"), directory.path().join("copy"));
+    let store = EventStore::open(&path).unwrap();
+    let append = |count: u64| {
+        for number in 0..count {
+            let event = NewEvent::binary("T", vec![number as u8; 1_000]).unwrap();
+            store.append("s", Any, [event]).unwrap();
+        }
+    };
+    append(1_100);
+    for more in [0, 1, 5, 2_000] {
+        store.backup(&target).unwrap();
+        EventStore::open(&target).unwrap().close().unwrap();
+        assert_eq!(active(&target), Vec::<std::path::PathBuf>::new(), "its files are sealed");
+        append(more);
+        let report = store.backup_with(&target, &BackupOptions::new()).unwrap();
+        assert_eq!(report.events, store.head().unwrap());
+        let reader = Reader::open(&target).unwrap();
+        assert_eq!(reader.read_all().map(Result::unwrap).count() as u64, report.events);
+        let continued = opened(&target);
+        assert_eq!(all(&continued), all(&store), "{more} more");
+        assert_eq!(continued.stats().unwrap().set_aside, Vec::<String>::new(), "{more} more");
+    }
+}
+
 #[test]
 fn a_damaged_file_is_not_copied() {
     let directory = tempfile::tempdir().unwrap();

@@ -319,8 +319,21 @@ impl Copier<'_> {
         files::sync_directory(&self.directory())?;
         fs::rename(&unfinished, &target)
             .map_err(|source| Error::io("rename to", &target, source))?;
+        self.remove_sealed_early(key)?;
         self.bytes += end;
         Ok(last)
+    }
+
+    /// Removes the sealed form of a file that is not sealed in the store: a close of the backup has
+    /// sealed the file where the backup ended then.
+    fn remove_sealed_early(&self, key: FileKey) -> Result<(), Error> {
+        let path = key.sealed_path(&self.directory());
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        // The copy that replaces it must have its name first.
+        files::sync_directory(&self.directory())?;
+        remove(&path)
     }
 
     /// Copies the journal of a store that has lost a part of it, which is restored from the trees.
