@@ -1,16 +1,16 @@
 //! What consumers save: checkpoints, which are part of the log, and snapshots, which are a cache.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::Arc,
 };
 
 use crate::{
     Error,
-    codec::saved::StoredSnapshot,
+    codec::saved::{Checkpoint, StoredSnapshot},
     event::{SnapshotKey, SnapshotOwner},
-    storage::{Place, Storage},
+    storage::{Place, Storage, disk::Disk, journal::FileKey},
 };
 
 impl Storage {
@@ -118,5 +118,26 @@ impl Storage {
             Place::Memory(snapshots) => Ok(snapshots.read(key, position)),
             Place::Disk(disk) => disk.snapshots.read(key, position),
         }
+    }
+}
+
+impl Disk {
+    /// The checkpoints as of a position, where the journal has lost some that were saved after the
+    /// last sealed file before `key`: those of that file, and those that the trees have up to the
+    /// position. They never go back, so a later value up to there is as good.
+    pub(super) fn checkpoints_at(
+        &self,
+        key: FileKey,
+        position: u64,
+    ) -> Result<Vec<Checkpoint>, Error> {
+        let before = self.sealed.keys().into_iter().rev().find(|sealed| *sealed < key);
+        let before = before.and_then(|before| self.sealed.open(before).ok());
+        let before = before.and_then(|file| file.checkpoints().ok()).unwrap_or_default();
+        let mut found: BTreeMap<_, _> =
+            before.into_iter().map(|one| (one.name, one.position)).collect();
+        let in_trees =
+            self.with_trees(|trees| trees.checkpoints().collect::<Result<Vec<_>, _>>())?;
+        found.extend(in_trees.into_iter().filter(|(_, saved)| *saved <= position));
+        Ok(found.into_iter().map(|(name, position)| Checkpoint { name, position }).collect())
     }
 }

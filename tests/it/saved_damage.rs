@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use annals::{Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, SnapshotKey};
+use annals::{
+    Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader, RepairOptions,
+    SnapshotKey, repair,
+};
 
 use crate::support::files::{active, copy, copy_moment, flip, frames, journal as files, sealed};
 
@@ -196,6 +199,65 @@ fn a_save_missing_before_one_that_did_not_wait_is_the_end_of_the_journal() {
     store.save_checkpoint("one", 1).unwrap();
     store.close().unwrap();
     assert_eq!(options().open(&killed).unwrap().checkpoint("one").unwrap(), 1);
+}
+
+/// A sealed file has all checkpoints as of its end, also those that were saved in a file before it
+/// that could not be sealed.
+#[test]
+fn files_sealed_after_damage_have_the_checkpoints_saved_before_it() {
+    for is_closed_first in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let mut store = options().open(&path).unwrap();
+        append(&store, 20);
+        store.save_checkpoint("early", 10).unwrap();
+        store.save_checkpoint("moving", 10).unwrap();
+        if is_closed_first {
+            store.close().unwrap();
+        } else {
+            // So that the file is full, and is sealed with those after it.
+            append(&store, 300);
+        }
+        flip_frame(&files(&path)[0], 1, 100);
+        if is_closed_first {
+            store = options().open(&path).unwrap();
+            append(&store, 300);
+        }
+        store.save_checkpoint("moving", 310).unwrap();
+        append(&store, 1_500);
+        store.close().unwrap();
+        assert_eq!(files(&path)[0], active(&path)[0]);
+        assert!(sealed(&path).len() > 1);
+        let report = repair(&path, &RepairOptions::new().apply(true)).unwrap();
+        assert_eq!((report.steps[0].code, report.lost), ("journal-damaged", Vec::new()));
+        let due = [("early".to_owned(), 10), ("moving".to_owned(), 310)];
+        assert_eq!(Reader::open(&path).unwrap().checkpoints().unwrap(), due, "{is_closed_first}");
+        fs::remove_dir_all(path.join("trees")).unwrap();
+        let store = options().open(&path).unwrap();
+        assert_eq!(store.checkpoints().unwrap(), due, "{is_closed_first}");
+    }
+}
+
+#[test]
+fn files_after_a_damaged_sealed_one_are_sealed_with_all_checkpoints() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    store.save_checkpoint("early", 0).unwrap();
+    append(&store, 300);
+    store.save_checkpoint("early", 10).unwrap();
+    append(&store, 300);
+    store.close().unwrap();
+    let last = sealed(&path).pop().unwrap();
+    flip(&last, fs::metadata(&last).unwrap().len() as usize - 10);
+    let store = options().open(&path).unwrap();
+    append(&store, 900);
+    store.close().unwrap();
+    assert_eq!(active(&path).len(), 1, "{:?}", files(&path));
+    let report = repair(&path, &RepairOptions::new().apply(true)).unwrap();
+    assert_eq!((report.steps[0].code, report.lost), ("journal-damaged", Vec::new()));
+    let due = [("early".to_owned(), 10)];
+    assert_eq!(Reader::open(&path).unwrap().checkpoints().unwrap(), due);
 }
 
 #[test]

@@ -62,18 +62,19 @@ impl Drain<'_> {
     }
 
     /// Writes the sealed forms of these files, which are in journal order, without giving them
-    /// their names. Stops at the first failure that is not damage.
+    /// their names. Stops at the first failure: the file after a damaged one gets its checkpoints
+    /// from the trees, which may not have them yet.
     pub(super) fn seal(&self, full: &[FullFile]) -> Vec<Sealed> {
         let mut done: Vec<Sealed> = Vec::new();
         for file in full {
-            let before = done.iter().rev().find_map(|(_, sealed)| sealed.as_ref().ok());
+            let before = done.last().and_then(|(_, sealed)| sealed.as_ref().ok());
             let sealed = match before {
                 Some(before) => self.seal_one(file, before.checkpoints()),
                 None => self
-                    .checkpoints_before(file.key)
+                    .checkpoints_before(file)
                     .and_then(|checkpoints| self.seal_one(file, &checkpoints)),
             };
-            let goes_on = matches!(sealed, Ok(_) | Err(Error::Corrupted { .. }));
+            let goes_on = sealed.is_ok();
             done.push((file.clone(), sealed));
             if !goes_on {
                 break;
@@ -135,12 +136,22 @@ impl Drain<'_> {
         sync::lock(&self.disk.full).retain(|file| file.key != key);
     }
 
-    /// The checkpoints as of the start of a file.
-    fn checkpoints_before(&self, key: FileKey) -> Result<Vec<Checkpoint>, Error> {
-        let before = self.disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < key);
-        match before {
-            Some(before) => self.disk.sealed.open(before)?.checkpoints(),
-            None => Ok(Vec::new()),
+    /// The checkpoints as of the start of a file: those of the sealed file before it. If that is
+    /// damaged, or the file before it is and could not be sealed, the trees have them.
+    fn checkpoints_before(&self, file: &FullFile) -> Result<Vec<Checkpoint>, Error> {
+        let before = self.disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < file.key);
+        let read = before.map(|before| {
+            let before = self.disk.sealed.open(before)?;
+            Ok((before.facts().last_frame, before.checkpoints()?))
+        });
+        match read {
+            Some(Ok((last_frame, found))) if last_frame + 1 == file.first_frame => Ok(found),
+            None if file.first_frame == 1 => Ok(Vec::new()),
+            None | Some(Ok(_) | Err(Error::Corrupted { .. })) => {
+                let end = file.key.first_position.saturating_sub(1);
+                self.disk.checkpoints_at(file.key, end)
+            }
+            Some(Err(error)) => Err(error),
         }
     }
 }

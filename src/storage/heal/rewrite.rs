@@ -9,7 +9,6 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -192,7 +191,8 @@ impl Storage {
     fn frames_of(&self, disk: &Disk, gap: &Gap, directory: &Path) -> Result<GapFrames, Error> {
         let unfinished = Unfinished::new(&disk.identity, directory)?;
         let end = self.write_frames(gap, &unfinished)?;
-        Ok(GapFrames { unfinished, end, checkpoints: self.checkpoints_at(disk, gap)? })
+        let checkpoints = disk.checkpoints_at(gap.key(), gap.to.position)?;
+        Ok(GapFrames { unfinished, end, checkpoints })
     }
 
     /// Writes the events of a gap as frames, and returns where they end.
@@ -225,20 +225,6 @@ impl Storage {
         }
         frames.finish()?;
         Ok(frames.offset)
-    }
-
-    /// The checkpoints as of the end of a gap: those before it, and those that the trees have from
-    /// it. They never go back, so a later value up to there is as good.
-    fn checkpoints_at(&self, disk: &Disk, gap: &Gap) -> Result<Vec<Checkpoint>, Error> {
-        let mut found = BTreeMap::new();
-        let before = disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < gap.key());
-        let before = before.and_then(|key| disk.sealed.open(key).ok());
-        let before = before.and_then(|file| file.checkpoints().ok()).unwrap_or_default();
-        found.extend(before.into_iter().map(|one| (one.name, one.position)));
-        let in_trees =
-            disk.with_trees(|trees| trees.checkpoints().collect::<Result<Vec<_>, _>>())?;
-        found.extend(in_trees.into_iter().filter(|(_, position)| *position <= gap.to.position));
-        Ok(found.into_iter().map(|(name, position)| Checkpoint { name, position }).collect())
     }
 }
 
