@@ -29,7 +29,7 @@ pub(crate) use file::{
 };
 pub(crate) use raw::RawFile;
 pub(crate) use recover::{Recovery, Replay, Source, TreesEnd, recover};
-pub(crate) use sealed::{Checked, SealedFile, ToSeal, Unpublished, seal};
+pub(crate) use sealed::{Checked, SealedFile, SealedStream, ToSeal, Unpublished, seal};
 pub(crate) use sealed_files::SealedFiles;
 pub(crate) use walk::{Frame, Step, Walk};
 pub(crate) use write::{FullFile, Hooks, Identity, Journal, NewFrame, WriteFailure, WrittenFrame};

@@ -19,7 +19,7 @@ use crate::{
     },
     storage::{
         Direction,
-        journal::{SealedFile, SealedFiles},
+        journal::{SealedFile, SealedFiles, SealedStream},
         trees::Trees,
     },
 };
@@ -124,23 +124,84 @@ impl SealedFiles {
         self.newest_first().next().map_or(Ok(Vec::new()), |newest| newest?.checkpoints())
     }
 
-    /// The page with the first event of a stream in a block at or above `version`, if the block has
-    /// one.
-    fn page_in_block(
+    /// The events of a stream in the block of a file that has this version.
+    fn page_of_stream(
         &self,
         file: &SealedFile,
-        stream: &str,
+        found: &SealedStream,
         version: u64,
-        block: u64,
     ) -> Result<Option<Page>, Error> {
-        let Some(page) = file.page(block, Page::default())? else { return Ok(None) };
-        let of_stream: Vec<EventToEncode<'_>> =
-            page.all_to_encode().filter(|event| event.stream == stream).collect();
-        match of_stream.iter().any(|event| event.version == version) {
-            true => page_with(block, &of_stream).map(Some),
-            false => Ok(None),
+        let mut blocks = found.blocks.as_slice();
+        // The versions in these blocks.
+        let mut versions = found.first_version..found.first_version.saturating_add(found.count);
+        let mut is_guess = true;
+        while versions.contains(&version) {
+            let count = blocks.len() as u64;
+            // Events are often spread evenly, and then the guess is right. Every second step halves
+            // what is left, however they are spread.
+            let index = match is_guess {
+                true => {
+                    let ahead = (version - versions.start).saturating_mul(count);
+                    ahead / (versions.end - versions.start)
+                }
+                false => count / 2,
+            };
+            is_guess = !is_guess;
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            let Some(&block) = blocks.get(index) else { break };
+            let page = match file.page(block, Page::default()) {
+                // It does not show on which side of it the version is.
+                Err(Error::Corrupted { .. }) => {
+                    return self.page_in_any_block(file, found, version);
+                }
+                page => page?.unwrap_or_default(),
+            };
+            let of_stream = events_of(&page, &found.id);
+            let (Some(first), Some(last)) = (of_stream.first(), of_stream.last()) else { break };
+            if version < first.version {
+                (blocks, versions.end) = (blocks.get(..index).unwrap_or_default(), first.version);
+            } else if version > last.version {
+                blocks = blocks.get(index + 1..).unwrap_or_default();
+                versions.start = last.version + 1;
+            } else {
+                return page_with(block, &of_stream).map(Some);
+            }
         }
+        Ok(None)
     }
+
+    /// Like [`page_of_stream`](Self::page_of_stream), in a file with a damaged block: the error
+    /// says that the version may be in that block.
+    fn page_in_any_block(
+        &self,
+        file: &SealedFile,
+        found: &SealedStream,
+        version: u64,
+    ) -> Result<Option<Page>, Error> {
+        let mut damage = None;
+        for &block in &found.blocks {
+            match file.page(block, Page::default()) {
+                Ok(page) => {
+                    let page = page.unwrap_or_default();
+                    let of_stream = events_of(&page, &found.id);
+                    if of_stream.iter().any(|event| event.version == version) {
+                        return page_with(block, &of_stream).map(Some);
+                    }
+                    if of_stream.first().is_some_and(|first| first.version > version) {
+                        break;
+                    }
+                    damage = None;
+                }
+                Err(error @ Error::Corrupted { .. }) => damage = damage.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        damage.map_or(Ok(None), Err)
+    }
+}
+
+fn events_of<'p>(page: &'p Page, stream: &str) -> Vec<EventToEncode<'p>> {
+    page.all_to_encode().filter(|event| event.stream == stream).collect()
 }
 
 impl Source for SealedFiles {
@@ -162,14 +223,17 @@ impl Source for SealedFiles {
             if facts.last_position <= head {
                 return Ok(found.first_version - 1 + found.count);
             }
-            let mut version = found.first_version - 1;
-            for block in found.blocks {
+            let starts_below = found.blocks.partition_point(|block| *block <= head);
+            for &block in found.blocks.iter().take(starts_below).rev() {
                 let page = file.page(block, Page::default())?.unwrap_or_default();
-                let here = page.all_to_encode().filter(|event| event.stream == stream);
-                version += here.filter(|event| event.position <= head).count() as u64;
+                let of_stream = events_of(&page, stream);
+                let last = of_stream.iter().rev().find(|event| event.position <= head);
+                if let Some(last) = last {
+                    return Ok(last.version);
+                }
             }
-            if version > 0 {
-                return Ok(version);
+            if found.first_version > 1 {
+                return Ok(found.first_version - 1);
             }
         }
         Ok(0)
@@ -179,15 +243,9 @@ impl Source for SealedFiles {
         for file in self.newest_first() {
             let file = file?;
             let Some(found) = file.stream(stream)? else { continue };
-            if found.first_version > version {
-                continue;
+            if found.first_version <= version {
+                return self.page_of_stream(&file, &found, version);
             }
-            for block in found.blocks {
-                if let Some(page) = self.page_in_block(&file, stream, version, block)? {
-                    return Ok(Some(page));
-                }
-            }
-            return Ok(None);
         }
         Ok(None)
     }

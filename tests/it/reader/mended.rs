@@ -14,8 +14,8 @@ use annals::{
 
 use super::{check, options};
 use crate::support::{
-    files::{active, copy_moment, first_position, flip, frames, sealed},
-    numbered::{self, EVENTS},
+    files::{active, copy, copy_moment, first_position, flip, frames, sealed},
+    numbered::{self, EVENTS, STREAMS},
 };
 
 /// A store as a kill leaves it, with its last frame damaged; the position before that frame.
@@ -74,6 +74,48 @@ fn damage_concerns_only_reads_that_come_to_it() {
     }
     assert_eq!(read(stream().backward().from_version(2)), (vec![4, 1], false));
     assert_eq!(read(stream().backward().from_version(9)), (vec![], true));
+}
+
+#[test]
+fn a_damaged_block_concerns_only_reads_that_come_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (original, path) = (directory.path().join("original"), directory.path().join("store"));
+    let store = EventStore::open(&original).unwrap();
+    numbered::append(&store, 1..=3_000);
+    store.close().unwrap();
+    let mut damaged_blocks = 0;
+    for part in 1..10 {
+        let _ = fs::remove_dir_all(&path);
+        copy(&original, &path);
+        let file = sealed(&path).remove(1);
+        flip(&file, fs::metadata(&file).unwrap().len() as usize * part / 10);
+        let reader = Reader::open(&path).unwrap();
+        let (before, is_damaged) = read(reader.read_all());
+        let (after, _) = read(reader.read_all().backward());
+        if !is_damaged {
+            // The index of the file is damaged.
+            continue;
+        }
+        damaged_blocks += 1;
+        let (last_before, first_after) = (*before.last().unwrap(), *after.last().unwrap());
+        for number in 0..STREAMS {
+            let stream = || reader.read_stream(numbered::stream(number));
+            let due = |positions: &[u64]| -> Vec<u64> {
+                positions.iter().copied().filter(|at| at % STREAMS == number).collect()
+            };
+            assert_eq!(read(stream()), (due(&before), true), "{part}");
+            assert_eq!(read(stream().backward()), (due(&after), true), "{part}");
+            let versions = due(&(1..=3_000).collect::<Vec<_>>());
+            for (version, position) in (1..).zip(versions) {
+                let one = |events: Events| read(events.from_version(version).limit(1));
+                let is_lost = (last_before + 1..first_after).contains(&position);
+                let found = if is_lost { Vec::new() } else { vec![position] };
+                assert_eq!(one(stream()), (found.clone(), is_lost), "{part}: {version}");
+                assert_eq!(one(stream().backward()), (found, is_lost), "{part}: {version}");
+            }
+        }
+    }
+    assert!(damaged_blocks > 4, "{damaged_blocks}");
 }
 
 #[test]

@@ -25,5 +25,6 @@ mod units;
 mod verify;
 
 pub(crate) use file::SealedFile;
+pub(crate) use lookup::SealedStream;
 pub(crate) use seal::{ToSeal, Unpublished, seal};
 pub(crate) use verify::Checked;
