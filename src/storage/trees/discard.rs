@@ -18,9 +18,10 @@ const KEYS: usize = 256;
 const STREAMS_PER_BEAT: usize = 256;
 
 impl Trees {
-    /// Whether nothing was ever staged.
+    /// Whether nothing was ever staged. A discard that was killed may have left only tags.
     pub(crate) fn is_blank(&self) -> Result<bool, Error> {
-        guarded(|| Ok(self.streams.is_empty() && self.parts.is_empty() && self.events.is_empty()))
+        let trees = [&self.streams, &self.parts, &self.events, &self.tags];
+        guarded(|| Ok(trees.into_iter().all(sled::Tree::is_empty)))
     }
 
     /// Removes what is staged above `head`. `streams` are the streams with events above it, each

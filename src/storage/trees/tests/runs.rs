@@ -1,5 +1,7 @@
 //! Streams of several runs.
 
+use std::collections::BTreeSet;
+
 use super::{Home, noise};
 use crate::{
     codec::{key, page::Page},
@@ -48,4 +50,20 @@ fn the_place_of_a_run_that_is_not_written_is_no_end() {
     home.add(window);
     let read = home.trees.stream_run("order-0000", 13, Page::default(), &mut ahead);
     assert!(read.expect("intact").is_some_and(|(page, is_last)| page.len() == 4 && is_last));
+}
+
+/// A discard removes the runs of tags last. One that was killed before them must be repeated, or
+/// they would come back with the next window.
+#[test]
+fn trees_with_staged_tags_alone_are_not_blank() {
+    let mut home = Home::new();
+    assert_eq!(home.trees.is_blank().ok(), Some(true));
+    let window = home.window(300, 20);
+    home.stage(&window, false);
+    let streams = window.iter().map(|event| (event.stream.as_str(), 1));
+    home.trees.discard_above(0, streams, &BTreeSet::new(), || Ok(())).expect("the disk is well");
+    assert_eq!((home.trees.runs().count(), home.trees.places().count()), (0, 0));
+    assert_eq!(home.trees.is_blank().ok(), Some(false));
+    home.discard();
+    assert_eq!(home.trees.is_blank().ok(), Some(true));
 }
