@@ -10,10 +10,10 @@ use std::{
     },
 };
 
-use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options};
+use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader};
 
 use crate::support::{
-    files::{copy, copy_moment, flip, replace_directory, sealed},
+    files::{active, copy, copy_moment, flip, replace_directory, sealed},
     numbered::{self, EVENTS},
 };
 
@@ -230,4 +230,39 @@ fn trees_that_failed_while_they_were_open_are_rebuilt() {
     assert!(reason.contains("a page is damaged"), "{reason}");
     store.close().unwrap();
     is_sound(&path);
+}
+
+/// A file that is damaged when it is full is not sealed, and those after it are. Once somebody has
+/// restored it, nothing is wrong with the store.
+#[test]
+fn a_file_that_is_intact_again_is_sealed_like_those_after_it() {
+    for has_trees in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let store = options().open(&path).unwrap();
+        numbered::append(&store, 1..=20);
+        store.save_checkpoint("mailer", 7).unwrap();
+        store.close().unwrap();
+        let first = active(&path).remove(0);
+        let intact = fs::read(&first).unwrap();
+        flip(&first, 2_000);
+        let store = options().open(&path).unwrap();
+        numbered::append(&store, 21..=EVENTS);
+        store.close().unwrap();
+        assert!(first.exists() && sealed(&path).len() > 1);
+        fs::write(&first, intact).unwrap();
+        if has_trees {
+            is_sound(&path);
+        } else {
+            fs::remove_dir_all(path.join("trees")).unwrap();
+            rebuilt(&path).close().unwrap();
+        }
+        assert!(!first.exists());
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.read_all().map(Result::unwrap).count() as u64, EVENTS);
+        assert_eq!(reader.checkpoint("mailer").unwrap(), 7);
+        let copy = directory.path().join("copy");
+        reader.backup(&copy).unwrap();
+        rebuilt(&copy);
+    }
 }

@@ -22,6 +22,7 @@ use crate::{
             Home,
             found::Found,
             resolve::{self, Noted, end_of},
+            restored::seal_restored,
             thread::{Make, Thread},
         },
         trees::{self, OpenTrees, Trees},
@@ -56,6 +57,10 @@ pub(super) fn open(
     before: Option<HeadRecord>,
 ) -> Result<Sound, Unsound> {
     remove_unfinished(home)?;
+    let identity = home.identity();
+    if identity.directory.is_dir() {
+        seal_restored(&identity)?;
+    }
     let opened = Thread::begin(Make::Open(home.trees(options)), &options.on_rebuild);
     let (thread, trees) = match opened {
         Ok(opened) => opened,

@@ -4,6 +4,7 @@
 mod found;
 mod heal;
 mod resolve;
+mod restored;
 mod thread;
 
 use std::{
