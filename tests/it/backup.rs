@@ -230,6 +230,23 @@ fn what_a_backup_does_not_continue_is_refused() {
     }
 }
 
+/// The rewrite of the copy would follow a link to a damaged file into the store.
+#[test]
+fn a_damaged_file_stays_as_it_is_when_files_are_linked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    filled(&path).close().unwrap();
+    let damaged = sealed(&path).remove(0);
+    flip(&damaged, 100);
+    let before = fs::read(&damaged).unwrap();
+    let store = EventStore::open(&path).unwrap();
+    let target = directory.path().join("copy");
+    store.backup_with(&target, &BackupOptions::new().link(true)).unwrap();
+    assert!(fs::read(&damaged).unwrap() == before);
+    assert_eq!(store.verify().unwrap().findings[0].code, "journal-damaged");
+    assert_eq!(all(&opened(&target)), all(&store));
+}
+
 /// Closing an opened backup seals its last file where the backup ends. In the store, the file goes
 /// on.
 #[test]

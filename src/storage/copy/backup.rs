@@ -264,6 +264,8 @@ impl Copier<'_> {
         if there.is_ok_and(|there| there.facts() == file.facts()) {
             return Ok(());
         }
+        // Before anything is made: a link to a damaged file would be written to by the rewrite.
+        check_sealed(file)?;
         let source = key.sealed_path(&self.disk.identity.directory);
         let unfinished = target.with_extension(files::UNFINISHED);
         remove(&unfinished)?;
@@ -276,14 +278,18 @@ impl Copier<'_> {
                 copied.map_err(|source| Error::io("copy to", &unfinished, source))?;
             }
         }
-        check_sealed(file)?;
         File::open(&unfinished)
             .and_then(|file| file.sync_all())
             .map_err(|source| Error::io("sync", &unfinished, source))?;
         fs::rename(&unfinished, &target)
             .map_err(|source| Error::io("rename to", &target, source))?;
         // Check the copy as it was written.
-        check_sealed(&SealedFile::open(&target, *store_id, checksum)?)?;
+        let copy = SealedFile::open(&target, *store_id, checksum);
+        if let Err(error) = copy.and_then(|copy| check_sealed(&copy)) {
+            // Another attempt must not take it for the copy of an earlier backup.
+            remove(&target)?;
+            return Err(error);
+        }
         self.bytes += file.facts().file_len;
         Ok(())
     }
