@@ -261,6 +261,24 @@ fn files_after_a_damaged_sealed_one_are_sealed_with_all_checkpoints() {
 }
 
 #[test]
+fn a_sealed_file_lost_while_the_store_is_open_does_not_stop_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().tail_bytes(4 << 10).open(&path).unwrap();
+    while sealed(&path).is_empty() {
+        append(&store, 10);
+    }
+    fs::remove_file(sealed(&path).pop().unwrap()).unwrap();
+    append(&store, 1_000);
+    let head = store.head().unwrap();
+    assert_eq!(store.read_all().map(Result::unwrap).count() as u64, head);
+    store.close().unwrap();
+    let report = repair(&path, &RepairOptions::new().apply(true)).unwrap();
+    assert_eq!((report.head, report.lost), (head, Vec::new()));
+    assert_eq!(Reader::open(&path).unwrap().read_all().map(Result::unwrap).count() as u64, head);
+}
+
+#[test]
 fn saves_alone_do_not_make_the_journal_grow() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");

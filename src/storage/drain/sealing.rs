@@ -4,7 +4,7 @@
 //! Reading, compressing and comparing a file takes about as long as putting its events into the
 //! trees, and the two are independent: only the sealed file's name must wait for the trees.
 
-use std::{fs, slice, sync::Arc};
+use std::{fs, io, slice, sync::Arc};
 
 use crate::{
     Error,
@@ -137,7 +137,7 @@ impl Drain<'_> {
     }
 
     /// The checkpoints as of the start of a file: those of the sealed file before it. If that is
-    /// damaged, or the file before it is and could not be sealed, the trees have them.
+    /// lost, or the file before it is damaged and could not be sealed, the trees have them.
     fn checkpoints_before(&self, file: &FullFile) -> Result<Vec<Checkpoint>, Error> {
         let before = self.disk.sealed.keys().into_iter().rev().find(|sealed| *sealed < file.key);
         let read = before.map(|before| {
@@ -147,11 +147,19 @@ impl Drain<'_> {
         match read {
             Some(Ok((last_frame, found))) if last_frame + 1 == file.first_frame => Ok(found),
             None if file.first_frame == 1 => Ok(Vec::new()),
-            None | Some(Ok(_) | Err(Error::Corrupted { .. })) => {
+            Some(Err(error)) if !is_lost(&error) => Err(error),
+            _ => {
                 let end = file.key.first_position.saturating_sub(1);
                 self.disk.checkpoints_at(file.key, end)
             }
-            Some(Err(error)) => Err(error),
         }
+    }
+}
+
+/// Whether a file is damaged or missing.
+fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        error => matches!(error, Error::Corrupted { .. }),
     }
 }
