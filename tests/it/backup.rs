@@ -361,6 +361,28 @@ fn a_backup_lacks_no_trees_until_it_is_opened() {
     assert_eq!(report.findings[0].to_string(), words);
 }
 
+/// The trees of an opened backup end before the files that an increment adds.
+#[test]
+fn a_backup_that_was_opened_and_continued_is_not_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, target) = (directory.path().join("store"), directory.path().join("copy"));
+    filled(&path).close().unwrap();
+    for round in 0..3 {
+        let store = EventStore::open(&path).unwrap();
+        for number in 0..500 * round {
+            store.append("s", Any, [event(number)]).unwrap();
+        }
+        store.close().unwrap();
+        let report = backup(&path, &target, &BackupOptions::new()).unwrap();
+        let checked = verify(&target, &VerifyOptions::new()).unwrap();
+        assert_eq!((checked.findings, checked.events), (Vec::new(), report.events), "{round}");
+        assert_eq!(repair(&target, &RepairOptions::new()).unwrap().steps, Vec::new(), "{round}");
+        let opened = EventStore::open(&target).unwrap();
+        assert_eq!(opened.head().unwrap(), report.events);
+        assert_eq!(opened.stats().unwrap().set_aside, Vec::<String>::new(), "{round}");
+    }
+}
+
 #[test]
 fn what_killed_backups_have_left_is_removed() {
     let directory = tempfile::tempdir().unwrap();

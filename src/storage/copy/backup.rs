@@ -5,7 +5,8 @@
 //! the frames that are not in a sealed file yet. Each step leaves a backup that opens:
 //! ```text
 //! new sealed files, each under a temporary name first -> frames of unsealed files, likewise ->
-//! snapshots -> HEAD, in place of the old one -> unsealed files that are sealed by now are removed
+//! snapshots -> HEAD, in place of the old one -> unsealed files that are sealed by now are removed,
+//! and trees that the backup got when it was opened, if they end before the new sealed files
 //! ```
 
 use std::{
@@ -22,30 +23,24 @@ use crate::{
     codec::{
         FORMAT_VERSION,
         frame::{FIRST_FRAME_OFFSET, FileHeader},
-        head::{HEAD_BYTES, HeadRecord, HeadState, LogEnd},
+        head::{HEAD_BYTES, HeadRecord, LogEnd},
         superblock::Superblock,
     },
     storage::{
         Storage,
-        copy::source::{Open, check_continues, keys, open},
+        copy::{
+            site::BackupSite,
+            source::{Open, check_continues, keys, open},
+        },
         disk::Disk,
         files,
         heal::{self, Gap, Piece},
-        home::{Lock, head, names, superblock},
+        home::{head, names, superblock},
         journal::{self, Checked, FileKey, Identity, RawFile, SealedFile, Step, Walk},
         open::end_of,
         snapshots::position_in,
     },
 };
-
-/// The directory of a backup.
-#[derive(Debug)]
-pub(crate) struct BackupSite {
-    path: PathBuf,
-    /// Where an existing backup ends.
-    before: Option<HeadRecord>,
-    _lock: Option<Lock>,
-}
 
 /// How to copy sealed files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,42 +59,6 @@ pub(crate) struct Backup {
     pub(crate) head: u64,
     /// Bytes of files that were copied or linked.
     pub(crate) bytes: u64,
-}
-
-impl BackupSite {
-    /// Uses a directory that is empty or does not exist yet.
-    pub(crate) fn empty(path: &Path) -> Result<BackupSite, Error> {
-        files::create_store_directory(path)?;
-        for name in [names::JOURNAL, names::SNAPSHOTS] {
-            files::create_directory(&path.join(name))?;
-        }
-        Ok(BackupSite { path: path.to_owned(), before: None, _lock: None })
-    }
-
-    /// Uses an earlier backup of a store; returns `None` if the directory is something else.
-    ///
-    /// # Errors
-    /// `Locked` while the backup is open, `Corrupted`, `Io`.
-    pub(crate) fn earlier(path: &Path, of: &Storage) -> Result<Option<BackupSite>, Error> {
-        match superblock::read(path) {
-            Ok(Some(Superblock { store_id, .. })) if store_id == of.store_id => {}
-            _ => return Ok(None),
-        }
-        let lock = Lock::take(path)?;
-        let before = head::read(path, &of.checksum)?;
-        let before = before.filter(|before| before.state == HeadState::Closed);
-        let Some(before) = before else {
-            let reason = "it does not record where it ends: make a new backup";
-            let place = path.join(head::FILE).display().to_string();
-            return Err(Error::corrupted(place, None, reason));
-        };
-        for name in [names::JOURNAL, names::SNAPSHOTS] {
-            files::create_directory(&path.join(name))?;
-            // A file left by a killed backup may be a second name of a file of the store.
-            journal::remove_unfinished(&path.join(name))?;
-        }
-        Ok(Some(BackupSite { path: path.to_owned(), before: Some(before), _lock: Some(lock) }))
-    }
 }
 
 impl Storage {
@@ -138,6 +97,7 @@ impl Storage {
         self.check_exchanges(exchanges)?;
         copier.publish_head()?;
         copier.remove_obsolete()?;
+        site.remove_stale_trees(&disk.identity)?;
         Ok(Backup { head: copier.end.position, bytes: copier.bytes })
     }
 }

@@ -6,10 +6,12 @@ mod backup;
 mod exchange;
 mod merge;
 mod private;
+mod site;
 mod source;
 
 pub(crate) use along::{inherit, take_along};
-pub(crate) use backup::{Backup, BackupSite, CopyMode};
+pub(crate) use backup::{Backup, CopyMode};
 pub(crate) use exchange::exchange_directories;
 pub(crate) use private::PrivateCopy;
+pub(crate) use site::BackupSite;
 pub(crate) use source::frame_end;
