@@ -110,10 +110,16 @@ impl Storage {
                 look => look,
             };
             let (sealed, tail) = (&disk.sealed, &self.tail);
+            let known = follow.failure.as_ref().map(|(_, then)| *then);
             let read = follow.read_to(look, Target { identity: &disk.identity, sealed, tail });
             // It was exchanged during the read.
             if !matches!(read, Ok(false)) && follow.watch.is_gone() {
                 continue;
+            }
+            // An increment of a backup replaces files, also the one that was being read.
+            if follow.failure.as_ref().is_some_and(|(_, then)| known != Some(*then)) {
+                // If this fails as well, the damage stays.
+                let _ = follow.reopen(self, disk);
             }
             self.show(follow.end.position);
             break read?;

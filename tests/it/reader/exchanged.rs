@@ -190,3 +190,27 @@ fn a_reader_of_another_store_is_closed() {
     fs::remove_dir_all(&path).unwrap();
     assert_eq!(reader.head().unwrap_err().code(), ErrorCode::Closed);
 }
+
+/// An increment replaces files of a backup, also the one that a reader was reading.
+#[test]
+fn a_reader_of_a_backup_goes_on_when_the_backup_is_continued() {
+    for is_opened in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, target) = (directory.path().join("store"), directory.path().join("copy"));
+        let store = EventStore::open(&path).unwrap();
+        numbered::append(&store, 1..=20);
+        store.backup(&target).unwrap();
+        let reader = Reader::open(&target).unwrap();
+        check(&reader, 20);
+        let mut head = 20;
+        for more in [1, 1, 10, 900, 10, 2_000, 1] {
+            numbered::append(&store, head + 1..=head + more);
+            head += more;
+            if is_opened {
+                EventStore::open(&target).unwrap().close().unwrap();
+            }
+            store.backup(&target).unwrap();
+            check(&reader, head);
+        }
+    }
+}

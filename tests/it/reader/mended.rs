@@ -106,7 +106,7 @@ fn a_damaged_block_concerns_only_reads_that_come_to_it() {
             assert_eq!(read(stream()), (due(&before), true), "{part}");
             assert_eq!(read(stream().backward()), (due(&after), true), "{part}");
             let versions = due(&(1..=3_000).collect::<Vec<_>>());
-            for (version, position) in (1..).zip(versions) {
+            for (version, position) in (1..).zip(versions).step_by(23) {
                 let one = |events: Events| read(events.from_version(version).limit(1));
                 let is_lost = (last_before + 1..first_after).contains(&position);
                 let found = if is_lost { Vec::new() } else { vec![position] };
