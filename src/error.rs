@@ -15,6 +15,7 @@ use std::{
 
 use uuid::Uuid;
 
+pub(crate) use handled::caught;
 pub(crate) use violations::check_violations;
 pub use violations::{ConditionFailed, Conflict, FailedCondition, VersionConflict};
 

@@ -31,15 +31,18 @@ impl Error {
         event: &RecordedEvent,
         run: impl FnOnce() -> Result<(), Box<Cause>>,
     ) -> Result<(), Error> {
-        let outcome = catch_unwind(AssertUnwindSafe(run));
-        let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(payload)));
-        outcome.map_err(|source| Error::Handler {
+        caught(run).and_then(|outcome| outcome).map_err(|source| Error::Handler {
             is_upcaster,
             event_type: event.event_type().to_owned(),
             position: event.position(),
             source: source.into(),
         })
     }
+}
+
+/// Runs the caller's code. A panic is an error.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Box<Cause>> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(panic_error)
 }
 
 /// Turns a panic into an error with its message. The payload's destructor may panic again.

@@ -92,7 +92,8 @@ impl<S: Serialize + DeserializeOwned> Projection<S> {
     ///
     /// If the handlers then fail to get from the kept state to the one before the event, although
     /// they succeeded earlier, state and position are both as they were kept: earlier, but
-    /// consistent with each other.
+    /// consistent with each other. If the kept state cannot be read back from its JSON, the
+    /// projection is [reset](Self::reset).
     pub fn catch_up(&mut self) -> Result<u64, Error> {
         self.engine.advance(u64::MAX, || false)
     }

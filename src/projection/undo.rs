@@ -4,7 +4,12 @@
 //! little. A large state is kept after enough handlers to make the cost per handler small, and is
 //! restored by running the handlers in between again.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error},
+};
+
+use crate::error::caught;
 
 /// A state whose JSON is no longer than this is kept before every handler.
 const SMALL_BYTES: usize = 1 << 10;
@@ -56,11 +61,13 @@ impl Undo {
     }
 }
 
-/// Reads a state from its JSON, however deeply it is nested.
+/// Reads a state from its JSON, however deeply it is nested. If the state's own code panics, the
+/// state cannot be read: the state that a failed handler has left must not stay.
 pub(super) fn read<S: DeserializeOwned>(json: &[u8]) -> serde_json::Result<S> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     deserializer.disable_recursion_limit();
-    let state = S::deserialize(&mut deserializer)?;
+    let state =
+        caught(|| S::deserialize(&mut deserializer)).map_err(serde_json::Error::custom)??;
     deserializer.end()?;
     Ok(state)
 }

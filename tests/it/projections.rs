@@ -210,6 +210,35 @@ fn a_state_without_json_is_refused_before_it_is_changed() {
     assert_eq!((odd.state().len(), odd.position()), (0, 0));
 }
 
+/// Reads back only up to 1: it panics past that.
+#[derive(Serialize)]
+struct OneWay(u64);
+
+impl<'de> Deserialize<'de> for OneWay {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<OneWay, D::Error> {
+        let count = u64::deserialize(deserializer)?;
+        assert!(count < 2, "{count} is too much");
+        Ok(OneWay(count))
+    }
+}
+
+#[test]
+fn a_state_that_panics_when_it_is_read_back_cannot_be_read() {
+    let store = EventStore::in_memory().unwrap();
+    deposit(&store, 3);
+    let handlers = Handlers::new().when("Deposited", |state: &mut OneWay, event| {
+        state.0 += 1;
+        if event.position() == 3 { Err("too late".into()) } else { Ok(()) }
+    });
+    let mut one_way = Projection::new("one way", &store, OneWay(0), handlers);
+    assert_eq!(one_way.catch_up().unwrap_err().code(), ErrorCode::Handler);
+    assert_eq!((one_way.state().0, one_way.position()), (0, 0));
+    one_way.catch_up_at_most(2).unwrap();
+    one_way.save_snapshot().unwrap();
+    let ignored = one_way.load_snapshot().unwrap().ignored;
+    assert!(ignored[0].reason.ends_with("it panicked: 2 is too much"), "{ignored:?}");
+}
+
 #[test]
 fn a_handler_may_append_and_meets_that_at_the_next_call() {
     let store = EventStore::in_memory().unwrap();
