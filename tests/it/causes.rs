@@ -37,6 +37,9 @@ fn the_first_of_a_chain_gives_it_its_id() {
     check(&recorded(None, None), None, due);
     check(&recorded(Some("{}"), None), None, due);
     check(&recorded(Some(r#"{"user": "ada"}"#), None), None, due);
+    // A JSON null is how many programs write a value that is absent.
+    let nulls = r#"{"correlation_id": null, "traceparent": null, "tracestate": null}"#;
+    check(&recorded(Some(nulls), None), None, due);
     let id = Uuid::from_u128(7);
     let due = format!(r#"{{"causation_id":"{id}","correlation_id":"{id}"}}"#);
     check(&recorded(None, Some(id)), None, &due);

@@ -22,6 +22,8 @@ impl NewEvent {
     ///   same text as `causation_id`;
     /// * `traceparent` and `tracestate` of a W3C trace context, if `event` has them.
     ///
+    /// A member of `event` that is `null` counts as absent.
+    ///
     /// Call it after [`metadata`](Self::metadata), which replaces all metadata. If a process
     /// manager passes the correlation on, every step of one request can be found:
     /// `annals read orders.annals --correlation ID`.
@@ -46,7 +48,9 @@ impl NewEvent {
     #[must_use]
     pub fn caused_by(mut self, event: &RecordedEvent) -> NewEvent {
         let text = event.metadata().unwrap_or("{}");
-        let known: HashMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+        let mut known: HashMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+        // Many programs write a member that has no value as null.
+        known.retain(|_, value| value.get() != "null");
         let own = event.id().map_or_else(|| event.position().to_string(), |id| id.to_string());
         // A number or a UUID: nothing in it needs escaping.
         let own = format!("\"{own}\"");
