@@ -4,8 +4,9 @@ use std::fmt;
 
 use crate::{
     EventStore,
-    event::{ExpectedVersion, NewEvent},
+    event::{ExpectedVersion, NewEvent, Payload},
     projection::Handlers,
+    testing::same::is_same_json,
 };
 
 /// The stream of a scenario.
@@ -99,7 +100,8 @@ impl<S> Given<S> {
 
 impl<E: fmt::Debug> Decided<E> {
     /// Checks that exactly these events follow: type, data, metadata and tags. JSON is compared by
-    /// value, so the order of members and whitespace do not matter.
+    /// value: the order of members and white space do not matter. Numbers are compared digit for
+    /// digit, so 1 and 1.0 differ.
     ///
     /// # Panics
     /// If other events follow, or the decision was refused.
@@ -155,20 +157,16 @@ impl<E: fmt::Debug> fmt::Debug for Decided<E> {
 }
 
 fn is_same(one: &NewEvent, other: &NewEvent) -> bool {
-    let json = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).ok();
-    let is_same_text = |one: &[u8], other: &[u8]| {
-        one == other || json(one).is_some_and(|one| Some(one) == json(other))
-    };
-    let is_same_data = match (one.data.is_binary(), other.data.is_binary()) {
-        (false, false) => is_same_text(one.data(), other.data()),
-        (true, true) => one.data() == other.data(),
+    let is_same_data = match (&one.data, &other.data) {
+        (Payload::Json(one), Payload::Json(other)) => is_same_json(one, other),
+        (Payload::Binary(one), Payload::Binary(other)) => one == other,
         _ => false,
     };
-    let metadata = |event: &NewEvent| event.metadata.clone().unwrap_or_default();
-    one.event_type == other.event_type
-        && is_same_data
-        && is_same_text(metadata(one).as_bytes(), metadata(other).as_bytes())
-        && one.tags == other.tags
+    let is_same_metadata = match (&one.metadata, &other.metadata) {
+        (Some(one), Some(other)) => is_same_json(one, other),
+        (one, other) => one == other,
+    };
+    one.event_type == other.event_type && is_same_data && is_same_metadata && one.tags == other.tags
 }
 
 fn listed(events: &[NewEvent]) -> String {

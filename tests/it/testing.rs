@@ -82,6 +82,30 @@ fn what_is_decided_is_compared_by_its_values() {
 }
 
 #[test]
+fn numbers_are_compared_digit_for_digit() {
+    let check = |decision: &str, due: &str| {
+        let event = |text| event("Withdrawn", text).raw_metadata("{}").unwrap();
+        decided(Ok(vec![event(decision)])).then([event(due)]);
+    };
+    check(r#"{"a":[1.50,{"b":-0}]}"#, r#"{ "\u0061": [1.50, {"b": -0}] }"#);
+    for (decision, due) in [
+        ("123456789012345678901", "123456789012345678902"),
+        ("0.1", "0.1000000000000000000001"),
+        ("[1]", "[1.0]"),
+        ("[1]", "[1,1]"),
+        (r#"{"a":[1e400]}"#, r#"{"a": [1e401]}"#),
+        (r#"{"a":null}"#, r#"{"b": null}"#),
+        (r#"{"a":null}"#, "{}"),
+        ("null", "false"),
+        (r#""1""#, "1"),
+    ] {
+        failure(|| check(decision, due));
+    }
+    let deep = |within| format!("{}{within}{}", "[".repeat(128), "]".repeat(128));
+    check(&deep(""), &deep(" "));
+}
+
+#[test]
 fn two_runs_with_one_clock_and_ids_export_the_same_bytes() {
     let run = || {
         let (clock, ids) = (Clock::at(1_700_000_000_000_000), Ids::new());
