@@ -47,8 +47,8 @@ pub use crate::store::Fault;
 pub use scenario::{Decided, Given, given};
 
 /// Makes the next append of a store fail. The faults of several calls apply one after the other.
-/// Every append counts: in memory, to a file, through [`update`](EventStore::update) or by a
-/// handler.
+/// Every append counts: in memory, to a file, through [`update`](EventStore::update), by a handler
+/// or an import; and so does every checkpoint.
 ///
 /// # Examples
 /// See [the module](self).

@@ -153,6 +153,13 @@ fn injected_faults_are_those_of_a_real_store() {
         store.update("s", 0, &handlers(), decide).unwrap();
         assert_eq!((calls, store.head().unwrap()), (2, 3));
 
+        // A checkpoint expects no version.
+        testing::inject(&store, Fault::Conflict);
+        store.save_checkpoint("c", 1).unwrap();
+        store.append("s", Any, [event("T", "4")]).unwrap_err();
+        testing::inject(&store, Fault::NoSpace);
+        assert!(matches!(store.save_checkpoint("c", 2), Err(Error::NoSpace { .. })));
+
         testing::inject(&store, Fault::Poison);
         for _ in 0..2 {
             let poisoned = store.append("s", Any, [event("T", "4")]).unwrap_err();
