@@ -17,6 +17,10 @@ pub(super) fn lines(event: &RecordedEvent) -> Vec<String> {
     if let Some(id) = event.id() {
         lines.push(format!("id        {id}"));
     }
+    for (index, tag) in event.tags().enumerate() {
+        let title = if index == 0 { "tags      " } else { "          " };
+        lines.push(format!("{title}{}", printable(tag)));
+    }
     if let Some(metadata) = event.metadata() {
         push_json(&mut lines, "metadata  ", metadata);
     }

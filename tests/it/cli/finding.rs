@@ -120,6 +120,10 @@ fn forms_of_events() {
     assert!(with_version.ends_with(", \"metadata\": {}, \"version\": 1}\n"), "{with_version}");
     let plain = place.succeed(&["read", "s.annals"]);
     assert_eq!(plain, with_version.replace(", \"version\": 1", ""));
+    place.succeed(&["append", "s.annals", "b", "T", "1", "--tag", "show:7", "--tag", "\u{7}"]);
+    let full = place.succeed(&["read", "s.annals", "b", "--full"]);
+    let due = ["tags      \\u{7}", "          show:7", "data      1"];
+    assert_eq!(full.lines().collect::<Vec<_>>()[4..7], due, "{full}");
 }
 
 #[test]
