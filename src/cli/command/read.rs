@@ -112,7 +112,8 @@ fn has_correlation(event: &RecordedEvent, id: &str) -> bool {
     let metadata = event.metadata_json::<serde_json::Map<String, Value>>();
     let found =
         metadata.ok().flatten().and_then(|metadata| metadata.get("correlation_id").cloned());
-    match found {
+    // A null counts as absent, as in `NewEvent::caused_by`.
+    match found.filter(|found| !found.is_null()) {
         Some(Value::String(found)) => found == id,
         Some(found) => serde_json::to_string(&found).is_ok_and(|text| text == id),
         None => match event.id() {

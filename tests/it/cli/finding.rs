@@ -25,6 +25,7 @@ fn place() -> Place {
         let metadata = match number {
             2 | 5 => "{\"correlation_id\": \"r-1\"}",
             3 => "{\"correlation_id\": \"4\"}",
+            4 => "{\"correlation_id\": null}",
             6 => "{\"correlation_id\": 4}",
             _ => "null",
         };
