@@ -19,11 +19,22 @@ use crate::{
 /// the limit of an event, so this leaves room for some.
 const INPUT_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
 
+/// What to do about data that is not JSON: most often it lacks its quotes.
+const NOT_JSON: &str = "the data must be JSON: a text in it needs double quotes, inside the single \
+                        quotes of the shell, as in '\"tea\"'";
+
 #[derive(Serialize)]
 struct Report<'a> {
     stream_id: &'a str,
     position: u64,
     version: u64,
+    /// Whether the event was already stored, and nothing was written.
+    #[serde(skip_serializing_if = "is_false")]
+    is_replay: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure> {
@@ -33,7 +44,10 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
     let blame = |failure: Failure| if is_input { failure.of_input() } else { failure };
     let data = given.map_or_else(|| read_stdin().map_err(blame), Ok)?;
     let event = NewEvent::raw_json(args.event_type, &data);
-    let mut event = event.map_err(|error| blame(error.into()))?;
+    let mut event = event.map_err(|error| match is_input {
+        true => Failure::from(error).of_input(),
+        false => Failure::from(error).note(NOT_JSON),
+    })?;
     if let Some(metadata) = &args.metadata {
         event = event.raw_metadata(metadata)?;
     }
@@ -63,12 +77,13 @@ pub(super) fn run(args: AppendArgs, output: &mut Output) -> Result<Exit, Failure
     let appended = append(&store, event)?;
     store.close()?;
     let (position, version) = (*appended.positions().start(), *appended.versions().start());
+    let is_replay = appended.is_replay();
     if output.is_json() {
-        output.object(&Report { stream_id: &args.stream, position, version })?;
+        output.object(&Report { stream_id: &args.stream, position, version, is_replay })?;
     } else {
         output.text(&format!("{}: position {position}, version {version}", args.stream))?;
     }
-    if appended.is_replay() {
+    if is_replay {
         output::say("the event was already stored: nothing was written");
     }
     Ok(Exit::Done)

@@ -42,6 +42,7 @@ fn append_refuses_data_that_is_not_json() {
     let place = Place::new();
     place.refuse(&["append", "s.annals", "a", "T", "{oops}"], 2, "invalid data: ");
     place.refuse(&["append", "s.annals", "a", "T", "NaN"], 2, "invalid data: ");
+    place.refuse(&["append", "s.annals", "a", "T", "tea"], 2, "as in '\"tea\"'");
     place.refuse(&["append", "s.annals", "a", "T", ""], 2, "invalid data: it is empty");
     let metadata = ["append", "s.annals", "a", "T", "1", "--metadata", "[]"];
     place.refuse(&metadata, 2, "invalid metadata: ");
@@ -116,6 +117,8 @@ fn append_with_an_id_is_safe_to_repeat() {
     assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout), "{again:?}");
     assert_eq!(again.stdout, "a: position 1, version 1\n");
     assert_eq!(again.stderr, "the event was already stored: nothing was written\n");
+    let report = "{\"stream_id\":\"a\",\"position\":1,\"version\":1,\"is_replay\":true}\n";
+    assert_eq!(place.succeed(&[&once[..], &["--json"]].concat()), report);
     let other = ["append", "s.annals", "a", "T", "2", "--id", id];
     place.refuse(&other, 1, "is already used at position 1");
     let elsewhere = ["append", "s.annals", "b", "T", "1", "--id", id];
