@@ -26,7 +26,7 @@ pub(crate) fn normalize(text: &str) -> Result<Cow<'_, str>, Fault> {
     if trimmed.is_empty() {
         return Err(Fault {
             offset: 0,
-            reason: "it is empty: JSON has at least one value".to_owned(),
+            reason: "it is empty, and JSON has at least one value,".to_owned(),
         });
     }
     if let Err(error) = serde_json::from_str::<&RawValue>(trimmed) {

@@ -108,7 +108,7 @@ impl<'a> Line<'a> {
     /// The first difference from the event that is stored at this position.
     pub(super) fn difference(&self, stored: &RecordedEvent) -> Option<Fault> {
         let differs = |key: &str, raw| {
-            let reason = format!("the stored event {} has another {key}", stored.position());
+            let reason = format!("the stored event {} differs in {key}", stored.position());
             Some(self.fault_at(raw, reason))
         };
         let is_binary = matches!(self.data, Data::Binary(_));

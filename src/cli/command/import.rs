@@ -214,8 +214,9 @@ fn hint(args: &ImportArgs, head: u64, failure: &ImportError) -> Option<String> {
         // The file starts with events that may be those of the store.
         Some(ImportFault::EventId { found, .. }) if found <= head => {
             return is_faithful.then(|| {
+                let events = output::counted(head, "event");
                 format!(
-                    "the store already has {head} events: --mode resume skips those that the file \
+                    "the store already has {events}: --mode resume skips those that the file \
                      repeats, --mode append gives all of them new positions"
                 )
             });

@@ -167,15 +167,15 @@ fn resume_refuses_any_difference() {
     for (key, text, words) in changes {
         let mut fields = vec![("metadata", "{\"user\": 7}"), ID];
         fields.push((key, text));
-        let reason = format!("the stored event 1 has another {words}");
+        let reason = format!("the stored event 1 differs in {words}");
         check_fault_in(&store, &line(&fields), &reason, &mode(ImportMode::Resume));
     }
     let without_metadata = line(&[("metadata", ""), ID]);
     let (text, brace) = without_metadata.split_at(without_metadata.len() - 1);
     let text = format!("{text}<!>{brace}");
-    check_fault_in(&store, &text, "has another metadata", &mode(ImportMode::Resume));
+    check_fault_in(&store, &text, "differs in metadata", &mode(ImportMode::Resume));
     let binary = [("data", "null"), ("data_base64", "<!>\"eyJza3UiOiAidGVhIn0=\""), ID];
-    check_fault_in(&store, &line(&binary), "has another data", &mode(ImportMode::Resume));
+    check_fault_in(&store, &line(&binary), "differs in data", &mode(ImportMode::Resume));
     assert_eq!(import(&store, &stored, &mode(ImportMode::Resume)).unwrap().skipped, 1);
 }
 
@@ -201,7 +201,7 @@ fn a_dry_run_finds_what_a_run_would() {
     let store = store_of(numbered(1..=3));
     let options = mode(ImportMode::Resume).dry_run(true);
     let text = numbered(1..=3).replacen("{\"sku\": \"tea\"}", "<!>{}", 1);
-    check_fault_in(&store, &text, "has another data", &options);
+    check_fault_in(&store, &text, "differs in data", &options);
 }
 
 #[test]
