@@ -2678,7 +2678,7 @@ ANNALS_NOEXCEPT;
  * ANNALS_E_CALLBACK; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_CLOSED;
  * ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
  *
- * Threads: thread-safe. Blocking: reads every file, twice. Since: 0.1.0
+ * Threads: thread-safe. Blocking: reads every file. Since: 0.1.0
  */
 ANNALS_API
 ANNALS_NODISCARD

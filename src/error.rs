@@ -62,7 +62,8 @@ pub enum Error {
         /// append.
         position: Option<u64>,
     },
-    /// Another process, or another handle in this process, has the store open. Close it there.
+    /// Another process, or another handle in this process, has the store open. Close it there, or
+    /// wait for it with [`Options::wait_for_lock`](crate::Options::wait_for_lock).
     Locked {
         /// The store's directory.
         path: PathBuf,
@@ -97,7 +98,8 @@ pub enum Error {
         /// The error of the operating system, if there was a system call.
         source: Option<Arc<io::Error>>,
     },
-    /// The operating system refused an operation. This call wrote nothing.
+    /// The operating system refused an operation. An append that returns this error has written
+    /// nothing; an import or an export may have written what came before.
     Io {
         /// The attempted operation: a verb.
         action: &'static str,
@@ -155,8 +157,8 @@ pub enum Error {
     },
 }
 
-/// The stable number of an [`Error`]: the same in Rust, in C and in the exit codes of the command
-/// line.
+/// The stable number of an [`Error`]: the same in Rust, in C, and in the failures that the program
+/// prints with `--json`. The exit codes of the program are fewer: each stands for several of these.
 ///
 /// # Examples
 /// ```

@@ -14,7 +14,8 @@ pub enum ImportMode {
     /// already stored. [`ImportReport::skipped`](crate::ImportReport::skipped) counts their events.
     Append,
     /// Events at or below the head are compared with the stored ones and skipped; later ones are
-    /// treated as in `Faithful`. The file may start anywhere up to the head, but must have no gaps.
+    /// treated as in `Faithful`. The file may start anywhere up to the position after the head, but
+    /// must have no gaps.
     Resume,
 }
 

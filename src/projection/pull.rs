@@ -47,7 +47,9 @@ pub struct Projection<S> {
 
 impl<S: Serialize + DeserializeOwned> Projection<S> {
     /// Creates a projection with this name that has not seen any event yet; `state` is its initial
-    /// state.
+    /// state. The name is that of its snapshots: 1 to 255 bytes of UTF-8 without NUL, which is
+    /// checked when a snapshot is saved or loaded. Two projections with one name replace each
+    /// other's snapshots.
     pub fn new(
         name: impl Into<String>,
         store: &EventStore,

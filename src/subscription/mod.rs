@@ -201,9 +201,11 @@ impl Subscription {
         self
     }
 
-    /// The last position that the subscription has passed: every event up to it was delivered or
-    /// did not match the filters. A consumer saves this position as its checkpoint once it has
-    /// processed what it received.
+    /// The last position that the subscription has passed: from where it started, every event up to
+    /// it was delivered or did not match the filters. At first it is the position before the start.
+    /// A consumer saves this position as its checkpoint once it has processed what it received. A
+    /// subscription that started past the head is ahead of every event, and
+    /// [`save_checkpoint`](EventStore::save_checkpoint) refuses its position.
     pub fn position(&self) -> u64 {
         self.position
     }

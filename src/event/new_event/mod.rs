@@ -63,7 +63,10 @@ impl Payload {
 }
 
 impl NewEvent {
-    /// An event whose payload is `data` as JSON.
+    /// An event whose payload is `data` as JSON, as `serde_json` writes it.
+    ///
+    /// JSON has no NaN and no infinities: `serde_json` writes such a float as `null`, without an
+    /// error, and `null` cannot be read as a float again. Check floats before you record them.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if `data` has no JSON form, or nests deeper than

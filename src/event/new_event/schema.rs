@@ -23,7 +23,8 @@ impl NewEvent {
 }
 
 impl RecordedEvent {
-    /// The version of the data's schema: `schema_version` in the metadata, or 1.
+    /// The version of the data's schema: `schema_version` in the metadata. It is 1 if the metadata
+    /// has no such member, or one that is not an integer from 0 to 4294967295.
     pub fn schema_version(&self) -> u32 {
         let members: Option<BTreeMap<String, &RawValue>> =
             self.metadata().and_then(|text| serde_json::from_str(text).ok());

@@ -19,7 +19,8 @@ impl NewEvent {
     /// Creates an event from a variant of a serializable enum: the name of the variant is the event
     /// type, its content the data. The data of a unit variant is `null`, that of a newtype variant
     /// its one value, that of a tuple variant an array, and that of a struct variant an object.
-    /// serde's `rename` applies.
+    /// serde's `rename` applies. A NaN or an infinity becomes `null`, as in
+    /// [`json`](Self::json).
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if `event` is not such an enum (enums with serde's `tag` or

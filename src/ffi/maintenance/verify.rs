@@ -65,7 +65,7 @@ pub(in crate::ffi) unsafe fn hand_over<'a>(
 /// ANNALS_E_CALLBACK; ANNALS_E_IO; ANNALS_E_INVALID_ARGUMENT; ANNALS_E_NO_MEMORY; ANNALS_E_CLOSED;
 /// ANNALS_E_MISUSE; ANNALS_E_BUSY; ANNALS_E_FORKED; ANNALS_E_PANIC.
 ///
-/// Threads: thread-safe. Blocking: reads every file, twice. Since: 0.1.0
+/// Threads: thread-safe. Blocking: reads every file. Since: 0.1.0
 ///
 /// # Safety
 /// Each pointer is NULL or satisfies its description above.
