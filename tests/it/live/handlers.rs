@@ -306,6 +306,11 @@ fn handlers_that_look_at_each_others_states_are_refused_before_they_wait_for_eac
         for number in 1..=2 {
             let store = &store;
             scope.spawn(move || append(store, number));
+            // Otherwise one thread may bring the first one to the second event at once, and the
+            // other thread would wait for that one and never get to the second one.
+            while slots[0].get().unwrap().position() < 1 {
+                thread::yield_now();
+            }
         }
     });
     let looked: usize = slots.iter().map(|slot| slot.get().unwrap().state().len()).sum();
