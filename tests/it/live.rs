@@ -279,7 +279,8 @@ fn it_saves_snapshots_when_asked_and_when_due() {
     let projection = Projection::new("seen", &store, Vec::new(), seen()).snapshot_every(10);
     let live = projection.live().unwrap();
     (1..=27).for_each(|number| append(&store, number));
-    assert_eq!(positions(&store), [20, 10]);
+    // One that still waits to be written gives way to the next.
+    assert_eq!(positions(&store).first(), Some(&20));
     live.save_snapshot().unwrap();
     assert_eq!(positions(&store), [27, 20]);
     assert!(live.snapshot_failure().is_none());
