@@ -34,6 +34,9 @@ struct State {
     /// A position that the driver must reach although it did not start with it as its target.
     owed: u64,
     failure: Option<Arc<Error>>,
+    /// The next driver may enter although there is a failure, which lasts until then: readers that
+    /// are still inside see the state that it left.
+    is_resuming: bool,
     is_detached: bool,
 }
 
@@ -72,7 +75,8 @@ impl Gate {
     pub(super) fn enter(&self, target: u64, me: ThreadId) -> Turn {
         let mut state = self.lock();
         loop {
-            if state.is_detached || state.failure.is_some() || state.done >= target {
+            let has_stopped = state.failure.is_some() && !state.is_resuming;
+            if state.is_detached || has_stopped || state.done >= target {
                 // Readers that gave way to waiting drivers may be waiting for this thread.
                 if state.waiting_drivers == 0 && state.waiting_readers > 0 {
                     self.changed.notify_all();
@@ -81,6 +85,7 @@ impl Gate {
             }
             if state.driver.is_none() && state.readers.is_empty() && state.passes == 0 {
                 state.driver = Some(me);
+                state.resume();
                 return Turn::Drive(target);
             }
             state.waiting_drivers += 1;
@@ -199,7 +204,24 @@ impl Gate {
         self.lock().failure.clone()
     }
 
-    pub(super) fn clear_failure(&self) {
-        self.lock().failure = None;
+    /// Lets the next driver enter in spite of a failure.
+    pub(super) fn allow_resuming(&self) {
+        let mut state = self.lock();
+        state.is_resuming = state.failure.is_some();
+    }
+
+    /// Forgets the failure if no driver had to enter, because the state has reached this position.
+    pub(super) fn end_resuming(&self, target: u64) {
+        let mut state = self.lock();
+        if state.is_resuming && state.done >= target {
+            state.resume();
+        }
+    }
+}
+
+impl State {
+    fn resume(&mut self) {
+        self.failure = None;
+        self.is_resuming = false;
     }
 }

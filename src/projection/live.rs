@@ -127,7 +127,7 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     }
 
     /// The state, provided that it is current: every event up to the head has been applied or
-    /// skipped.
+    /// skipped. After [`stop`](Self::stop) the state stays as it was then.
     ///
     /// # Errors
     /// If the projection has stopped, the reason: [`Error::Handler`] names the event and holds the
@@ -194,7 +194,8 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
     }
 
     /// Resumes at the event at which the projection stopped, and returns the position that it
-    /// reaches. If the projection has not stopped, this does the same as every append does.
+    /// reaches. If the projection has not stopped, this does the same as every append does. After
+    /// [`stop`](Self::stop) it does nothing.
     ///
     /// # Errors
     /// The reason why it stopped again, or [`Error::Closed`]; [`Error::Busy`] in a handler of a
@@ -235,8 +236,9 @@ impl<S: Serialize + DeserializeOwned + Send + Sync + 'static> LiveProjection<S> 
         if position > 0 {
             self.shared.left_out.store(position, Ordering::Release);
         }
-        self.shared.gate.clear_failure();
+        self.shared.gate.allow_resuming();
         store.followers().follow(head);
+        self.shared.gate.end_resuming(head);
         match self.failure() {
             Some(failure) => Err(failure),
             None => Ok(self.position()),

@@ -196,6 +196,37 @@ fn one_that_fails_goes_on_without_the_event() {
     assert_eq!((live.position(), &live.last_state().1), (8, &vec![1, 2, 4, 5, 7, 8]));
 }
 
+/// Rejects a state of before the failure that passes for a current one while another thread, which
+/// waits for those that look at it, is about to resume.
+#[test]
+fn one_that_is_about_to_be_resumed_has_still_stopped() {
+    let store = EventStore::in_memory().unwrap();
+    let is_sick = Arc::new(AtomicBool::new(true));
+    let live = Projection::new("f", &store, Vec::new(), moody(2, &is_sick, false)).live().unwrap();
+    (1..=3).for_each(|number| append(&store, number));
+    for due in [Err(2), Ok(3)] {
+        let held = live.last_state();
+        thread::scope(|scope| {
+            let resumed = scope.spawn(|| live.resume());
+            thread::sleep(Duration::from_millis(50));
+            let stopped = live.try_state().unwrap_err();
+            assert!(matches!(stopped, Error::Handler { position: 2, .. }), "{stopped:?}");
+            drop(held);
+            let reached = resumed.join().unwrap().map_err(|failure| match *failure {
+                Error::Handler { position, .. } => position,
+                ref other => panic!("{other:?}"),
+            });
+            assert_eq!(reached, due);
+        });
+        is_sick.store(false, Ordering::Relaxed);
+    }
+    assert_eq!(*live.try_state().unwrap(), upto(3));
+    append(&store, 4);
+    live.stop();
+    append(&store, 5);
+    assert_eq!((live.resume().unwrap(), &*live.try_state().unwrap()), (4, &upto(4)));
+}
+
 #[test]
 fn what_is_no_handlers_fault_cannot_be_left_out() {
     use std::collections::BTreeMap;
