@@ -122,7 +122,7 @@ pub(crate) struct ReadArgs {
     /// Print only events from then on: 2024-05-01, or 2024-05-01T12:30:00+02:00
     #[arg(long, value_name = "TIME", value_parser = start_time)]
     pub(crate) since: Option<Timestamp>,
-    /// Print only events up to this time; a day includes all of it
+    /// Print only events up to this time; a day means all of it. Days are UTC
     #[arg(long, value_name = "TIME", value_parser = end_time)]
     pub(crate) until: Option<Timestamp>,
     /// Print at most this many events [default: no limit]

@@ -59,7 +59,7 @@ impl RecordedEvent {
     /// # Errors
     /// [`Error::InvalidArgument`] if no variant has the name of the event type (the error names the
     /// type); if the data is binary, or does not have the form of the variant's content; and if `T`
-    /// is not such an enum.
+    /// is not such an enum, or has a variant with serde's `untagged`.
     ///
     /// # Examples
     /// ```
