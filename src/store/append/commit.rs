@@ -3,10 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Written,
-    group::{Answer, Slot},
+    Answer, Written,
     number::Numbering,
-    request::AppendRequest,
+    request::{AppendRequest, Slot},
     versions::Versions,
 };
 use crate::{

@@ -14,18 +14,17 @@ use std::{
 };
 
 use super::{
-    Written,
+    Answer,
     commit::commit,
+    committer::{Committer, Submitted},
     gather::Gathering,
     outcome::Outcome,
-    request::AppendRequest,
-    submitted::{Committer, Submitted},
+    request::{AppendRequest, Owner, Slot, lost},
 };
 use crate::{
-    AppendError, Error, EventStore,
+    AppendError, EventStore,
     defect::{self, Defect},
     metrics::Meters,
-    storage::Storage,
     store::Inner,
     sync::{self, Condvar, Mutex, MutexGuard, thread},
     trace::span,
@@ -35,9 +34,6 @@ use crate::{
 /// the wait of the first request short.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_REQUESTS: usize = 1_024;
-
-/// The answer to a request.
-pub(super) type Answer = Result<Written, AppendError>;
 
 /// The queue of requests.
 #[derive(Debug, Default)]
@@ -58,43 +54,6 @@ pub(super) struct Queue {
     round: usize,
     gathering: Gathering,
     pub(super) submitted: Submitted,
-}
-
-/// One request in the queue.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) request: AppendRequest,
-    pub(super) bytes: usize,
-    owner: Owner,
-    /// Set before the queue is locked to wake the owner.
-    answer: Mutex<Option<Answer>>,
-}
-
-/// The recipient of the answer.
-#[derive(Debug)]
-enum Owner {
-    /// A thread that is waiting at one of the two condition variables.
-    Caller { place: usize },
-    /// A ticket. The store stays open until the ticket is answered.
-    Ticket { outcome: Arc<Outcome>, store: Mutex<Option<EventStore>> },
-}
-
-impl Slot {
-    fn place(&self) -> Option<usize> {
-        match self.owner {
-            Owner::Caller { place } => Some(place),
-            Owner::Ticket { .. } => None,
-        }
-    }
-
-    /// Takes the ticket's outcome, its store, and the answer to deliver.
-    pub(super) fn ticket(&self) -> Option<(&Outcome, EventStore, Answer)> {
-        let Owner::Ticket { outcome, store } = &self.owner else { return None };
-        let store = sync::lock(store).take()?;
-        let answer = sync::lock(&self.answer).take();
-        let answer = answer.unwrap_or_else(|| Err(lost(&store.inner.storage).into()));
-        Some((outcome, store, answer))
-    }
 }
 
 impl Queue {
@@ -266,21 +225,16 @@ fn count(meters: &Meters, answer: &Answer) {
     }
 }
 
-/// The error for an append whose leader panicked.
-fn lost(storage: &Storage) -> Error {
-    storage.poison(Error::internal("the writer of a group of appends stopped in the middle"))
-}
-
 #[cfg(test)]
 #[expect(clippy::panic, reason = "a leader that panics is what the test is about")]
 mod tests {
     use super::*;
     use crate::{
-        ErrorCode, ExpectedVersion, NewEvent,
+        Error, ErrorCode, ExpectedVersion, NewEvent,
         event::Timestamp,
         store::{
             Contents, Unit,
-            append::{conditions::SeenConditions, number::SeenIds},
+            append::seen::{SeenConditions, SeenIds},
         },
     };
 

@@ -4,12 +4,14 @@
 //! first two need the order of the group, and are in `number.rs` and `commit.rs`.
 
 mod commit;
-mod conditions;
+mod committer;
+mod contents;
 mod gather;
 mod group;
 mod number;
 mod outcome;
 mod request;
+mod seen;
 mod submitted;
 mod versions;
 
@@ -21,13 +23,12 @@ use crate::{
     sync::thread,
     trace::span,
 };
-use conditions::SeenConditions;
-use number::SeenIds;
 use request::AppendRequest;
+use seen::{SeenConditions, SeenIds};
 
+pub(crate) use contents::{Condition, Contents, Unit};
 pub(super) use group::GroupCommit;
 pub(crate) use outcome::Outcome;
-pub(crate) use request::{Condition, Contents, Unit};
 #[cfg(feature = "capi")]
 pub(crate) use submitted::OwnThread;
 pub(super) use versions::Versions;
@@ -47,6 +48,9 @@ impl Written {
         self.appended.last().map(|appended| *appended.positions().end())
     }
 }
+
+/// The answer to a request.
+type Answer = Result<Written, AppendError>;
 
 impl EventStore {
     /// Appends events to a stream: all of them or none, even if there is a crash. To write several

@@ -7,7 +7,9 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use uuid::Uuid;
 
 use super::{
-    request::{AppendRequest, Condition, Unit},
+    contents::{Condition, Unit},
+    request::AppendRequest,
+    seen::SeenIds,
     versions::Versions,
 };
 use crate::{
@@ -17,29 +19,6 @@ use crate::{
     event::{Appended, NewEvent, QueryItem, Timestamp},
     storage::Storage,
 };
-
-/// The event ids that an append looked up before it queued, so that the leader, for whom the whole
-/// group waits, reads nothing from the disk: newer events are in the tail.
-#[derive(Debug, Default)]
-pub(crate) struct SeenIds {
-    /// The head at that time.
-    head: u64,
-    /// The positions of the ids that were already stored.
-    positions: HashMap<Uuid, u64>,
-}
-
-impl SeenIds {
-    /// Looks up the ids of the units.
-    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<SeenIds, Error> {
-        let mut seen = SeenIds { head: storage.head(), ..SeenIds::default() };
-        for id in units.iter().flat_map(|unit| unit.events.iter().filter_map(|event| event.id)) {
-            if let Some(position) = storage.position_of(id)? {
-                seen.positions.insert(id, position);
-            }
-        }
-        Ok(seen)
-    }
-}
 
 /// The accepted events of a group, in position order.
 pub(super) struct Numbering<'a> {
@@ -303,7 +282,7 @@ impl Known<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{conditions::SeenConditions, request::Contents};
+    use super::super::{contents::Contents, seen::SeenConditions};
     use super::*;
     use crate::{EventStore, ExpectedVersion, Options, Query};
 

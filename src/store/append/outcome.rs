@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::group::Answer;
+use super::Answer;
 use crate::{
     defect::{self, Defect},
     sync::{self, Condvar, Mutex},

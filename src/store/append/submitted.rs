@@ -14,90 +14,15 @@ use std::{
 };
 
 use super::{
-    group::{GroupCommit, Slot},
+    group::GroupCommit,
     outcome::Outcome,
-    request::AppendRequest,
+    request::{AppendRequest, Slot},
 };
 use crate::{
     Error, EventStore,
     store::Inner,
-    sync::{
-        self, Condvar, RwLock,
-        thread::{self, JoinHandle},
-    },
+    sync::{self, thread},
 };
-
-/// The largest number of batches in the queue, and the largest number of their bytes.
-const QUEUE_BATCHES: usize = 1_024;
-const QUEUE_BYTES: usize = 64 << 20;
-
-/// The queue also counts as full when the unanswered batches reach this multiple of its limits:
-/// others may lead while the committer runs handlers, and the batches that they commit wait for it.
-const UNANSWERED: usize = 2;
-
-/// The part of the queue that concerns submitted batches.
-#[derive(Debug, Default)]
-pub(super) struct Submitted {
-    /// The number of waiting batches, and their bytes.
-    batches: usize,
-    bytes: usize,
-    /// The number of batches that wait or are being committed or answered, and their bytes.
-    unanswered: usize,
-    unanswered_bytes: usize,
-    /// Batches that are committed but not answered yet.
-    pub(super) finished: Vec<Arc<Slot>>,
-    /// No more batches are accepted.
-    is_closing: bool,
-    /// The committer is waiting for work.
-    is_idle: bool,
-    /// The number of threads that wait for room.
-    waiting: usize,
-}
-
-impl Submitted {
-    pub(super) fn entered(&mut self, bytes: usize) {
-        self.batches += 1;
-        self.bytes += bytes;
-        self.unanswered += 1;
-        self.unanswered_bytes += bytes;
-    }
-
-    fn answered(&mut self, slots: &[Arc<Slot>]) {
-        self.unanswered -= slots.len();
-        self.unanswered_bytes -= slots.iter().map(|slot| slot.bytes).sum::<usize>();
-    }
-
-    pub(super) fn left(&mut self, bytes: usize) {
-        self.batches -= 1;
-        self.bytes -= bytes;
-    }
-
-    /// Whether a thread waits for room.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.waiting > 0
-    }
-
-    fn is_full_for(&self, bytes: usize) -> bool {
-        let is_past = |batches: usize, own: usize, times: usize| {
-            batches >= QUEUE_BATCHES * times || (batches > 0 && own + bytes > QUEUE_BYTES * times)
-        };
-        is_past(self.batches, self.bytes, 1)
-            || is_past(self.unanswered, self.unanswered_bytes, UNANSWERED)
-    }
-}
-
-/// The committing thread, and the condition variables at which it and others wait.
-#[derive(Debug, Default)]
-pub(super) struct Committer {
-    /// Where the thread waits.
-    work: Condvar,
-    /// Where submitters wait for room.
-    room: Condvar,
-    /// Where closers wait for the last answer.
-    done: Condvar,
-    /// Read by each callback of the C ABI.
-    thread: RwLock<Option<JoinHandle<()>>>,
-}
 
 /// The committing thread of a store, for questions about the current thread.
 #[cfg(feature = "capi")]
@@ -112,22 +37,6 @@ impl OwnThread {
 
     pub(crate) fn is_current(&self) -> bool {
         self.0.committer.is_current()
-    }
-}
-
-impl Committer {
-    pub(super) fn wake(&self) {
-        self.work.notify_one();
-    }
-
-    pub(super) fn make_room(&self) {
-        self.room.notify_all();
-    }
-
-    /// Whether the current thread is the committing one.
-    fn is_current(&self) -> bool {
-        let thread = sync::read(&self.thread);
-        thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
     }
 }
 
@@ -304,43 +213,5 @@ mod tests {
         let refused = batch.submit(&opened).map(|ticket| ticket.wait());
         assert_eq!(refused.map_err(|error| error.code()).err(), Some(ErrorCode::Closed));
         Ok(())
-    }
-
-    #[test]
-    fn the_queue_is_full_at_each_limit_and_not_before() {
-        let mut queue = Submitted::default();
-        assert!(!queue.is_full_for(2 * QUEUE_BYTES), "one batch always has room");
-        (1..QUEUE_BATCHES).for_each(|_| queue.entered(1));
-        assert!(!queue.is_full_for(1));
-        queue.entered(1);
-        assert!(queue.is_full_for(1), "by the number of batches");
-        queue.left(1);
-        assert!(!queue.is_full_for(1));
-
-        let mut queue = Submitted::default();
-        queue.entered(1);
-        assert!(!queue.is_full_for(QUEUE_BYTES - 1));
-        assert!(queue.is_full_for(QUEUE_BYTES), "by their bytes");
-    }
-
-    #[test]
-    fn committed_batches_count_until_they_are_answered() {
-        // These limits are documented.
-        let (batches, bytes) = (2 * 1_024, 2 * (64 << 20));
-        let mut queue = Submitted::default();
-        for _ in 1..batches {
-            queue.entered(1);
-            queue.left(1);
-        }
-        assert!(!queue.is_full_for(1));
-        queue.entered(1);
-        queue.left(1);
-        assert!(queue.is_full_for(1));
-
-        let mut queue = Submitted::default();
-        queue.entered(bytes);
-        queue.left(bytes);
-        assert!(!queue.is_full_for(0));
-        assert!(queue.is_full_for(1));
     }
 }

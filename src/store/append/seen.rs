@@ -1,17 +1,44 @@
-//! The conditions of a batch: whether an event after some position matches a query.
+//! What a request looked up before it queued: its event ids, and the events that violate its
+//! conditions.
 //!
-//! The submitter of a batch searches up to the current head, so the leader, for whom the whole
-//! group waits, needs to examine only newer events, which are in the tail. A match once found stays
+//! The submitter of a request searches up to the current head, so the leader, for whom the whole
+//! group waits, needs to examine only newer events, which are in the tail. What is found stays
 //! valid, because committed events are never removed.
 
 use std::ops::RangeInclusive;
 
+use foldhash::HashMap;
+use uuid::Uuid;
+
+use super::contents::{Condition, Unit};
 use crate::{
     Error, Query,
     error::FailedCondition,
     storage::{Direction, Storage},
-    store::{append::request::Condition, query::Search},
+    store::query::Search,
 };
+
+/// The event ids of a request that are already stored.
+#[derive(Debug, Default)]
+pub(crate) struct SeenIds {
+    /// The head at that time.
+    pub(super) head: u64,
+    /// The positions of the ids that were already stored.
+    pub(super) positions: HashMap<Uuid, u64>,
+}
+
+impl SeenIds {
+    /// Looks up the ids of the units.
+    pub(super) fn look(storage: &Storage, units: &[Unit]) -> Result<SeenIds, Error> {
+        let mut seen = SeenIds { head: storage.head(), ..SeenIds::default() };
+        for id in units.iter().flat_map(|unit| unit.events.iter().filter_map(|event| event.id)) {
+            if let Some(position) = storage.position_of(id)? {
+                seen.positions.insert(id, position);
+            }
+        }
+        Ok(seen)
+    }
+}
 
 /// The results of checking conditions before their batch queued.
 #[derive(Debug, Default)]
