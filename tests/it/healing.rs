@@ -8,12 +8,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use annals::{ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, Reader};
 
 use crate::support::{
-    files::{active, copy, copy_moment, flip, replace_directory, sealed},
+    files::{active, copy, copy_moment, flip, frames, replace_directory, sealed},
     numbered::{self, EVENTS},
 };
 
@@ -265,4 +267,27 @@ fn a_file_that_is_intact_again_is_sealed_like_those_after_it() {
         reader.backup(&copy).unwrap();
         rebuilt(&copy);
     }
+}
+
+/// What the journal has lost of its last file while the store is open comes from the trees, as far
+/// as they have it.
+#[test]
+fn a_record_damaged_in_an_unsealed_file_is_read_from_the_trees() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Options::new().tail_bytes(4 << 10).open(&path).unwrap();
+    numbered::append(&store, 1..=EVENTS);
+    let file = active(&path).pop().unwrap();
+    let bytes = fs::read(&file).unwrap();
+    // A frame that is drained by now, or soon will be.
+    flip(&file, frames(&bytes)[9].0 + 100);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while store.read_all().any(|event| event.is_err()) {
+        assert!(Instant::now() < deadline, "{:?}", store.read_all().find(Result::is_err));
+        thread::sleep(Duration::from_millis(10));
+    }
+    numbered::check_everything(&store, "damaged");
+    let report = store.verify().unwrap();
+    assert_eq!((report.findings[0].code, report.unreadable), ("journal-damaged", 0));
+    assert_eq!(report.findings.len(), 1);
 }

@@ -52,20 +52,25 @@ impl Storage {
     }
 
     fn page_now(&self, position: u64, spare: Page) -> Result<Page, Error> {
-        let page = match (self.tail.page(position)?, self.disk()) {
-            (Some(page), _) => {
+        let of_trees =
+            |disk: &Disk| disk.with_trees(|trees| Source::page(trees, position, Page::default()));
+        let page = match (self.tail.page(position), self.disk()) {
+            (Ok(Some(page)), _) => {
                 self.meters.tail_pages.add(1);
                 Some(page)
             }
-            (None, None) => None,
+            (Ok(None), None) => None,
+            (Err(failure), None) => return Err(failure),
+            // Its record is damaged in the file. The trees may have the event by now.
+            (Err(failure), Some(disk)) => {
+                self.unless_closed(first_of(Err(failure), || of_trees(disk)))?
+            }
             // The journal first: it has everything in this order.
-            (None, Some(disk)) if disk.is_reading => {
+            (Ok(None), Some(disk)) if disk.is_reading => {
                 self.timed(|| disk.sealed.page(position, spare))?
             }
-            (None, Some(disk)) => self.timed(|| {
-                self.unless_closed(first_of(disk.sealed.page(position, spare), || {
-                    disk.with_trees(|trees| Source::page(trees, position, Page::default()))
-                }))
+            (Ok(None), Some(disk)) => self.timed(|| {
+                self.unless_closed(first_of(disk.sealed.page(position, spare), || of_trees(disk)))
             })?,
         };
         let page = page.filter(|page| page.index_of(position).is_some());
@@ -157,12 +162,18 @@ impl Storage {
         is_backward: bool,
         spare: Page,
     ) -> Result<Option<Batch>, Error> {
-        let found = self.tail.stream_events(stream, version, is_backward, TAIL_EVENTS)?;
-        if !found.is_empty() {
-            self.meters.tail_pages.add(1);
-            return Ok(Some(Batch::Events(found)));
-        }
-        let Some(disk) = self.disk() else { return Ok(None) };
+        let in_tail = |limit| self.tail.stream_events(stream, version, is_backward, limit);
+        // If a record is damaged in its file, the events before it can still be read.
+        let failure = match in_tail(TAIL_EVENTS).or_else(|_| in_tail(1)) {
+            Ok(found) if !found.is_empty() => {
+                self.meters.tail_pages.add(1);
+                return Ok(Some(Batch::Events(found)));
+            }
+            Ok(_) => None,
+            // The trees may have the event by now.
+            Err(failure) => Some(failure),
+        };
+        let Some(disk) = self.disk() else { return failure.map_or(Ok(None), Err) };
         // The trees first: they are clustered by stream.
         let page = self.timed(|| match disk.is_reading {
             true => Source::stream_page(&disk.sealed, stream, version, spare),
@@ -171,6 +182,11 @@ impl Storage {
                 || Source::stream_page(&disk.sealed, stream, version, Page::default()),
             ),
         });
+        let page = match (page, failure) {
+            (Ok(Some(page)), _) => Ok(Some(page)),
+            (_, Some(failure)) => Err(failure),
+            (page, None) => page,
+        };
         Ok(self.unless_closed(page)?.map(Batch::Page))
     }
 
