@@ -79,7 +79,7 @@ pub fn given<S>(
     });
     match loaded {
         Ok(loaded) => Given { state: loaded.state },
-        Err(error) => fail(&format!("the given events make no state: {}", error.chain())),
+        Err(error) => fail(&format!("the given events cannot be applied: {}", error.chain())),
     }
 }
 
@@ -110,12 +110,12 @@ impl<E: fmt::Debug> Decided<E> {
         let due: Vec<NewEvent> = due.into_iter().collect();
         let events = match self.outcome {
             Ok(events) => events,
-            Err(error) => fail(&format!("refused: {error:?}, but due was\n{}", listed(&due))),
+            Err(error) => fail(&format!("refused with {error:?}, but expected\n{}", listed(&due))),
         };
         let is_same = events.len() == due.len()
             && events.iter().zip(&due).all(|(event, due)| is_same(event, due));
         if !is_same {
-            fail(&format!("decided was\n{}\nbut due was\n{}", listed(&events), listed(&due)));
+            fail(&format!("decided\n{}\nbut expected\n{}", listed(&events), listed(&due)));
         }
     }
 
@@ -139,8 +139,10 @@ impl<E: fmt::Debug> Decided<E> {
     {
         match self.outcome {
             Err(error) if error == due => {}
-            Err(error) => fail(&format!("refused: {error:?}, but due was {due:?}")),
-            Ok(events) => fail(&format!("decided was\n{}\nbut due was {due:?}", listed(&events))),
+            Err(error) => fail(&format!("refused with {error:?}, but expected {due:?}")),
+            Ok(events) => {
+                fail(&format!("decided\n{}\nbut expected the refusal {due:?}", listed(&events)))
+            }
         }
     }
 

@@ -37,11 +37,11 @@ fn a_scenario_has_the_state_of_its_events() {
     given(1, &handlers(), events).then_state(|balance| assert_eq!(*balance, 38));
     let text = failure(|| drop(given(0, &handlers(), [event("Deposited", "\"x\"")])));
     assert!(
-        text.starts_with("the given events make no state: the handler for Deposited"),
+        text.starts_with("the given events cannot be applied: the handler for Deposited"),
         "{text}"
     );
     let text = failure(|| drop(given(0, &handlers(), [event("", "1")])));
-    assert!(text.starts_with("the given events make no state: invalid"), "{text}");
+    assert!(text.starts_with("the given events cannot be applied: invalid"), "{text}");
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn what_is_decided_is_compared_by_its_values() {
     ];
     for other in others {
         let text = failure(|| decided(Ok(other)).then([due()]));
-        let end = "but due was\n  Withdrawn {\"cents\": 7, \"by\": \"ada\"}";
-        assert!(text.starts_with("decided was\n  ") && text.ends_with(end), "{text}");
+        let end = "but expected\n  Withdrawn {\"cents\": 7, \"by\": \"ada\"}";
+        assert!(text.starts_with("decided\n  ") && text.ends_with(end), "{text}");
     }
     let tagged = || due().tags(["b", "a"]);
     decided(Ok(vec![tagged()])).then([due().tags(["a", "b"])]);
@@ -72,13 +72,13 @@ fn what_is_decided_is_compared_by_its_values() {
     decided(Ok(vec![bytes(b"1")])).then([bytes(b"1")]);
     failure(|| decided(Ok(vec![bytes(b"1 ")])).then([bytes(b"1")]));
     let text = failure(|| decided(Ok(vec![due()])).then_nothing());
-    assert!(text.ends_with("but due was\n  nothing"), "{text}");
+    assert!(text.ends_with("but expected\n  nothing"), "{text}");
     let text = failure(|| decided(Err("no".to_owned())).then_nothing());
-    assert_eq!(text, "refused: \"no\", but due was\n  nothing");
+    assert_eq!(text, "refused with \"no\", but expected\n  nothing");
     let text = failure(|| decided(Err("no".to_owned())).then_refused("yes".to_owned()));
-    assert_eq!(text, "refused: \"no\", but due was \"yes\"");
+    assert_eq!(text, "refused with \"no\", but expected \"yes\"");
     let text = failure(|| decided(Ok(Vec::new())).then_refused("yes".to_owned()));
-    assert_eq!(text, "decided was\n  nothing\nbut due was \"yes\"");
+    assert_eq!(text, "decided\n  nothing\nbut expected the refusal \"yes\"");
 }
 
 #[test]
