@@ -240,7 +240,7 @@ impl Subscription {
             if self.is_cancelled() {
                 return Ok(None);
             }
-            match self.read() {
+            match self.read(u64::MAX) {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
                 Err(error) => {
@@ -340,8 +340,9 @@ impl Subscription {
         }
     }
 
-    /// Continues to read up to the current head, unless cancelled.
-    fn read(&mut self) -> Result<Option<RecordedEvent>, Error> {
+    /// Continues to read up to the current head, unless cancelled. Passes over at most this many
+    /// events; if that is why it ends, `events` stays.
+    fn read(&mut self, passed_max: u64) -> Result<Option<RecordedEvent>, Error> {
         if self.events.is_none() {
             self.search_end = self.search_end();
             self.events = Some(self.reading());
@@ -351,6 +352,7 @@ impl Subscription {
         if self.filter.query.is_some() {
             end = end.min(self.search_end);
         }
+        let mut passed = 0;
         for event in events.by_ref() {
             let event = event?;
             let position = event.position();
@@ -361,7 +363,8 @@ impl Subscription {
                 return Ok(Some(event));
             }
             self.position = position;
-            if self.is_cancelled.load(Ordering::Relaxed) {
+            passed += 1;
+            if passed == passed_max || self.is_cancelled.load(Ordering::Relaxed) {
                 return Ok(None);
             }
         }

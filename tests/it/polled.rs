@@ -12,7 +12,9 @@ use std::{
     thread::{self, Thread},
 };
 
-use annals::{ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Reader, Subscription};
+use annals::{
+    ErrorCode, EventStore, ExpectedVersion::Any, NewEvent, Query, QueryItem, Reader, Subscription,
+};
 use futures_core::{FusedStream, Stream};
 
 struct Unpark(Thread);
@@ -160,6 +162,37 @@ fn a_task_that_runs_where_it_is_woken_may_append() {
     assert!(Pin::new(&mut events).poll_next(&mut Context::from_waker(&waker)).is_pending());
     append(&store, "s");
     assert_eq!(store.stream_version("answer").unwrap(), 1);
+}
+
+/// Rejects a poll that passes over everything that the filters leave out while other tasks of the
+/// thread wait.
+#[test]
+fn a_poll_that_passes_over_much_gives_way() {
+    let store = EventStore::in_memory().unwrap();
+    let event = NewEvent::json("T", &1).unwrap();
+    store.append("s", Any, vec![event.clone(); 99_999]).unwrap();
+    store.append("s", Any, [NewEvent::json("Last", &1).unwrap(), event]).unwrap();
+    let query = Query::new().item(QueryItem::new().types(["Last"]));
+    for (mut events, at_once) in [
+        (store.subscribe(1).unwrap().event_types(["Last"]), 2_000),
+        (store.subscribe(1).unwrap().query(&query), 50_000),
+    ] {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut polls = 1;
+        while Pin::new(&mut events).poll_next(&mut Context::from_waker(&waker)).is_pending() {
+            assert!(events.position() <= at_once * polls, "{} at {polls}", events.position());
+            assert_eq!(count.0.load(Ordering::Relaxed), polls, "it is polled again");
+            polls += 1;
+        }
+        assert_eq!(events.position(), 100_000);
+        assert!(at_once * polls >= 100_000, "{polls} polls");
+        // The search for the query first ends its part.
+        (0..2).for_each(|_| assert_eq!(poll(&mut events), Poll::Pending));
+        assert_eq!((events.position(), count.0.load(Ordering::Relaxed)), (100_001, polls - 1));
+        events.cancel_handle().cancel();
+        assert_eq!(poll(&mut events), Poll::Ready(None));
+    }
 }
 
 #[test]
