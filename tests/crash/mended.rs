@@ -161,6 +161,11 @@ impl Prepared {
             found.words.push(last_line(place));
             found.files = names(&place.store.join("journal"));
             found.files.retain(|name| !name.contains(".damaged-"));
+            // A repair that cuts the log off seals the last file. If it was killed after the cut,
+            // the next one finds nothing to cut, and goes on in that file.
+            if let Some(last) = found.files.last_mut() {
+                *last = last.replace(".sealed", ".journal");
+            }
         }
         Ok(found)
     }
