@@ -62,10 +62,10 @@ pub(crate) fn judge(measured: &Measured) -> Vec<String> {
     }
     let aims = AIMS.iter();
     let aims = aims.filter(|aim| aim.row == measured.row && measured.case.starts_with(aim.case));
-    aims.filter_map(|aim| verdict(measured, own, label, &aim.limit)).collect()
+    aims.filter_map(|aim| verdict(measured, own, &aim.limit)).collect()
 }
 
-fn verdict(measured: &Measured, own: &[f64], label: &str, limit: &Limit) -> Option<String> {
+fn verdict(measured: &Measured, own: &[f64], limit: &Limit) -> Option<String> {
     match limit {
         Limit::Most(most) => Some(stated(format!("at most {most}"), median(own) <= *most)),
         Limit::Bare(times) => {
@@ -79,7 +79,9 @@ fn verdict(measured: &Measured, own: &[f64], label: &str, limit: &Limit) -> Opti
         }
         Limit::Best => {
             let others = measured.values.iter();
-            let others = others.filter(|(name, _)| name != label && !name.starts_with("bare"));
+            // `annals-dcb` is Annals as well.
+            let others =
+                others.filter(|(name, _)| !name.starts_with("annals") && !name.starts_with("bare"));
             let worst = others.map(|(_, other)| median(&ratios(own, other)));
             let worst = worst.fold(0.0, f64::max);
             Some(stated(format!("the fastest: {worst:.2} x the best other"), worst < 1.0))
