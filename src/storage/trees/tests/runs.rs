@@ -67,3 +67,20 @@ fn trees_with_staged_tags_alone_are_not_blank() {
     home.discard();
     assert_eq!(home.trees.is_blank().ok(), Some(true));
 }
+
+/// A query decompresses a run for each event that it finds by its tag.
+#[test]
+fn runs_with_tags_are_half_as_large() {
+    let runs = |tags: &[&str]| {
+        let mut home = Home::new();
+        let mut window = home.window(110, 1);
+        for event in &mut window {
+            event.data = noise(100, event.position);
+            event.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        }
+        home.add(window);
+        home.check();
+        home.trees.runs().count()
+    };
+    assert_eq!((runs(&[]), runs(&["t"])), (1, 2));
+}
