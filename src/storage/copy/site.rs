@@ -1,7 +1,7 @@
 //! The directory of a backup.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -80,17 +80,10 @@ impl BackupSite {
         }
         // Under this name an open removes what a killed call leaves of them.
         let unfinished = self.path.join(names::TREES_UNFINISHED);
-        remove_directory(&unfinished)?;
+        files::remove_directory(&unfinished)?;
         fs::rename(&trees, &unfinished)
             .map_err(|source| Error::io("rename to", &unfinished, source))?;
         files::sync_directory(&self.path)?;
-        remove_directory(&unfinished)
-    }
-}
-
-fn remove_directory(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|source| Error::io("remove", path, source)),
+        files::remove_directory(&unfinished)
     }
 }

@@ -59,6 +59,14 @@ fn create_with_mode(path: &Path, mode: u32) -> Result<(), Error> {
     sync_directory(parent_of(path))
 }
 
+/// Removes a directory with its contents, unless it does not exist.
+pub(crate) fn remove_directory(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|source| Error::io("remove", path, source)),
+    }
+}
+
 /// The directory that holds `path`.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {

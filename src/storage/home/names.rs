@@ -1,9 +1,6 @@
 //! The names in a store's directory, and whether a directory is a store or can become one.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use crate::{Error, storage::home::files};
 
@@ -144,13 +141,9 @@ pub(crate) fn refuse_remains(path: &Path) -> Result<(), Error> {
 /// Removes the remains of an unfinished creation; `refuse_remains` has checked that there is
 /// nothing else.
 pub(crate) fn clear_unfinished(path: &Path) -> Result<(), Error> {
-    let remove = |path: PathBuf| match fs::remove_dir_all(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(|source| Error::io("remove", &path, source)),
-    };
-    remove(path.join(JOURNAL))?;
-    remove(path.join(SNAPSHOTS))?;
-    remove(path.join(TREES))?;
+    for name in [JOURNAL, SNAPSHOTS, TREES] {
+        files::remove_directory(&path.join(name))?;
+    }
     match fs::remove_file(path.join("HEAD")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(Error::io("remove", path.join("HEAD"), error));

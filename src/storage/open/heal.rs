@@ -4,11 +4,7 @@
 //! the whole journal has proved readable. Until then the old ones do not change, so a rebuild that
 //! fails or is killed leaves everything as it was.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fs, io, path::PathBuf, time::Instant};
 
 use crate::{
     Error,
@@ -56,7 +52,8 @@ pub(super) fn open(
     options: &StorageOptions,
     before: Option<HeadRecord>,
 ) -> Result<Sound, Unsound> {
-    remove_unfinished(home)?;
+    // The remains of a rebuild that was killed.
+    files::remove_directory(&home.path.join(names::TREES_UNFINISHED))?;
     let identity = home.identity();
     if identity.directory.is_dir() {
         seal_restored(&identity)?;
@@ -186,7 +183,7 @@ fn make(
     });
     if made.is_err() {
         // If this fails, the next open does it.
-        let _ = remove_unfinished(home);
+        let _ = files::remove_directory(&home.path.join(names::TREES_UNFINISHED));
     }
     made
 }
@@ -203,15 +200,4 @@ fn exchange(home: &Home) -> Result<Option<PathBuf>, Error> {
     fs::rename(&made, &trees).map_err(|source| Error::io("rename to", &trees, source))?;
     files::sync_directory(&home.path)?;
     Ok(set_aside)
-}
-
-/// Removes the remains of a rebuild that was killed.
-fn remove_unfinished(home: &Home) -> Result<(), Error> {
-    let path: &Path = &home.path.join(names::TREES_UNFINISHED);
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("remove", path, error))
-        }
-        _ => Ok(()),
-    }
 }
