@@ -5,6 +5,14 @@
 use crc32fast::Hasher;
 use uuid::Uuid;
 
+use crate::codec::u32_at;
+
+/// Bytes of a header of any kind, its checksum included.
+pub(crate) const HEADER_BYTES: usize = 64;
+
+/// Where the checksum of a header is.
+pub(super) const CHECKSUM_OFFSET: usize = HEADER_BYTES - 4;
+
 /// Computes the checksums of one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Checksum {
@@ -39,6 +47,21 @@ impl Checksum {
 
     pub(crate) fn of(&self, bytes: &[u8]) -> u32 {
         self.start().and(bytes).finish()
+    }
+
+    /// Pads a header with zeros and ends it with its checksum.
+    pub(super) fn seal_header(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.resize(CHECKSUM_OFFSET, 0);
+        let sum = self.of(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// Whether `bytes` start with a header that has the right checksum.
+    pub(super) fn fits_header(&self, bytes: &[u8]) -> bool {
+        let covered = bytes.get(..CHECKSUM_OFFSET);
+        bytes.len() >= HEADER_BYTES
+            && covered.is_some_and(|covered| self.of(covered) == u32_at(bytes, CHECKSUM_OFFSET))
     }
 
     /// Starts a checksum of bytes that arrive in parts.

@@ -28,11 +28,14 @@ use std::ops::Range;
 use uuid::Uuid;
 
 use crate::codec::{
-    FORMAT_VERSION, Reason, checksum::Checksum, head::LogEnd, u32_at, u64_at, uuid_at,
+    FORMAT_VERSION, Reason,
+    checksum::{CHECKSUM_OFFSET, Checksum},
+    head::LogEnd,
+    u32_at, u64_at, uuid_at,
 };
 
 /// Bytes of a file header and of a frame header; frames start at its multiples.
-pub(crate) const HEADER_BYTES: usize = 64;
+pub(crate) use crate::codec::checksum::HEADER_BYTES;
 
 /// Where the first frame of a file starts: after the sector of the file header.
 pub(crate) const FIRST_FRAME_OFFSET: u64 = 512;
@@ -44,7 +47,6 @@ const FILE_MAGIC: &[u8; 8] = b"ANJFILE2";
 pub(super) const FRAME_MAGIC: &[u8; 4] = b"ANFR";
 pub(crate) const END: u8 = 0xA5;
 const SECTOR: usize = 512;
-const CHECKSUM_OFFSET: usize = 60;
 const ITEM_HEADER_BYTES: usize = 4;
 /// The most zero sectors that a header can hold; a larger number is stored as this one.
 const ZERO_SECTORS_MAX: u32 = 0x00FF_FFFF;
@@ -71,14 +73,14 @@ impl FileHeader {
         bytes.extend_from_slice(&self.capacity.to_le_bytes());
         bytes.extend_from_slice(&self.first_frame.to_le_bytes());
         bytes.extend_from_slice(&self.prev_checksum.to_le_bytes());
-        seal_header(bytes, checksum)
+        checksum.seal_header(bytes)
     }
 
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Result<FileHeader, Reason> {
         if !bytes.starts_with(FILE_MAGIC) {
             return Err("it does not start with the magic number of a journal file".to_owned());
         }
-        if !header_fits(bytes, checksum) {
+        if !checksum.fits_header(bytes) {
             return Err("the checksum of its header does not match".to_owned());
         }
         Ok(FileHeader {
@@ -141,7 +143,7 @@ impl FrameHeader {
     /// Returns `None` unless the bytes are a frame header of this store; the payload is not
     /// checked.
     pub(crate) fn decode(bytes: &[u8], checksum: &Checksum) -> Option<FrameHeader> {
-        if !bytes.starts_with(FRAME_MAGIC) || !header_fits(bytes, checksum) {
+        if !bytes.starts_with(FRAME_MAGIC) || !checksum.fits_header(bytes) {
             return None;
         }
         Some(FrameHeader {
@@ -269,7 +271,7 @@ fn encode_header(
     header.extend_from_slice(&payload_checksum.to_le_bytes());
     header.extend_from_slice(meta.store_id.as_bytes());
     header.extend_from_slice(&meta.unsynced.to_le_bytes());
-    seal_header(header, checksum)
+    checksum.seal_header(header)
 }
 
 fn too_long() -> Reason {
@@ -322,21 +324,6 @@ fn zero_sectors(frame: &[u8], offset: u64) -> u32 {
     let parts = std::iter::once(first).chain(rest.chunks(SECTOR));
     let zeros = parts.filter(|part| part.iter().all(|&byte| byte == 0)).count();
     u32::try_from(zeros).unwrap_or(ZERO_SECTORS_MAX).min(ZERO_SECTORS_MAX)
-}
-
-/// Pads a header with zeros and ends it with its checksum.
-pub(super) fn seal_header(mut bytes: Vec<u8>, checksum: &Checksum) -> Vec<u8> {
-    bytes.resize(CHECKSUM_OFFSET, 0);
-    let sum = checksum.of(&bytes);
-    bytes.extend_from_slice(&sum.to_le_bytes());
-    bytes
-}
-
-/// Whether a header of 64 bytes ends with the right checksum.
-pub(super) fn header_fits(bytes: &[u8], checksum: &Checksum) -> bool {
-    let covered = bytes.get(..CHECKSUM_OFFSET);
-    bytes.len() >= HEADER_BYTES
-        && covered.is_some_and(|covered| checksum.of(covered) == u32_at(bytes, CHECKSUM_OFFSET))
 }
 
 /// The header of a new active file of this format.

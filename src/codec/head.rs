@@ -19,8 +19,7 @@ use uuid::Uuid;
 
 use crate::codec::{
     Reason,
-    checksum::Checksum,
-    frame::{header_fits, seal_header},
+    checksum::{Checksum, HEADER_BYTES},
     u32_at, u64_at, uuid_at,
 };
 
@@ -28,7 +27,7 @@ use crate::codec::{
 pub(crate) const HEAD_BYTES: usize = 1024;
 
 const MAGIC: &[u8; 4] = b"ANHD";
-const SLOT_BYTES: usize = 64;
+const SLOT_BYTES: usize = HEADER_BYTES;
 const SLOT_DISTANCE: usize = 512;
 
 /// Whether a store was in use or closed.
@@ -98,7 +97,7 @@ impl HeadRecord {
         bytes.extend_from_slice(&self.inode.to_le_bytes());
         bytes.extend_from_slice(self.boot_id.as_bytes());
         let offset = (self.turn % 2) * SLOT_DISTANCE as u64;
-        (seal_header(bytes, checksum), offset)
+        (checksum.seal_header(bytes), offset)
     }
 
     /// The newest intact record in the bytes of the whole file.
@@ -113,7 +112,7 @@ impl HeadRecord {
 }
 
 fn read(slot: &[u8], checksum: &Checksum) -> Option<HeadRecord> {
-    if !slot.starts_with(MAGIC) || !header_fits(slot, checksum) {
+    if !slot.starts_with(MAGIC) || !checksum.fits_header(slot) {
         return None;
     }
     Some(HeadRecord {

@@ -36,7 +36,7 @@ use crate::codec::{
     self, FORMAT_VERSION, Reason,
     checksum::Checksum,
     compress,
-    frame::{self, HEADER_BYTES},
+    frame::HEADER_BYTES,
     u32_at, u64_at, uuid_at,
     varint::{self, Reader},
 };
@@ -79,7 +79,7 @@ impl SealedHeader {
         bytes.extend_from_slice(&self.first_frame.to_le_bytes());
         bytes.extend_from_slice(&self.prev_checksum.to_le_bytes());
         bytes.extend_from_slice(&flags(self.is_rebuilt).to_le_bytes());
-        frame::seal_header(bytes, checksum)
+        checksum.seal_header(bytes)
     }
 
     /// The header, and its checksum. For a later format only `format` is meaningful.
@@ -88,7 +88,7 @@ impl SealedHeader {
             let reason = "it does not start with the magic number of a sealed journal file";
             return Err(reason.to_owned());
         }
-        if !frame::header_fits(bytes, checksum) {
+        if !checksum.fits_header(bytes) {
             return Err("the checksum of its header does not match".to_owned());
         }
         let header = SealedHeader {
