@@ -4,8 +4,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error, EventStore,
-    event::SnapshotKey,
-    projection::{Handlers, UpTo},
+    event::{SnapshotKey, name},
+    projection::{Handlers, UpTo, restore::newest_state},
 };
 
 /// The state of a stream, and the place in the stream that it corresponds to.
@@ -160,5 +160,64 @@ impl EventStore {
         handlers: &Handlers<S>,
     ) -> Result<Loaded<S>, Error> {
         self.load_from_snapshot(&key.into(), stream.as_ref(), initial, handlers, UpTo::Now)
+    }
+
+    pub(super) fn load_from_snapshot<S: DeserializeOwned>(
+        &self,
+        key: &SnapshotKey,
+        stream: &str,
+        state: S,
+        handlers: &Handlers<S>,
+        up_to: UpTo,
+    ) -> Result<Loaded<S>, Error> {
+        self.storage().check_open()?;
+        key.check()?;
+        name::check_stream_id(stream)?;
+        let start = match self.last_position(stream, up_to)? {
+            Some(last) => self.state_in_snapshot(key, stream, last)?,
+            None => None,
+        };
+        let mut loaded = start.unwrap_or_else(|| Loaded::initial(state));
+        loaded.advance(self, stream, handlers, up_to)?;
+        Ok(loaded)
+    }
+
+    /// The last position to include; `None` if events before it may have to be excluded too.
+    fn last_position(&self, stream: &str, up_to: UpTo) -> Result<Option<u64>, Error> {
+        let head = self.head()?;
+        Ok(match up_to {
+            UpTo::Now => Some(u64::MAX),
+            UpTo::Position(position) => Some(position),
+            // Everything before the event with the next version.
+            UpTo::Version(version) => {
+                let after = self.read_stream(stream).as_recorded();
+                let after = after.from_version(version.saturating_add(1));
+                match after.limit(1).next().transpose()? {
+                    Some(event) => Some(event.position() - 1),
+                    // Events after this head may be past the version.
+                    None => Some(head),
+                }
+            }
+            UpTo::Timestamp(_) => None,
+        })
+    }
+
+    /// The state from the newest usable snapshot.
+    fn state_in_snapshot<S: DeserializeOwned>(
+        &self,
+        key: &SnapshotKey,
+        stream: &str,
+        last: u64,
+    ) -> Result<Option<Loaded<S>>, Error> {
+        let (found, _) = newest_state(self, key, last)?;
+        let Some((state, position)) = found else { return Ok(None) };
+        let version = self.storage().stream_version(stream, position)?;
+        // The snapshot may have been saved for a position after the stream's last event.
+        let mut last = self.read_stream(stream).as_recorded().from_version(version).limit(1);
+        let position = match version {
+            0 => 0,
+            _ => last.next().transpose()?.map_or(position, |event| event.position()),
+        };
+        Ok(Some(Loaded { state, version, position }))
     }
 }

@@ -14,12 +14,13 @@ mod pull;
 mod reconstruct;
 mod restore;
 mod undo;
+mod up_to;
 mod update;
 
 pub use handlers::{HandlerError, Handlers};
 pub use live::{LiveProjection, LiveState};
 pub use load::Loaded;
 pub use pull::{LiveError, Projection};
-pub use reconstruct::UpTo;
 pub use restore::Restored;
+pub use up_to::UpTo;
 pub use update::UpdateError;
