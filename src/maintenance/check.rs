@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     Error, EventStore,
-    maintenance::{SCRATCH, about, mend, repair::RepairReport, without_place},
+    maintenance::{
+        SCRATCH, about,
+        mend::{self, Mended},
+        without_place,
+    },
     storage::{CopiedSite, Losses, Site},
     verify::{Finding, Report},
 };
@@ -101,7 +105,7 @@ fn check(copy: &CopiedSite) -> Result<Report, Error> {
 /// Reports the steps that a repair would take as findings.
 fn check_what_does_not_open(copy: &CopiedSite) -> Result<Report, Error> {
     let site = copy.site();
-    let RepairReport { steps, lost, head, .. } = mend::mend(site)?;
+    let Mended { steps, lost, head } = mend::mend(site)?;
     let store = mend::options(site, Losses::Gaps).open(site.path())?;
     let mut report = store.verify()?;
     store.close()?;

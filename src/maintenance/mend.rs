@@ -2,7 +2,7 @@
 
 use crate::{
     Error, EventStore, Options,
-    maintenance::{repair::RepairReport, without_place},
+    maintenance::without_place,
     storage::{Losses, Site},
     verify::{Finding, Report},
 };
@@ -19,8 +19,17 @@ const OF_TREES: [&str; 8] = [
     "copies-differ",
 ];
 
+/// What the steps did.
+pub(super) struct Mended {
+    /// The position of the last event afterwards.
+    pub(super) head: u64,
+    pub(super) steps: Vec<Finding>,
+    /// Losses that no step can restore.
+    pub(super) lost: Vec<Finding>,
+}
+
 /// Repairs the store in place.
-pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
+pub(super) fn mend(site: &Site) -> Result<Mended, Error> {
     let mut work = Work { site, is_new_backup: site.is_new_backup()?, steps: Vec::new() };
     if let Some(reason) = site.restore_superblock()? {
         let message = format!("{reason}; rewritten with the store id of the journal");
@@ -42,7 +51,7 @@ pub(super) fn mend(site: &Site) -> Result<RepairReport, Error> {
     let report = store.verify()?;
     let head = store.head()?;
     store.close()?;
-    Ok(RepairReport { applied: false, head, steps: work.steps, lost: report.findings })
+    Ok(Mended { head, steps: work.steps, lost: report.findings })
 }
 
 /// The options with which the store is opened.

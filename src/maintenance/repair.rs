@@ -6,7 +6,11 @@ use serde::Serialize;
 
 use crate::{
     Error,
-    maintenance::{SCRATCH, about, mend, not_poisoned},
+    maintenance::{
+        SCRATCH, about,
+        mend::{self, Mended},
+        not_poisoned,
+    },
     storage::Site,
     verify::Finding,
 };
@@ -116,18 +120,18 @@ pub fn repair(path: impl AsRef<Path>, options: &RepairOptions) -> Result<RepairR
     site.check_unused()?;
     if !options.applies {
         let copy = site.private_copy(&options.scratch)?;
-        let mut report = mend::mend(copy.site()).map_err(|error| about(&copy, error))?;
-        report.steps.iter_mut().chain(&mut report.lost).for_each(|found| {
+        let mended = mend::mend(copy.site()).map_err(|error| about(&copy, error))?;
+        let Mended { head, mut steps, mut lost } = mended;
+        steps.iter_mut().chain(&mut lost).for_each(|found| {
             found.place = copy.about_original(&found.place);
             found.message = copy.about_original(&found.message);
         });
-        return Ok(report);
+        return Ok(RepairReport { applied: false, head, steps, lost });
     }
-    let mut report = mend::mend(&site).map_err(not_poisoned)?;
-    report.applied = true;
+    let Mended { head, mut steps, lost } = mend::mend(&site).map_err(not_poisoned)?;
     if options.discards_evidence {
         for removed in site.discard_evidence()? {
-            report.steps.push(Finding {
+            steps.push(Finding {
                 code: "evidence-discarded",
                 place: removed.display().to_string(),
                 position: None,
@@ -135,5 +139,5 @@ pub fn repair(path: impl AsRef<Path>, options: &RepairOptions) -> Result<RepairR
             });
         }
     }
-    Ok(report)
+    Ok(RepairReport { applied: true, head, steps, lost })
 }
