@@ -29,9 +29,8 @@ use crate::{
     },
     storage::{
         home::files,
-        journal::{FileKey, sealed::read::Scratch},
+        journal::{FileKey, sealed::scratch::Scratches},
     },
-    sync::Mutex,
 };
 
 /// A sealed file. Several threads may read it at the same time.
@@ -46,8 +45,7 @@ pub(crate) struct SealedFile {
     /// Where the stored bytes of all places end.
     pub(super) parts_end: u64,
     pub(super) tables: Tables,
-    /// Buffers not in use by any read at the moment.
-    pub(super) scratch: Mutex<Vec<Scratch>>,
+    pub(super) scratches: Scratches,
 }
 
 /// The indexes of the tables that have been read.
@@ -165,7 +163,7 @@ impl<'a> Opening<'a> {
             sections,
             parts_end: end,
             tables: Tables::default(),
-            scratch: Mutex::default(),
+            scratches: Scratches::default(),
         })
     }
 

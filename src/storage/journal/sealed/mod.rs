@@ -12,6 +12,7 @@ mod gather;
 mod lookup;
 mod output;
 mod read;
+mod scratch;
 mod seal;
 #[cfg(test)]
 #[expect(

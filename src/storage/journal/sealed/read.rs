@@ -1,36 +1,23 @@
 //! Reads blocks, as pages of events and as the bytes of frames.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use crate::{
     Error,
     codec::{page::Page, sealed::blocks::Block, sealed::parts},
     storage::journal::{
         bytes::FrameBytes,
-        sealed::{blocks::BLOCK_BYTES, file::SealedFile},
+        sealed::{
+            blocks::BLOCK_BYTES,
+            file::SealedFile,
+            scratch::{self, Scratch},
+        },
     },
-    sync,
 };
-
-/// How many buffers are kept between reads.
-const SCRATCH_MAX: usize = 2;
-
-/// The largest buffer that is kept, except for that of a block that is not read to its end.
-const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The size of the buffer shared by pages of blocks of the usual size. The bytes after the items of
 /// a frame may extend past the bound of a block.
 const PAGE_BYTES: usize = BLOCK_BYTES + 64;
-
-/// The buffers of a read, kept to save allocations.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    stored: Vec<u8>,
-    /// The raw bytes of the block with this index, once `block` says so.
-    raw: Vec<u8>,
-    block: Option<usize>,
-    records: Vec<Range<usize>>,
-}
 
 impl SealedFile {
     /// The events of the block that holds a position, in the allocations of `spare`; `None` if the
@@ -47,9 +34,9 @@ impl SealedFile {
         let Some(block) = next.checked_sub(1).and_then(|index| self.blocks.get(index)) else {
             return Ok(None);
         };
-        let mut scratch = self.take_scratch(None);
+        let mut scratch = self.scratches.take(None);
         let page = self.page_of(block, spare, &mut scratch);
-        self.keep_scratch(scratch);
+        self.scratches.keep(scratch);
         page.map(Some)
     }
 
@@ -122,33 +109,12 @@ impl SealedFile {
         self.check_index(&mut |_, error| Err(error))
     }
 
-    /// Takes buffers for a read, if possible those that hold the raw bytes of this block.
-    pub(super) fn take_scratch(&self, block: Option<usize>) -> Scratch {
-        let mut kept = sync::lock(&self.scratch);
-        let found = kept.iter().position(|scratch| block.is_some() && scratch.block == block);
-        match (found, kept.is_empty()) {
-            (Some(found), _) => kept.remove(found),
-            (None, false) => kept.remove(0),
-            (None, true) => Scratch::default(),
-        }
-    }
-
-    /// Keeps buffers for the next read.
-    pub(super) fn keep_scratch(&self, mut scratch: Scratch) {
-        scratch.stored.clear();
-        scratch.stored.shrink_to(SCRATCH_BYTES_MAX);
-        let mut kept = sync::lock(&self.scratch);
-        if kept.len() < SCRATCH_MAX {
-            kept.push(scratch);
-        }
-    }
-
     /// Makes sure that the scratch holds the raw bytes of a block.
     fn hold(&self, index: usize, block: &Block, scratch: &mut Scratch) -> Result<(), Error> {
         if scratch.block != Some(index) {
             scratch.block = None;
             scratch.raw.clear();
-            scratch.raw.shrink_to(SCRATCH_BYTES_MAX);
+            scratch.raw.shrink_to(scratch::BYTES_MAX);
             scratch.raw.resize(usize::try_from(block.place.raw).unwrap_or(0), 0);
             self.unpack(block, &mut scratch.raw, &mut scratch.stored)?;
             scratch.block = Some(index);
@@ -166,7 +132,7 @@ impl SealedFile {
             let reason = "a read goes past the end of its frames";
             self.damaged(self.facts.last_position, reason)
         })?;
-        let mut scratch = self.take_scratch(Some(index));
+        let mut scratch = self.scratches.take(Some(index));
         let held = self.hold(index, block, &mut scratch);
         let at = usize::try_from(offset - block.start).unwrap_or(usize::MAX);
         let part = scratch.raw.get(at..).unwrap_or_default();
@@ -174,12 +140,12 @@ impl SealedFile {
         if let (Ok(()), Some(to), Some(from)) = (&held, buffer.get_mut(..len), part.get(..len)) {
             to.copy_from_slice(from);
         }
-        if len == part.len() && scratch.raw.len() > SCRATCH_BYTES_MAX {
+        if len == part.len() && scratch.raw.len() > scratch::BYTES_MAX {
             // A reader that continues past the large block no longer needs it.
             scratch.block = None;
             scratch.raw = Vec::new();
         }
-        self.keep_scratch(scratch);
+        self.scratches.keep(scratch);
         held.map(|()| len)
     }
 }

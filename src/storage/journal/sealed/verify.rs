@@ -8,7 +8,7 @@ use crate::{
         page::Page,
         sealed::blocks::{Block, BlockTimes},
     },
-    storage::journal::sealed::{file::SealedFile, read::Scratch},
+    storage::journal::sealed::{file::SealedFile, scratch::Scratch},
 };
 
 /// A checked part of a sealed file.
