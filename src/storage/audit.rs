@@ -16,7 +16,7 @@ use crate::{
     storage::{
         Storage,
         disk::Disk,
-        journal::{self, Checked, FileKey, Frame, RawFile, SealedFile, Step, Walk},
+        journal::{self, Checked, FileKey, Frame, OpenFile, RawFile, SealedFile, Step, Walk},
         open::{end_of, start_of},
     },
 };
@@ -141,10 +141,9 @@ impl<A: Audit> JournalWalk<'_, A> {
         let identity = &self.disk.identity;
         let path = key.active_path(&identity.directory);
         match journal::open(&identity.directory, key, &identity.checksum) {
-            Ok((path, file, header, len)) => {
+            Ok(OpenFile { header, raw, .. }) => {
                 let start = header.before();
-                self.follows(&path, start);
-                let raw = RawFile { path, file: Arc::new(file), end: len };
+                self.follows(&raw.path, start);
                 self.raw(&raw, start, next)
             }
             // It has been sealed meanwhile.

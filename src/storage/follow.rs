@@ -12,7 +12,7 @@ mod gap;
 mod listing;
 mod reopen;
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path};
 
 use crate::{
     Error,
@@ -25,7 +25,8 @@ use crate::{
             head::{HeadWatch, Look},
         },
         journal::{
-            self, FileKey, Identity, RawFile, Replay, SealedFile, SealedFiles, Source, Walk,
+            self, FileKey, Identity, OpenFile, RawFile, Replay, SealedFile, SealedFiles, Source,
+            Walk,
         },
         open::{end_of, start_of},
         replay::IntoTail,
@@ -233,7 +234,7 @@ impl Follow {
             self.last = Some(key);
             return Ok(true);
         }
-        let (path, file, header, end) = match journal::open(directory, key, checksum) {
+        let OpenFile { header, raw, .. } = match journal::open(directory, key, checksum) {
             Err(error) if is_missing(&error) => {
                 return match sealed {
                     // Its sealed form is damaged, and its contents are lost to a reader.
@@ -250,8 +251,7 @@ impl Follow {
         };
         let start = header.before();
         let is_of_log = || Ok(start.frame_number < known.frame_number || start == known);
-        self.check_follows(start, &path, target, is_of_log)?;
-        let raw = RawFile { path, file: Arc::new(file), end };
+        self.check_follows(start, &raw.path, target, is_of_log)?;
         self.file = Some(Following { key, raw, offset: FIRST_FRAME_OFFSET });
         self.last = Some(key);
         self.in_tail.push(key);

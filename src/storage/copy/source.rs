@@ -10,7 +10,7 @@ use crate::{
         head::LogEnd,
     },
     storage::{
-        journal::{self, FileKey, FrameBytes, Identity, RawFile, SealedFile, Step, Walk},
+        journal::{self, FileKey, FrameBytes, Identity, OpenFile, RawFile, SealedFile, Step, Walk},
         open::{end_of, start_of},
     },
 };
@@ -106,9 +106,7 @@ pub(super) fn open(identity: &Identity, key: FileKey) -> Result<Open, Error> {
         return Ok(Open::Sealed(Arc::new(file)));
     }
     match journal::open(directory, key, checksum) {
-        Ok((path, file, header, end)) => {
-            Ok(Open::Raw(RawFile { path, file: Arc::new(file), end }, header))
-        }
+        Ok(OpenFile { header, raw, .. }) => Ok(Open::Raw(raw, header)),
         // It has been sealed meanwhile.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             sealed().map(|file| Open::Sealed(Arc::new(file)))

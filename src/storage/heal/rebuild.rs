@@ -180,9 +180,8 @@ impl Rebuild {
         let Identity { directory, checksum, .. } = &self.identity;
         let Some(&key) = self.files.unsealed.first() else { return head };
         match journal::open(directory, key, checksum) {
-            Ok((_, _, header, _)) if header.first_frame > head.frame_number + 1 => {
-                let end = header.before();
-                head_at(end, key, 0)
+            Ok(open) if open.header.first_frame > head.frame_number + 1 => {
+                head_at(open.header.before(), key, 0)
             }
             _ => head,
         }

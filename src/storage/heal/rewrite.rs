@@ -32,7 +32,7 @@ use crate::{
         Storage,
         disk::Disk,
         files,
-        journal::{self, Checked, FileKey, Identity, RawFile, Step, ToSeal, Walk, seal},
+        journal::{self, Checked, FileKey, Identity, OpenFile, RawFile, Step, ToSeal, Walk, seal},
         open::{end_of, start_of},
     },
     sync,
@@ -336,13 +336,12 @@ fn sealed_link(disk: &Disk, key: FileKey) -> Result<Link, Error> {
 
 fn unsealed_link(identity: &Identity, key: FileKey) -> Result<Link, Error> {
     let Identity { directory, store_id, checksum } = identity;
-    let (path, file, header, end) = match journal::open(directory, key, checksum) {
+    let OpenFile { header, raw, .. } = match journal::open(directory, key, checksum) {
         Err(error @ Error::Corrupted { .. }) => return Ok(Link::Damaged(error.to_string())),
         opened => opened?,
     };
     let start = header.before();
-    let place = path.display().to_string();
-    let raw = RawFile { path, file: Arc::new(file), end };
+    let place = raw.path.display().to_string();
     let mut walk = Walk::new(&raw, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
     loop {
         match walk.step()? {

@@ -10,6 +10,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use crate::{
         frame::{FIRST_FRAME_OFFSET, FRAME_BYTES_MAX, FileHeader, HEADER_BYTES},
     },
     defect::{self, Defect},
-    storage::home::files,
+    storage::{home::files, journal::raw::RawFile},
 };
 
 const ACTIVE: &str = "journal";
@@ -210,12 +211,16 @@ impl PreparedFile {
     }
 }
 
-/// Reads and checks the header of an active or full file; also returns the file and its length.
-pub(crate) fn open(
-    directory: &Path,
-    key: FileKey,
-    checksum: &Checksum,
-) -> Result<(PathBuf, File, FileHeader, u64), Error> {
+/// An active or full file with an intact header.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) key: FileKey,
+    pub(crate) header: FileHeader,
+    pub(crate) raw: RawFile,
+}
+
+/// Opens an active or full file, and reads and checks its header.
+pub(crate) fn open(directory: &Path, key: FileKey, checksum: &Checksum) -> Result<OpenFile, Error> {
     let path = key.active_path(directory);
     let file = files::open_to_read(&path);
     let file = file.map_err(|source| Error::stored("open", &path, source))?;
@@ -242,5 +247,5 @@ pub(crate) fn open(
         let created = header.capacity;
         return Err(damaged(format!("it has {len} bytes, but was created with {created}")));
     }
-    Ok((path, file, header, len))
+    Ok(OpenFile { key, header, raw: RawFile { path, file: Arc::new(file), end: len } })
 }

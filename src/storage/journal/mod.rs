@@ -10,7 +10,6 @@
 //! * A sealed file holds the frames of a full one, compressed. It never changes.
 
 mod bytes;
-mod cut;
 mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -18,17 +17,15 @@ mod raw;
 mod recover;
 mod sealed;
 mod sealed_files;
-mod settle;
 mod walk;
 mod write;
 
 pub(crate) use bytes::FrameBytes;
-pub(crate) use cut::Cut;
 pub(crate) use file::{
-    CAPACITY_MAX, FileKey, Listing, PreparedFile, list, open, remove_unfinished,
+    CAPACITY_MAX, FileKey, Listing, OpenFile, PreparedFile, list, open, remove_unfinished,
 };
 pub(crate) use raw::RawFile;
-pub(crate) use recover::{Recovery, Replay, Source, TreesEnd, recover};
+pub(crate) use recover::{Cut, Recovery, Replay, Source, TreesEnd, recover};
 pub(crate) use sealed::{Checked, SealedFile, SealedStream, ToSeal, Unpublished, seal};
 pub(crate) use sealed_files::SealedFiles;
 pub(crate) use walk::{Frame, Step, Walk};

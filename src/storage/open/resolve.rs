@@ -3,19 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    sync::Arc,
 };
 
 use crate::{
     Error,
-    codec::{
-        frame::{FIRST_FRAME_OFFSET, FileHeader},
-        head::LogEnd,
-        sealed::SealedFacts,
-    },
+    codec::{frame::FIRST_FRAME_OFFSET, head::LogEnd, sealed::SealedFacts},
     storage::{
         files,
-        journal::{self, Checked, FileKey, Identity, RawFile, SealedFile, Step, TreesEnd, Walk},
+        journal::{self, Checked, FileKey, Identity, OpenFile, SealedFile, Step, TreesEnd, Walk},
         trees::Trees,
     },
 };
@@ -108,7 +103,7 @@ fn has_frames_of_unsealed(
 ) -> Result<bool, Error> {
     let Identity { directory, store_id, checksum } = identity;
     let facts = sealed.facts();
-    let (path, file, header, end) = match journal::open(directory, key, checksum) {
+    let OpenFile { header, raw, .. } = match journal::open(directory, key, checksum) {
         // The unsealed file says nothing.
         Err(Error::Corrupted { .. }) => return Ok(true),
         // A writer that runs beside this reader was about to remove it.
@@ -117,11 +112,10 @@ fn has_frames_of_unsealed(
         }
         opened => opened?,
     };
-    let start = start_of_header(&header);
+    let start = header.before();
     if start != start_of(facts) || facts.is_rebuilt {
         return Ok(start == start_of(facts));
     }
-    let raw = RawFile { path, file: Arc::new(file), end };
     let mut walk = Walk::new(&raw, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
     while let Step::Frame(_) = walk.step()? {}
     let last = walk.last();
@@ -193,14 +187,10 @@ pub(super) fn unsealed_start(
 ) -> Result<Option<LogEnd>, Error> {
     let Some(&first) = files.unsealed.first() else { return Ok(None) };
     match journal::open(&identity.directory, first, &identity.checksum) {
-        Ok((_, _, header, _)) => Ok(Some(start_of_header(&header))),
+        Ok(open) => Ok(Some(open.header.before())),
         Err(Error::Corrupted { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn start_of_header(header: &FileHeader) -> LogEnd {
-    header.before()
 }
 
 /// The last frame of the sealed files. If the last file is damaged or missing, the trees know it.

@@ -4,7 +4,7 @@
 //! Until then only the trees serve their events: a reader, a backup and a rebuild of the trees
 //! expect sealed files to follow on each other.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
 use crate::{
     Error,
@@ -14,7 +14,7 @@ use crate::{
         sealed::new_sealed_header,
     },
     storage::{
-        journal::{self, FileKey, Identity, RawFile, SealedFile, Step, ToSeal, Walk, seal},
+        journal::{self, FileKey, Identity, OpenFile, SealedFile, Step, ToSeal, Walk, seal},
         open::resolve::{end_of, start_of},
     },
 };
@@ -50,12 +50,11 @@ fn seal_between(
         Some(before) => (end_of(before.facts()), before.checkpoints()?),
         None => (LogEnd::default(), Vec::new()),
     };
-    let (path, file, header, len) = journal::open(directory, key, checksum)?;
+    let OpenFile { header, raw: mut source, .. } = journal::open(directory, key, checksum)?;
     let start = header.before();
     if start != end {
         return Ok(false);
     }
-    let mut source = RawFile { path, file: Arc::new(file), end: len };
     let (end, last) = {
         let mut walk = Walk::new(&source, (*store_id, checksum), FIRST_FRAME_OFFSET, start);
         loop {
