@@ -74,7 +74,8 @@ pub(super) fn seen(events: impl Iterator<Item = Result<RecordedEvent, Error>>) -
     let mut seen = Seen::default();
     for event in events {
         let event = event.unwrap();
-        seen.add(event.data().len(), event.metadata().map_or(0, str::len));
+        // As bytes, like what the other stores return: `metadata` would check that it is UTF-8.
+        seen.add(event.data().len(), event.metadata_bytes().map_or(0, <[u8]>::len));
     }
     seen
 }
