@@ -11,6 +11,7 @@ use crate::{
         frame::{FIRST_FRAME_OFFSET, ItemKind},
         head::LogEnd,
         page::Page,
+        saved::Checkpoint,
         tagged::Place,
     },
     storage::{
@@ -28,6 +29,8 @@ pub(crate) const DAMAGED_RUN: &str = "event-damaged";
 pub(crate) trait Audit {
     /// Events of the journal, in position order.
     fn journal_events(&mut self, page: &Page);
+    /// A checkpoint of the journal; `is_drained` says whether the trees have its frame.
+    fn checkpoint(&mut self, saved: Checkpoint, is_drained: bool);
     /// A run of the trees, in the order of streams and versions.
     fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page);
     /// The stream and version of an event according to the trees, in position order.
@@ -46,6 +49,14 @@ impl Storage {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(None) };
         disk.with_trees(|trees| trees.head()).map(|head| Some(head.position))
+    }
+
+    /// The checkpoints that the trees have.
+    pub(crate) fn checkpoints_of_trees(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.check_open()?;
+        let Some(disk) = self.disk() else { return Ok(Vec::new()) };
+        let all = disk.with_trees(|trees| trees.checkpoints().collect::<Result<Vec<_>, _>>())?;
+        Ok(all.into_iter().map(|(name, position)| Checkpoint { name, position }).collect())
     }
 
     /// Walks the trees. Entries above their head are staged, and skipped.
@@ -96,11 +107,14 @@ impl Storage {
         self.check_open()?;
         let Some(disk) = self.disk() else { return Ok(()) };
         let end = disk.end_of_log();
+        let drained = disk.with_trees(|trees| trees.head()).map_or(0, |head| head.frame_number);
+        let newest_sealed = disk.sealed.keys().last().copied();
         let listing = journal::list(&disk.identity.directory)?;
         let mut keys = [listing.sealed, listing.unsealed].concat();
         keys.sort_unstable();
         keys.dedup();
-        let mut walk = JournalWalk { disk, audit, end, last: Some(LogEnd::default()) };
+        let mut walk =
+            JournalWalk { disk, audit, end, drained, newest_sealed, last: Some(LogEnd::default()) };
         for (index, key) in keys.iter().enumerate() {
             walk.file(*key, keys.get(index + 1).copied())?;
         }
@@ -129,6 +143,9 @@ struct JournalWalk<'a, A> {
     audit: &'a mut A,
     /// The last frame to check.
     end: LogEnd,
+    /// The last frame that the trees have.
+    drained: u64,
+    newest_sealed: Option<FileKey>,
     /// The last frame so far; `None` after damage.
     last: Option<LogEnd>,
 }
@@ -175,6 +192,12 @@ impl<A: Audit> JournalWalk<'_, A> {
         let start = start_of(&facts);
         self.follows(&self.disk.sealed.path(key), start);
         self.blocks(&file)?;
+        // Each file holds all checkpoints as of its end.
+        if self.newest_sealed.is_none_or(|newest| key >= newest)
+            && let Ok(checkpoints) = file.checkpoints()
+        {
+            checkpoints.into_iter().for_each(|saved| self.audit.checkpoint(saved, true));
+        }
         self.last = Some(end_of(&facts));
         Ok(())
     }
@@ -206,7 +229,7 @@ impl<A: Audit> JournalWalk<'_, A> {
         while walk.last().frame_number < self.end.frame_number {
             let at = walk.last().position + 1;
             let reason = match walk.step()? {
-                Step::Frame(frame) => match self.events(&frame) {
+                Step::Frame(frame) => match self.items(&frame) {
                     Ok(()) => continue,
                     Err(reason) => reason,
                 },
@@ -225,11 +248,18 @@ impl<A: Audit> JournalWalk<'_, A> {
         Ok(())
     }
 
-    fn events(&mut self, frame: &Frame<'_>) -> Result<(), String> {
-        for item in frame.items.iter().filter(|item| item.kind == ItemKind::Record) {
+    fn items(&mut self, frame: &Frame<'_>) -> Result<(), String> {
+        for item in &frame.items {
             let content = frame.payload.get(item.range.clone()).unwrap_or_default();
-            let page = Page::of_record(Arc::from(content))?;
-            self.audit.journal_events(&page);
+            match item.kind {
+                ItemKind::Record => {
+                    self.audit.journal_events(&Page::of_record(Arc::from(content))?);
+                }
+                ItemKind::Checkpoint => {
+                    let saved = Checkpoint::decode(content, &self.disk.identity.checksum)?;
+                    self.audit.checkpoint(saved, frame.header.number <= self.drained);
+                }
+            }
         }
         Ok(())
     }

@@ -16,11 +16,11 @@ use uuid::Uuid;
 
 use crate::{
     Error, EventStore,
-    codec::{page::Page, tagged::Place},
+    codec::{page::Page, saved::Checkpoint, tagged::Place},
     event::RecordedEvent,
     snapshot::SnapshotInfo,
     storage::{Audit, DAMAGED_RUN, Storage},
-    verify::{Finding, NotChecked, Report},
+    verify::{Finding, NotChecked, Report, checkpoints::OfJournal},
 };
 
 /// The maximum number of findings; more would not help to describe a badly damaged store.
@@ -122,6 +122,7 @@ struct Walks {
     places: Digest,
     ids: Digest,
     tags: Digest,
+    checkpoints: OfJournal,
     /// The last run that was walked: its stream and its last version.
     stream: Option<(Arc<str>, u64)>,
     /// Whether the run after that one is damaged.
@@ -154,6 +155,10 @@ impl Audit for Walks {
                 self.journal.add(&event);
             }
         }
+    }
+
+    fn checkpoint(&mut self, saved: Checkpoint, is_drained: bool) {
+        self.checkpoints.add(saved, is_drained);
     }
 
     fn run(&mut self, stream: &Arc<str>, first_version: u64, page: &Page) {
@@ -213,6 +218,7 @@ impl Check<'_> {
             self.storage.audit_trees(both, &mut walks)?;
         }
         let trees_are_whole = !walks.has_damage;
+        let before = self.checkpoints_of_trees(both)?;
         self.storage.audit_journal(&mut walks)?;
         if walks.next <= head && !walks.has_damage {
             let message = format!("the journal ends before position {head}");
@@ -221,6 +227,13 @@ impl Check<'_> {
         // Of the events that both copies should have, count as many as the better copy has.
         let of_journal = walks.journal.events.count;
         self.report.events = walks.events - of_journal + of_journal.max(walks.runs.events.count);
+        if let (Some(before), false) = (before, walks.has_damage)
+            && let Some(now) = self.checkpoints_of_trees(both)?
+        {
+            for (name, position, message) in walks.checkpoints.differences(&before, &now) {
+                self.find("checkpoint-damaged", &name, Some(position), message);
+            }
+        }
         let Walks { journal, runs, places, ids, tags, .. } = walks;
         let journal_is_whole = journal.events.count == both;
         let mut differs = Vec::new();
@@ -249,6 +262,18 @@ impl Check<'_> {
             self.find(code, place, None, message.to_owned());
         }
         Ok(())
+    }
+
+    /// The checkpoints of the trees; `None` if the trees are not checked, or one is damaged, which
+    /// is reported later.
+    fn checkpoints_of_trees(&self, both: u64) -> Result<Option<Vec<Checkpoint>>, Error> {
+        if both == 0 {
+            return Ok(None);
+        }
+        match self.storage.checkpoints_of_trees() {
+            Err(Error::Corrupted { .. }) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     /// Checks a store in memory, which has only one copy, by reading it from start to end.

@@ -2,6 +2,7 @@
 //! the two copies of every event against each other.
 
 mod check;
+mod checkpoints;
 
 use std::fmt;
 
@@ -85,8 +86,9 @@ impl EventStore {
     ///
     /// It checks every checksum; that positions and versions have no gaps; that every event can be
     /// found through its stream, its position and its id, and that the indexes have no other
-    /// entries; every checkpoint and snapshot; and that both copies have the same events. It reads
-    /// each copy once, in bounded memory.
+    /// entries; every checkpoint and snapshot; and that both copies have the same events and
+    /// checkpoints. It reads each copy once. Its memory does not grow with the number of events,
+    /// only with that of checkpoints.
     ///
     /// # Errors
     /// [`Error::Closed`], and [`Error::Io`] if something cannot be read. Damage is a finding, not

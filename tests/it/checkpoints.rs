@@ -1,12 +1,16 @@
 //! Checkpoints of consumers: durable, monotonic, exact.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use annals::{
-    Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, limits::NAME_BYTES_MAX,
+    Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, RepairOptions,
+    VerifyOptions, limits::NAME_BYTES_MAX, repair, verify,
 };
 
-use crate::support::files::{copy, frames};
+use crate::support::{
+    files::{copy, frames},
+    trees::open_trees,
+};
 
 use ExpectedVersion::Any;
 
@@ -201,4 +205,77 @@ fn a_damaged_checkpoint_in_the_journal_is_reported_and_not_skipped() {
     check_code(EventStore::open(&killed), ErrorCode::Corrupted);
     fs::write(&file, bytes).unwrap();
     assert_eq!(EventStore::open(&killed).unwrap().checkpoint("one").unwrap(), 3);
+}
+
+/// What the trees hold for a checkpoint, as bytes.
+fn in_trees(path: &Path, name: &str) -> sled::IVec {
+    let trees = open_trees(path);
+    let tree = trees.open_tree("checkpoints").unwrap();
+    tree.get(name).unwrap().unwrap()
+}
+
+/// Makes the trees hold something else, or nothing.
+fn put_in_trees(path: &Path, name: &str, value: Option<&[u8]>) {
+    let trees = open_trees(path);
+    let tree = trees.open_tree("checkpoints").unwrap();
+    match value {
+        Some(value) => tree.insert(name, value).unwrap(),
+        None => tree.remove(name).unwrap(),
+    };
+    trees.flush().unwrap();
+}
+
+fn save_and_close(path: &Path, name: &str, position: u64) {
+    let store = busy().open(path).unwrap();
+    store.save_checkpoint(name, position).unwrap();
+    store.close().unwrap();
+}
+
+/// A check compares what both copies say about a checkpoint, and a repair makes the trees agree
+/// with the journal, whether its newest checkpoints are in a sealed file or not.
+#[test]
+fn checkpoints_that_differ_between_the_copies_are_found_and_repaired() {
+    for count in [20, 2_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let store = busy().open(&path).unwrap();
+        append(&store, 20);
+        store.save_checkpoint("other", 1).unwrap();
+        store.save_checkpoint("mailer", 3).unwrap();
+        store.close().unwrap();
+        let older = in_trees(&path, "mailer");
+        save_and_close(&path, "mailer", 5);
+        let later_store = directory.path().join("later");
+        copy(&path, &later_store);
+        save_and_close(&later_store, "mailer", 7);
+        let later = in_trees(&later_store, "mailer");
+        // With 2 000 of them, the file with the checkpoints is sealed.
+        let store = busy().open(&path).unwrap();
+        append(&store, count);
+        store.close().unwrap();
+        assert!(verify(&path, &VerifyOptions::new()).unwrap().findings.is_empty());
+
+        let in_place = [(None, 0), (Some(&*older), 3), (Some(&*later), 7)];
+        for (value, position) in in_place {
+            let damaged = directory.path().join("damaged");
+            copy(&path, &damaged);
+            put_in_trees(&damaged, "mailer", value);
+            let report = verify(&damaged, &VerifyOptions::new()).unwrap();
+            let found: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+            let at = position.max(5);
+            let expected = format!(
+                "checkpoint-damaged: mailer at position {at}: the trees have it at {position}, the \
+                 journal at 5"
+            );
+            assert_eq!(found, [expected], "{count} events");
+            let done = repair(&damaged, &RepairOptions::new().apply(true)).unwrap();
+            assert!(done.lost.is_empty(), "{done:?}");
+            let store = busy().open(&damaged).unwrap();
+            assert_eq!(store.checkpoint("mailer").unwrap(), 5, "{position}");
+            assert_eq!(store.checkpoint("other").unwrap(), 1);
+            assert!(store.verify().unwrap().findings.is_empty());
+            store.close().unwrap();
+            fs::remove_dir_all(&damaged).unwrap();
+        }
+    }
 }
