@@ -13,6 +13,8 @@
 #[cfg(feature = "model-checking")]
 pub mod model;
 
+mod stretch;
+
 use std::{io, sync::PoisonError, time::Duration};
 
 #[cfg(feature = "model-checking")]
@@ -25,6 +27,8 @@ pub(crate) use std::{
     sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, mpsc},
     thread,
 };
+
+pub(crate) use stretch::Stretch;
 
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,8 +13,11 @@ use crate::{
         drain::Drain,
         journal::{FileKey, FullFile, Journal, RawFile, ToSeal, Unpublished, seal},
     },
-    sync,
+    sync::{self, Stretch},
 };
+
+/// A block of a file, which is written after one call and compared after another.
+const BLOCK_WORK: usize = 64 << 10;
 
 /// A full file, and its sealed form or the reason why there is none.
 pub(super) type Sealed = (FullFile, Result<Unpublished, Error>);
@@ -94,8 +97,10 @@ impl Drain<'_> {
         );
         let to_seal =
             ToSeal { source: &source, header, number: file.key.number, checkpoints, end: None };
+        let mut stretch = Stretch::default();
         let mut beat = || {
             self.disk.signals.beat();
+            stretch.add(BLOCK_WORK);
             Ok(())
         };
         seal(&to_seal, &identity.directory, &identity.checksum, &mut beat)

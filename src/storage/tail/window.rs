@@ -18,6 +18,7 @@ use crate::{
         chunks::Chunks,
         generation::{Generation, RecordRef, damaged},
     },
+    sync::Stretch,
 };
 
 /// The events, ids and checkpoints of some generations that are not in the trees yet.
@@ -159,6 +160,7 @@ struct Decoder {
     tables: Tables,
     fields: Vec<EventFields>,
     types_of_record: Vec<(Span, u32)>,
+    stretch: Stretch,
 }
 
 impl Decoder {
@@ -172,12 +174,14 @@ impl Decoder {
             tables: Tables::default(),
             fields: Vec::new(),
             types_of_record: Vec::new(),
+            stretch: Stretch::default(),
         }
     }
 
     fn add(&mut self, record: RecordRef) -> Result<(), Error> {
         let position = record.first_position();
         let bytes = record.read()?;
+        self.stretch.add(bytes.len());
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
         let decoded = record::decode(&bytes, 0..bytes.len(), &mut self.tables, &mut fields);

@@ -23,6 +23,7 @@
 use crate::{
     Error,
     storage::trees::{Trees, guarded},
+    sync::Stretch,
 };
 
 /// The data file is synced before this much is logged, as far as the flushes report it.
@@ -45,6 +46,9 @@ const ENTRY_BYTES: u64 = 4 << 10;
 
 /// How many times sled logs a value before its leaf is split for the last time.
 const TIMES_LOGGED: u64 = 4;
+
+/// An insert takes about as long as encoding this many bytes.
+const ENTRY_WORK: usize = 2 << 10;
 
 /// Entries between two looks at the value before.
 const ENTRIES_PER_LOOK: u64 = 4;
@@ -141,12 +145,21 @@ pub(super) struct Pace<'a, B> {
     budget: Budget,
     /// Whether steps end with a flush, and with a sync when it is due.
     syncs: bool,
+    stretch: Stretch,
 }
 
 impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
     pub(super) fn new(trees: &'a Trees, beat: B) -> Self {
-        let budget = Budget::new();
-        Pace { trees, beat, tree: None, entries: 0, neighbour_bytes: 0, budget, syncs: true }
+        Pace {
+            trees,
+            beat,
+            tree: None,
+            entries: 0,
+            neighbour_bytes: 0,
+            budget: Budget::new(),
+            syncs: true,
+            stretch: Stretch::default(),
+        }
     }
 
     /// Creates a writer that syncs only on request: a crash before that must not matter.
@@ -240,11 +253,13 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Error> {
+        self.stretch.add(ENTRY_WORK);
         let bytes = bytes.max(self.neighbour_bytes);
         if self.budget.count(bytes) { self.end_step() } else { Ok(()) }
     }
 
     fn count_known(&mut self, bytes: u64) -> Result<(), Error> {
+        self.stretch.add(ENTRY_WORK);
         if self.budget.count_known(bytes) { self.end_step() } else { Ok(()) }
     }
 
@@ -272,6 +287,11 @@ impl<'a, B: FnMut() -> Result<(), Error>> Pace<'a, B> {
         self.trees.sync()?;
         self.budget.synced();
         (self.beat)()
+    }
+
+    /// Counts bytes that were encoded for entries.
+    pub(super) fn encoded(&mut self, bytes: usize) {
+        self.stretch.add(bytes);
     }
 
     /// Lets the thread do other work.

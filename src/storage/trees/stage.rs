@@ -120,6 +120,7 @@ impl<'a, B: FnMut() -> Result<(), Error>> Staging<'a, B> {
             let place = format!("a run of the stream {:?}", first.stream);
             Error::corrupted(place, Some(first.position), "an event exceeds every limit")
         })?;
+        self.pace.encoded(self.raw.len());
         for (number, part) in (0..).zip(encoded.split_body.chunks(PART_BYTES)) {
             self.pace.insert(&trees.parts, &key::part(first.position, number), part)?;
         }
