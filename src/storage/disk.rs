@@ -277,12 +277,11 @@ impl Disk {
         }
         // No lock is held meanwhile: an append that needs a file at once creates one itself.
         let step = |file: &File| {
-            // A buffered store must not wait for the whole file, nor for one long sync of it.
-            if self.max_delay.is_some() {
-                file.sync_data()?;
-                // A failure has poisoned the store, and the next write reports it.
-                let _ = self.sync_journal_if_due(health);
-            }
+            // The sync of an append waits for what the disk is being given, which is one step at a
+            // time therefore, not the whole file.
+            file.sync_data()?;
+            // A failure has poisoned the store, and the next write reports it.
+            let _ = self.sync_journal_if_due(health);
             Ok(())
         };
         let made = PreparedFile::make(&self.identity.directory, capacity, step).ok();

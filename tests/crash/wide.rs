@@ -1,12 +1,15 @@
-//! How much sled logs between two syncs of its data file.
+//! How much is written between two syncs: by sled, and to a file that is being sealed.
 //!
 //! Method: sled may take its log for empty when more than one segment of it, 8 MiB, was not synced
 //! at a power cut. So the calls of a store with very many streams are recorded, and what is
 //! written to sled's file is added up from one sync to the next. Some children are killed in the
 //! middle of moving their tail, so that the next one has to remove what was staged. Reading writes
 //! nothing: nobody would sync that.
+//!
+//! A sealed file is synced while it is written, because the sync of an append waits for whatever
+//! the disk is being given.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use crate::units::{AppendUnits, Unit};
 use annals::{Durability, EventStore, ExpectedVersion, NewEvent, Options};
@@ -24,6 +27,8 @@ const STREAMS: u64 = 20_000;
 const APPEND_EVENTS: u64 = 200;
 /// Well below a segment.
 const UNSYNCED_MAX: u64 = 6 << 20;
+/// Of a file that is being sealed. One write may add a part that is larger than usual.
+const SEALING_MAX: u64 = 1 << 20;
 
 /// Runs in the child. Arguments: `dir`, `marks`, `seed`, `events`, `reads`.
 pub fn run(args: &Args) {
@@ -62,9 +67,12 @@ fn append(store: &EventStore, random: &mut Random) {
     store.append_multi(units).expect("the store takes events");
 }
 
-/// What was written to sled's file.
+/// What was written to sled's file, and to those that were being sealed.
 #[derive(Default)]
 struct Written {
+    /// By path.
+    sealing: HashMap<String, u64>,
+    most_sealing: u64,
     unsynced: u64,
     most: u64,
     /// After the store was opened for the last time.
@@ -76,7 +84,14 @@ impl Written {
         let mut written = Written::default();
         for entry in entries {
             let is_data = entry.path.ends_with("trees/db");
+            let is_sealing = is_being_sealed(&entry.path);
             match entry.call {
+                Call::Write if is_sealing => {
+                    let unsynced = written.sealing.entry(entry.path.clone()).or_default();
+                    *unsynced += entry.length;
+                    written.most_sealing = written.most_sealing.max(*unsynced);
+                }
+                Call::Sync if is_sealing => drop(written.sealing.remove(&entry.path)),
                 Call::Mark if is_opened(entry) => written.since_open = 0,
                 // Zeros clear segments of the log and add nothing to it.
                 Call::Write if is_data && entry.data.is_some() => {
@@ -90,6 +105,12 @@ impl Written {
         }
         written
     }
+}
+
+/// Such a file has the name of the sealed one with another ending.
+fn is_being_sealed(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.len() == 24 && name.ends_with(".tmp")
 }
 
 fn is_opened(entry: &Entry) -> bool {
@@ -136,17 +157,26 @@ fn explore(context: &Context, place: &Place) -> Result<String, String> {
         ("closed", &["events=0"], 0),
         ("read", &["reads=2000"], 0),
     ];
-    let mut faults = Vec::new();
+    let (mut faults, mut most_sealing) = (Vec::new(), 0);
     for (name, life, kill) in lives {
         let written = Written::of(&live(context, place, life, kill)?);
         words.push(format!("{name} {} KiB", written.most >> 10));
         if written.most >= UNSYNCED_MAX {
             faults.push(format!("{name}: {} bytes are written without a sync", written.most));
         }
+        most_sealing = most_sealing.max(written.most_sealing);
+        if written.most_sealing >= SEALING_MAX {
+            let bytes = written.most_sealing;
+            faults.push(format!("{name}: {bytes} bytes of a sealed file without a sync"));
+        }
         if name == "read" && written.since_open > 0 {
             faults.push(format!("reading writes {} bytes", written.since_open));
         }
     }
+    if most_sealing == 0 {
+        faults.push("no file was sealed".to_owned());
+    }
+    words.push(format!("sealing {} KiB", most_sealing >> 10));
     let words = format!("the most between two syncs: {}", words.join(", "));
     if faults.is_empty() { Ok(words) } else { Err(format!("{}; {words}", faults.join("; "))) }
 }

@@ -210,13 +210,13 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
     opened.map_err(|source| Error::io("open", path, source))
 }
 
-/// Writes zeros over a range of a file in steps of 1 MiB, and calls `between` after each step.
+/// Writes zeros over a range of a file in steps of 256 KiB, and calls `between` after each step.
 pub(crate) fn write_zeros(
     file: &File,
     range: Range<u64>,
     mut between: impl FnMut(&File) -> io::Result<()>,
 ) -> io::Result<()> {
-    const STEP: u64 = 1 << 20;
+    const STEP: u64 = 256 << 10;
     /// The kernel keeps the data of one write as one piece, and every later write into a piece
     /// examines all of it. So the pieces are small.
     const PIECE: usize = 16 << 10;
@@ -255,4 +255,29 @@ pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
         };
     }
     Ok(total)
+}
+
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test stops at what should not be")]
+mod tests {
+    use super::*;
+
+    /// What is synced between the steps bounds how long the sync of an append waits.
+    #[test]
+    fn zeros_are_written_in_small_steps() {
+        let file = tempfile::tempfile().expect("a file");
+        for (from, to) in [(0, 1 << 20), (100, (1 << 20) + 1), (0, 1), (7, 7)] {
+            let (mut reached, mut longest) = (from, 0);
+            let between = |file: &File| {
+                let len = file.metadata()?.len();
+                longest = longest.max(len - reached);
+                reached = len;
+                Ok(())
+            };
+            file.set_len(0).expect("emptied");
+            write_zeros(&file, from..to, between).expect("written");
+            assert_eq!(reached, to);
+            assert!(longest <= 256 << 10, "{longest}");
+        }
+    }
 }

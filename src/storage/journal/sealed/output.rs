@@ -23,12 +23,17 @@ use crate::{
 /// A chunk of a table ends, and the next one starts, at this many raw bytes.
 const CHUNK_BYTES: usize = 8 << 10;
 
+/// The file is synced whenever this many bytes were written: the sync of an append waits for what
+/// the disk is being given meanwhile, and should not wait for a whole file.
+const SYNC_BYTES: u64 = 512 << 10;
+
 /// A file that is being written.
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
     file: File,
     offset: u64,
+    synced: u64,
     checksum: Checksum,
     stored: Vec<u8>,
 }
@@ -39,7 +44,7 @@ impl Output {
         let file = files::create_truncated(path);
         let file = file.map_err(|source| Error::io("create", path, source))?;
         let (path, checksum) = (path.to_path_buf(), checksum.clone());
-        Ok(Output { path, file, offset: 0, checksum, stored: Vec::new() })
+        Ok(Output { path, file, offset: 0, synced: 0, checksum, stored: Vec::new() })
     }
 
     /// The length of the file so far.
@@ -52,6 +57,9 @@ impl Output {
         let written = self.file.write_all_at(bytes, self.offset);
         written.map_err(|source| Error::io("write", &self.path, source))?;
         self.offset += bytes.len() as u64;
+        if self.offset - self.synced >= SYNC_BYTES {
+            self.sync()?;
+        }
         Ok(())
     }
 
@@ -90,8 +98,9 @@ impl Output {
         Ok((!chunks.is_empty()).then(|| table::encode(&chunks)))
     }
 
-    /// Makes the bytes durable.
-    pub(super) fn sync(&self) -> Result<(), Error> {
+    /// Makes the bytes so far durable.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        self.synced = self.offset;
         if defect::has(Defect::SealedUnsynced) {
             return Ok(());
         }
