@@ -34,6 +34,7 @@ mod tests;
 
 use std::{
     fs::File,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::OnceLock,
@@ -149,25 +150,40 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error>
 
 fn error_of(error: sled::Error) -> Error {
     match error {
-        sled::Error::Io(source) => Error::io("read or write", "the directory trees", source),
+        sled::Error::Io(source) => failed(match source.raw_os_error() {
+            // A clone of sled's error has only the text of the system's error.
+            None if !is_held_lock(&source) => system_error(&source.to_string()).unwrap_or(source),
+            _ => source,
+        }),
         other => Error::corrupted("the directory trees", None, other.to_string()),
     }
 }
 
 /// sled unwraps some I/O errors: the text of the panic contains the system's message.
 fn error_of_panic(text: &str) -> Error {
-    let code = text.split_once("Os { code: ").and_then(|(_, rest)| rest.split(',').next());
-    match code.and_then(|code| code.parse().ok()) {
-        Some(code) => Error::io(
-            "read or write",
-            "the directory trees",
-            std::io::Error::from_raw_os_error(code),
-        ),
+    match system_error(text) {
+        Some(source) => failed(source),
         None => {
             let reason = format!("the storage engine stopped: {text}");
             Error::corrupted("the directory trees", None, reason)
         }
     }
+}
+
+/// Whether the file is locked: sled reports that only in the text of the error.
+fn is_held_lock(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::io("read or write", "the directory trees", source)
+}
+
+/// The system's error in the debug text of an error.
+fn system_error(text: &str) -> Option<io::Error> {
+    let (_, rest) = text.split_once("Os { code: ")?;
+    let code = rest.split(',').next()?.parse().ok()?;
+    Some(io::Error::from_raw_os_error(code))
 }
 
 fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {

@@ -18,7 +18,7 @@ use crate::{
     codec::{FORMAT_VERSION, checksum::Checksum},
     storage::{
         files,
-        trees::{SEGMENT_BYTES, Trees, close, guarded},
+        trees::{SEGMENT_BYTES, Trees, close, guarded, is_held_lock},
     },
     sync::thread,
 };
@@ -179,8 +179,6 @@ fn sync_files(directory: &Path) -> Result<(), Error> {
     files::sync_directory(directory)
 }
 
-/// sled reports a held lock only in the text of an I/O error.
 fn is_lock(error: &Error) -> bool {
-    let text = "could not acquire lock";
-    matches!(error, Error::Io { source, .. } if source.to_string().contains(text))
+    matches!(error, Error::Io { source, .. } if is_held_lock(source))
 }

@@ -1,5 +1,6 @@
 //! The trees in a separate directory: windows, discards, large events, damage.
 
+mod errors;
 mod refresh;
 mod runs;
 
