@@ -67,7 +67,13 @@ impl Storage {
         path: &Path,
         options: StorageOptions,
     ) -> Result<Arc<Storage>, Error> {
-        open_reading(path, options)
+        loop {
+            match open_reading(path, options.clone()) {
+                // The store was moved meanwhile: nothing is open yet that could be closed.
+                Err(Error::Closed) => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// Opens the store at `path`, or creates it.

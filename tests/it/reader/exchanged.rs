@@ -214,3 +214,28 @@ fn a_reader_of_a_backup_goes_on_when_the_backup_is_continued() {
         }
     }
 }
+
+#[test]
+fn an_open_amid_a_move_finds_the_store_or_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = options().open(&path).unwrap();
+    numbered::append(&store, 1..=EVENTS / 4);
+    store.close().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let aside = path.with_extension("aside");
+            while !is_over.load(Ordering::Relaxed) {
+                fs::rename(&path, &aside).unwrap();
+                thread::yield_now();
+                fs::rename(&aside, &path).unwrap();
+                thread::sleep(Duration::from_micros(300));
+            }
+        });
+        let opens = (0..500).map(|_| Reader::open(&path).err().map(|error| error.code()));
+        let odd = opens.flatten().find(|code| *code != ErrorCode::Io);
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(odd, None);
+    });
+}
