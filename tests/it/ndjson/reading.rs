@@ -36,6 +36,16 @@ fn metadata_may_be_missing() {
 }
 
 #[test]
+fn an_id_may_have_any_form_of_a_uuid() {
+    let plain = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let with = |id: &str| line(&[("id", &format!("\"{id}\""))]);
+    let (short, urn) = (plain.replace('-', ""), format!("urn:uuid:{plain}"));
+    for form in [plain.to_uppercase(), short, format!("{{{plain}}}"), urn] {
+        check_export(with(&form), &(with(plain) + "\n"));
+    }
+}
+
+#[test]
 fn data_may_be_any_value_and_is_kept_byte_for_byte() {
     let values = [
         "null",
