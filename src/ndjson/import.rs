@@ -83,6 +83,8 @@ struct Import<'a> {
     /// The stored events to compare the next lines with.
     stored: Option<Events>,
     batch: Batch,
+    /// Where the first `event_id` of the batch is: its line, and its offset there.
+    start: (u64, usize),
     /// The line whose event id is in use.
     fault_line: Option<u64>,
     fault: Option<ImportFault>,
@@ -93,7 +95,8 @@ impl<'a> Import<'a> {
         let report = ImportReport { dry_run: options.is_dry_run, ..ImportReport::default() };
         let batch = Batch::default();
         let (next, stored, fault_line, fault) = (None, None, None, None);
-        Import { store, options, report, head: 0, next, stored, batch, fault_line, fault }
+        let (head, start) = (0, (0, 0));
+        Import { store, options, report, head, next, stored, batch, start, fault_line, fault }
     }
 
     fn run(&mut self, reader: impl Read) -> Result<(), Error> {
@@ -158,9 +161,13 @@ impl<'a> Import<'a> {
                 return self.compare(&line, event_id, number);
             }
         }
+        let offset = line.event_id_fault(String::new()).offset;
         let (stream, event) = line.into_event();
         if self.batch.is_full_for(&stream, &event) {
             self.write_batch()?;
+        }
+        if self.batch.events() == 0 {
+            self.start = (number, offset);
         }
         self.batch.push(&stream, event, number);
         Ok(())
@@ -205,11 +212,22 @@ impl<'a> Import<'a> {
             let head = keeps_positions.then_some(self.head);
             let written =
                 self.store.append_contents(Contents::of_units(units), head).map_err(failed);
-            if let Err(Error::DuplicateEventId { id, .. }) = &written {
-                // The last line with this id: an earlier one may be its first use.
-                self.fault_line = lines.iter().rev().find(|(known, _)| known == id).map(|l| l.1);
-            }
-            let written = written?;
+            let written = match written {
+                Err(Error::InvalidArgument { .. })
+                    if keeps_positions && self.store.head()? != self.head =>
+                {
+                    return Err(self.overtaken()?);
+                }
+                Err(error) => {
+                    if let Error::DuplicateEventId { id, .. } = &error {
+                        // The last line with this id: an earlier one may be its first use.
+                        let mut lines = lines.iter().rev();
+                        self.fault_line = lines.find(|(known, _)| known == id).map(|l| l.1);
+                    }
+                    return Err(error);
+                }
+                Ok(written) => written,
+            };
             if written.is_replay {
                 if keeps_positions {
                     let position = written.appended.first().map(|first| *first.positions().start());
@@ -224,6 +242,18 @@ impl<'a> Import<'a> {
         self.report.events += count;
         self.head = self.head.saturating_add(count);
         Ok(())
+    }
+
+    /// The error if others have appended since this import began.
+    fn overtaken(&mut self) -> Result<Error, Error> {
+        let (found, expected) = (self.head.saturating_add(1), self.store.head()?.saturating_add(1));
+        self.fault = Some(ImportFault::EventId { found, expected });
+        let (line, offset) = self.start;
+        let reason = format!(
+            "event_id {found} does not follow: expected {expected}, because others have appended \
+             during the import"
+        );
+        Ok(at_line(line, Fault { offset, reason }))
     }
 
     fn report_progress(&self, bytes: u64) {

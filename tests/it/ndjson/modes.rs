@@ -2,7 +2,9 @@
 
 use std::io::{self, Read};
 
-use annals::{Error, EventStore, ImportFault, ImportMode, ImportOptions, TornTail};
+use annals::{
+    Error, EventStore, ExpectedVersion, ImportFault, ImportMode, ImportOptions, NewEvent, TornTail,
+};
 
 use crate::support::lines::{
     assert_fault, check_fault, check_fault_in, export, import, line, numbered, store_of,
@@ -31,6 +33,35 @@ fn faithful_refuses_an_event_id_that_does_not_follow() {
     let options = mode(ImportMode::Faithful);
     let again = line(&[("event_id", "<!>3")]);
     check_fault_in(&store_of(numbered(1..=3)), &again, "does not follow: expected 4", &options);
+}
+
+/// Appends an event before it supplies its text.
+struct Late<'a>(&'a EventStore, Option<&'a [u8]>);
+
+impl Read for Late<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(text) = self.1.take() else { return Ok(0) };
+        let event = NewEvent::json("T", &1).unwrap();
+        self.0.append("other", ExpectedVersion::Any, [event]).unwrap();
+        buffer[..text.len()].copy_from_slice(text);
+        Ok(text.len())
+    }
+}
+
+#[test]
+fn an_import_that_others_overtake_names_the_line_that_does_not_follow() {
+    for mode_of in [ImportMode::Faithful, ImportMode::Resume] {
+        let store = store_of(numbered(1..=3));
+        let text = numbered(4..=6);
+        let late = Late(&store, Some(text.as_bytes()));
+        let failure = store.import_ndjson(late, &mode(mode_of)).unwrap_err();
+        let reason = "line 1, column 14: event_id 4 does not follow: expected 5, because others \
+                      have appended during the import";
+        assert_eq!(failure.to_string(), reason);
+        let fault = ImportFault::EventId { found: 4, expected: 5 };
+        assert_eq!((failure.line, failure.fault), (Some(1), Some(fault)));
+        assert_eq!((failure.report.events, store.head().unwrap()), (0, 4));
+    }
 }
 
 #[test]
