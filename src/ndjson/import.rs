@@ -220,9 +220,9 @@ impl<'a> Import<'a> {
                 }
                 Err(error) => {
                     if let Error::DuplicateEventId { id, .. } = &error {
-                        // The last line with this id: an earlier one may be its first use.
-                        let mut lines = lines.iter().rev();
-                        self.fault_line = lines.find(|(known, _)| known == id).map(|l| l.1);
+                        // If the id occurs more than once, its first use is not at fault.
+                        let with_id = lines.iter().filter(|(known, _)| known == id);
+                        self.fault_line = with_id.take(2).last().map(|line| line.1);
                     }
                     return Err(error);
                 }

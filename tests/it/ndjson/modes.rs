@@ -124,10 +124,12 @@ fn append_skips_a_batch_that_is_there() {
 fn a_used_id_is_an_error() {
     let in_part = line(&[ID]) + "\n" + &line(&[]) + "\n";
     let twice = line(&[ID]) + "\n" + &line(&[("event_id", "2"), ID]) + "\n";
+    let often = twice.clone() + &line(&[ID]) + "\n";
     let late = "\n\n".to_owned() + &line(&[]) + "\n" + &line(&[ID]) + "\n";
     for (store, text, at) in [
         (store_of(line(&[ID])), in_part, 1),
         (EventStore::in_memory().unwrap(), twice, 2),
+        (EventStore::in_memory().unwrap(), often, 2),
         (store_of(line(&[ID])), late, 4),
         (store_of(line(&[ID])), line(&[ID, ("data", "[\"other\"]")]), 1),
     ] {
