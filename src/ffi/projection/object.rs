@@ -27,7 +27,8 @@ pub struct annals_projection {
 }
 
 /// Calls share the handle, so that the position can be read while the projection runs. Calls that
-/// change the projection hold `pulled`.
+/// change the projection hold `pulled`; the position is read from `table`, so that no read makes
+/// such a call fail.
 #[derive(Debug)]
 pub(in crate::ffi) struct Projected {
     pub(super) store: Arc<SharedStore>,
@@ -80,13 +81,8 @@ impl Projected {
     }
 
     fn position(&self) -> u64 {
-        if let Some(live) = self.live.get() {
-            return live.position().max(self.table.position());
-        }
-        match self.alone().as_deref() {
-            Ok(Some(pulled)) => pulled.position(),
-            _ => self.table.position(),
-        }
+        let noted = self.table.position();
+        self.live.get().map_or(noted, |live| live.position().max(noted))
     }
 
     /// Whether the projection is running, and if not, why.

@@ -158,6 +158,7 @@ pub unsafe extern "C" fn annals_projection_live(
                 }
                 let failure = Fault::from(error);
                 projected.note_failure(Some(failure.clone()));
+                projected.table.note_position(projection.position());
                 Err(failure)
             }
         }

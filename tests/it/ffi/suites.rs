@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// Each is a program whose exit code says whether all of it held.
-const SUITES: [&str; 15] = [
+const SUITES: [&str; 16] = [
     "store",
     "append",
     "batch",
@@ -26,6 +26,7 @@ const SUITES: [&str; 15] = [
     "saved",
     "subscribe",
     "projection",
+    "watched",
     "ndjson",
     "threads",
     "fork",

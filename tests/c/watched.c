@@ -1,0 +1,61 @@
+/* Projections that another thread watches. */
+
+#include "check.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef struct watch {
+  annals_projection *projection;
+  atomic_bool is_over;
+  int seen;
+} watch;
+
+static annals_projection *projection_of(annals_store *store) {
+  annals_error *error = NULL;
+  annals_projection *projection = NULL;
+  OK(annals_projection_new(store, "watched", NT, &projection, &error));
+  return projection;
+}
+
+static int32_t count(void *user_data, const annals_event *event) {
+  (void)event;
+  ((watch *)user_data)->seen++;
+  return 0;
+}
+
+static void *read_the_position(void *argument) {
+  watch *with = argument;
+  uint64_t last = 0;
+  while (!with->is_over) {
+    uint64_t position = annals_projection_position(with->projection);
+    CHECK(position >= last);
+    CHECK(annals_projection_state(with->projection, NULL) == ANNALS_OK);
+    last = position;
+  }
+  return NULL;
+}
+
+/* Reading the position is no use of the projection that makes another call on it fail. */
+static void a_call_succeeds_while_the_position_is_read(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  watch with = {projection_of(store), false, 0};
+  pthread_t reader;
+  OK(annals_projection_when(with.projection, "T", NT, count, &with, NULL, &error));
+  CHECK(pthread_create(&reader, NULL, read_the_position, &with) == 0);
+  for (int call = 1; call <= 20000; call++) {
+    if (call % 1000 == 0) append(store, "s", call % 2000 == 0 ? "T" : "U", "1");
+    OK(annals_projection_catch_up(with.projection, NULL, &error));
+    CHECK(annals_projection_position(with.projection) == (uint64_t)call / 1000);
+  }
+  with.is_over = true;
+  CHECK(pthread_join(reader, NULL) == 0 && with.seen == 10);
+  annals_projection_free(with.projection);
+  close_store(store);
+}
+
+int main(void) {
+  a_call_succeeds_while_the_position_is_read();
+  return 0;
+}
