@@ -1,4 +1,4 @@
-/* Projections that another thread watches. */
+/* Projections that another thread watches, or that are freed while they go live. */
 
 #include "check.h"
 
@@ -8,7 +8,7 @@
 typedef struct watch {
   annals_projection *projection;
   atomic_bool is_over;
-  int seen;
+  int seen, destroyed;
 } watch;
 
 static annals_projection *projection_of(annals_store *store) {
@@ -22,6 +22,10 @@ static int32_t count(void *user_data, const annals_event *event) {
   (void)event;
   ((watch *)user_data)->seen++;
   return 0;
+}
+
+static void destroy(void *user_data) {
+  ((watch *)user_data)->destroyed++;
 }
 
 static void *read_the_position(void *argument) {
@@ -40,7 +44,7 @@ static void *read_the_position(void *argument) {
 static void a_call_succeeds_while_the_position_is_read(void) {
   annals_error *error = NULL;
   annals_store *store = in_memory();
-  watch with = {projection_of(store), false, 0};
+  watch with = {projection_of(store), false, 0, 0};
   pthread_t reader;
   OK(annals_projection_when(with.projection, "T", NT, count, &with, NULL, &error));
   CHECK(pthread_create(&reader, NULL, read_the_position, &with) == 0);
@@ -55,7 +59,30 @@ static void a_call_succeeds_while_the_position_is_read(void) {
   close_store(store);
 }
 
+static int32_t free_inside(void *user_data, const annals_event *event) {
+  watch *with = user_data;
+  (void)event;
+  with->seen++;
+  annals_projection_free(with->projection);
+  return 0;
+}
+
+/* The callback that frees the projection has not failed. */
+static void a_callback_may_free_a_projection_that_goes_live(void) {
+  annals_error *error = NULL;
+  annals_store *store = in_memory();
+  watch with = {projection_of(store), false, 0, 0};
+  append(store, "s", "T", "1");
+  append(store, "s", "T", "2");
+  OK(annals_projection_when(with.projection, "T", NT, free_inside, &with, destroy, &error));
+  OK(annals_projection_live(with.projection, &error));
+  append(store, "s", "T", "3");
+  CHECK(with.seen == 1 && with.destroyed == 1);
+  close_store(store);
+}
+
 int main(void) {
   a_call_succeeds_while_the_position_is_read();
+  a_callback_may_free_a_projection_that_goes_live();
   return 0;
 }

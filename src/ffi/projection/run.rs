@@ -144,7 +144,9 @@ pub unsafe extern "C" fn annals_projection_live(
         let mut place = projected.alone()?;
         let Some(pulled) = place.as_mut() else { return Ok(projected.resume(Start::AtFailure)?.1) };
         let (_, status) = projected.pull(pulled)?;
-        let Some(pulled) = place.take_if(|_| status == ANNALS_OK) else { return Ok(status) };
+        // A callback may have freed the projection.
+        let goes_live = status == ANNALS_OK && !projected.table.is_over();
+        let Some(pulled) = place.take_if(|_| goes_live) else { return Ok(status) };
         match pulled.live() {
             Ok(live) => {
                 // Nothing else sets it: this call holds the lock.
