@@ -2382,7 +2382,8 @@ ANNALS_NOEXCEPT;
  * @param projection The projection.
  * @param err Receives an error object on failure. May be NULL.
  * @return ANNALS_OK; ANNALS_DONE if a callback stopped it: the next call of this function resumes
- * after that event, whether or not the projection was live by then; otherwise as
+ * after that event, whether or not the projection was live by then; ANNALS_E_READ_ONLY if the
+ * store is a reader, which sees no appends: call annals_projection_catch_up instead; otherwise as
  * annals_projection_catch_up.
  *
  * Threads: any, one call at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0

@@ -1286,7 +1286,8 @@ class projection {
   }
 
   /// Catches up, and from then on follows every append, unless a handler stops the projection
-  /// first. A projection that is already live and has stopped resumes where it stopped.
+  /// first. A projection that is already live and has stopped resumes where it stopped. A
+  /// projection of a reader cannot be live: this fails with ANNALS_E_READ_ONLY.
   returned<void> live() {
     detail::failure failure;
     // A handler may destroy this object during the call.

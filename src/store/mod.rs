@@ -262,6 +262,12 @@ impl EventStore {
         }
     }
 
+    /// Whether this is a reader in the form that C uses for stores and readers.
+    #[cfg(feature = "capi")]
+    pub(crate) fn is_reader(&self) -> bool {
+        self.storage().is_reading()
+    }
+
     /// The thread that commits submitted batches and runs handlers for them.
     #[cfg(feature = "capi")]
     pub(crate) fn own_thread(&self) -> OwnThread {

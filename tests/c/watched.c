@@ -1,4 +1,4 @@
-/* Projections that another thread watches, or that are freed while they go live. */
+/* Projections that another thread watches, that are freed while they go live, and of readers. */
 
 #include "check.h"
 
@@ -81,8 +81,32 @@ static void a_callback_may_free_a_projection_that_goes_live(void) {
   close_store(store);
 }
 
+/* No append brings the projection of a reader up to date. */
+static void a_projection_of_a_reader_is_pulled(void) {
+  annals_error *error = NULL;
+  annals_store *store = NULL, *reader = NULL;
+  watch with = {NULL, false, 0, 0};
+  OK(annals_open("read.annals", NT, NULL, &store, &error));
+  OK(annals_reader_open("read.annals", NT, &reader, &error));
+  append(store, "s", "T", "1");
+  with.projection = projection_of(reader);
+  OK(annals_projection_when(with.projection, "T", NT, count, &with, NULL, &error));
+  REFUSED(ANNALS_E_READ_ONLY, "annals_projection_catch_up",
+          annals_projection_live(with.projection, &error));
+  CHECK(with.seen == 0);
+  for (int seen = 1; seen < 3; seen++) {
+    OK(annals_projection_catch_up(with.projection, NULL, &error));
+    CHECK(with.seen == seen && annals_projection_position(with.projection) == (uint64_t)seen);
+    append(store, "s", "T", "1");
+  }
+  annals_projection_free(with.projection);
+  close_store(reader);
+  close_store(store);
+}
+
 int main(void) {
   a_call_succeeds_while_the_position_is_read();
   a_callback_may_free_a_projection_that_goes_live();
+  a_projection_of_a_reader_is_pulled();
   return 0;
 }

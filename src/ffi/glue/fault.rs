@@ -12,7 +12,7 @@ use crate::ffi::{
     status::{
         ANNALS_E_BUSY, ANNALS_E_CALLBACK, ANNALS_E_CONDITION, ANNALS_E_CORRUPT, ANNALS_E_FORKED,
         ANNALS_E_INVALID_ARGUMENT, ANNALS_E_MISUSE, ANNALS_E_NO_MEMORY, ANNALS_E_PANIC,
-        ANNALS_E_UNSUPPORTED, ANNALS_E_VERSION_CONFLICT, annals_status,
+        ANNALS_E_READ_ONLY, ANNALS_E_UNSUPPORTED, ANNALS_E_VERSION_CONFLICT, annals_status,
     },
 };
 use crate::{AppendError, Error, FailedCondition, Finding, ImportError};
@@ -80,6 +80,13 @@ impl Details {
 
     pub(in crate::ffi) fn live() -> Fault {
         Details::new(ANNALS_E_BUSY, "the projection is live: make a new one for this")
+    }
+
+    /// A live projection follows the appends of its own store, and a reader has none.
+    pub(in crate::ffi) fn never_live() -> Fault {
+        let advice = "call annals_projection_catch_up instead";
+        let reason = format_args!("a projection of a reader cannot be live: {advice}");
+        Details::new(ANNALS_E_READ_ONLY, reason)
     }
 
     pub(in crate::ffi) fn forked() -> Fault {

@@ -123,7 +123,8 @@ pub unsafe extern "C" fn annals_projection_catch_up(
 /// @param projection The projection.
 /// @param err Receives an error object on failure. May be NULL.
 /// @return ANNALS_OK; ANNALS_DONE if a callback stopped it: the next call of this function resumes
-/// after that event, whether or not the projection was live by then; otherwise as
+/// after that event, whether or not the projection was live by then; ANNALS_E_READ_ONLY if the
+/// store is a reader, which sees no appends: call annals_projection_catch_up instead; otherwise as
 /// annals_projection_catch_up.
 ///
 /// Threads: any, one call at a time. Blocking: may read files, and runs callbacks. Since: 0.1.0
@@ -141,6 +142,9 @@ pub unsafe extern "C" fn annals_projection_live(
     guard::call(err, || {
         // SAFETY: the caller upholds this function's contract.
         let projected = unsafe { handle::shared(projection.cast_const()) }?;
+        if projected.store.events.is_reader() {
+            return Err(Details::never_live());
+        }
         let mut place = projected.alone()?;
         let Some(pulled) = place.as_mut() else { return Ok(projected.resume(Start::AtFailure)?.1) };
         let (_, status) = projected.pull(pulled)?;
@@ -154,13 +158,13 @@ pub unsafe extern "C" fn annals_projection_live(
                 Ok(projected.status())
             }
             Err(LiveError { error, projection }) => {
+                projected.table.note_position(projection.position());
                 *place = Some(*projection);
                 if projected.table.has_stopped() {
                     return Ok(ANNALS_DONE);
                 }
                 let failure = Fault::from(error);
                 projected.note_failure(Some(failure.clone()));
-                projected.table.note_position(projection.position());
                 Err(failure)
             }
         }
