@@ -860,7 +860,7 @@ ANNALS_NOEXCEPT;
  * Returns the value with which a callback made the call fail with ANNALS_E_CALLBACK.
  *
  * @param error An error object, or NULL.
- * @return The value, which is negative; 0 if no callback failed.
+ * @return The value: negative, or anything but 0 from an upcaster. 0 if no callback failed.
  *
  * Threads: any. Blocking: never. Since: 0.1.0
  */
@@ -2253,15 +2253,16 @@ uint64_t annals_projection_position(const struct annals_projection *projection)
 ANNALS_NOEXCEPT;
 
 /**
- * Stops and frees a projection. It waits for a callback that is running on another thread, then
- * calls `destroy` for all user data. When it returns, no callback is running, and none will run.
- * If one of its own callbacks calls it, or a callback that one of its own waits for, it does not
- * wait: its own callback is then the last one, and the cleanup follows when that callback returns.
+ * Stops and frees a projection. It waits for a callback that an append runs on another thread,
+ * then calls `destroy` for all user data. When it returns, no callback is running, and none will
+ * run. If one of its own callbacks calls it, or a callback that one of its own waits for, it does
+ * not wait: its own callback is then the last one, and the cleanup follows when that callback
+ * returns.
  *
  * @param projection The projection. NULL is a no-op.
  *
- * Threads: any; no other thread may be using the projection, except in its callbacks. Blocking:
- * waits for a callback. Since: 0.1.0
+ * Threads: any; no other thread may be inside a call on the projection, but appends may be running
+ * its callbacks. Blocking: waits for a callback. Since: 0.1.0
  */
 ANNALS_API
 void annals_projection_free(struct annals_projection *projection)

@@ -290,7 +290,7 @@ pub unsafe extern "C" fn annals_error_line(
 /// Returns the value with which a callback made the call fail with ANNALS_E_CALLBACK.
 ///
 /// @param error An error object, or NULL.
-/// @return The value, which is negative; 0 if no callback failed.
+/// @return The value: negative, or anything but 0 from an upcaster. 0 if no callback failed.
 ///
 /// Threads: any. Blocking: never. Since: 0.1.0
 ///

@@ -151,15 +151,16 @@ pub unsafe extern "C" fn annals_projection_position(projection: *const annals_pr
     })
 }
 
-/// Stops and frees a projection. It waits for a callback that is running on another thread, then
-/// calls `destroy` for all user data. When it returns, no callback is running, and none will run.
-/// If one of its own callbacks calls it, or a callback that one of its own waits for, it does not
-/// wait: its own callback is then the last one, and the cleanup follows when that callback returns.
+/// Stops and frees a projection. It waits for a callback that an append runs on another thread,
+/// then calls `destroy` for all user data. When it returns, no callback is running, and none will
+/// run. If one of its own callbacks calls it, or a callback that one of its own waits for, it does
+/// not wait: its own callback is then the last one, and the cleanup follows when that callback
+/// returns.
 ///
 /// @param projection The projection. NULL is a no-op.
 ///
-/// Threads: any; no other thread may be using the projection, except in its callbacks. Blocking:
-/// waits for a callback. Since: 0.1.0
+/// Threads: any; no other thread may be inside a call on the projection, but appends may be running
+/// its callbacks. Blocking: waits for a callback. Since: 0.1.0
 ///
 /// # Safety
 /// `projection` is NULL or a projection, and is not used again.
