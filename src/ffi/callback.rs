@@ -68,10 +68,11 @@ impl Callback {
         Callback { call, user_data: UserData { pointer: user_data, destroy } }
     }
 
-    pub(in crate::ffi) fn check(&self) -> Result<(), Fault> {
+    /// Rejects a callback that is NULL. `name` is that of the argument.
+    pub(in crate::ffi) fn check(&self, name: &str) -> Result<(), Fault> {
         match self.call {
             Some(_) => Ok(()),
-            None => Err(Details::invalid("handler", "it is NULL")),
+            None => Err(Details::invalid(name, "it is NULL")),
         }
     }
 

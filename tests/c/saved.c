@@ -111,6 +111,8 @@ static void a_stream_is_seen_as_it_was(void) {
   EXPECT(ANNALS_E_INVALID_ARGUMENT,
          annals_reconstruct_state(store, "account", NT, ANNALS_UP_TO_TIMESTAMP, INT64_MAX, apply,
                                   &with, &error));
+  REFUSED(ANNALS_E_INVALID_ARGUMENT, "invalid apply",
+          annals_reconstruct_state(store, "account", NT, 0, 0, NULL, &with, &error));
   close_store(store);
 }
 

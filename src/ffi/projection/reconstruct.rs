@@ -127,7 +127,7 @@ pub unsafe extern "C" fn annals_reconstruct_state(
         // SAFETY: the caller upholds this function's contract.
         let (store, stream) =
             unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
-        callback.check()?;
+        callback.check("apply")?;
         let up_to = self::up_to(up_to_kind, up_to)?;
         let mut events = events_up_to(&store, stream, up_to);
         Ok(replay(&store, &mut events, &callback)?.0)
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn annals_reconstruct_state_versioned(
         // SAFETY: the caller upholds this function's contract.
         let (store, stream) =
             unsafe { (handle::shared(store)?, arguments::text(stream, len, "stream id")?) };
-        callback.check()?;
+        callback.check("apply")?;
         let mut events = events_up_to(&store, stream, self::up_to(up_to_kind, up_to)?);
         let (status, mut last) = replay(&store, &mut events, &callback)?;
         for event in events {

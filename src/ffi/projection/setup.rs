@@ -106,7 +106,7 @@ pub unsafe extern "C" fn annals_projection_when(
             let projected = handle::shared(projection.cast_const())?;
             (projected, arguments::text(r#type, len, "event type")?)
         };
-        callback.check()?;
+        callback.check("handler")?;
         check_name("event type", "event type (bytes)", event_type)?;
         let mut pulled = projected.alone()?;
         let Some(pulled) = pulled.as_mut() else {
