@@ -1160,19 +1160,42 @@ class kept {
   }
 
   void rethrow() const {
-    std::exception_ptr thrown;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      thrown = thrown_;
+    if (const std::exception_ptr thrown = get()) std::rethrow_exception(thrown);
+  }
+
+  /// Makes a call that may run handlers, and rethrows what one of them has thrown. A handler may
+  /// destroy the projection meanwhile, so the pointer is copied.
+  template <class Call>
+  static annals_status during(const std::shared_ptr<kept> owner, Call &&call) {
+    if (!owner) return call();
+    // What stopped the projection before is not what stops it now.
+    const std::exception_ptr earlier = owner->get();
+    owner->keep(nullptr);
+    const annals_status status = call();
+    if (status == ANNALS_E_CALLBACK) {
+      owner->rethrow();
+    } else if (status < 0 && earlier) {
+      // The call was refused: the projection is still stopped.
+      owner->keep(earlier);
     }
-    if (thrown) std::rethrow_exception(thrown);
+    return status;
   }
 
  private:
+  std::exception_ptr get() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return thrown_;
+  }
+
   mutable std::mutex mutex_;
   std::exception_ptr thrown_;
 #else
   void rethrow() const noexcept {}
+
+  template <class Call>
+  static annals_status during(const std::shared_ptr<kept> &, Call &&call) {
+    return call();
+  }
 #endif
 };
 
@@ -1276,12 +1299,10 @@ class projection {
   /// stopped. Returns by how many events the projection advanced.
   returned<std::uint64_t> catch_up() {
     detail::failure failure;
-    // A handler may destroy this object during the call.
-    const std::shared_ptr<const detail::kept> kept = kept_;
     std::uint64_t processed = 0;
-    const annals_status status =
-        annals_projection_catch_up(raw_.get(), &processed, failure.out());
-    rethrow(status, kept);
+    const annals_status status = detail::kept::during(kept_, [&] {
+      return annals_projection_catch_up(raw_.get(), &processed, failure.out());
+    });
     return failure.or_else<std::uint64_t>(status, [&] { return processed; });
   }
 
@@ -1290,22 +1311,16 @@ class projection {
   /// projection of a reader cannot be live: this fails with ANNALS_E_READ_ONLY.
   returned<void> live() {
     detail::failure failure;
-    // A handler may destroy this object during the call.
-    const std::shared_ptr<const detail::kept> kept = kept_;
-    const annals_status status = annals_projection_live(raw_.get(), failure.out());
-    rethrow(status, kept);
-    return failure.or_nothing(status);
+    return failure.or_nothing(detail::kept::during(
+        kept_, [&] { return annals_projection_live(raw_.get(), failure.out()); }));
   }
 
   /// Resumes a live projection after the event at which a handler failed: the handler does not
   /// receive that event again. If no handler failed, nothing is skipped.
   returned<void> resume_after() {
     detail::failure failure;
-    // A handler may destroy this object during the call.
-    const std::shared_ptr<const detail::kept> kept = kept_;
-    const annals_status status = annals_projection_resume_after(raw_.get(), failure.out());
-    rethrow(status, kept);
-    return failure.or_nothing(status);
+    return failure.or_nothing(detail::kept::during(
+        kept_, [&] { return annals_projection_resume_after(raw_.get(), failure.out()); }));
   }
 
   /// The position of the last event that was applied or skipped.
@@ -1331,7 +1346,7 @@ class projection {
   returned<void> check() const {
     detail::failure failure;
     const annals_status status = annals_projection_state(raw_.get(), failure.out());
-    rethrow(status, kept_);
+    if (status == ANNALS_E_CALLBACK) kept_->rethrow();
     return failure.or_nothing(status);
   }
 
@@ -1374,11 +1389,6 @@ class projection {
   }
 
  private:
-  /// Rethrows the exception of a handler, if it caused the status.
-  static void rethrow(annals_status status, const std::shared_ptr<const detail::kept> &kept) {
-    if (status == ANNALS_E_CALLBACK) kept->rethrow();
-  }
-
   std::shared_ptr<detail::kept> kept_;
   detail::owned<annals_projection> raw_;
 };

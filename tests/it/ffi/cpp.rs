@@ -9,8 +9,13 @@ const STRICT: [&str; 4] = ["-Wconversion", "-Wshadow", "-Wundef", "-Wnon-virtual
 const SIGABRT: i32 = 6;
 
 /// The programs with exceptions, each with its sources.
-const SUITES: [&[&str]; 4] =
-    [&["suite.cpp", "other.cpp"], &["derived.cpp"], &["values.cpp"], &["mixed.cpp", "without.cpp"]];
+const SUITES: [&[&str]; 5] = [
+    &["suite.cpp", "other.cpp"],
+    &["derived.cpp"],
+    &["failures.cpp"],
+    &["values.cpp"],
+    &["mixed.cpp", "without.cpp"],
+];
 
 fn sources(names: &[&str]) -> Vec<std::path::PathBuf> {
     names.iter().map(|name| root().join("tests/cpp").join(name)).collect()
