@@ -1841,11 +1841,13 @@ class store {
     return failure.or_else<std::uint64_t>(status, [&] { return events; });
   }
 
-  /// Writes every event as NDJSON. If the output stream fails, the call fails with
-  /// ANNALS_E_CALLBACK.
+  /// Writes every event as NDJSON, and flushes the output stream. If the stream fails, the call
+  /// fails with ANNALS_E_CALLBACK.
   returned<std::uint64_t> export_ndjson(std::ostream &out) const {
     return export_ndjson([&out](std::string_view piece) -> std::int32_t {
       out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
+      // What its buffer still holds could be lost after this call has succeeded.
+      out.flush();
       return out.good() ? 0 : -1;
     });
   }
@@ -1879,7 +1881,8 @@ class store {
     const auto fill = [&in](span<char> buffer, std::size_t *out_len) -> std::int32_t {
       in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
       *out_len = static_cast<std::size_t>(in.gcount());
-      return in.bad() ? -1 : 0;
+      // At the end of its input, a stream fails as well.
+      return in.bad() || (in.fail() && !in.eof()) ? -1 : 0;
     };
     return import_by(fill, mode, flags);
   }

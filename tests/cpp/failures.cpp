@@ -2,6 +2,8 @@
 
 #include <annals.hpp>
 
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "check.hpp"
@@ -37,8 +39,29 @@ static void an_exception_is_reported_for_its_own_event_only(bool is_live) {
   CHECK(projection.catch_up() == 1 && !projection.has_stopped());
 }
 
+static void a_stream_that_was_never_opened_is_an_error() {
+  annals::store store = annals::store::in_memory();
+  std::ifstream missing("no/such/file");
+  CHECK(thrown([&] { store.import_ndjson(missing); }).status() == ANNALS_E_CALLBACK);
+  std::istringstream empty;
+  CHECK(store.import_ndjson(empty) == 0 && store.import_ndjson(empty) == 0);
+  store.append("s", 0, annals::new_event("T", "1"));
+  std::ofstream nowhere("no/such/file");
+  CHECK(thrown([&] { store.export_ndjson(nowhere); }).status() == ANNALS_E_CALLBACK);
+}
+
+/* The bytes are few enough to stay in the buffer of the stream. */
+static void an_export_to_a_full_disk_is_an_error() {
+  annals::store store = annals::store::in_memory();
+  store.append("s", 0, annals::new_event("T", "1"));
+  std::ofstream full("/dev/full");
+  CHECK(thrown([&] { store.export_ndjson(full); }).status() == ANNALS_E_CALLBACK);
+}
+
 int main() {
   an_exception_is_reported_for_its_own_event_only(false);
   an_exception_is_reported_for_its_own_event_only(true);
+  a_stream_that_was_never_opened_is_an_error();
+  an_export_to_a_full_disk_is_an_error();
   return 0;
 }
