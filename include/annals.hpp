@@ -501,7 +501,7 @@ class new_event {
                   std::optional<std::chrono::minutes> utc_offset = std::chrono::minutes(0)) & {
     flags_ |= ANNALS_EVENT_HAS_TIMESTAMP;
     timestamp_us_ = time.time_since_epoch().count();
-    offset_ = utc_offset ? static_cast<std::int32_t>(utc_offset->count()) : ANNALS_OFFSET_NAIVE;
+    offset_ = utc_offset ? fitted(utc_offset->count()) : ANNALS_OFFSET_NAIVE;
     return *this;
   }
   new_event &&time(time_point time,
@@ -535,6 +535,12 @@ class new_event {
   }
 
  private:
+  /// An offset that does not fit becomes another one that no event can have.
+  static constexpr std::int32_t fitted(std::int64_t minutes) noexcept {
+    return static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(minutes, -std::int64_t{INT32_MAX}, INT32_MAX));
+  }
+
   std::string type_;
   std::string data_;
   std::string metadata_;

@@ -2,6 +2,7 @@
 
 #include <annals.hpp>
 
+#include <cstdint>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -58,10 +59,23 @@ static void an_export_to_a_full_disk_is_an_error() {
   CHECK(thrown([&] { store.export_ndjson(full); }).status() == ANNALS_E_CALLBACK);
 }
 
+static void an_offset_is_never_cut_to_one_that_is_valid() {
+  annals::store store = annals::store::in_memory();
+  const annals::time_point time{};
+  for (const std::int64_t minutes : {std::int64_t{1} << 32, (std::int64_t{1} << 32) + 60,
+                                     std::int64_t{INT32_MIN}, -(std::int64_t{1} << 40)}) {
+    annals::new_event event("T", "1");
+    event.time(time, std::chrono::minutes(minutes));
+    CHECK(thrown([&] { store.append("s", 0, event); }).status() == ANNALS_E_INVALID_ARGUMENT);
+  }
+  CHECK(store.head() == 0);
+}
+
 int main() {
   an_exception_is_reported_for_its_own_event_only(false);
   an_exception_is_reported_for_its_own_event_only(true);
   a_stream_that_was_never_opened_is_an_error();
   an_export_to_a_full_disk_is_an_error();
+  an_offset_is_never_cut_to_one_that_is_valid();
   return 0;
 }
