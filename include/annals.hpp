@@ -168,9 +168,9 @@ struct place {
 /// Why a call failed.
 class error : public std::runtime_error {
  public:
-  /// Copies the contents of an error object; `failure` may be null.
-  error(annals_status status, const annals_error *failure)
-      : std::runtime_error(words(status, failure)),
+  /// Copies the contents of an error object. Without one, `about` says what the status is about.
+  error(annals_status status, const annals_error *failure, const std::string &about = {})
+      : std::runtime_error(words(status, failure, about)),
         status_(status),
         os_code_(annals_error_os_code(failure)),
         callback_code_(annals_error_callback_code(failure)) {
@@ -214,10 +214,12 @@ class error : public std::runtime_error {
   const std::optional<place> &where() const noexcept { return place_; }
 
  private:
-  static std::string words(annals_status status, const annals_error *failure) {
+  static std::string words(annals_status status, const annals_error *failure,
+                           const std::string &about) {
     std::size_t len = 0;
     const char *message = annals_error_message(failure, &len);
-    return failure == nullptr ? annals_status_message(status) : std::string(message, len);
+    if (failure != nullptr) return std::string(message, len);
+    return (about.empty() ? about : about + ": ") + annals_status_message(status);
   }
 
   annals_status status_;
@@ -325,11 +327,11 @@ class failure {
   }
 
   template <class T>
-  returned<T> fail(annals_status status) {
+  returned<T> fail(annals_status status, const std::string &about = {}) {
 #ifdef ANNALS_NO_EXCEPTIONS
-    return error(status, object_);
+    return error(status, object_, about);
 #else
-    throw error(status, object_);
+    throw error(status, object_, about);
 #endif
   }
 
@@ -1699,10 +1701,9 @@ class store {
                                    const read_options &options = {}) const {
     detail::failure failure;
     auto [raw, status] = options.raw(failure.out());
+    if (status < 0) return failure.fail<subscription>(status, "read_options");
     annals_subscription *found = nullptr;
-    if (status >= 0) {
-      status = annals_subscribe(raw_.get(), from_position, raw.get(), &found, failure.out());
-    }
+    status = annals_subscribe(raw_.get(), from_position, raw.get(), &found, failure.out());
     detail::owned<annals_subscription> owned(found);
     return failure.or_else<subscription>(status, [&] { return subscription(std::move(owned)); });
   }
@@ -1945,6 +1946,7 @@ class store {
     detail::failure failure;
     const detail::owned<annals_options> options(annals_options_new());
     annals_status status = options ? ANNALS_OK : ANNALS_E_NO_MEMORY;
+    std::string about = "options.buffered";
     if (status >= 0 && with.buffered.count() != 0) {
       const auto delay = with.buffered.count();
       const bool fits = delay > 0 && delay <= std::int64_t{UINT32_MAX};
@@ -1960,15 +1962,16 @@ class store {
     }
     for (const upcaster &step : with.upcasters) {
       if (status < 0) break;
+      about = "options.upcasters, " + step.type + " from version " +
+              std::to_string(step.from_version);
       // The call takes ownership of the upcaster, even if it fails.
       status = annals_options_add_upcaster(options.get(), step.type.data(), step.type.size(),
                                            step.from_version, detail::upcast, new upcaster(step),
                                            detail::drop_upcaster);
     }
+    if (status < 0) return failure.fail<store>(status, about);
     annals_store *raw = nullptr;
-    if (status >= 0) {
-      status = open(path.data(), path.size(), options.get(), &raw, failure.out());
-    }
+    status = open(path.data(), path.size(), options.get(), &raw, failure.out());
     return failure.or_else<store>(status, [&] { return store(raw); });
   }
 
@@ -1995,8 +1998,9 @@ class store {
   returned<annals::events> read(const read_options &options, Start &&start) const {
     detail::failure failure;
     auto [raw, status] = options.raw(failure.out());
+    if (status < 0) return failure.fail<annals::events>(status, "read_options");
     annals_iter *found = nullptr;
-    if (status >= 0) status = start(raw.get(), &found, failure.out());
+    status = start(raw.get(), &found, failure.out());
     detail::owned<annals_iter> iter(found);
     return failure.or_else<annals::events>(
         status, [&] { return annals::events(std::move(iter)); });

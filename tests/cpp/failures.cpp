@@ -71,11 +71,33 @@ static void an_offset_is_never_cut_to_one_that_is_valid() {
   CHECK(store.head() == 0);
 }
 
+/* The C functions that set options have no error objects. */
+static void a_message_names_the_option_that_is_invalid() {
+  annals::options late, gap;
+  late.buffered = std::chrono::milliseconds(-1);
+  gap.upcasters.push_back({"T", 1, nullptr});
+  gap.upcasters.push_back({"T", 3, nullptr});
+  const auto opened = [](const annals::options &with) {
+    return std::string(thrown([&] { annals::store("none.annals", with); }).what());
+  };
+  CHECK(opened(late) == "options.buffered: an argument is invalid");
+  CHECK(opened(gap) == "options.upcasters, T from version 3: an argument is invalid");
+  annals::store store = annals::store::in_memory();
+  const annals::read_options untyped = annals::read_options().type("");
+  const std::string due = "read_options: an argument is invalid";
+  CHECK(thrown([&] { store.read_all(untyped); }).what() == due);
+  CHECK(thrown([&] { store.subscribe(1, untyped); }).what() == due);
+  const annals::read_options unnamed = annals::read_options().matching(annals::query().item({""}));
+  const std::string own = "invalid event type: it is empty";
+  CHECK(thrown([&] { store.read_all(unnamed); }).what() == own);
+}
+
 int main() {
   an_exception_is_reported_for_its_own_event_only(false);
   an_exception_is_reported_for_its_own_event_only(true);
   a_stream_that_was_never_opened_is_an_error();
   an_export_to_a_full_disk_is_an_error();
   an_offset_is_never_cut_to_one_that_is_valid();
+  a_message_names_the_option_that_is_invalid();
   return 0;
 }

@@ -27,7 +27,7 @@ static void opening() {
   options.buffered = std::chrono::milliseconds(-1);
   const annals::error invalid = thrown([&] { annals::store other("other.annals", options); });
   CHECK(invalid.status() == ANNALS_E_INVALID_ARGUMENT);
-  CHECK(std::string_view(invalid.what()) == "an argument is invalid");
+  CHECK(std::string_view(invalid.what()) == "options.buffered: an argument is invalid");
 }
 
 static void batches_and_queries() {
