@@ -238,10 +238,11 @@ class [[nodiscard]] result {
   result(error failure) : error_(std::move(failure)) {}
   /// Whether there is a value.
   explicit operator bool() const noexcept { return value_.has_value(); }
-  /// The value. There must be one.
+  /// The value. There must be one. It is moved out of a temporary result, so that a loop over
+  /// `*store.read_all()` keeps it.
   T &operator*() & noexcept { return *value_; }
   const T &operator*() const & noexcept { return *value_; }
-  T &&operator*() && noexcept { return *std::move(value_); }
+  T operator*() && noexcept(std::is_nothrow_move_constructible_v<T>) { return *std::move(value_); }
   T *operator->() noexcept { return &*value_; }
   const T *operator->() const noexcept { return &*value_; }
   /// The error. There must be one.
