@@ -1270,7 +1270,7 @@ class store;
 /// check() throws it, on any thread. catch_up() tries the event again.
 ///
 /// **Threads**: one at a time; but position(), has_stopped(), failure() and check() are
-/// thread-safe. The destructor waits for a handler that is running on another thread. When it
+/// thread-safe. The destructor waits for a handler that an append runs on another thread. When it
 /// returns, no handler is running, and all of them are destroyed. Objects to which handlers refer
 /// must outlive the projection. A handler may itself destroy the projection: then it is the last
 /// one to run.
