@@ -1870,40 +1870,45 @@ class store {
   }
 
   /// Appends events from `read(annals::span<char>)`, which fills the span and returns the number of
-  /// bytes; 0 ends the input. Returns the number of events written.
+  /// bytes; 0 ends the input. Returns the number of events written. Unless `written` is null, it
+  /// receives that number too, also on an error: batches before the fault stay.
   template <class Read,
             class = std::enable_if_t<std::is_invocable_r_v<std::size_t, Read &, span<char>>>>
   returned<std::uint64_t> import_ndjson(Read &&read, import_mode mode = import_mode::faithful,
-                                        std::uint32_t flags = 0) const {
+                                        std::uint32_t flags = 0,
+                                        std::uint64_t *written = nullptr) const {
     const auto fill = [&read](span<char> buffer, std::size_t *out_len) {
       *out_len = read(buffer);
     };
-    return import_by(fill, mode, flags);
+    return import_by(fill, mode, flags, written);
   }
 
-  /// Appends the events of an input stream. If the stream fails, the call fails with
+  /// Appends the events of an input stream, as above. If the stream fails, the call fails with
   /// ANNALS_E_CALLBACK.
   returned<std::uint64_t> import_ndjson(std::istream &in,
                                         import_mode mode = import_mode::faithful,
-                                        std::uint32_t flags = 0) const {
+                                        std::uint32_t flags = 0,
+                                        std::uint64_t *written = nullptr) const {
     const auto fill = [&in](span<char> buffer, std::size_t *out_len) -> std::int32_t {
       in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
       *out_len = static_cast<std::size_t>(in.gcount());
       // At the end of its input, a stream fails as well.
       return in.bad() || (in.fail() && !in.eof()) ? -1 : 0;
     };
-    return import_by(fill, mode, flags);
+    return import_by(fill, mode, flags, written);
   }
 
-  /// Appends the events of a file. Returns the number of events written.
+  /// Appends the events of a file, as above.
   returned<std::uint64_t> import_ndjson_file(std::string_view path,
                                              import_mode mode = import_mode::faithful,
-                                             std::uint32_t flags = 0) const {
+                                             std::uint32_t flags = 0,
+                                             std::uint64_t *written = nullptr) const {
     detail::failure failure;
     std::uint64_t events = 0;
     const annals_status status =
         annals_import_ndjson_file(raw_.get(), static_cast<std::uint32_t>(mode), flags, path.data(),
                                   path.size(), &events, failure.out());
+    if (written != nullptr) *written = events;
     return failure.or_else<std::uint64_t>(status, [&] { return events; });
   }
 
@@ -2008,8 +2013,8 @@ class store {
   }
 
   template <class Fill>
-  returned<std::uint64_t> import_by(const Fill &fill, import_mode mode,
-                                    std::uint32_t flags) const {
+  returned<std::uint64_t> import_by(const Fill &fill, import_mode mode, std::uint32_t flags,
+                                    std::uint64_t *written) const {
     using carried = detail::carried<const Fill>;
     detail::failure failure;
     carried call(fill);
@@ -2022,6 +2027,7 @@ class store {
     const annals_status status =
         annals_import_ndjson(raw_.get(), static_cast<std::uint32_t>(mode), flags, thunk, &call,
                              &events, failure.out());
+    if (written != nullptr) *written = events;
     call.rethrow();
     return failure.or_else<std::uint64_t>(status, [&] { return events; });
   }

@@ -51,6 +51,36 @@ static void a_stream_that_was_never_opened_is_an_error() {
   CHECK(thrown([&] { store.export_ndjson(nowhere); }).status() == ANNALS_E_CALLBACK);
 }
 
+/* What was imported before the fault stays, and the caller learns how much that is. */
+static void an_import_that_fails_says_how_much_it_has_written() {
+  std::string lines;
+  for (int number = 1; number <= 20000; ++number) {
+    lines += R"({"event_id": )" + std::to_string(number) +
+             R"(, "stream_id": "s", "event_type": "T", "data": 1, "timestamp": )" +
+             R"("2024-01-01T00:00:00", "metadata": null})" + "\n";
+  }
+  const std::string faulty = lines + "no line\n";
+  std::ofstream("faulty.ndjson") << faulty;
+  const auto faithful = annals::import_mode::faithful;
+  const auto check = [&](auto &&import) {
+    annals::store store = annals::store::in_memory();
+    std::uint64_t written = 0;
+    CHECK(thrown([&] { import(store, written); }).where()->line == 20001);
+    CHECK(written > 0 && written == store.head());
+  };
+  check([&](const annals::store &store, std::uint64_t &written) {
+    std::istringstream in(faulty);
+    store.import_ndjson(in, faithful, 0, &written);
+  });
+  check([&](const annals::store &store, std::uint64_t &written) {
+    store.import_ndjson_file("faulty.ndjson", faithful, 0, &written);
+  });
+  annals::store store = annals::store::in_memory();
+  std::uint64_t written = 0;
+  std::istringstream in(lines);
+  CHECK(store.import_ndjson(in, faithful, 0, &written) == 20000 && written == 20000);
+}
+
 /* The bytes are few enough to stay in the buffer of the stream. */
 static void an_export_to_a_full_disk_is_an_error() {
   annals::store store = annals::store::in_memory();
@@ -96,6 +126,7 @@ int main() {
   an_exception_is_reported_for_its_own_event_only(false);
   an_exception_is_reported_for_its_own_event_only(true);
   a_stream_that_was_never_opened_is_an_error();
+  an_import_that_fails_says_how_much_it_has_written();
   an_export_to_a_full_disk_is_an_error();
   an_offset_is_never_cut_to_one_that_is_valid();
   a_message_names_the_option_that_is_invalid();
