@@ -38,9 +38,6 @@ pub struct annals_string {
     pub len: usize,
 }
 
-// SAFETY: it points into an event that is stored next to it; both may move between threads.
-unsafe impl Send for annals_string {}
-
 /// A recorded event: a view into memory that the library owns. Each function that returns one says
 /// how long it is valid. Its layout is fixed within an ABI version.
 #[repr(C)]

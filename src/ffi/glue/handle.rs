@@ -33,8 +33,8 @@ use crate::{
 
 /// A C type of opaque objects.
 pub(in crate::ffi) trait Opaque {
-    /// What a pointer to the object points to.
-    type State;
+    /// What a pointer to the object points to. Every object may move between threads.
+    type State: Send;
     /// A number that no other kind has.
     const KIND: u32;
     /// The name in messages.
@@ -226,7 +226,7 @@ unsafe fn find<'a, H: Opaque>(pointer: *const H) -> Result<Found<'a, H::State>, 
 }
 
 /// A handle in use by a call that shares it with other calls.
-pub(in crate::ffi) struct Shared<'a, H: Opaque> {
+pub(in crate::ffi) struct Shared<'a, H: Opaque<State: Sync>> {
     handle: Found<'a, H::State>,
     was_panicking: bool,
 }
@@ -235,7 +235,7 @@ pub(in crate::ffi) struct Shared<'a, H: Opaque> {
 ///
 /// # Safety
 /// `handle` is NULL or a handle that is not freed during the use, except by a callback.
-pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
+pub(in crate::ffi) unsafe fn shared<'a, H: Opaque<State: Sync>>(
     handle: *const H,
 ) -> Result<Shared<'a, H>, Fault> {
     // SAFETY: the caller upholds this function's contract.
@@ -250,7 +250,7 @@ pub(in crate::ffi) unsafe fn shared<'a, H: Opaque>(
     Ok(used)
 }
 
-impl<H: Opaque> Deref for Shared<'_, H> {
+impl<H: Opaque<State: Sync>> Deref for Shared<'_, H> {
     type Target = H::State;
 
     fn deref(&self) -> &H::State {
@@ -259,7 +259,7 @@ impl<H: Opaque> Deref for Shared<'_, H> {
     }
 }
 
-impl<H: Opaque> Drop for Shared<'_, H> {
+impl<H: Opaque<State: Sync>> Drop for Shared<'_, H> {
     fn drop(&mut self) {
         mark_panic::<H>(&self.handle, self.was_panicking, self);
         leave::<H>(self.handle, 1);

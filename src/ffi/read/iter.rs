@@ -38,6 +38,9 @@ pub(in crate::ffi) struct Iter {
     end: Option<End>,
 }
 
+// SAFETY: the views point into the heap memory of `held`, which moves with the iterator.
+unsafe impl Send for Iter {}
+
 /// Where the events come from.
 #[derive(Debug)]
 enum Source {
