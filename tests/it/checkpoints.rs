@@ -3,7 +3,7 @@
 use std::{fs, path::Path, thread, time::Duration};
 
 use annals::{
-    Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, RepairOptions,
+    Batch, Durability, ErrorCode, EventStore, ExpectedVersion, NewEvent, Options, RepairOptions,
     VerifyOptions, limits::NAME_BYTES_MAX, repair, verify,
 };
 
@@ -54,7 +54,9 @@ fn the_error_says_where_the_checkpoint_is() {
     store.save_checkpoint("mailer", 2).unwrap();
     let text = store.save_checkpoint("mailer", 1).unwrap_err().to_string();
     assert!(text.contains("\"mailer\" is at 2"), "{text}");
-    let text = store.save_checkpoint("mailer", 3).unwrap_err().to_string();
+    let batch = Batch::new().checkpoint("other", 2).checkpoint("mailer", 3);
+    let text = batch.commit(&store).unwrap_err().to_string();
+    assert!(text.contains("\"mailer\" cannot move to 3, past the head"), "{text}");
     assert!(text.contains("past the head of the store, which is 2"), "{text}");
 }
 

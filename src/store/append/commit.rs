@@ -82,7 +82,10 @@ impl<'a> Accepted<'a> {
     fn moves(&self, new: &Checkpoint, head: u64, is_replay: bool) -> Result<bool, Error> {
         let Checkpoint { name, position } = new;
         if *position > head {
-            let reason = format!("{position} is past the head of the store, which is {head}");
+            let reason = format!(
+                "the checkpoint {name:?} cannot move to {position}, past the head of the store, \
+                 which is {head}"
+            );
             return Err(Error::invalid("position", reason));
         }
         let current = match self.positions.get(&**name) {
