@@ -246,7 +246,8 @@ class [[nodiscard]] result {
   T *operator->() noexcept { return &*value_; }
   const T *operator->() const noexcept { return &*value_; }
   /// The error. There must be one.
-  const error &failure() const noexcept { return *error_; }
+  const error &failure() const & noexcept { return *error_; }
+  error failure() && { return *std::move(error_); }
 
  private:
   std::optional<T> value_;
@@ -262,7 +263,8 @@ class [[nodiscard]] result<void> {
   /// Whether the call succeeded.
   explicit operator bool() const noexcept { return !error_.has_value(); }
   /// The error. There must be one.
-  const error &failure() const noexcept { return *error_; }
+  const error &failure() const & noexcept { return *error_; }
+  error failure() && { return *std::move(error_); }
 
  private:
   std::optional<error> error_;

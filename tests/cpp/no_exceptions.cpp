@@ -25,6 +25,8 @@ static void deriving() {
   std::uint64_t last = 0;
   for (const annals::event &event : *store.read_all()) last = event.position();
   CHECK(last == 2);
+  const annals::error &kept = store.save_checkpoint("c", 1).failure();
+  CHECK(kept.status() == ANNALS_E_INVALID_ARGUMENT && kept.what()[0] != 0);
   CHECK(*sum(store, annals::up_to::now()) == 3 && *sum(store, annals::up_to::version(1)) == 1);
   CHECK(!store.reconstruct("", annals::up_to::now(), [](const annals::event &) {}));
   const auto apply = [](long &total, const annals::event &event) {
