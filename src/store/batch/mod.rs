@@ -192,8 +192,10 @@ impl Batch {
     fn check_events(&self) -> Result<(), Error> {
         match &self.empty {
             Some(stream) => {
-                let reason =
-                    format!("there are no events for the stream {stream:?}; see Batch::require");
+                let reason = format!(
+                    "there are no events for the stream {stream:?}; to check only its version, \
+                     require it"
+                );
                 Err(Error::invalid("events", reason))
             }
             None => Ok(()),
