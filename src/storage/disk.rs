@@ -277,8 +277,8 @@ impl Disk {
         }
         // No lock is held meanwhile: an append that needs a file at once creates one itself.
         let step = |file: &File| {
-            // The sync of an append waits for what the disk is being given, which is one step at a
-            // time therefore, not the whole file.
+            // The sync of an append waits for everything on its way to the disk: with a sync here,
+            // for one step of this file instead of all of it.
             file.sync_data()?;
             // A failure has poisoned the store, and the next write reports it.
             let _ = self.sync_journal_if_due(health);

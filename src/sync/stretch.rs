@@ -1,10 +1,10 @@
-//! Giving way: how background threads leave the processor to those that answer.
+//! Giving way: background threads leave the processor to those that answer callers.
 //!
-//! A scheduler lets a thread that computes run on for some milliseconds, also while another waits
-//! for that processor: one whose append the disk has just made durable, for example. With two
-//! processors, and a drain and the sealing of its files at work on both, appends waited for up to
-//! two such slices. So these threads offer their processor after each short stretch of work, which
-//! costs less than a microsecond if nobody wants it.
+//! A scheduler lets a computing thread run for some milliseconds even while another thread waits
+//! for its processor, for example one whose append has just become durable. When a drain and the
+//! sealing of its files kept two processors busy, an append waited for up to two such slices. So
+//! these threads yield after each short stretch of work. A yield takes less than a microsecond if
+//! no other thread waits.
 
 use crate::sync::thread;
 

@@ -6,8 +6,8 @@
 //! middle of moving their tail, so that the next one has to remove what was staged. Reading writes
 //! nothing: nobody would sync that.
 //!
-//! A sealed file is synced while it is written, because the sync of an append waits for whatever
-//! the disk is being given.
+//! A sealed file is synced while it is written, because the sync of an append waits for everything
+//! on its way to the disk.
 
 use std::{collections::HashMap, time::Duration};
 

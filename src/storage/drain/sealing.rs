@@ -16,7 +16,7 @@ use crate::{
     sync::{self, Stretch},
 };
 
-/// A block of a file, which is written after one call and compared after another.
+/// The work between two beats: a block is written, or read back and compared.
 const BLOCK_WORK: usize = 64 << 10;
 
 /// A full file, and its sealed form or the reason why there is none.

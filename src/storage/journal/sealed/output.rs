@@ -23,8 +23,8 @@ use crate::{
 /// A chunk of a table ends, and the next one starts, at this many raw bytes.
 const CHUNK_BYTES: usize = 8 << 10;
 
-/// The file is synced whenever this many bytes were written: the sync of an append waits for what
-/// the disk is being given meanwhile, and should not wait for a whole file.
+/// Bytes between two syncs of the file. The sync of an append waits for everything on its way to
+/// the disk, which should not be a whole file.
 const SYNC_BYTES: u64 = 512 << 10;
 
 /// A file that is being written.
