@@ -26,6 +26,7 @@ mod compact; //     stores written anew
 mod concurrency; // several threads at once: appenders, readers, checkpoints, closing
 mod damage; //      files that were damaged, lost, exchanged or mixed up
 mod derived_model; // random interleavings of all that is derived, against a model
+mod descriptors; // a process without descriptors: what needs none goes on
 mod everywhere; //  every way of reading, in every state of a store
 mod errors; //      errors as values: clones, causes, stable numbers
 mod examples; //    the examples do what they say

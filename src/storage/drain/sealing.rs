@@ -6,6 +6,8 @@
 
 use std::{fs, io, slice, sync::Arc};
 
+use rustix::io::Errno;
+
 use crate::{
     Error,
     codec::{head::LogEnd, saved::Checkpoint, sealed::new_sealed_header},
@@ -120,7 +122,7 @@ impl Drain<'_> {
                 self.tail.drop_file(key);
                 return Ok(true);
             }
-            Err(Error::NoSpace { .. }) => return Ok(false),
+            Err(error) if is_lacking(&error) => return Ok(false),
             Err(error) => return Err(error),
         };
         self.forget(key);
@@ -158,6 +160,16 @@ impl Drain<'_> {
                 self.disk.checkpoints_at(file.key, end)
             }
         }
+    }
+}
+
+/// Whether space or descriptors were lacking: nothing has changed, and a later drain may have them.
+fn is_lacking(error: &Error) -> bool {
+    let no_descriptors = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    match error {
+        Error::NoSpace { .. } => true,
+        Error::Io { source, .. } => no_descriptors.contains(&source.raw_os_error()),
+        _ => false,
     }
 }
 

@@ -19,11 +19,31 @@ use crate::{
 /// directory.
 pub(crate) const UNFINISHED: &str = "tmp";
 
+/// A directory whose entries will change. It is opened before they do, so that a lack of
+/// descriptors is found while nothing has happened yet.
+#[derive(Debug)]
+pub(crate) struct Directory<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl Directory<'_> {
+    pub(crate) fn open(path: &Path) -> Result<Directory<'_>, Error> {
+        let file = File::open(path);
+        let file = file.map_err(|source| Error::io("open the directory", path, source))?;
+        Ok(Directory { path, file })
+    }
+
+    /// Makes the entries durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        let synced = self.file.sync_all();
+        synced.map_err(|source| Error::io("sync the directory", self.path, source))
+    }
+}
+
 /// Makes the entries of a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|source| Error::io("sync the directory", path, source))
+    Directory::open(path)?.sync()
 }
 
 /// Makes the name of a store's directory durable. The process that created or exchanged the

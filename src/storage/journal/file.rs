@@ -192,6 +192,7 @@ impl PreparedFile {
             let position = Some(key.first_position);
             return Err(CreateFailure::Failed(Error::corrupted(place, position, reason)));
         }
+        let entries = files::Directory::open(directory).map_err(CreateFailure::Refused)?;
         self.file
             .write_all_at(&header.encode(checksum), 0)
             .map_err(|source| CreateFailure::Refused(Error::io("write to", &self.path, source)))?;
@@ -199,7 +200,7 @@ impl PreparedFile {
         fs::rename(&self.path, &path)
             .map_err(|source| CreateFailure::Failed(Error::io("rename to", &path, source)))?;
         if !defect::has(Defect::ForgottenDirectorySync) {
-            files::sync_directory(directory).map_err(CreateFailure::Failed)?;
+            entries.sync().map_err(CreateFailure::Failed)?;
         }
         Ok((path, self.file))
     }

@@ -61,13 +61,16 @@ impl Unpublished {
     /// the directory leaves a complete one.
     pub(crate) fn publish(self, directory: &Path) -> Result<SealedFacts, Error> {
         let path = self.key.sealed_path(directory);
-        if let Err(source) = fs::rename(&self.path, &path) {
+        let entries = files::Directory::open(directory).and_then(|entries| {
+            let renamed = fs::rename(&self.path, &path);
+            renamed.map(|()| entries).map_err(|source| Error::io("rename to", &path, source))
+        });
+        let entries = entries.inspect_err(|_| {
             // Best effort: an unfinished file is removed at the next open as well.
             let _ = fs::remove_file(&self.path);
-            return Err(Error::io("rename to", &path, source));
-        }
+        })?;
         if !defect::has(Defect::OriginalRemovedEarly) {
-            files::sync_directory(directory).map_err(failed_sync)?;
+            entries.sync().map_err(failed_sync)?;
         }
         Ok(self.facts)
     }
