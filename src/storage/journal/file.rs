@@ -177,7 +177,8 @@ impl PreparedFile {
     }
 
     /// Writes the header of the file, then gives the file its name; each step is durable before the
-    /// next. The name must be unused, unless the file replaces one without frames.
+    /// next. The name must be unused, unless the file replaces one without frames. After
+    /// [`CreateFailure::Refused`], nothing is left on the disk.
     pub(crate) fn publish(
         self,
         directory: &Path,
@@ -192,17 +193,26 @@ impl PreparedFile {
             let position = Some(key.first_position);
             return Err(CreateFailure::Failed(Error::corrupted(place, position, reason)));
         }
-        let entries = files::Directory::open(directory).map_err(CreateFailure::Refused)?;
-        self.file
-            .write_all_at(&header.encode(checksum), 0)
-            .map_err(|source| CreateFailure::Refused(Error::io("write to", &self.path, source)))?;
-        self.file.sync_data().map_err(|source| CreateFailure::of_sync(&self.path, source))?;
+        let ready = files::Directory::open(directory)
+            .map_err(CreateFailure::Refused)
+            .and_then(|entries| self.write_header(&header.encode(checksum)).map(|()| entries));
+        let entries = ready.inspect_err(|_| {
+            // Best effort: the next open also removes unfinished files.
+            let _ = fs::remove_file(&self.path);
+        })?;
         fs::rename(&self.path, &path)
             .map_err(|source| CreateFailure::Failed(Error::io("rename to", &path, source)))?;
         if !defect::has(Defect::ForgottenDirectorySync) {
             entries.sync().map_err(CreateFailure::Failed)?;
         }
         Ok((path, self.file))
+    }
+
+    fn write_header(&self, header: &[u8]) -> Result<(), CreateFailure> {
+        self.file
+            .write_all_at(header, 0)
+            .map_err(|source| CreateFailure::Refused(Error::io("write to", &self.path, source)))?;
+        self.file.sync_data().map_err(|source| CreateFailure::of_sync(&self.path, source))
     }
 
     /// Removes a file that is not used.
@@ -249,4 +259,25 @@ pub(crate) fn open(directory: &Path, key: FileKey, checksum: &Checksum) -> Resul
         return Err(damaged(format!("it has {len} bytes, but was created with {created}")));
     }
     Ok(OpenFile { key, header, raw: RawFile { path, file: Arc::new(file), end: len } })
+}
+
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test stops at what should not be")]
+mod tests {
+    use super::*;
+    use crate::codec::frame::new_file_header;
+
+    #[test]
+    fn a_file_that_cannot_get_its_name_is_removed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let made = PreparedFile::make(directory.path(), 4096, |_| Ok(()));
+        let prepared = made.ok().expect("the file can be made");
+        let store_id = Uuid::nil();
+        let header = new_file_header((store_id, 1), (1, 0), 4096);
+        let checksum = Checksum::of_store(store_id);
+        let missing = directory.path().join("missing");
+        let published = prepared.publish(&missing, (FileKey::default(), false), &header, &checksum);
+        assert!(matches!(published, Err(CreateFailure::Refused(_))));
+        assert_eq!(fs::read_dir(directory.path()).expect("it can be read").count(), 0);
+    }
 }
